@@ -1,0 +1,4 @@
+// Command cluster is a placeholder.
+package main
+
+func main() {}
