@@ -1,0 +1,177 @@
+// Package bundle holds the inner form of a Bundle (Spec), to which every API
+// kind and version is converted at the door, and builds the bundle itself: the
+// ordered, deduplicated certificates of all its sources.
+//
+// What always holds: the same input gives the same bundle, in the order of the
+// sources (S1 to S3); one source that is missing or invalid fails the whole
+// build, and nothing is returned with an error, so that no bundle ever shrinks
+// quietly. The package does no input or output, asks for no time and logs
+// nothing.
+//
+// It does not know how targets look: files come from package encode, and what
+// a target should hold from package target.
+package bundle
+
+import (
+	"crypto/sha256"
+	"fmt"
+
+	"trust-manager.io/internal/certs"
+)
+
+// MaxCertificates bounds one bundle. A target holds at most 1 MiB, so fewer
+// than 4,000 of the smallest useful certificates; anything above is refused
+// before it costs memory for files.
+const MaxCertificates = 10_000
+
+// Input is what one source gave.
+type Input struct {
+	// Origin has the source's field path and, for objects, their name.
+	Origin certs.Origin
+	// Texts are what was read, in the order in which they count.
+	Texts []Text
+	// Problem says why the source could not be read; Texts are then ignored.
+	Problem *certs.Problem
+	// Note is something that a person should know although the source is
+	// usable; empty for none.
+	Note string
+}
+
+// Text is one text of a source.
+type Text struct {
+	// Key is where in the object the text stands; empty where there is none.
+	Key string
+	// PEM is the text, encoded as RFC 7468 says.
+	PEM string
+	// Parsed is the parsed text, where the giver has it already; PEM is then
+	// ignored.
+	Parsed *certs.Result
+}
+
+// Bundle is the ordered certificates of all sources. It is never changed after
+// Build.
+type Bundle struct {
+	Certificates []certs.Certificate
+	// Notes are what a person should know although the bundle is good.
+	Notes []string
+}
+
+// Builder builds one bundle again and again, and parses only what has changed
+// since the last time. It is not safe for concurrent use.
+type Builder struct {
+	parsed map[certs.Origin]parsedText
+}
+
+// parsedText pairs a result with the text that it came from. Comparing equal
+// strings costs nothing where they share memory, as texts of an unchanged
+// object do.
+type parsedText struct {
+	pem    string
+	result certs.Result
+}
+
+// Build makes the bundle of the given sources. Where any source is missing or
+// invalid the error is Problems, with each of them, and the bundle is empty.
+func (b *Builder) Build(inputs []Input) (Bundle, error) {
+	var (
+		result   Bundle
+		problems Problems
+		seen     = map[[sha256.Size]byte]struct{}{}
+		parsed   = make(map[certs.Origin]parsedText, len(b.parsed))
+	)
+	defer func() { b.parsed = parsed }()
+	for _, input := range inputs {
+		found, problem := b.read(input, parsed)
+		if problem != nil {
+			problems = append(problems, problem)
+			continue
+		}
+		result.add(found, seen)
+		if input.Note != "" {
+			result.Notes = append(result.Notes, input.Note)
+		}
+	}
+	if len(problems) == 0 {
+		problems = result.check()
+	}
+	if len(problems) > 0 {
+		return Bundle{}, problems
+	}
+	return result, nil
+}
+
+// read parses all texts of a source. An object without any certificate is a
+// problem: a truncated file must not shrink a bundle (S8).
+func (b *Builder) read(input Input, parsed map[certs.Origin]parsedText) ([]certs.Result, *certs.Problem) {
+	if input.Problem != nil {
+		return nil, input.Problem
+	}
+	var results []certs.Result
+	empty := true
+	for _, text := range input.Texts {
+		origin := input.Origin
+		origin.Key = text.Key
+		result, problem := b.parse(origin, text, parsed)
+		if problem != nil {
+			return nil, problem
+		}
+		empty = empty && result.Empty()
+		results = append(results, result)
+	}
+	if empty {
+		origin := input.Origin
+		if len(input.Texts) == 1 {
+			origin.Key = input.Texts[0].Key
+		}
+		return nil, &certs.Problem{Origin: origin, Reason: certs.SourceBuildError,
+			Detail: "there is no certificate in it; at least one PEM block of type CERTIFICATE is needed"}
+	}
+	return results, nil
+}
+
+func (b *Builder) parse(origin certs.Origin, text Text, parsed map[certs.Origin]parsedText) (certs.Result, *certs.Problem) {
+	if text.Parsed != nil {
+		return *text.Parsed, nil
+	}
+	if known, ok := b.parsed[origin]; ok && known.pem == text.PEM {
+		parsed[origin] = parsedText{text.PEM, known.result}
+		return known.result, nil
+	}
+	result, problem := certs.Parse(text.PEM, origin)
+	if problem != nil {
+		return certs.Result{}, problem
+	}
+	parsed[origin] = parsedText{text.PEM, result}
+	return result, nil
+}
+
+// add appends what is new, in order; a certificate that is there already keeps
+// its first place (S2).
+func (b *Bundle) add(results []certs.Result, seen map[[sha256.Size]byte]struct{}) {
+	for _, result := range results {
+		for _, certificate := range result.Certificates {
+			if _, duplicate := seen[certificate.Fingerprint]; duplicate {
+				continue
+			}
+			seen[certificate.Fingerprint] = struct{}{}
+			b.Certificates = append(b.Certificates, certificate)
+		}
+		for i := range result.Skipped {
+			b.Notes = append(b.Notes, result.Skipped[i].Error())
+		}
+	}
+}
+
+// check refuses a bundle that must not be written: an empty one (S9), and one
+// beyond all bounds.
+func (b *Bundle) check() Problems {
+	switch count := len(b.Certificates); {
+	case count == 0:
+		return Problems{{Reason: certs.SourceNotFound,
+			Detail: "the sources give no certificate at all, and an empty bundle is never written"}}
+	case count > MaxCertificates:
+		return Problems{{Reason: certs.SourceBuildError,
+			Detail: fmt.Sprintf("the sources give %d certificates, the limit is %d", count, MaxCertificates)}}
+	}
+	return nil
+}
