@@ -1,0 +1,68 @@
+package bundle
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// Kind is a kind of object that holds certificates, as a source or as a target.
+type Kind string
+
+// The kinds of objects.
+const (
+	ConfigMap Kind = "ConfigMap"
+	Secret    Kind = "Secret"
+)
+
+// Spec is what a Bundle asks for, whatever kind and version it was written in.
+type Spec struct {
+	// Name is the Bundle's name, and that of its target objects.
+	Name string
+	// Generation is that of the object that the Spec was read from.
+	Generation int64
+	// Owner refers to the Bundle, as a controller that blocks deletion.
+	Owner metav1.OwnerReference
+	// Sources are in the order in which their certificates stand.
+	Sources []Source
+	// Targets has at most one of each kind.
+	Targets []Target
+	// Namespaces selects those that get the targets.
+	Namespaces labels.Selector
+}
+
+// Source is one place where certificates come from: an object (Object is set),
+// the default CA package (DefaultCAs is true) or text in the Bundle (Text).
+type Source struct {
+	// Field is the path of the source in the Bundle.
+	Field      string
+	Object     *ObjectSource
+	DefaultCAs bool
+	Text       string
+}
+
+// ObjectSource is a key of an object in the trust namespace.
+type ObjectSource struct {
+	Kind Kind
+	Name string
+	Key  string
+}
+
+// Target is what the target objects of one kind look like.
+type Target struct {
+	Kind Kind
+	// Key holds the bundle as PEM.
+	Key string
+	// Labels and Annotations are put on the object besides the operator's own.
+	Labels      map[string]string
+	Annotations map[string]string
+}
+
+// UsesDefaultCAs says whether the default CA package is one of the sources.
+func (s Spec) UsesDefaultCAs() bool {
+	for _, source := range s.Sources {
+		if source.DefaultCAs {
+			return true
+		}
+	}
+	return false
+}

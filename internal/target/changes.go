@@ -1,0 +1,244 @@
+package target
+
+import (
+	"encoding/json"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"trust-manager.io/api/trust/v1alpha1"
+)
+
+// Changes are what has to change in an object that others also write to.
+type Changes struct {
+	// Set has the new values of entries.
+	Set map[field]string
+	// Drop has the entries to take away.
+	Drop map[field]bool
+	// SetOwner is the owner reference to add or to put right, or nil.
+	SetOwner *metav1.OwnerReference
+	// DropOwners are the UIDs of owner references to take away.
+	DropOwners []types.UID
+}
+
+func (c Changes) empty() bool {
+	return len(c.Set) == 0 && len(c.Drop) == 0 && c.SetOwner == nil && len(c.DropOwners) == 0
+}
+
+// content says whether data changes, which an immutable object does not allow.
+func (c Changes) content() bool {
+	for changed := range c.Set {
+		if changed.section == sectionText || changed.section == sectionBinary {
+			return true
+		}
+	}
+	for changed := range c.Drop {
+		if changed.section == sectionText || changed.section == sectionBinary {
+			return true
+		}
+	}
+	return false
+}
+
+// patch gives the changes as a strategic merge patch that fails with a
+// conflict where the object is no longer the one that was read.
+func (c Changes) patch(uid, resourceVersion string) ([]byte, error) {
+	sections := map[string]map[string]any{}
+	put := func(at field, value any) {
+		if sections[at.section] == nil {
+			sections[at.section] = map[string]any{}
+		}
+		sections[at.section][at.key] = value
+	}
+	for at, value := range c.Set {
+		put(at, value)
+	}
+	for at := range c.Drop {
+		put(at, nil)
+	}
+	meta := map[string]any{"uid": uid, "resourceVersion": resourceVersion}
+	body := map[string]any{"metadata": meta}
+	for name, section := range sections {
+		if name == sectionLabels || name == sectionAnnotations {
+			meta[name] = section
+		} else {
+			body[name] = section
+		}
+	}
+	if owners := c.owners(); len(owners) > 0 {
+		meta["ownerReferences"] = owners
+	}
+	return json.Marshal(body)
+}
+
+// owners gives the owner references as a list that a strategic merge patch
+// merges by UID; a JSON merge patch would replace those of others.
+func (c Changes) owners() []any {
+	var owners []any
+	for _, uid := range c.DropOwners {
+		owners = append(owners, map[string]any{"$patch": "delete", "uid": uid})
+	}
+	if c.SetOwner != nil {
+		owners = append(owners, c.SetOwner)
+	}
+	return owners
+}
+
+// difference is how an object differs from what is wanted.
+type difference struct {
+	changes Changes
+	// clean says that nothing of others is in the object.
+	clean bool
+	// disowned says that the object should have the Bundle as its owner, and
+	// has it under no UID.
+	disowned bool
+}
+
+// compare finds what has to change in an object to make it the wanted target.
+func compare(object *Object, want Want) difference {
+	entries := object.entries()
+	wanted := want.Shape.entries()
+	stale, others := split(object, entries, object.written(want.Shape), wanted)
+	shared := others.data
+	if shared {
+		wanted[field{sectionAnnotations, v1alpha1.SharedAnnotationKey}] = "true"
+		delete(stale, field{sectionAnnotations, v1alpha1.SharedAnnotationKey})
+	}
+	d := difference{clean: !others.any && !object.Immutable}
+	d.changes.Drop = stale
+	d.changes.Set = map[field]string{}
+	for at, value := range wanted {
+		if present, ok := entries[at]; !ok || present != value {
+			d.changes.Set[at] = value
+		}
+	}
+	d.disowned = d.changes.own(object, want.Owner, shared)
+	return d
+}
+
+// removal is what has to be taken out of an object to release it.
+type removal struct {
+	changes Changes
+	// nothingLeft says that nothing of others would remain in the object.
+	nothingLeft bool
+}
+
+// subtract finds what the operator has put into an object.
+func subtract(object *Object, want Want) removal {
+	ours, others := split(object, object.entries(), object.written(want.Shape), nil)
+	r := removal{changes: Changes{Drop: ours}, nothingLeft: !others.any}
+	for _, reference := range object.Meta.OwnerReferences {
+		if isBundle(reference, object.Meta.Name) {
+			r.changes.DropOwners = append(r.changes.DropOwners, reference.UID)
+		}
+	}
+	return r
+}
+
+// foreign says what others have in an object.
+type foreign struct {
+	any, data bool
+}
+
+// split tells the entries of an object that are ours and not wanted (stale)
+// from those of others.
+func split(object *Object, entries map[field]string, written map[field]bool, wanted map[field]string) (stale map[field]bool, others foreign) {
+	stale = map[field]bool{}
+	for at := range entries {
+		_, isWanted := wanted[at]
+		_, otherForm := wanted[at.otherForm()]
+		switch {
+		case isWanted:
+		case otherForm || written[at] || isOperators(at):
+			stale[at] = true
+		default:
+			others.any = true
+			others.data = others.data || at.section == sectionText || at.section == sectionBinary
+		}
+	}
+	others.any = others.any || len(object.Meta.Finalizers) > 0
+	for _, reference := range object.Meta.OwnerReferences {
+		others.any = others.any || !isBundle(reference, object.Meta.Name)
+	}
+	return stale, others
+}
+
+// otherForm gives the entry that excludes this one: the API server refuses a
+// key that stands both as text and as binary.
+func (f field) otherForm() field {
+	switch f.section {
+	case sectionText:
+		return field{sectionBinary, f.key}
+	case sectionBinary:
+		return field{sectionText, f.key}
+	}
+	return field{}
+}
+
+// isOperators says whether an entry is the operator's own by its name.
+func isOperators(at field) bool {
+	switch at {
+	case field{sectionLabels, v1alpha1.BundleLabelKey},
+		field{sectionAnnotations, v1alpha1.BundleHashAnnotationKey},
+		field{sectionAnnotations, v1alpha1.SharedAnnotationKey}:
+		return true
+	}
+	return false
+}
+
+// own makes the Bundle the one owner of its kind and name, or none where the
+// object is shared: garbage collection would take the data of others along. It
+// says whether the object should be owned and is not, under any UID.
+func (c *Changes) own(object *Object, owner metav1.OwnerReference, shared bool) (disowned bool) {
+	var found bool
+	disowned = !shared
+	for _, reference := range object.Meta.OwnerReferences {
+		if !isBundle(reference, owner.Name) {
+			continue
+		}
+		disowned = false
+		switch {
+		case shared || reference.UID != owner.UID:
+			c.DropOwners = append(c.DropOwners, reference.UID)
+		default:
+			found = sameOwner(reference, owner)
+		}
+	}
+	if !shared && !found {
+		c.SetOwner = &owner
+	}
+	return disowned
+}
+
+func sameOwner(a, b metav1.OwnerReference) bool {
+	isTrue := func(p *bool) bool { return p != nil && *p }
+	return a.APIVersion == b.APIVersion && a.UID == b.UID &&
+		isTrue(a.Controller) == isTrue(b.Controller) && isTrue(a.BlockOwnerDeletion) == isTrue(b.BlockOwnerDeletion)
+}
+
+// entries gives all entries of the object's maps.
+func (o *Object) entries() map[field]string {
+	entries := map[field]string{}
+	collectEntries(entries, sectionText, o.Text)
+	for key, value := range o.Binary {
+		entries[field{sectionBinary, key}] = string(value)
+	}
+	collectEntries(entries, sectionLabels, o.Meta.Labels)
+	collectEntries(entries, sectionAnnotations, o.Meta.Annotations)
+	return entries
+}
+
+// entries gives all entries that the shape has.
+func (s *Shape) entries() map[field]string {
+	entries := map[field]string{}
+	collectEntries(entries, sectionText, s.Text)
+	collectEntries(entries, sectionLabels, s.Labels)
+	collectEntries(entries, sectionAnnotations, s.Annotations)
+	return entries
+}
+
+func collectEntries(into map[field]string, section string, from map[string]string) {
+	for key, value := range from {
+		into[field{section, key}] = value
+	}
+}

@@ -1,0 +1,55 @@
+package target
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"hash"
+	"maps"
+	"slices"
+
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/certs"
+)
+
+// encoding is the version of the encoders. It goes up when the same inputs
+// give other files, so that each target is rewritten once.
+const encoding = 1
+
+// digestOf gives the hexadecimal SHA-256 of all inputs that shape the targets
+// of one kind. Every part goes in with its length, and maps in sorted order,
+// so that no two different inputs give one digest by how they are put together.
+func digestOf(target bundle.Target, certificates []certs.Certificate) string {
+	d := digest{sha256.New()}
+	d.number(encoding)
+	d.text(string(target.Kind))
+	d.text(target.Key)
+	d.dictionary(target.Labels)
+	d.dictionary(target.Annotations)
+	d.number(len(certificates))
+	for i := range certificates {
+		d.Write(certificates[i].Fingerprint[:])
+	}
+	return hex.EncodeToString(d.Sum(nil))
+}
+
+type digest struct{ hash.Hash }
+
+func (d digest) number(n int) {
+	var buffer [8]byte
+	binary.BigEndian.PutUint64(buffer[:], uint64(n))
+	d.Write(buffer[:])
+}
+
+func (d digest) text(s string) {
+	d.number(len(s))
+	d.Write([]byte(s))
+}
+
+func (d digest) dictionary(m map[string]string) {
+	d.number(len(m))
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		d.text(key)
+		d.text(m[key])
+	}
+}

@@ -1,0 +1,155 @@
+package target
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+)
+
+const (
+	protobuf = "application/vnd.kubernetes.protobuf"
+	// metadataOnly asks for an answer without the object's data: encoding it
+	// again would cost the API server most of the time of a write.
+	metadataOnly = protobuf + ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+	// resource is the plural under which the API server knows the targets.
+	resource = "configmaps"
+)
+
+// Writer reads and writes target objects. It is safe for concurrent use.
+type Writer struct {
+	client rest.Interface
+}
+
+// NewWriter makes a Writer that reaches the API server as the configuration
+// says, but in the cheapest encoding (protobuf, uncompressed) and without a
+// rate limit of its own: the API server's priority and fairness is the limiter.
+func NewWriter(config *rest.Config, client *http.Client) (*Writer, error) {
+	scheme := runtime.NewScheme()
+	if err := corev1.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	if err := metav1.AddMetaToScheme(scheme); err != nil {
+		return nil, err
+	}
+	config = rest.CopyConfig(config)
+	config.APIPath = "/api"
+	config.GroupVersion = &corev1.SchemeGroupVersion
+	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	config.ContentType = protobuf
+	config.AcceptContentTypes = protobuf
+	config.QPS = -1
+	restClient, err := rest.RESTClientForConfigAndClient(config, client)
+	if err != nil {
+		return nil, err
+	}
+	return &Writer{client: restClient}, nil
+}
+
+// Read gives the target's object whole, or nil where there is none.
+func (w *Writer) Read(ctx context.Context, key Key) (*Object, error) {
+	var object corev1.ConfigMap
+	err := w.client.Get().Namespace(key.Namespace).Resource(resource).Name(key.Bundle).Do(ctx).Into(&object)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return fromConfigMap(&object), nil
+}
+
+// Write carries out an action with one request. It gives the UID and resource
+// version that the object then has; both are empty after a delete.
+func (w *Writer) Write(ctx context.Context, action Action) (uid, resourceVersion string, err error) {
+	request, err := w.request(action)
+	if err != nil {
+		return "", "", err
+	}
+	if action.Verb == Delete {
+		return "", "", request.Do(ctx).Error()
+	}
+	var written metav1.PartialObjectMetadata
+	request = request.SetHeader("Accept", metadataOnly).Param("fieldManager", FieldManager)
+	if err := request.Do(ctx).Into(&written); err != nil {
+		return "", "", err
+	}
+	return string(written.UID), written.ResourceVersion, nil
+}
+
+// request builds the request of an action.
+func (w *Writer) request(action Action) (*rest.Request, error) {
+	var request *rest.Request
+	switch action.Verb {
+	case Create:
+		request = w.client.Post().Body(action.object())
+		return request.Namespace(action.Key.Namespace).Resource(resource), nil
+	case Replace:
+		request = w.client.Put().Body(action.object())
+	case Patch:
+		body, err := action.Changes.patch(action.UID, action.ResourceVersion)
+		if err != nil {
+			return nil, err
+		}
+		request = w.client.Patch(types.StrategicMergePatchType).Body(body)
+	case Apply:
+		body, err := action.applied()
+		if err != nil {
+			return nil, err
+		}
+		request = w.client.Patch(types.ApplyPatchType).Body(body).Param("force", "true")
+	case Delete:
+		request = w.client.Delete().Body(action.preconditions())
+	default:
+		return nil, fmt.Errorf("the action %q sends no request", action.Verb)
+	}
+	return request.Namespace(action.Key.Namespace).Resource(resource).Name(action.Key.Bundle), nil
+}
+
+// object gives the whole object that a create or replace writes.
+func (a *Action) object() *corev1.ConfigMap {
+	return &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:            a.Key.Bundle,
+			Namespace:       a.Key.Namespace,
+			UID:             types.UID(a.UID),
+			ResourceVersion: a.ResourceVersion,
+			Labels:          a.Shape.Labels,
+			Annotations:     a.Shape.Annotations,
+			OwnerReferences: []metav1.OwnerReference{a.Owner},
+		},
+		Data: a.Shape.Text,
+	}
+}
+
+// applied gives the apply configuration that makes the API server track the
+// operator's entries again. It sets no owner: whether others have data in the
+// object is for the next look to say.
+func (a *Action) applied() ([]byte, error) {
+	return json.Marshal(map[string]any{
+		"apiVersion": "v1",
+		"kind":       string(a.Key.Kind),
+		"metadata": map[string]any{
+			"name":            a.Key.Bundle,
+			"namespace":       a.Key.Namespace,
+			"uid":             a.UID,
+			"resourceVersion": a.ResourceVersion,
+			"labels":          a.Shape.Labels,
+			"annotations":     a.Shape.Annotations,
+		},
+		"data": a.Shape.Text,
+	})
+}
+
+func (a *Action) preconditions() *metav1.DeleteOptions {
+	uid := types.UID(a.UID)
+	return &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &a.ResourceVersion}}
+}
