@@ -22,10 +22,9 @@ import (
 	"unicode/utf8"
 )
 
-// MaxSize is the largest package, in bytes of JSON. A target object holds
-// 1 MiB at most, so a bundle of that size can never be delivered; sixteen
-// times as much leaves room for comments, duplicates and certificates that
-// filters take out.
+// MaxSize is the largest package, in bytes of JSON: twice the 8 MiB of PEM text
+// that internal/certs reads, since JSON escapes line ends and a few characters
+// more.
 const MaxSize = 16 << 20
 
 // maxIDLength is the limit that the Bundle API sets on

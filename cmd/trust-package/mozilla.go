@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/crypto/x509roots/fallback/bundle"
+
+	"trust-manager.io/internal/capackage"
+)
+
+const mozillaHelp = `Make a package from Mozilla's list of roots for TLS servers, as the Go team keeps
+it in golang.org/x/crypto/x509roots/fallback. The list is part of this program:
+nothing is downloaded, and a newer list comes with a newer build. Roots stay in
+the list's order.
+
+Some roots are trusted only for what they issued up to a distrust-after date. A
+PEM bundle cannot say that, so such a root is in it or not (--constrained):
+
+  grace  in it until 398 days after its date, counted to the date of the list:
+         as long as certificates that it issued in time can still be valid
+  keep   in it, so certificates that it issues later are trusted too
+  drop   not in it, so certificates that it issued in time are refused too
+
+Which roots that concerns is told on standard error.`
+
+func mozillaCommand() *cobra.Command {
+	var p capackage.Package
+	var out string
+	constrained := grace
+	command := &cobra.Command{
+		Use:   "mozilla [--name NAME] [--version VERSION] [--constrained POLICY] [--out FILE]",
+		Short: "Make a package from Mozilla's list of roots for TLS servers",
+		Long:  mozillaHelp,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("unexpected argument %q; the list is part of this program", args[0])
+			}
+			return nil
+		},
+		DisableFlagsInUseLine: true,
+		RunE: func(command *cobra.Command, _ []string) error {
+			info, _ := debug.ReadBuildInfo() // nil where there is none
+			selected, err := mozilla(&p, info, constrained)
+			if err != nil {
+				return err
+			}
+			fmt.Fprint(command.ErrOrStderr(), selected.report())
+			return writePackage(command, p, selected.certificates, out)
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&p.Name, "name", "mozilla", "name of the package")
+	flags.StringVar(&p.Version, "version", "", "version of the package (default: the date of the list, as YYYYMMDD)")
+	flags.Var(&constrained, "constrained", "roots with a distrust-after date: grace, keep or drop")
+	addOutFlag(flags, &out)
+	return command
+}
+
+// mozilla selects roots from the list and sets the package's version to the
+// list's date, as info has it, unless one is given.
+func mozilla(p *capackage.Package, info *debug.BuildInfo, constrained policy) (selection, error) {
+	date, err := listDate(info)
+	switch {
+	case err == nil && p.Version == "":
+		p.Version = date.Format("20060102")
+	case err != nil && p.Version == "":
+		return selection{}, fmt.Errorf("no date to name the package after: %w; give a version with --version", err)
+	case err != nil && constrained == grace:
+		return selection{}, fmt.Errorf("no date to count --constrained=grace to: %w; choose --constrained=keep or drop", err)
+	}
+	return selectRoots(bundle.Roots(), constrained, date)
+}

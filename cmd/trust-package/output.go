@@ -1,0 +1,84 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"trust-manager.io/internal/capackage"
+	"trust-manager.io/internal/certs"
+	"trust-manager.io/internal/encode"
+)
+
+func addOutFlag(flags *pflag.FlagSet, out *string) {
+	flags.StringVar(out, "out", standardStream, `file to write, in one step and with mode 0644; "-" is standard output`)
+}
+
+// writePackage puts the certificates into p, writes it to out and tells what
+// it wrote.
+func writePackage(command *cobra.Command, p capackage.Package, certificates []certs.Certificate, out string) error {
+	p.Bundle = string(encode.PEM(certificates))
+	data, err := capackage.Encode(p)
+	if err != nil {
+		return err
+	}
+	if out == standardStream {
+		_, err = command.OutOrStdout().Write(data)
+	} else {
+		err = writeFile(out, data)
+	}
+	if err != nil {
+		return fmt.Errorf("write the package: %w", err)
+	}
+	fmt.Fprintf(command.ErrOrStderr(), "wrote package %s: %d certificates, %d bytes\n", p.ID(), len(certificates), len(data))
+	return nil
+}
+
+// writeFile writes a new file beside path and renames it, so that a reader of
+// path sees the old content or the new, never a part.
+func writeFile(path string, data []byte) error {
+	if path == "" {
+		return errors.New(`--out is empty; give a file, or "-" for standard output`)
+	}
+	// Renaming onto a device such as /dev/null would replace it.
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file", path)
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	return fillAndRename(file, data, path)
+}
+
+// fillAndRename writes data to a new file and moves it to path, or removes it.
+func fillAndRename(file *os.File, data []byte, path string) error {
+	err := fill(file, data)
+	if err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return nil
+}
+
+// fill writes data to a new file and closes it. The mode lets the operator's
+// own user read it; it holds nothing secret.
+func fill(file *os.File, data []byte) error {
+	_, err := file.Write(data)
+	if err == nil {
+		err = file.Chmod(0o644)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close())
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"trust-manager.io/internal/capackage"
+	"trust-manager.io/internal/certs"
+)
+
+// standardStream stands for standard input or output where a file is asked
+// for.
+const standardStream = "-"
+
+func pemCommand() *cobra.Command {
+	var p capackage.Package
+	var out string
+	command := &cobra.Command{
+		Use:   "pem --name NAME --version VERSION [--out FILE] FILE.pem",
+		Short: "Make a package from a PEM file",
+		Long: `Make a package from the certificates of a PEM file, or of standard input where
+the file is "-". They stay in their order. Text around the blocks is left out.
+
+The file must hold CERTIFICATE blocks and no others, at least one, and each must
+be a whole X.509 certificate. Anything else is refused with the number of the
+block, and nothing is written.`,
+		DisableFlagsInUseLine: true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("give exactly one PEM file, or - for standard input; got %d arguments", len(args))
+			}
+			return nil
+		},
+		RunE: func(command *cobra.Command, args []string) error {
+			certificates, err := readCertificates(args[0], command.InOrStdin(), command.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			return writePackage(command, p, certificates, out)
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&p.Name, "name", "", "name of the package: where its certificates come from")
+	flags.StringVar(&p.Version, "version", "", "version of the package, for example a date")
+	addOutFlag(flags, &out)
+	// It fails only for a flag that does not exist.
+	_ = errors.Join(command.MarkFlagRequired("name"), command.MarkFlagRequired("version"))
+	return command
+}
+
+// readCertificates reads a PEM file whole. Blocks that the parser skips on
+// purpose are told on notes.
+func readCertificates(path string, stdin io.Reader, notes io.Writer) ([]certs.Certificate, error) {
+	name, text, err := readText(path, stdin)
+	if err != nil {
+		return nil, err
+	}
+	result, problem := certs.Parse(text, certs.Origin{Object: name})
+	if problem != nil {
+		return nil, problem
+	}
+	for i := range result.Skipped {
+		fmt.Fprintln(notes, result.Skipped[i].Error())
+	}
+	if len(result.Certificates) == 0 {
+		return nil, fmt.Errorf("%s: there is no certificate in it; at least one PEM block of type CERTIFICATE is needed", name)
+	}
+	return result.Certificates, nil
+}
+
+// readText reads a file or standard input up to the parser's limit, and gives
+// it a name for messages.
+func readText(path string, stdin io.Reader) (name, text string, err error) {
+	name, from := "standard input", stdin
+	if path != standardStream {
+		file, err := os.Open(path)
+		if err != nil {
+			return "", "", err
+		}
+		defer file.Close()
+		name, from = path, file
+	}
+	data, err := io.ReadAll(io.LimitReader(from, certs.MaxText+1))
+	if err != nil {
+		return "", "", fmt.Errorf("read %s: %w", name, err)
+	}
+	if len(data) > certs.MaxText {
+		return "", "", fmt.Errorf("%s: larger than the limit of %d bytes", name, certs.MaxText)
+	}
+	return name, string(data), nil
+}
