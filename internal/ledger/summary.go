@@ -1,0 +1,175 @@
+package ledger
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
+)
+
+const (
+	// grace is how long a roll-out may take before the status speaks of it: a
+	// short one would only make the condition flap.
+	grace = time.Second
+	// shownFailures is how many failed targets a message names: enough to act
+	// on, and the message stays readable.
+	shownFailures = 3
+	// maxCause bounds the text of one cause, in bytes: it may come from an
+	// admission webhook, which can say anything.
+	maxCause = 300
+)
+
+// Failure is a target that could not be put in order.
+type Failure struct {
+	Place Place
+	Cause string
+}
+
+// Summary is how far a bundle has come, at one moment.
+type Summary struct {
+	Attempt Attempt
+	// Built says whether there is a revision in this process.
+	Built bool
+	// Wanted, Synced and Failed count targets; Namespaces counts the
+	// namespaces that hold or should hold them.
+	Wanted, Synced, Failed int
+	Namespaces             int
+	// Failures are the first few, in the order of their names.
+	Failures []Failure
+	// ConfigMapFailed says whether any of the failed targets is a ConfigMap.
+	ConfigMapFailed bool
+	// Since is when the roll-out that is under way began, and Wrote whether it
+	// has needed any write.
+	Since time.Time
+	Wrote bool
+}
+
+// Summary gives the account of a bundle; ok is false where nothing has been
+// tried yet.
+func (l *Ledger) Summary(bundleName string) (summary Summary, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r, ok := l.rows[bundleName]
+	if !ok {
+		return Summary{}, false
+	}
+	summary = Summary{
+		Attempt: r.attempt, Built: r.revision != 0,
+		Wanted: len(r.places), Synced: r.counts[synced], Failed: r.counts[failed],
+		Since: r.since, Wrote: r.wrote,
+		Namespaces: len(r.places) / max(1, r.kinds()),
+	}
+	places := slices.SortedFunc(maps.Keys(r.causes), func(a, b Place) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace))
+	})
+	for i, place := range places {
+		if i < shownFailures {
+			summary.Failures = append(summary.Failures, Failure{place, r.causes[place]})
+		}
+		summary.ConfigMapFailed = summary.ConfigMapFailed || place.Kind == bundle.ConfigMap
+	}
+	return summary, true
+}
+
+// kinds counts the kinds of targets of the bundle: each namespace that is
+// wanted has one of each.
+func (r *row) kinds() int {
+	kinds := map[bundle.Kind]bool{}
+	for place := range r.places {
+		kinds[place.Kind] = true
+	}
+	return len(kinds)
+}
+
+// Condition gives the condition Synced. wait is how long it is too early to
+// say: then the status stays as it is for now, and 0 means that the condition
+// holds. keep says that the status stays as it is until something happens.
+func (s Summary) Condition(now time.Time) (condition metav1.Condition, wait time.Duration, keep bool) {
+	condition = metav1.Condition{
+		Type:               v1alpha1.BundleConditionSynced,
+		Status:             metav1.ConditionFalse,
+		ObservedGeneration: s.Attempt.Generation,
+	}
+	waiting := s.Wanted - s.Synced - s.Failed
+	switch {
+	case s.Attempt.Reason != "":
+		condition.Reason, condition.Message = s.Attempt.Reason, s.Attempt.Message+s.fallback()
+	case waiting > 0 && !s.Wrote:
+		// Only looking, as after a restart: what the status says still holds.
+		return condition, 0, true
+	case waiting > 0 && now.Sub(s.Since) < grace:
+		return condition, grace - now.Sub(s.Since), false
+	case waiting > 0:
+		condition.Reason = v1alpha1.BundleReasonSyncing
+		condition.Message = fmt.Sprintf("Rolling out: %d of %d targets hold the current bundle%s", s.Synced, s.Wanted, s.failures(", "))
+	case s.Failed > 0:
+		condition.Reason = v1alpha1.BundleReasonSyncSecretTargetFailed
+		if s.ConfigMapFailed {
+			condition.Reason = v1alpha1.BundleReasonSyncConfigMapTargetFailed
+		}
+		condition.Message = s.failures("")
+	default:
+		condition.Status = metav1.ConditionTrue
+		condition.Reason = v1alpha1.BundleReasonSynced
+		condition.Message = s.success()
+	}
+	return condition, 0, false
+}
+
+// success says what was reached.
+func (s Summary) success() string {
+	text := fmt.Sprintf("The bundle of %s is in %s", count(s.Attempt.Certificates, "certificate"), count(s.Namespaces, "namespace"))
+	for _, note := range s.Attempt.Notes {
+		text += "; note: " + note
+	}
+	return text
+}
+
+// fallback says what becomes of the targets while nothing can be built.
+func (s Summary) fallback() string {
+	switch {
+	case !s.Built:
+		return ". No bundle has been built since the operator started: targets are left as they are, and new namespaces wait"
+	case s.Wanted == 0:
+		return ""
+	}
+	return fmt.Sprintf(". The last good bundle stays: %d of %d targets hold it%s", s.Synced, s.Wanted, s.failures("; "))
+}
+
+// failures counts the failed targets and names the first few, or gives nothing
+// where there is none. It is a function of the sorted failures, so it does not
+// change with the order of events.
+func (s Summary) failures(separator string) string {
+	if s.Failed == 0 {
+		return ""
+	}
+	var parts []string
+	for _, failure := range s.Failures {
+		parts = append(parts, fmt.Sprintf("%s in namespace %s: %s", failure.Place.Kind, failure.Place.Namespace, shorten(failure.Cause)))
+	}
+	if more := s.Failed - len(s.Failures); more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Sprintf("%s%d of %s failed: %s", separator, s.Failed, count(s.Wanted, "target"), strings.Join(parts, "; "))
+}
+
+func shorten(text string) string {
+	if len(text) <= maxCause {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxCause], "") + "…"
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
