@@ -92,9 +92,11 @@ func marker(line, start string) (label string, ok bool) {
 
 // looksLikeMarker tells a damaged BEGIN or END line from a comment. A line
 // that starts with # is a comment whatever it says: that is how people switch
-// a certificate off.
+// a certificate off. A lone CR in it may be meant as a line end, and whole
+// blocks could then hide behind one #, so such a line is not exempt.
 func looksLikeMarker(line string) bool {
-	if !strings.Contains(line, dashes) || strings.HasPrefix(line, "#") {
+	comment := strings.HasPrefix(line, "#") && !strings.Contains(line, "\r")
+	if comment || !strings.Contains(line, dashes) {
 		return false
 	}
 	upper := strings.ToUpper(line)
