@@ -103,7 +103,7 @@ func (r *Result) add(body []byte, origin Origin) (fault string) {
 // parseFault explains a refusal by the X.509 parser. The parser's own text is
 // not passed on: it may quote names out of the certificate.
 func parseFault(err error) string {
-	if strings.Contains(err.Error(), "negative serial number") {
+	if strings.HasPrefix(err.Error(), "x509: negative serial number") {
 		return "the certificate has a negative serial number, which RFC 5280 forbids; ask its issuer for a correct one"
 	}
 	return "the block does not hold an X.509 certificate in DER; compare with `openssl x509 -noout -text`"
