@@ -1,0 +1,158 @@
+package certs_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"trust-manager.io/internal/certs"
+	"trust-manager.io/internal/encode"
+)
+
+// FuzzParse proves, for any text: Parse does not panic; a problem comes alone
+// and with the number of a block; nothing in an accepted text is lost quietly;
+// and what is written from it reads back as the same certificates.
+func FuzzParse(f *testing.F) {
+	for _, seed := range seeds(f) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		result, problem := certs.Parse(text, origin)
+		if problem != nil {
+			checkRefusal(t, text, result, problem)
+			return
+		}
+		checkNumbers(t, result)
+		checkNothingLost(t, text, result)
+		checkRoundTrip(t, result)
+	})
+}
+
+// seeds are the texts of the tables, whole and damaged, and some that are made
+// of two of them.
+func seeds(f *testing.F) []string {
+	one, two := block(certificate(f, 1)), block(certificate(f, 2))
+	list := []string{
+		"",
+		"\ufeff" + one + "\n# two\n" + two,
+		strings.ReplaceAll(one+two, "\n", "\r\n"),
+		"  " + strings.ReplaceAll(one+two, "\n", "\n  "),
+		one + comment(two) + one,
+		"#\r" + one,
+		one + ecACC(f) + two,
+		one + "-----BEGIN CERTIFICATE-----\n" + two,
+		one + "-----BEGIN CERTIFICATE-----:\n-----BEGIN X\n-----END CERTIFICATE-----\n" + two,
+	}
+	for _, tc := range refusals(f) {
+		list = append(list, tc.text)
+	}
+	slices.Sort(list)
+	return list
+}
+
+func checkRefusal(t *testing.T, text string, result certs.Result, problem *certs.Problem) {
+	t.Helper()
+	if result.Certificates != nil || result.Skipped != nil {
+		t.Fatalf("a result beside the problem %v", problem)
+	}
+	if problem.Reason != certs.SourceBuildError || problem.Detail == "" {
+		t.Fatalf("problem %+v without reason or detail", problem)
+	}
+	// Every block, damaged ones too, has at least one line with dashes.
+	if number, most := problem.Origin.Block, strings.Count(text, "-----"); number < 1 || number > most {
+		t.Fatalf("the problem is in block %d of at most %d", number, most)
+	}
+}
+
+// checkNumbers wants the blocks counted in the order of the text.
+func checkNumbers(t *testing.T, result certs.Result) {
+	t.Helper()
+	var numbers []int
+	for _, certificate := range result.Certificates {
+		numbers = append(numbers, certificate.Origin.Block)
+	}
+	if !slices.IsSorted(numbers) {
+		t.Fatalf("blocks %v are out of order", numbers)
+	}
+	for _, skipped := range result.Skipped {
+		numbers = append(numbers, skipped.Origin.Block)
+	}
+	slices.Sort(numbers)
+	for i, number := range numbers {
+		if number != i+1 {
+			t.Fatalf("blocks %v, want each number from 1 on once", numbers)
+		}
+	}
+}
+
+// checkNothingLost compares with two other readers: every certificate that
+// encoding/pem finds is there, in the same order; and there are as many blocks
+// as lines that are not comments and speak of a BEGIN.
+func checkNothingLost(t *testing.T, text string, result certs.Result) {
+	t.Helper()
+	rest := result.Certificates
+	for _, want := range lenient(text) {
+		at := slices.IndexFunc(rest, func(c certs.Certificate) bool { return c.Fingerprint == want })
+		if at < 0 {
+			t.Fatalf("encoding/pem finds certificate %x, which was lost or moved", want)
+		}
+		rest = rest[at+1:]
+	}
+	begins := 0
+	for _, line := range strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }) {
+		if !strings.HasPrefix(strings.TrimSpace(line), "#") && strings.Contains(strings.ToUpper(line), "-----BEGIN") {
+			begins++
+		}
+	}
+	if got := len(result.Certificates) + len(result.Skipped); got != begins {
+		t.Fatalf("%d blocks from a text with %d BEGIN lines", got, begins)
+	}
+}
+
+// lenient gives the fingerprints of the certificates that the standard
+// library finds, which passes over all else.
+func lenient(text string) [][sha256.Size]byte {
+	var list [][sha256.Size]byte
+	for rest := []byte(text); ; {
+		var found *pem.Block
+		if found, rest = pem.Decode(rest); found == nil {
+			return list
+		}
+		if found.Type != "CERTIFICATE" {
+			continue
+		}
+		if _, err := x509.ParseCertificate(found.Bytes); err == nil {
+			list = append(list, sha256.Sum256(found.Bytes))
+		}
+	}
+}
+
+// checkRoundTrip proves parse∘encode = identity.
+func checkRoundTrip(t *testing.T, result certs.Result) {
+	t.Helper()
+	file := encode.PEM(result.Certificates)
+	again, problem := certs.Parse(string(file), origin)
+	if problem != nil {
+		t.Fatalf("the encoded certificates are refused: %v", problem)
+	}
+	if diff := cmp.Diff(fingerprints(result), fingerprints(again)); diff != "" {
+		t.Fatalf("certificates after a round trip (-want +got):\n%s", diff)
+	}
+	if !bytes.Equal(file, encode.PEM(again.Certificates)) {
+		t.Fatal("the second file differs from the first")
+	}
+}
+
+func fingerprints(result certs.Result) [][sha256.Size]byte {
+	list := make([][sha256.Size]byte, 0, len(result.Certificates))
+	for _, certificate := range result.Certificates {
+		list = append(list, certificate.Fingerprint)
+	}
+	return list
+}

@@ -1,0 +1,183 @@
+package certs_test
+
+import (
+	"bytes"
+	"encoding/pem"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"trust-manager.io/internal/certs"
+)
+
+// S5: what makes a text invalid. Each text is tried alone, after a good block
+// and before one: nothing of it may be taken, and the number must be right.
+func TestParseRefuses(t *testing.T) {
+	t.Parallel()
+	good := block(certificate(t, 1))
+	for name, tc := range refusals(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			number := max(tc.block, 1)
+			refuse(t, tc.text, number, tc.detail)
+			refuse(t, good+tc.text, number+1, tc.detail)
+			refuse(t, tc.text+"\n"+good, number, tc.detail)
+		})
+	}
+}
+
+// refuse wants a problem in the block of that number, and nothing beside it.
+func refuse(t *testing.T, text string, number int, detail string) {
+	t.Helper()
+	got, problem := certs.Parse(text, origin)
+	if problem == nil {
+		t.Fatalf("accepted, with %d certificates", len(got.Certificates))
+	}
+	if diff := cmp.Diff(certs.Result{}, got); diff != "" {
+		t.Errorf("a result beside the problem (-want +got):\n%s", diff)
+	}
+	want := origin
+	want.Block = number
+	if diff := cmp.Diff(want, problem.Origin); diff != "" {
+		t.Errorf("origin (-want +got):\n%s", diff)
+	}
+	if problem.Reason != certs.SourceBuildError {
+		t.Errorf("reason %q, want SourceBuildError", problem.Reason)
+	}
+	if !strings.Contains(problem.Detail, detail) {
+		t.Errorf("detail %q, want it to contain %q", problem.Detail, detail)
+	}
+}
+
+type refusal struct {
+	text   string
+	block  int // the block at fault, where it is not the first
+	detail string
+}
+
+// refusals are all texts that Parse refuses for what is in them.
+func refusals(tb testing.TB) map[string]refusal {
+	tb.Helper()
+	all := map[string]refusal{}
+	maps.Copy(all, damagedBodies(tb))
+	maps.Copy(all, damagedEnds(tb))
+	maps.Copy(all, damagedBegins(tb))
+	maps.Copy(all, otherTypes(tb))
+	return all
+}
+
+func damagedBodies(tb testing.TB) map[string]refusal {
+	tb.Helper()
+	der := certificate(tb, 1)
+	one := block(der)
+	return map[string]refusal{
+		"PEM headers":                    {text: strings.Replace(one, "\n", "\nProc-Type: 4,ENCRYPTED\n\n", 1), detail: "PEM headers"},
+		"a character that is not base64": {text: one[:100] + "!" + one[101:], detail: "base64"},
+		"a character lost":               {text: one[:100] + one[101:], detail: "base64"},
+		"padding in the middle":          {text: one[:100] + "==" + one[102:], detail: "base64"},
+		"a comment inside":               {text: one[:93] + "# half\n" + one[93:], detail: "base64"},
+		"a line lost":                    {text: one[:93] + one[158:], detail: "X.509"},
+		"nothing between BEGIN and END":  {text: block(nil), detail: "X.509"},
+		"DER that is no certificate":     {text: block([]byte{0x30, 0x03, 0x02, 0x01, 0x01}), detail: "X.509"},
+		"no DER":                         {text: block([]byte("not ASN.1 at all")), detail: "X.509"},
+		"DER with a byte after it":       {text: block(append(bytes.Clone(der), 0)), detail: "X.509"},
+		"two certificates in one block":  {text: block(append(bytes.Clone(der), der...)), detail: "X.509"},
+		"DER cut short":                  {text: block(der[:len(der)-1]), detail: "X.509"},
+		"S6: a negative serial number":   {text: block(negativeSerial(tb)), detail: "negative serial number"},
+		"S6: EC-ACC with a bit changed":  {text: block(changedECACC(tb)), detail: "negative serial number"},
+	}
+}
+
+func damagedEnds(tb testing.TB) map[string]refusal {
+	tb.Helper()
+	one := block(certificate(tb, 1))
+	return map[string]refusal{
+		"END missing":                    {text: strings.Replace(one, "-----END CERTIFICATE-----\n", "", 1), detail: "cut off"},
+		"END of another type":            {text: strings.Replace(one, "END CERTIFICATE", "END X509 CRL", 1), detail: "cut off"},
+		"END in lower case":              {text: strings.Replace(one, "END CERT", "end CERT", 1), detail: "cut off"},
+		"END with a dash too few":        {text: strings.TrimSuffix(one, "-\n") + "\n", detail: "cut off"},
+		"END before text":                {text: strings.TrimSuffix(one, "\n") + " end", detail: "cut off"},
+		"END after text":                 {text: strings.Replace(one, "\n-----END", "-----END", 1), detail: "END line"},
+		"END commented out":              {text: strings.Replace(one, "-----END", "# -----END", 1), detail: "END line"},
+		"END and next BEGIN on one line": {text: strings.TrimSuffix(one, "\n") + one, detail: "cut off"},
+		"only BEGIN":                     {text: "-----BEGIN CERTIFICATE-----", detail: "cut off"},
+		"a line of dashes inside":        {text: one[:93] + "-----\n" + one[93:], detail: "cut off"},
+		"END without BEGIN":              {text: "-----END CERTIFICATE-----\n", detail: "no counterpart"},
+		"a second END":                   {text: one + "-----END CERTIFICATE-----\n", block: 2, detail: "no counterpart"},
+	}
+}
+
+func damagedBegins(tb testing.TB) map[string]refusal {
+	tb.Helper()
+	one := block(certificate(tb, 1))
+	lowerBoth := strings.NewReplacer("BEGIN", "begin", "END", "end", "CERTIFICATE", "certificate")
+	return map[string]refusal{
+		"only BEGIN commented out":        {text: "#" + one, detail: "no counterpart"},
+		"BEGIN after text":                {text: "root: " + one, detail: "stand alone"},
+		"BEGIN before text":               {text: strings.Replace(one, "CERTIFICATE-----\n", "CERTIFICATE-----", 1), detail: "stand alone"},
+		"BEGIN before a blank and text":   {text: strings.Replace(one, "CERTIFICATE-----\n", "CERTIFICATE----- x\n", 1), detail: "stand alone"},
+		"BEGIN in lower case":             {text: strings.Replace(one, "BEGIN", "begin", 1), detail: "stand alone"},
+		"BEGIN and END in lower case":     {text: lowerBoth.Replace(one), detail: "stand alone"},
+		"BEGIN with a dash too few":       {text: strings.Replace(one, "E-----\n", "E----\n", 1), detail: "stand alone"},
+		"BEGIN with a dash too many":      {text: "-" + one, detail: "stand alone"},
+		"BEGIN without a space":           {text: strings.Replace(one, "BEGIN ", "BEGIN", 1), detail: "stand alone"},
+		"BEGIN after a zero-width space":  {text: "\u200b" + one, detail: "stand alone"},
+		"a byte order mark in the middle": {text: "# second file\n\ufeff" + one, detail: "stand alone"},
+		"line ends of a lone CR":          {text: strings.ReplaceAll(one, "\n", "\r"), detail: "stand alone"},
+		"a comment, then lone CRs":        {text: "# root\r" + strings.ReplaceAll(one, "\n", "\r"), detail: "stand alone"},
+	}
+}
+
+func otherTypes(tb testing.TB) map[string]refusal {
+	tb.Helper()
+	one := block(certificate(tb, 1))
+	cases := map[string]refusal{}
+	for label, detail := range map[string]string{
+		"PRIVATE KEY":             "a private key",
+		"RSA PRIVATE KEY":         "a private key",
+		"EC PRIVATE KEY":          "a private key",
+		"ENCRYPTED PRIVATE KEY":   "a private key",
+		"OPENSSH PRIVATE KEY":     "a private key",
+		"TRUSTED CERTIFICATE":     "OpenSSL's own TRUSTED CERTIFICATE",
+		"CERTIFICATE REQUEST":     "a certificate request",
+		"NEW CERTIFICATE REQUEST": "a certificate request",
+		"X509 CRL":                "a certificate revocation list",
+		"PUBLIC KEY":              "a public key",
+		"PKCS7":                   "a PKCS #7 file",
+		"X509 CERTIFICATE":        "of another type",
+		"certificate":             "of another type",
+		" CERTIFICATE":            "of another type",
+		"CERTIFICATE ":            "of another type",
+		"UNHEARD OF":              "of another type",
+		"":                        "of another type",
+	} {
+		cases["type "+label] = refusal{
+			text:   strings.ReplaceAll(one, " CERTIFICATE-", " "+label+"-"),
+			detail: "only CERTIFICATE blocks are accepted, and this block is " + detail,
+		}
+	}
+	return cases
+}
+
+// negativeSerial gives a certificate whose only fault is its serial number.
+// Go does not make such a certificate, so a bit is set in a made one.
+func negativeSerial(tb testing.TB) []byte {
+	tb.Helper()
+	der := certificate(tb, 0x7a_11_22_33_44_55_66_77)
+	at := bytes.Index(der, []byte{0x7a, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77})
+	if at < 0 {
+		tb.Fatal("the serial number is not in the certificate")
+	}
+	der[at] |= 0x80
+	return der
+}
+
+// changedECACC gives the EC-ACC root with one bit of its signature changed.
+func changedECACC(tb testing.TB) []byte {
+	tb.Helper()
+	decoded, _ := pem.Decode([]byte(ecACC(tb)))
+	decoded.Bytes[len(decoded.Bytes)-1] ^= 1
+	return decoded.Bytes
+}

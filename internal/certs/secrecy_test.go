@@ -1,0 +1,155 @@
+package certs_test
+
+import (
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/base64"
+	"encoding/hex"
+	"strings"
+	"testing"
+
+	"trust-manager.io/internal/certs"
+)
+
+// canary stands for a secret. It is planted wherever a text can hold one, in
+// four letters and more, so that it is found in base64 and in hex as well.
+const canary = "canarycanary"
+
+// S5: no problem ever shows content, whatever the text and wherever in it.
+func TestProblemsHoldNothingOfTheText(t *testing.T) {
+	t.Parallel()
+	one := block(certificate(t, 1))
+	texts := map[string]string{
+		"the label of a block":         strings.ReplaceAll(one, " CERTIFICATE-", " CANARYCANARY-"),
+		"the label of a private key":   strings.ReplaceAll(one, " CERTIFICATE-", " CANARYCANARY PRIVATE KEY-"),
+		"the label of END":             strings.Replace(one, "END CERTIFICATE", "END CANARYCANARY", 1),
+		"the body of a private key":    "-----BEGIN PRIVATE KEY-----\n" + canary + "\n-----END PRIVATE KEY-----\n",
+		"a body that is base64":        "-----BEGIN CERTIFICATE-----\n" + canary + "\n-----END CERTIFICATE-----\n",
+		"a body that is not base64":    "-----BEGIN CERTIFICATE-----\n" + canary + "!\n-----END CERTIFICATE-----\n",
+		"bytes that are no DER":        block([]byte(canary)),
+		"a body without END":           "-----BEGIN CERTIFICATE-----\n" + canary,
+		"the name of a header":         strings.Replace(one, "\n", "\nCanarycanary: 1\n", 1),
+		"the value of a header":        strings.Replace(one, "\n", "\nProc-Type: canarycanary\n", 1),
+		"text before BEGIN":            canary + one,
+		"text after BEGIN":             strings.Replace(one, "E-----\n", "E-----"+canary+"\n", 1),
+		"text after END":               strings.TrimSuffix(one, "\n") + canary,
+		"a line of dashes in a block":  strings.Replace(one, "\n", "\n-----"+canary+"-----\n", 1),
+		"a damaged BEGIN":              "-----BEGIN " + canary,
+		"a damaged END":                canary + "-----END",
+		"a comment before a bad block": "# " + canary + "\n" + block(nil),
+		"a comment after a bad block":  block(nil) + "# " + canary + "\n",
+		"the subject of a bad block":   block(append(certificate(t, 1, subject(canary)), 0)),
+		"a block before the bad one":   block(certificate(t, 1, subject(canary))) + block(nil),
+		"a text that is too large":     strings.Repeat(canary+"\n", certs.MaxText/len(canary)),
+	}
+	for name, der := range quotedByTheParser(t) {
+		texts[name] = block(der)
+	}
+	for name, text := range texts {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, problem := certs.Parse(text, certs.Origin{Field: "spec.sources[0].inLine"})
+			if problem == nil {
+				t.Fatal("accepted")
+			}
+			checkNoCanary(t, problem.Error())
+		})
+	}
+}
+
+// checkNoCanary looks for the canary as it is, and as base64 or hex of it or
+// of what it is the base64 of.
+func checkNoCanary(t *testing.T, message string) {
+	t.Helper()
+	decoded, err := base64.StdEncoding.DecodeString(canary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	message = strings.ToLower(message)
+	for _, form := range []string{
+		canary, string(decoded),
+		hex.EncodeToString([]byte(canary)), hex.EncodeToString(decoded),
+		base64.StdEncoding.EncodeToString([]byte(canary)),
+	} {
+		if strings.Contains(message, strings.ToLower(form)) {
+			t.Errorf("the message shows the text: %s", message)
+		}
+	}
+}
+
+// quotedByTheParser gives certificates at which Go's own parser fails with a
+// message that quotes them.
+func quotedByTheParser(tb testing.TB) map[string][]byte {
+	tb.Helper()
+	list := map[string][]byte{
+		"a URI that does not parse":     certificate(tb, 1, extension(oidAltName, tagged(tb, 6, "http://["+canary))),
+		"a URI without a valid domain":  certificate(tb, 1, extension(oidAltName, tagged(tb, 6, "http://"+canary+"..x/"))),
+		"a constraint on a bad domain":  certificate(tb, 1, extension(oidConstraints, permitted(tb, 2, canary+"..x"))),
+		"a constraint on a bad mailbox": certificate(tb, 1, extension(oidConstraints, permitted(tb, 1, "@"+canary+"@"))),
+		"a constraint on a bad URI":     certificate(tb, 1, extension(oidConstraints, permitted(tb, 6, canary+"..x"))),
+	}
+	for name, der := range list {
+		if _, err := x509.ParseCertificate(der); err == nil || !strings.Contains(err.Error(), canary) {
+			tb.Fatalf("%s: the parser says %v, which does not quote the canary, so it proves nothing", name, err)
+		}
+	}
+	return list
+}
+
+// The parser quotes names out of the certificate, so what it says must not be
+// taken for a finding of its own.
+func TestQuotedNameIsNotTheFault(t *testing.T) {
+	t.Parallel()
+	der := certificate(t, 1, extension(oidAltName, tagged(t, 6, "http://[negative serial number")))
+	_, problem := certs.Parse(block(der), origin)
+	if problem == nil {
+		t.Fatal("accepted")
+	}
+	if strings.Contains(problem.Detail, "serial") {
+		t.Errorf("a bad URI is reported as %q", problem.Detail)
+	}
+}
+
+var (
+	oidAltName     = asn1.ObjectIdentifier{2, 5, 29, 17}
+	oidConstraints = asn1.ObjectIdentifier{2, 5, 29, 30}
+)
+
+func subject(name string) func(*x509.Certificate) {
+	return func(template *x509.Certificate) { template.Subject.CommonName = name }
+}
+
+// extension puts an extension into a certificate as it is, without the checks
+// that Go makes when it writes one.
+func extension(oid asn1.ObjectIdentifier, value []byte) func(*x509.Certificate) {
+	return func(template *x509.Certificate) {
+		template.ExtraExtensions = append(template.ExtraExtensions, pkix.Extension{Id: oid, Value: value})
+	}
+}
+
+// tagged gives GeneralNames (RFC 5280, section 4.2.1.6) with one name; the tag
+// says of which kind it is: 1 mailbox, 2 domain, 6 URI.
+func tagged(tb testing.TB, tag int, name string) []byte {
+	tb.Helper()
+	return encodeASN1(tb, []asn1.RawValue{{Class: asn1.ClassContextSpecific, Tag: tag, Bytes: []byte(name)}})
+}
+
+// permitted gives NameConstraints (RFC 5280, section 4.2.1.10) that permit one
+// subtree.
+func permitted(tb testing.TB, tag int, name string) []byte {
+	tb.Helper()
+	subtree := tagged(tb, tag, name)
+	return encodeASN1(tb, []asn1.RawValue{
+		{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: subtree},
+	})
+}
+
+func encodeASN1(tb testing.TB, value any) []byte {
+	tb.Helper()
+	der, err := asn1.Marshal(value)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return der
+}
