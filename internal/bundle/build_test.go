@@ -1,0 +1,240 @@
+package bundle_test
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/certs"
+)
+
+// S1, S2, S6: which certificates a bundle holds, in which order, and the notes.
+func TestBuild(t *testing.T) {
+	t.Parallel()
+	withNote := source("x", roots(t, 1))
+	withNote.Note = "a word about x"
+	cases := map[string]struct {
+		inputs []bundle.Input
+		want   []string
+		notes  []string
+	}{
+		"S1: the order of sources, keys and blocks": {
+			inputs: []bundle.Input{source("z", roots(t, 9, 1)), source("m", roots(t, 8), roots(t, 7, 2)), source("a", roots(t, 3))},
+			want:   []string{"z/a/1", "z/a/2", "m/a/1", "m/b/1", "m/b/2", "a/a/1"},
+		},
+		"S1: the last source's new certificate is the last": {
+			inputs: []bundle.Input{source("x", roots(t, 1, 2)), source("y", roots(t, 3))},
+			want:   []string{"x/a/1", "x/a/2", "y/a/1"},
+		},
+		"S2: a duplicate in one text stays at its first place": {
+			inputs: []bundle.Input{source("x", roots(t, 1, 2, 1, 3))},
+			want:   []string{"x/a/1", "x/a/2", "x/a/4"},
+		},
+		"S2: a duplicate in another key or source stays at its first place": {
+			inputs: []bundle.Input{source("x", roots(t, 1), roots(t, 1, 2)), source("y", roots(t, 2, 3, 1))},
+			want:   []string{"x/a/1", "x/b/2", "y/a/2"},
+		},
+		"S2: a source of nothing but duplicates is fine": {
+			inputs: []bundle.Input{source("x", roots(t, 1)), source("y", roots(t, 1))},
+			want:   []string{"x/a/1"},
+		},
+		"S8: an empty key beside one with certificates is fine": {
+			inputs: []bundle.Input{source("x", "", roots(t, 1), "# none here\n")},
+			want:   []string{"x/b/1"},
+		},
+		"S6: EC-ACC is skipped with a note": {
+			inputs: []bundle.Input{source("x", roots(t, 1)+ecACC(t)+roots(t, 2))},
+			want:   []string{"x/a/1", "x/a/3"},
+			notes: []string{`spec.sources.x: ConfigMap cert-manager/x, key "a", block 2: ` +
+				`skipped the old EC-ACC root, whose negative serial number RFC 5280 forbids`},
+		},
+		"S6: a source of nothing but EC-ACC is fine": {
+			inputs: []bundle.Input{source("x", ecACC(t)), source("y", roots(t, 1))},
+			want:   []string{"y/a/1"},
+			notes: []string{`spec.sources.x: ConfigMap cert-manager/x, key "a", block 1: ` +
+				`skipped the old EC-ACC root, whose negative serial number RFC 5280 forbids`},
+		},
+		"the note of a source is kept": {
+			inputs: []bundle.Input{withNote},
+			want:   []string{"x/a/1"},
+			notes:  []string{"a word about x"},
+		},
+		"a text that is parsed already": {
+			inputs: []bundle.Input{source("x", roots(t, 1)), parsedSource(t, "p", roots(t, 1, 2)), source("y", roots(t, 2, 3))},
+			want:   []string{"x/a/1", "p/parsed/2", "y/a/2"},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var builder bundle.Builder
+			got, err := builder.Build(tc.inputs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, places(t, got)); diff != "" {
+				t.Errorf("certificates (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.notes, got.Notes); diff != "" {
+				t.Errorf("notes (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// parsedSource gives its text parsed, as the default CA package does. Its PEM
+// is rubbish, to show that it is not read.
+func parsedSource(tb testing.TB, name, text string) bundle.Input {
+	tb.Helper()
+	input := source(name)
+	origin := input.Origin
+	origin.Key = "parsed"
+	result, problem := certs.Parse(text, origin)
+	if problem != nil {
+		tb.Fatal(problem)
+	}
+	input.Texts = []bundle.Text{{PEM: "-----BEGIN RUBBISH-----", Parsed: &result}}
+	return input
+}
+
+// S7, S8, S9: what fails a build, and that nothing is returned then.
+func TestBuildRefuses(t *testing.T) {
+	t.Parallel()
+	const none = "there is no certificate in it; at least one PEM block of type CERTIFICATE is needed"
+	good := source("good", roots(t, 1))
+	damaged := roots(t, 1, 2) + "-----BEGIN CERTIFICATE-----\n"
+	cases := map[string]struct {
+		inputs []bundle.Input
+		reason string
+		text   string
+	}{
+		"S7: a source that is missing": {
+			[]bundle.Input{good, failed("x", certs.SourceNotFound)},
+			"SourceNotFound",
+			"spec.sources.x: ConfigMap cert-manager/x: it could not be read",
+		},
+		"S8: an invalid block": {
+			[]bundle.Input{source("x", roots(t, 3), damaged), good},
+			"SourceBuildError",
+			`spec.sources.x: ConfigMap cert-manager/x, key "b", block 3: ` +
+				"the block is cut off: BEGIN CERTIFICATE is not followed by END CERTIFICATE",
+		},
+		"S8: a key without a certificate": {
+			[]bundle.Input{source("x", "# to come\n"), good},
+			"SourceBuildError",
+			`spec.sources.x: ConfigMap cert-manager/x, key "a": ` + none,
+		},
+		"S8: several keys without a certificate": {
+			[]bundle.Input{good, source("x", "", "\n")},
+			"SourceBuildError",
+			"spec.sources.x: ConfigMap cert-manager/x: " + none,
+		},
+		"S8: an object without a key": {
+			[]bundle.Input{good, source("x")},
+			"SourceBuildError",
+			"spec.sources.x: ConfigMap cert-manager/x: " + none,
+		},
+		"S9: no source": {nil, "SourceNotFound", "the sources give no certificate at all, and an empty bundle is never written"},
+		"S9: nothing but EC-ACC": {
+			[]bundle.Input{source("x", ecACC(t))},
+			"SourceNotFound", "the sources give no certificate at all, and an empty bundle is never written",
+		},
+		"the first problem gives the reason: missing": {
+			[]bundle.Input{failed("x", certs.SourceNotFound), good, source("y", "")},
+			"SourceNotFound",
+			`spec.sources.x: ConfigMap cert-manager/x: it could not be read; ` +
+				`spec.sources.y: ConfigMap cert-manager/y, key "a": ` + none,
+		},
+		"the first problem gives the reason: invalid": {
+			[]bundle.Input{source("y", ""), good, failed("x", certs.SourceNotFound)},
+			"SourceBuildError",
+			`spec.sources.y: ConfigMap cert-manager/y, key "a": ` + none +
+				"; spec.sources.x: ConfigMap cert-manager/x: it could not be read",
+		},
+		"more problems than a message shows": {
+			[]bundle.Input{
+				failed("v", "A"), failed("w", "B"), failed("x", "C"), failed("y", "D"), failed("z", "E"),
+			},
+			"A",
+			"spec.sources.v: ConfigMap cert-manager/v: it could not be read; " +
+				"spec.sources.w: ConfigMap cert-manager/w: it could not be read; " +
+				"spec.sources.x: ConfigMap cert-manager/x: it could not be read; and 2 more",
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var builder bundle.Builder
+			got, err := builder.Build(tc.inputs)
+			checkProblems(t, got, err, tc.reason, tc.text)
+		})
+	}
+}
+
+func checkProblems(t *testing.T, got bundle.Bundle, err error, reason, text string) {
+	t.Helper()
+	if diff := cmp.Diff(bundle.Bundle{}, got); diff != "" {
+		t.Errorf("a bundle beside the error (-want +got):\n%s", diff)
+	}
+	var problems bundle.Problems
+	if !errors.As(err, &problems) {
+		t.Fatalf("error %v is not Problems", err)
+	}
+	if problems.Reason() != reason {
+		t.Errorf("reason %q, want %q", problems.Reason(), reason)
+	}
+	if diff := cmp.Diff(text, problems.Error()); diff != "" {
+		t.Errorf("message (-want +got):\n%s", diff)
+	}
+}
+
+// Every problem is there, in the order of the sources, also those that the
+// message only counts.
+func TestBuildReportsAllProblems(t *testing.T) {
+	t.Parallel()
+	var builder bundle.Builder
+	_, err := builder.Build([]bundle.Input{
+		source("v", ""), failed("w", certs.SourceNotFound), source("x", roots(t, 1)),
+		source("y", "-----BEGIN X-----"), failed("z", certs.SourceNotFound),
+	})
+	var problems bundle.Problems
+	if !errors.As(err, &problems) {
+		t.Fatalf("error %v is not Problems", err)
+	}
+	var fields []string
+	for _, problem := range problems {
+		fields = append(fields, problem.Origin.Field)
+	}
+	want := []string{"spec.sources.v", "spec.sources.w", "spec.sources.y", "spec.sources.z"}
+	if diff := cmp.Diff(want, fields); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+}
+
+func TestBuildLimit(t *testing.T) {
+	t.Parallel()
+	var builder bundle.Builder
+	got, err := builder.Build([]bundle.Input{distinct("x", bundle.MaxCertificates), distinct("y", 1)})
+	if err != nil || len(got.Certificates) != bundle.MaxCertificates {
+		t.Fatalf("MaxCertificates give a bundle of %d, error %v", len(got.Certificates), err)
+	}
+	got, err = builder.Build([]bundle.Input{distinct("x", bundle.MaxCertificates+1)})
+	checkProblems(t, got, err, "SourceBuildError", "the sources give 10001 certificates, the limit is 10000")
+}
+
+// distinct gives a parsed source of as many certificates, all different within
+// it and the same in each such source.
+func distinct(name string, count int) bundle.Input {
+	var result certs.Result
+	for number := range count {
+		der := binary.BigEndian.AppendUint32(nil, uint32(number))
+		result.Certificates = append(result.Certificates, certs.Certificate{DER: der, Fingerprint: sha256.Sum256(der)})
+	}
+	input := source(name)
+	input.Texts = []bundle.Text{{Parsed: &result}}
+	return input
+}

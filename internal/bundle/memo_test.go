@@ -1,0 +1,126 @@
+package bundle_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/certs"
+)
+
+// build builds or fails the test.
+func build(t *testing.T, builder *bundle.Builder, inputs ...bundle.Input) bundle.Bundle {
+	t.Helper()
+	built, err := builder.Build(inputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return built
+}
+
+// parsedOnce says whether two bundles share the bytes of a certificate, which
+// they do only where its text was not parsed again.
+func parsedOnce(a, b bundle.Bundle, at int) bool {
+	return &a.Certificates[at].DER[0] == &b.Certificates[at].DER[0]
+}
+
+// S3: the same input gives the same bundle, by a new builder and by a used one.
+func TestBuildIsDeterministic(t *testing.T) {
+	t.Parallel()
+	inputs := []bundle.Input{
+		source("x", roots(t, 5, 1, 4), roots(t, 2), ecACC(t)),
+		source("y", roots(t, 3, 5)),
+		parsedSource(t, "p", roots(t, 6, 2)),
+	}
+	var used bundle.Builder
+	first := build(t, &used, inputs...)
+	for range 20 {
+		var fresh bundle.Builder
+		if diff := cmp.Diff(first, build(t, &fresh, inputs...)); diff != "" {
+			t.Fatalf("a new builder (-first +again):\n%s", diff)
+		}
+		if diff := cmp.Diff(first, build(t, &used, inputs...)); diff != "" {
+			t.Fatalf("the same builder (-first +again):\n%s", diff)
+		}
+	}
+}
+
+func TestUnchangedTextIsParsedOnce(t *testing.T) {
+	t.Parallel()
+	var builder bundle.Builder
+	x, y := source("x", roots(t, 1), roots(t, 2)), source("y", roots(t, 3))
+	first := build(t, &builder, x, y)
+
+	// An equal text is unchanged, even where it is another string in memory.
+	x.Texts[0].PEM = strings.Clone(x.Texts[0].PEM)
+	x.Texts[1].PEM = roots(t, 4)
+	second := build(t, &builder, x, y)
+	for at, unchanged := range []bool{true, false, true} {
+		if parsedOnce(first, second, at) != unchanged {
+			t.Errorf("certificate %d: parsed once = %t, want %t", at, !unchanged, unchanged)
+		}
+	}
+	if diff := cmp.Diff(build(t, new(bundle.Builder), x, y), second); diff != "" {
+		t.Errorf("the changed bundle (-built anew +got):\n%s", diff)
+	}
+}
+
+// A failure elsewhere does not cost the work done: the next build comes soon.
+func TestFailedBuildKeepsWhatIsParsed(t *testing.T) {
+	t.Parallel()
+	var builder bundle.Builder
+	x := source("x", roots(t, 1))
+	first := build(t, &builder, x)
+	if _, err := builder.Build([]bundle.Input{failed("w", certs.SourceNotFound), x, source("y", "")}); err == nil {
+		t.Fatal("no error")
+	}
+	if !parsedOnce(first, build(t, &builder, x), 0) {
+		t.Error("the good source was parsed again")
+	}
+}
+
+// What is no longer a source is forgotten, or memory would grow for ever.
+func TestRemovedSourceIsForgotten(t *testing.T) {
+	t.Parallel()
+	var builder bundle.Builder
+	x, y := source("x", roots(t, 1)), source("y", roots(t, 2))
+	first := build(t, &builder, x)
+	build(t, &builder, y)
+	if parsedOnce(first, build(t, &builder, x), 0) {
+		t.Error("the source was remembered while it was gone")
+	}
+}
+
+// The same text elsewhere must be reported as what stands there.
+func TestMovedTextGetsItsNewOrigin(t *testing.T) {
+	t.Parallel()
+	var builder bundle.Builder
+	build(t, &builder, source("x", roots(t, 1)))
+	got := build(t, &builder, source("y", "", roots(t, 1)))
+	if diff := cmp.Diff([]string{"y/b/1"}, places(t, got)); diff != "" {
+		t.Errorf("origin (-want +got):\n%s", diff)
+	}
+}
+
+// A bundle is not changed by later builds, nor later builds by what a reader
+// does to the lists of an earlier one.
+func TestBuildsShareNoLists(t *testing.T) {
+	t.Parallel()
+	var builder bundle.Builder
+	x, y := source("x", roots(t, 1, 2)+ecACC(t)), source("y", roots(t, 3))
+	first := build(t, &builder, x, y)
+	want := build(t, new(bundle.Builder), x, y)
+
+	build(t, &builder, y, x)
+	if diff := cmp.Diff(want, first); diff != "" {
+		t.Errorf("the first bundle after a second build (-want +got):\n%s", diff)
+	}
+	first.Certificates[0] = certs.Certificate{}
+	first.Notes[0] = ""
+	_ = append(first.Certificates[:1], certs.Certificate{})
+	if diff := cmp.Diff(want, build(t, &builder, x, y)); diff != "" {
+		t.Errorf("a build after the first bundle was changed (-want +got):\n%s", diff)
+	}
+}
