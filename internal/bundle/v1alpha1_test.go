@@ -1,0 +1,205 @@
+package bundle_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
+)
+
+// v1alpha1Bundle gives a Bundle with metadata as the API server sets it.
+func v1alpha1Bundle(spec v1alpha1.BundleSpec) *v1alpha1.Bundle {
+	return &v1alpha1.Bundle{
+		ObjectMeta: metav1.ObjectMeta{Name: "roots", UID: "0b9c", Generation: 7},
+		Spec:       spec,
+	}
+}
+
+func TestFromV1alpha1(t *testing.T) {
+	t.Parallel()
+	from := v1alpha1Bundle(v1alpha1.BundleSpec{
+		Sources: []v1alpha1.BundleSource{
+			{Secret: &v1alpha1.SourceObject{Name: "b", Key: "tls.crt"}},
+			{UseDefaultCAs: new(true)},
+			{InLine: new("text")},
+			{ConfigMap: &v1alpha1.SourceObject{Name: "a", Key: "ca.crt"}},
+		},
+		Target: &v1alpha1.BundleTarget{
+			ConfigMap: &v1alpha1.TargetObject{Key: "bundle.pem", Metadata: v1alpha1.TargetMetadata{
+				Labels:      map[string]string{"l": "1"},
+				Annotations: map[string]string{"a": "2"},
+			}},
+			NamespaceSelector: &v1alpha1.LabelSelector{MatchLabels: map[string]string{"team": "x"}},
+		},
+	})
+	want := bundle.Spec{
+		Name:       "roots",
+		Generation: 7,
+		Owner: metav1.OwnerReference{
+			APIVersion: "trust.cert-manager.io/v1alpha1", Kind: "Bundle", Name: "roots", UID: "0b9c",
+			Controller: new(true), BlockOwnerDeletion: new(true),
+		},
+		Sources: []bundle.Source{
+			{Field: "spec.sources[0].secret", Object: &bundle.ObjectSource{Kind: bundle.Secret, Name: "b", Key: "tls.crt"}},
+			{Field: "spec.sources[1].useDefaultCAs", DefaultCAs: true},
+			{Field: "spec.sources[2].inLine", Text: "text"},
+			{Field: "spec.sources[3].configMap", Object: &bundle.ObjectSource{Kind: bundle.ConfigMap, Name: "a", Key: "ca.crt"}},
+		},
+		Targets: []bundle.Target{{
+			Kind: bundle.ConfigMap, Key: "bundle.pem",
+			Labels: map[string]string{"l": "1"}, Annotations: map[string]string{"a": "2"},
+		}},
+	}
+	got, err := bundle.FromV1alpha1(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(bundle.Spec{}, "Namespaces")); diff != "" {
+		t.Errorf("spec (-want +got):\n%s", diff)
+	}
+	if selector := got.Namespaces.String(); selector != "team=x" {
+		t.Errorf("namespaces %q, want team=x", selector)
+	}
+}
+
+// A5: useDefaultCAs: false is no source, and takes no other's place.
+func TestFromV1alpha1DefaultCAs(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		value bool
+		want  []string
+	}{
+		"true":  {true, []string{"spec.sources[0].useDefaultCAs", "spec.sources[1].inLine"}},
+		"false": {false, []string{"spec.sources[1].inLine"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := bundle.FromV1alpha1(v1alpha1Bundle(v1alpha1.BundleSpec{
+				Sources: []v1alpha1.BundleSource{{UseDefaultCAs: &tc.value}, {InLine: new("text")}},
+			}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var fields []string
+			for _, source := range got.Sources {
+				fields = append(fields, source.Field)
+			}
+			if diff := cmp.Diff(tc.want, fields); diff != "" {
+				t.Errorf("sources (-want +got):\n%s", diff)
+			}
+			if got.UsesDefaultCAs() != tc.value {
+				t.Errorf("UsesDefaultCAs() = %t", got.UsesDefaultCAs())
+			}
+		})
+	}
+}
+
+// A6, A11: which namespaces get which targets.
+func TestFromV1alpha1Namespaces(t *testing.T) {
+	t.Parallel()
+	target := func(selector *v1alpha1.LabelSelector) *v1alpha1.BundleTarget {
+		return &v1alpha1.BundleTarget{ConfigMap: &v1alpha1.TargetObject{Key: "k"}, NamespaceSelector: selector}
+	}
+	cases := map[string]struct {
+		target  *v1alpha1.BundleTarget
+		targets int
+		matches map[string]bool // by the value of the label env
+	}{
+		"A6: no target":      {nil, 0, map[string]bool{"": true}},
+		"A11: no selector":   {target(nil), 1, map[string]bool{"": true, "prod": true}},
+		"A11: empty":         {target(&v1alpha1.LabelSelector{}), 1, map[string]bool{"": true, "prod": true}},
+		"A11: a label":       {target(&v1alpha1.LabelSelector{MatchLabels: map[string]string{"env": "prod"}}), 1, map[string]bool{"": false, "prod": true}},
+		"A11: an expression": {target(notProd()), 1, map[string]bool{"": true, "prod": false}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := bundle.FromV1alpha1(v1alpha1Bundle(v1alpha1.BundleSpec{Target: tc.target}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got.Targets) != tc.targets {
+				t.Errorf("%d targets, want %d", len(got.Targets), tc.targets)
+			}
+			for value, want := range tc.matches {
+				if selected := got.Namespaces.Matches(labels.Set{"env": value}); selected != want {
+					t.Errorf("a namespace with env=%q is selected: %t, want %t", value, selected, want)
+				}
+			}
+		})
+	}
+}
+
+func notProd() *v1alpha1.LabelSelector {
+	return &v1alpha1.LabelSelector{MatchExpressions: []v1alpha1.LabelSelectorRequirement{
+		{Key: "env", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"prod"}},
+	}}
+}
+
+// What cannot be used is reported with the path of each field, and nothing is
+// returned beside that.
+func TestFromV1alpha1Refuses(t *testing.T) {
+	t.Parallel()
+	selector := &v1alpha1.LabelSelector{}
+	badSelector := &v1alpha1.LabelSelector{MatchExpressions: []v1alpha1.LabelSelectorRequirement{{Key: "k", Operator: "Near"}}}
+	cases := map[string]struct {
+		spec   v1alpha1.BundleSpec
+		reason string
+		fields []string
+	}{
+		"everything that comes later": {
+			v1alpha1.BundleSpec{
+				Sources: []v1alpha1.BundleSource{
+					{ConfigMap: &v1alpha1.SourceObject{Name: "a", Key: "k"}},
+					{ConfigMap: &v1alpha1.SourceObject{Selector: selector, Key: "k"}},
+					{Secret: &v1alpha1.SourceObject{Name: "a", IncludeAllKeys: true}},
+				},
+				Target: &v1alpha1.BundleTarget{
+					Secret:            &v1alpha1.TargetObject{Key: "k"},
+					AdditionalFormats: &v1alpha1.AdditionalFormats{JKS: &v1alpha1.JKS{Key: "j"}},
+				},
+			},
+			"NotImplemented",
+			[]string{
+				"spec.sources[1].configMap.selector", "spec.sources[2].secret.includeAllKeys",
+				"spec.target.secret", "spec.target.additionalFormats",
+			},
+		},
+		"V6: a malformed selector": {
+			v1alpha1.BundleSpec{Target: &v1alpha1.BundleTarget{
+				ConfigMap: &v1alpha1.TargetObject{Key: "k"}, NamespaceSelector: badSelector,
+			}},
+			"SourceBuildError",
+			[]string{"spec.target.namespaceSelector"},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := bundle.FromV1alpha1(v1alpha1Bundle(tc.spec))
+			if diff := cmp.Diff(bundle.Spec{}, got); diff != "" {
+				t.Errorf("a spec beside the error (-want +got):\n%s", diff)
+			}
+			var problems bundle.Problems
+			if !errors.As(err, &problems) {
+				t.Fatalf("error %v is not Problems", err)
+			}
+			if problems.Reason() != tc.reason {
+				t.Errorf("reason %q, want %q", problems.Reason(), tc.reason)
+			}
+			var fields []string
+			for _, problem := range problems {
+				fields = append(fields, problem.Origin.Field)
+			}
+			if diff := cmp.Diff(tc.fields, fields); diff != "" {
+				t.Errorf("fields (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
