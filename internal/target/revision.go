@@ -14,6 +14,7 @@
 package target
 
 import (
+	"fmt"
 	"maps"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -62,9 +63,15 @@ type Shape struct {
 	Annotations map[string]string
 }
 
+// MaxSize is the largest sum of the values of a target, in bytes: the API
+// server takes no more in a ConfigMap or Secret.
+const MaxSize = 1 << 20
+
 // NewRevision makes the revision of a bundle. A shape whose inputs have not
-// changed is taken over from the revision before, which may be nil.
-func NewRevision(spec bundle.Spec, content bundle.Bundle, before *Revision) *Revision {
+// changed is taken over from the revision before, which may be nil. The error
+// is bundle.Problems with the reason BundleTooLarge where a target would not
+// fit into the API server (T10).
+func NewRevision(spec bundle.Spec, content bundle.Bundle, before *Revision) (*Revision, error) {
 	revision := &Revision{
 		Owner:      spec.Owner,
 		Namespaces: spec.Namespaces,
@@ -76,9 +83,24 @@ func NewRevision(spec bundle.Spec, content bundle.Bundle, before *Revision) *Rev
 			revision.Shapes[target.Kind] = before.Shapes[target.Kind]
 			continue
 		}
-		revision.Shapes[target.Kind] = newShape(spec.Name, digest, target, content)
+		shape := newShape(spec.Name, digest, target, content)
+		if err := shape.fits(target, len(content.Certificates)); err != nil {
+			return nil, err
+		}
+		revision.Shapes[target.Kind] = shape
 	}
-	return revision
+	return revision, nil
+}
+
+// fits refuses a shape that the API server would not take.
+func (s *Shape) fits(target bundle.Target, certificates int) error {
+	size := len(s.Text[target.Key])
+	if size <= MaxSize {
+		return nil
+	}
+	return bundle.Problems{{Reason: v1alpha1.BundleReasonBundleTooLarge, Detail: fmt.Sprintf(
+		"the bundle of %d certificates takes %d bytes as PEM, and a %s holds at most %d; take certificates out, or split the Bundle",
+		certificates, size, target.Kind, MaxSize)}}
 }
 
 func newShape(name, digest string, target bundle.Target, content bundle.Bundle) *Shape {

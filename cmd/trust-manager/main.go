@@ -1,0 +1,23 @@
+// Command trust-manager is the operator: it builds trust bundles from CA
+// certificates and keeps them in the namespaces that want them.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"trust-manager.io/internal/app"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := app.Command().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "trust-manager:", err)
+		stop()
+		os.Exit(1)
+	}
+}

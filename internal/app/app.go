@@ -1,0 +1,186 @@
+// Package app is the operator's command line: flags, logging, the connection to
+// the API server, leader election, health and metrics.
+//
+// What always holds: a bad flag or a default CA package that cannot be used
+// stops the start with an error that names it; a stop by its context lets
+// writes end, releases the lease and gives no error.
+//
+// It does nothing of the operator's work: that is package controller.
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/controller"
+	"trust-manager.io/internal/source"
+)
+
+const (
+	// leaseName is the name of the Lease that replicas compete for (R2).
+	leaseName = "trust-manager-leader-election"
+	// stopDeadline bounds a stop: writes that are under way end within their
+	// own deadline of 10 s.
+	stopDeadline = 15 * time.Second
+	// podNamespaceFile tells a pod its own namespace.
+	podNamespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+)
+
+// Command gives the command line of the operator.
+func Command() *cobra.Command {
+	var o options
+	command := &cobra.Command{
+		Use:           "trust-manager",
+		Short:         "Distribute trust bundles of CA certificates to the namespaces of a cluster",
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(command *cobra.Command, _ []string) error {
+			if err := o.validate(); err != nil {
+				return err
+			}
+			return o.run(command.Context())
+		},
+	}
+	o.register(command.Flags())
+	return command
+}
+
+// run runs the operator until the context ends.
+func (o *options) run(ctx context.Context) error {
+	ctrl.SetLogger(o.logger(os.Stderr))
+	defaultCAs, err := source.LoadDefaultCAs(o.defaultPackage)
+	if err != nil {
+		return fmt.Errorf("--default-package-location: %w", err)
+	}
+	config, err := o.restConfig()
+	if err != nil {
+		return err
+	}
+	mgr, err := o.manager(config)
+	if err != nil {
+		return err
+	}
+	if err := reportReadiness(mgr); err != nil {
+		return err
+	}
+	err = controller.Add(ctx, mgr, controller.Options{
+		TrustNamespace: o.trustNamespace,
+		Concurrency:    o.concurrency,
+		DefaultCAs:     defaultCAs,
+	})
+	if err != nil {
+		return err
+	}
+	mgr.GetLogger().Info("Starting", "trustNamespace", o.trustNamespace, "defaultCAVersion", defaultCAs.ID())
+	return mgr.Start(ctx)
+}
+
+// restConfig gives the configuration of all clients.
+func (o *options) restConfig() (*rest.Config, error) {
+	config, err := clientConfig(o.kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	config = controller.RESTConfig(config)
+	config.UserAgent = rest.DefaultKubernetesUserAgent()
+	return config, nil
+}
+
+func clientConfig(kubeconfig string) (*rest.Config, error) {
+	if kubeconfig == "" {
+		config, err := rest.InClusterConfig()
+		if err != nil {
+			return nil, fmt.Errorf("--kubeconfig is not set, and the pod's service account cannot be used: %w", err)
+		}
+		return config, nil
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("--kubeconfig: %w", err)
+	}
+	return config, nil
+}
+
+func (o *options) manager(config *rest.Config) (manager.Manager, error) {
+	scheme := runtime.NewScheme()
+	if err := clientgoscheme.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	stop, retry := stopDeadline, retryPeriod
+	return ctrl.NewManager(config, manager.Options{
+		Scheme:                        scheme,
+		Cache:                         controller.CacheOptions(o.trustNamespace),
+		Metrics:                       metricsserver.Options{BindAddress: address(o.metricsPort)},
+		HealthProbeBindAddress:        address(o.readinessPort),
+		ReadinessEndpointName:         o.readinessPath,
+		GracefulShutdownTimeout:       &stop,
+		LeaderElection:                o.leaderElect,
+		LeaderElectionID:              leaseName,
+		LeaderElectionNamespace:       o.leaseNamespace(),
+		LeaderElectionReleaseOnCancel: true,
+		LeaseDuration:                 &o.leaseDuration,
+		RenewDeadline:                 &o.renewDeadline,
+		RetryPeriod:                   &retry,
+	})
+}
+
+// leaseNamespace is that of the pod, and outside of one the trust namespace.
+func (o *options) leaseNamespace() string {
+	if namespace, err := os.ReadFile(podNamespaceFile); err == nil && len(namespace) > 0 {
+		return string(namespace)
+	}
+	return o.trustNamespace
+}
+
+// address gives the listening address of a port; "0" is none.
+func address(port int) string {
+	if port == 0 {
+		return "0"
+	}
+	return fmt.Sprintf(":%d", port)
+}
+
+// reportReadiness makes the readiness probe succeed once the caches are
+// complete, leader or not.
+func reportReadiness(mgr manager.Manager) error {
+	var complete atomic.Bool
+	err := mgr.AddReadyzCheck("caches", func(*http.Request) error {
+		if !complete.Load() {
+			return fmt.Errorf("the caches are not complete yet")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return mgr.Add(afterCaches(func(ctx context.Context) error {
+		complete.Store(true)
+		<-ctx.Done()
+		return nil
+	}))
+}
+
+// afterCaches is run once the manager's caches are complete, by every replica.
+type afterCaches func(ctx context.Context) error
+
+func (f afterCaches) Start(ctx context.Context) error { return f(ctx) }
+
+func (f afterCaches) NeedLeaderElection() bool { return false }

@@ -1,0 +1,109 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// retryPeriod is how often a replica tries to get or renew the lease (R2).
+const retryPeriod = time.Second
+
+// jitter is the factor by which the election library stretches the retry
+// period; the renew deadline has to be longer than that.
+const jitter = 1.2
+
+// options are the values of the flags.
+type options struct {
+	kubeconfig     string
+	trustNamespace string
+	defaultPackage string
+	concurrency    int
+	leaderElect    bool
+	leaseDuration  time.Duration
+	renewDeadline  time.Duration
+	readinessPort  int
+	readinessPath  string
+	metricsPort    int
+	logFormat      string
+	logLevel       int
+}
+
+// register adds the flags, with their defaults (R1).
+func (o *options) register(flags *pflag.FlagSet) {
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "",
+		"path of a kubeconfig file; without it the operator uses its pod's service account")
+	flags.StringVar(&o.trustNamespace, "trust-namespace", "cert-manager",
+		"the one namespace in which ConfigMaps and Secrets are read as sources")
+	flags.StringVar(&o.defaultPackage, "default-package-location", "",
+		"path of the default CA package, a JSON file; without it no Bundle can use the default CAs")
+	flags.IntVar(&o.concurrency, "concurrency", 16,
+		"how many targets are written at the same time")
+	flags.BoolVar(&o.leaderElect, "leader-elect", true,
+		"work only while holding a Lease, so that several replicas can run")
+	flags.DurationVar(&o.leaseDuration, "leader-election-lease-duration", 15*time.Second,
+		"how long a leader that is not heard of keeps the Lease")
+	flags.DurationVar(&o.renewDeadline, "leader-election-renew-deadline", 10*time.Second,
+		"how long a leader tries to renew the Lease before it gives up")
+	flags.IntVar(&o.readinessPort, "readiness-probe-port", 6060,
+		"port of the readiness probe; 0 for none")
+	flags.StringVar(&o.readinessPath, "readiness-probe-path", "/readyz",
+		"path of the readiness probe")
+	flags.IntVar(&o.metricsPort, "metrics-port", 9402,
+		"port on which Prometheus metrics are served at /metrics; 0 for none")
+	flags.StringVar(&o.logFormat, "log-format", "text",
+		"format of the log: text or json")
+	flags.IntVarP(&o.logLevel, "log-level", "v", 1,
+		"how much is logged, from 1 (what an administrator needs) to 5 (everything)")
+}
+
+// validate refuses bad values, naming the flag of each.
+func (o *options) validate() error {
+	var faults []error
+	refuse := func(flag, format string, args ...any) {
+		faults = append(faults, fmt.Errorf("--%s: "+format, append([]any{flag}, args...)...))
+	}
+	if problems := validation.IsDNS1123Label(o.trustNamespace); len(problems) > 0 {
+		refuse("trust-namespace", "%q is not the name of a namespace: %s", o.trustNamespace, problems[0])
+	}
+	if o.concurrency < 1 || o.concurrency > 1000 {
+		refuse("concurrency", "%d is not between 1 and 1000", o.concurrency)
+	}
+	if o.leaderElect {
+		o.validateElection(refuse)
+	}
+	for flag, port := range map[string]int{"readiness-probe-port": o.readinessPort, "metrics-port": o.metricsPort} {
+		if port < 0 || port > 65535 {
+			refuse(flag, "%d is not a port between 0 and 65535", port)
+		}
+	}
+	if o.readinessPort == o.metricsPort && o.metricsPort != 0 {
+		refuse("metrics-port", "%d is also the value of --readiness-probe-port", o.metricsPort)
+	}
+	if !strings.HasPrefix(o.readinessPath, "/") {
+		refuse("readiness-probe-path", "%q does not start with /", o.readinessPath)
+	}
+	if o.logFormat != "text" && o.logFormat != "json" {
+		refuse("log-format", "%q is neither text nor json", o.logFormat)
+	}
+	if o.logLevel < 1 || o.logLevel > 5 {
+		refuse("log-level", "%d is not between 1 and 5", o.logLevel)
+	}
+	return errors.Join(faults...)
+}
+
+func (o *options) validateElection(refuse func(flag, format string, args ...any)) {
+	if least := time.Duration(jitter * float64(retryPeriod)); o.renewDeadline <= least {
+		refuse("leader-election-renew-deadline", "%s is not longer than %s, the time between two tries", o.renewDeadline, least)
+	}
+	if o.leaseDuration <= o.renewDeadline {
+		refuse("leader-election-lease-duration", "%s is not longer than --leader-election-renew-deadline, %s", o.leaseDuration, o.renewDeadline)
+	}
+	if o.leaseDuration < time.Second {
+		refuse("leader-election-lease-duration", "%s is shorter than a second, which a Lease cannot hold", o.leaseDuration)
+	}
+}

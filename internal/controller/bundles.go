@@ -1,0 +1,167 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	ctrlsource "sigs.k8s.io/controller-runtime/pkg/source"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/ledger"
+	"trust-manager.io/internal/source"
+	"trust-manager.io/internal/target"
+)
+
+// bundleWorkers is how many bundles are built at the same time. Building needs
+// a core and nothing else, so more of them would only take cores from writes.
+const bundleWorkers = 2
+
+// bundles is the queue of bundles: it makes the revision of each.
+type bundles struct {
+	*environment
+	observed client.Reader
+	gatherer *source.Gatherer
+}
+
+func addBundles(mgr manager.Manager, env *environment, observed cache.Cache, options Options) error {
+	b := &bundles{
+		environment: env,
+		observed:    observed,
+		gatherer:    source.NewGatherer(env.objects, options.TrustNamespace, options.DefaultCAs),
+	}
+	settings := env.bundles.options(bundleWorkers)
+	settings.Reconciler = b
+	c, err := controller.NewTyped(env.bundles.name, mgr, settings)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		c.Watch(ctrlsource.TypedKind(mgr.GetCache(), &v1alpha1.Bundle{}, bundleEvents(env))),
+		c.Watch(ctrlsource.TypedKind(mgr.GetCache(), &corev1.ConfigMap{}, sourceEvents[*corev1.ConfigMap](env, bundle.ConfigMap))),
+		c.Watch(ctrlsource.TypedKind(mgr.GetCache(), &corev1.Secret{}, sourceEvents[*corev1.Secret](env, bundle.Secret))),
+	)
+}
+
+// Reconcile brings the revision of one bundle up to date:
+//
+//  1. a Bundle that is gone or going is dropped;
+//  2. its sources are gathered and the bundle is built;
+//  3. if that fails, the ledger learns why, and the last revision stays;
+//  4. if the revision is a new one, it comes into force, and every target that
+//     is wanted or exists goes into the target queue.
+func (b *bundles) Reconcile(ctx context.Context, name string) (reconcile.Result, error) {
+	from := &v1alpha1.Bundle{}
+	err := b.objects.Get(ctx, types.NamespacedName{Name: name}, from)
+	switch {
+	case apierrors.IsNotFound(err):
+		return reconcile.Result{}, b.gone(ctx, name)
+	case err != nil:
+		return reconcile.Result{}, err
+	case from.DeletionTimestamp != nil:
+		b.drop(name, slices.Contains(from.Finalizers, metav1.FinalizerOrphanDependents))
+		return reconcile.Result{}, nil
+	}
+	attempt := ledger.Attempt{UID: string(from.UID), Generation: from.Generation}
+	revision, err := b.build(ctx, from, &attempt)
+	var problems bundle.Problems
+	switch {
+	case errors.As(err, &problems):
+		attempt.Reason, attempt.Message = problems.Reason(), problems.Error()
+		log.FromContext(ctx).Info("The bundle cannot be built", "bundle", name, "reason", attempt.Reason, "message", attempt.Message)
+	case err != nil:
+		return reconcile.Result{}, err
+	}
+	b.ledger.Tried(name, attempt)
+	defer b.statuses.add(bulk, name)
+	if before, _ := b.registry.current(name); revision == nil || revision.Same(before) {
+		return reconcile.Result{}, nil
+	}
+	return reconcile.Result{}, b.rollOut(ctx, name, revision)
+}
+
+// build makes the revision that a Bundle asks for. The error is
+// bundle.Problems where a user has to act.
+func (b *bundles) build(ctx context.Context, from *v1alpha1.Bundle, attempt *ledger.Attempt) (*target.Revision, error) {
+	builder := b.registry.builder(from.Name, from.UID)
+	spec, err := bundle.FromV1alpha1(from)
+	if err != nil {
+		return nil, err
+	}
+	gathered, err := b.gatherer.Gather(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	attempt.DefaultCAVersion = gathered.DefaultCAVersion
+	content, err := builder.Build(gathered.Inputs)
+	if err != nil {
+		return nil, err
+	}
+	attempt.Notes, attempt.Certificates = content.Notes, len(content.Certificates)
+	before, _ := b.registry.current(from.Name)
+	return target.NewRevision(spec, content, before)
+}
+
+// rollOut brings a revision into force and has all its targets looked at.
+func (b *bundles) rollOut(ctx context.Context, name string, revision *target.Revision) error {
+	namespaces, err := b.namespaces(ctx, revision)
+	if err != nil {
+		return err
+	}
+	keys, err := b.existing(ctx, name)
+	if err != nil {
+		return err
+	}
+	var wanted []ledger.Place
+	for kind := range revision.Shapes {
+		for _, namespace := range namespaces {
+			key := target.Key{Bundle: name, Kind: kind, Namespace: namespace}
+			wanted = append(wanted, place(key))
+			keys = append(keys, key)
+		}
+	}
+	number := b.registry.put(name, revision)
+	b.ledger.Begin(name, number, wanted, b.clock.Now())
+	b.targets.add(bulk, keys...)
+	log.FromContext(ctx).Info("A new revision of the bundle is rolled out", "bundle", name, "targets", len(wanted))
+	return nil
+}
+
+// existing lists the targets of a bundle that are there.
+func (b *bundles) existing(ctx context.Context, name string) ([]target.Key, error) {
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(configMapKind)
+	if err := b.observed.List(ctx, list, client.MatchingFields{bundleIndex: name}); err != nil {
+		return nil, err
+	}
+	keys := make([]target.Key, 0, len(list.Items))
+	for i := range list.Items {
+		keys = append(keys, target.Key{Bundle: name, Kind: bundle.ConfigMap, Namespace: list.Items[i].Namespace})
+	}
+	return keys, nil
+}
+
+// gone sees to what a Bundle leaves behind that garbage collection does not
+// take: its part of the objects that it shared with others.
+func (b *bundles) gone(ctx context.Context, name string) error {
+	b.drop(name, false)
+	keys, err := b.existing(ctx, name)
+	b.targets.add(bulk, keys...)
+	return err
+}
+
+func (b *bundles) drop(name string, orphan bool) {
+	b.registry.drop(name, orphan)
+	b.ledger.Drop(name)
+}

@@ -1,0 +1,136 @@
+package controller
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/selection"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
+)
+
+// The kinds that are cached as metadata.
+var (
+	namespaceKind = corev1.SchemeGroupVersion.WithKind("Namespace")
+	configMapKind = corev1.SchemeGroupVersion.WithKind("ConfigMap")
+)
+
+// Indexes of the caches.
+const (
+	// sourceIndex finds the Bundles that read an object, or the default CA
+	// package.
+	sourceIndex = "source"
+	// bundleIndex finds the targets of a bundle.
+	bundleIndex = "bundle"
+	// defaultCAsKey is the entry of the sourceIndex for the default CA package.
+	defaultCAsKey = "default"
+)
+
+func metadataOf(kind schema.GroupVersionKind) *v1.PartialObjectMetadata {
+	object := &v1.PartialObjectMetadata{}
+	object.SetGroupVersionKind(kind)
+	return object
+}
+
+// targetCache makes the manager start and complete this cache with its own,
+// before anything else.
+type targetCache struct{ cache.Cache }
+
+func (c targetCache) GetCache() cache.Cache { return c.Cache }
+
+// newTargetCache makes the cache of all objects that carry the bundle label, as
+// metadata stripped to what decisions read.
+func newTargetCache(mgr manager.Manager) (cache.Cache, error) {
+	labelled, err := labels.NewRequirement(v1alpha1.BundleLabelKey, selection.Exists, nil)
+	if err != nil {
+		return nil, err
+	}
+	shared := true
+	targets, err := cache.New(mgr.GetConfig(), cache.Options{
+		HTTPClient: mgr.GetHTTPClient(),
+		Scheme:     mgr.GetScheme(),
+		Mapper:     mgr.GetRESTMapper(),
+		ByObject: map[client.Object]cache.ByObject{
+			metadataOf(configMapKind): {
+				Label:                 labels.NewSelector().Add(*labelled),
+				Transform:             stripTarget,
+				UnsafeDisableDeepCopy: &shared,
+			},
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return targets, mgr.Add(targetCache{targets})
+}
+
+// stripTarget keeps what is read of a cached target: which object at which
+// resource version it is, whose it says to be, and whether it is shared.
+func stripTarget(object any) (any, error) {
+	full, ok := object.(*v1.PartialObjectMetadata)
+	if !ok {
+		return object, nil
+	}
+	stripped := &v1.PartialObjectMetadata{TypeMeta: full.TypeMeta, ObjectMeta: v1.ObjectMeta{
+		Name:            full.Name,
+		Namespace:       full.Namespace,
+		UID:             full.UID,
+		ResourceVersion: full.ResourceVersion,
+		Labels:          map[string]string{v1alpha1.BundleLabelKey: full.Labels[v1alpha1.BundleLabelKey]},
+	}}
+	if shared, ok := full.Annotations[v1alpha1.SharedAnnotationKey]; ok {
+		stripped.Annotations = map[string]string{v1alpha1.SharedAnnotationKey: shared}
+	}
+	return stripped, nil
+}
+
+// stripNamespace keeps what is read of a cached Namespace.
+func stripNamespace(object any) (any, error) {
+	full, ok := object.(*v1.PartialObjectMetadata)
+	if !ok {
+		return object, nil
+	}
+	return &v1.PartialObjectMetadata{TypeMeta: full.TypeMeta, ObjectMeta: v1.ObjectMeta{
+		Name:              full.Name,
+		UID:               full.UID,
+		ResourceVersion:   full.ResourceVersion,
+		Labels:            full.Labels,
+		DeletionTimestamp: full.DeletionTimestamp,
+	}}, nil
+}
+
+// sourcesOf gives the entries of a Bundle in the sourceIndex.
+func sourcesOf(object client.Object) []string {
+	from, ok := object.(*v1alpha1.Bundle)
+	if !ok {
+		return nil
+	}
+	var entries []string
+	for _, source := range from.Spec.Sources {
+		switch {
+		case source.ConfigMap != nil:
+			entries = append(entries, sourceKey(bundle.ConfigMap, source.ConfigMap.Name))
+		case source.Secret != nil:
+			entries = append(entries, sourceKey(bundle.Secret, source.Secret.Name))
+		case source.UseDefaultCAs != nil && *source.UseDefaultCAs:
+			entries = append(entries, defaultCAsKey)
+		}
+	}
+	return entries
+}
+
+func sourceKey(kind bundle.Kind, name string) string { return string(kind) + "/" + name }
+
+// bundleOf gives the Bundle whose target an object is. An object of another
+// name merely carries the label.
+func bundleOf(object client.Object) []string {
+	if name := object.GetLabels()[v1alpha1.BundleLabelKey]; name == object.GetName() {
+		return []string{name}
+	}
+	return nil
+}

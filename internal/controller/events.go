@@ -1,0 +1,141 @@
+package controller
+
+import (
+	"context"
+	"maps"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/target"
+)
+
+// listener hears of each change of an object. before is nil for one that is
+// new, after for one that is gone. initial says that the object was there when
+// watching began, and missed that its end was not seen.
+type listener[object client.Object] func(ctx context.Context, before, after *object, initial, missed bool)
+
+// listen makes an event handler of a listener. The queue that a handler is
+// given is the controller's own; listeners know the queues they add to.
+func listen[object client.Object, request comparable](hear listener[object]) handler.TypedEventHandler[object, request] {
+	type queue = workqueue.TypedRateLimitingInterface[request]
+	return handler.TypedFuncs[object, request]{
+		CreateFunc: func(ctx context.Context, e event.TypedCreateEvent[object], _ queue) {
+			hear(ctx, nil, &e.Object, e.IsInInitialList, false)
+		},
+		UpdateFunc: func(ctx context.Context, e event.TypedUpdateEvent[object], _ queue) {
+			hear(ctx, &e.ObjectOld, &e.ObjectNew, false, false)
+		},
+		DeleteFunc: func(ctx context.Context, e event.TypedDeleteEvent[object], _ queue) {
+			hear(ctx, &e.Object, nil, false, e.DeleteStateUnknown)
+		},
+	}
+}
+
+// bundleEvents has a Bundle built when its spec changes, and looks after its
+// status when anything does.
+func bundleEvents(env *environment) handler.TypedEventHandler[*v1alpha1.Bundle, string] {
+	return listen[*v1alpha1.Bundle, string](func(_ context.Context, before, after **v1alpha1.Bundle, _, _ bool) {
+		if after == nil {
+			env.bundles.add(urgent, (*before).Name)
+			return
+		}
+		object := *after
+		if before != nil && (*before).UID == object.UID && (*before).Generation == object.Generation &&
+			((*before).DeletionTimestamp == nil) == (object.DeletionTimestamp == nil) {
+			env.statuses.add(bulk, object.Name)
+			return
+		}
+		env.bundles.add(urgent, object.Name)
+	})
+}
+
+// sourceEvents has the Bundles built that read an object of the trust
+// namespace.
+func sourceEvents[object client.Object](env *environment, kind bundle.Kind) handler.TypedEventHandler[object, string] {
+	return listen[object, string](func(ctx context.Context, before, after *object, initial, _ bool) {
+		if initial {
+			return // every Bundle is built at the start anyway
+		}
+		if after == nil {
+			after = before
+		}
+		env.enqueueReaders(ctx, sourceKey(kind, (*after).GetName()))
+	})
+}
+
+// enqueueReaders has the Bundles built that read a source.
+func (e *environment) enqueueReaders(ctx context.Context, source string) {
+	var readers v1alpha1.BundleList
+	// The cache is complete and in memory, so a look-up in its index does not
+	// fail.
+	if e.objects.List(ctx, &readers, client.MatchingFields{sourceIndex: source}) != nil {
+		return
+	}
+	for i := range readers.Items {
+		e.bundles.add(urgent, readers.Items[i].Name)
+	}
+}
+
+// namespaceEvents has the target of each bundle looked at in a namespace that
+// is new or gone, or whose labels make a difference to the bundle.
+func namespaceEvents(env *environment) handler.TypedEventHandler[*metav1.PartialObjectMetadata, target.Key] {
+	return listen[*metav1.PartialObjectMetadata, target.Key](func(_ context.Context, before, after **metav1.PartialObjectMetadata, initial, _ bool) {
+		if initial {
+			return // a bundle that is rolled out looks at all namespaces
+		}
+		if before != nil && after != nil && sameNamespace(*before, *after) {
+			return
+		}
+		object := after
+		if object == nil {
+			object = before
+		}
+		for name, revision := range env.registry.all() {
+			if before != nil && after != nil && (*after).DeletionTimestamp == nil &&
+				selects(revision, *before) == selects(revision, *after) {
+				continue
+			}
+			for kind := range revision.Shapes {
+				env.targets.add(urgent, target.Key{Bundle: name, Kind: kind, Namespace: (*object).Name})
+			}
+		}
+	})
+}
+
+func selects(revision *target.Revision, namespace *metav1.PartialObjectMetadata) bool {
+	return revision.Namespaces.Matches(labels.Set(namespace.Labels))
+}
+
+func sameNamespace(a, b *metav1.PartialObjectMetadata) bool {
+	return a.UID == b.UID && (a.DeletionTimestamp == nil) == (b.DeletionTimestamp == nil) && maps.Equal(a.Labels, b.Labels)
+}
+
+// targetEvents has a target looked at when its object changes.
+func targetEvents(env *environment, memory *memory) handler.TypedEventHandler[*metav1.PartialObjectMetadata, target.Key] {
+	return listen[*metav1.PartialObjectMetadata, target.Key](func(_ context.Context, before, after **metav1.PartialObjectMetadata, initial, missed bool) {
+		object := after
+		if object == nil {
+			object = before
+		}
+		for _, name := range bundleOf(*object) {
+			key := target.Key{Bundle: name, Kind: bundle.ConfigMap, Namespace: (*object).Namespace}
+			switch {
+			case initial:
+				env.targets.add(background, key)
+				continue
+			case after == nil && missed:
+				memory.vanish(key, "")
+			case after == nil:
+				memory.vanish(key, (*object).ResourceVersion)
+			}
+			env.targets.add(urgent, key)
+		}
+	})
+}

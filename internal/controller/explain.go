@@ -1,0 +1,34 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// namespaceIsGoing says whether a write was refused because its namespace is
+// terminating or gone, which is no failure (T9).
+func namespaceIsGoing(err error) bool {
+	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		return true
+	}
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || !apierrors.IsNotFound(err) {
+		return false
+	}
+	details := status.Status().Details
+	return details != nil && details.Kind == "namespaces"
+}
+
+// explain gives the cause of a failed target as its owner should read it: the
+// same words for the same cause, and on one line.
+func explain(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer within " + writeDeadline.String() + "; look for a slow admission webhook"
+	}
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	return text
+}

@@ -1,0 +1,174 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"trust-manager.io/internal/target"
+)
+
+const (
+	// patience is how long a worker waits for one target. It is a few times
+	// what a write takes under load; what takes longer, such as a slow
+	// admission webhook, goes on without a worker.
+	patience = 250 * time.Millisecond
+	// aside is how many targets may go on without a worker, for each worker.
+	aside = 4
+	// retryShare is the part of the workers that targets which have failed may
+	// hold: one in four.
+	retryShare = 4
+	// firstRetry and lastRetry bound the delay before a target is tried again;
+	// it doubles in between.
+	firstRetry = 250 * time.Millisecond
+	lastRetry  = 60 * time.Second
+)
+
+// lanes keeps targets that hang or fail from holding up the others. Each key
+// runs at most once at a time, with or without a worker. It is safe for
+// concurrent use.
+type lanes struct {
+	queue   *queue[target.Key]
+	workers int
+
+	running sync.WaitGroup
+	mu      sync.Mutex
+	// detached are the targets that go on without a worker; true means that
+	// the target came up again meanwhile.
+	detached map[target.Key]bool
+	// failures counts the failures in a row of each target.
+	failures map[target.Key]int
+	// retrying counts the workers that failed targets hold.
+	retrying int
+}
+
+func newLanes(workers int, queue *queue[target.Key]) *lanes {
+	return &lanes{
+		queue:    queue,
+		workers:  workers,
+		detached: map[target.Key]bool{},
+		failures: map[target.Key]int{},
+	}
+}
+
+// run works on a target, and returns when that is done or has taken longer than
+// a worker should wait. A failure puts the key back into the queue.
+func (l *lanes) run(ctx context.Context, key target.Key, work func(context.Context) error) {
+	leave, ok := l.enter(key)
+	if !ok {
+		return
+	}
+	defer leave()
+	done := make(chan struct{})
+	l.running.Add(1)
+	go func() {
+		defer l.running.Done()
+		defer close(done)
+		// A stop lets requests end that are under way (R4).
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeDeadline)
+		defer cancel()
+		l.settle(ctx, key, guarded(bounded, work))
+	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+		if !l.detach(key, done) {
+			<-done
+		}
+	}
+}
+
+// guarded runs the work and makes a panic an error of this one target.
+func guarded(ctx context.Context, work func(context.Context) error) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	return work(ctx)
+}
+
+// enter gives leave to work on a target with a worker. There is none while the
+// target goes on without one, or while too many workers are held by targets
+// that have failed before.
+func (l *lanes) enter(key target.Key) (leave func(), ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, busy := l.detached[key]; busy {
+		l.detached[key] = true
+		return nil, false
+	}
+	if l.failures[key] == 0 {
+		return func() {}, true
+	}
+	if l.retrying >= max(1, l.workers/retryShare) {
+		l.queue.addAfter(bulk, firstRetry, key)
+		return nil, false
+	}
+	l.retrying++
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.retrying--
+	}, true
+}
+
+// detach lets a target go on without its worker, if there is room.
+func (l *lanes) detach(key target.Key, done <-chan struct{}) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-done:
+		return true
+	default:
+	}
+	if len(l.detached) >= aside*l.workers {
+		return false
+	}
+	l.detached[key] = false
+	return true
+}
+
+// settle ends the work on a target and sees to it that it comes up again where
+// it has to.
+func (l *lanes) settle(ctx context.Context, key target.Key, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	again := l.detached[key]
+	delete(l.detached, key)
+	if err == nil {
+		delete(l.failures, key)
+	} else {
+		l.failures[key]++
+		delay := backoff(l.failures[key])
+		log.FromContext(ctx).V(1).Info("A target failed and is tried again", "target", key.String(), "after", delay.String(), "error", err.Error())
+		l.queue.addAfter(bulk, delay, key)
+	}
+	if again {
+		l.queue.add(urgent, key)
+	}
+}
+
+// backoff gives the delay after a number of failures in a row, with some
+// randomness so that targets that failed together do not come back together.
+func backoff(failures int) time.Duration {
+	delay := lastRetry
+	if failures < 9 { // 2^8 × 250 ms is past lastRetry
+		delay = min(lastRetry, firstRetry<<(failures-1))
+	}
+	return delay - time.Duration(rand.Int64N(int64(delay)/5))
+}
+
+// drain waits at the end for the targets that go on without a worker.
+func (l *lanes) drain(ctx context.Context) error {
+	<-ctx.Done()
+	l.running.Wait()
+	return nil
+}

@@ -1,0 +1,102 @@
+package controller
+
+import (
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+
+	"trust-manager.io/internal/target"
+)
+
+// unseen is how long the operator trusts what its own write returned while the
+// watch has not shown it: longer, and the event may have been lost.
+const unseen = 30 * time.Second
+
+// memory knows which target, at which resource version, holds what: from the
+// answers to the operator's own writes, and from objects that it read whole.
+// Any other resource version is somebody else's work, under whatever field
+// manager it was done, and has to be read. It is safe for concurrent use.
+type memory struct {
+	mu    sync.Mutex
+	known map[target.Key]fact
+}
+
+type fact struct {
+	uid             string
+	resourceVersion string
+	holding         target.Holding
+	// at is when the fact was learned.
+	at time.Time
+	// vanished says that the object was deleted afterwards.
+	vanished bool
+}
+
+func newMemory() *memory {
+	return &memory{known: map[target.Key]fact{}}
+}
+
+// learn remembers what a target holds at a resource version.
+func (m *memory) learn(key target.Key, uid, resourceVersion string, holding target.Holding, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	learned := fact{uid: uid, resourceVersion: resourceVersion, holding: holding, at: now}
+	if before, ok := m.known[key]; ok && before.resourceVersion == resourceVersion && before.uid == uid {
+		// Nothing new about it, so nothing that the watch has yet to show.
+		learned.at = before.at
+	}
+	m.known[key] = learned
+}
+
+// forget drops what is known of a target.
+func (m *memory) forget(key target.Key) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.known, key)
+}
+
+// vanish records the deletion of an object, unless a newer one is known. An
+// empty resource version is that of a deletion that the watch has missed.
+func (m *memory) vanish(key target.Key, resourceVersion string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if f, ok := m.known[key]; ok && (resourceVersion == "" || !newer(f.resourceVersion, resourceVersion)) {
+		f.vanished = true
+		m.known[key] = f
+	}
+}
+
+// see gives what is known of a target, from the newer of the cache and memory.
+// cached is nil where the cache has no such object. recheck, if not 0, is when
+// to look again although nothing may happen: the watch has yet to show what
+// memory knows.
+func (m *memory) see(key target.Key, cached *metav1.PartialObjectMetadata, now time.Time) (seen target.Seen, recheck time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f, known := m.known[key]
+	switch left := unseen - now.Sub(f.at); {
+	case !known && cached == nil:
+		return target.Seen{State: target.Absent}, 0
+	case !known:
+		return target.Seen{State: target.Unread}, 0
+	case cached == nil && f.vanished:
+		return target.Seen{State: target.Absent, Vanished: true}, 0
+	case cached != nil && cached.ResourceVersion == f.resourceVersion && string(cached.UID) == f.uid:
+		return f.held(), 0
+	case left > 0 && (cached == nil || newer(f.resourceVersion, cached.ResourceVersion)):
+		return f.held(), left
+	}
+	return target.Seen{State: target.Unread}, 0
+}
+
+func (f fact) held() target.Seen {
+	return target.Seen{State: target.Held, UID: f.uid, ResourceVersion: f.resourceVersion, Holding: f.holding}
+}
+
+// newer says whether a is a later resource version than b. Those that cannot
+// be compared count as not newer, so that the object is read.
+func newer(a, b string) bool {
+	order, err := resourceversion.CompareResourceVersion(a, b)
+	return err == nil && order > 0
+}

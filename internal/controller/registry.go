@@ -1,0 +1,94 @@
+package controller
+
+import (
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/target"
+)
+
+// registry holds the revision in force of each bundle, and what is remembered
+// between two builds. It is safe for concurrent use.
+type registry struct {
+	mu      sync.RWMutex
+	last    uint64
+	entries map[string]*entry
+	// orphaned are Bundles that are gone and whose targets were to stay.
+	orphaned map[string]bool
+}
+
+type entry struct {
+	builder  bundle.Builder
+	revision *target.Revision
+	number   uint64
+}
+
+func newRegistry() *registry {
+	return &registry{entries: map[string]*entry{}, orphaned: map[string]bool{}}
+}
+
+// current gives the revision in force of a bundle and its number, or nil.
+func (r *registry) current(name string) (*target.Revision, uint64) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if e := r.entries[name]; e != nil {
+		return e.revision, e.number
+	}
+	return nil, 0
+}
+
+// all gives the revisions in force, by bundle.
+func (r *registry) all() map[string]*target.Revision {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	revisions := make(map[string]*target.Revision, len(r.entries))
+	for name, e := range r.entries {
+		if e.revision != nil {
+			revisions[name] = e.revision
+		}
+	}
+	return revisions
+}
+
+// builder gives the builder of a bundle. A Bundle that was made anew under its
+// name starts afresh: a revision of the one before says nothing about it.
+func (r *registry) builder(name string, uid types.UID) *bundle.Builder {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.orphaned, name)
+	e := r.entries[name]
+	if e == nil || e.revision != nil && e.revision.Owner.UID != uid {
+		e = &entry{}
+		r.entries[name] = e
+	}
+	return &e.builder
+}
+
+// put brings a revision into force and gives its number.
+func (r *registry) put(name string, revision *target.Revision) uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last++
+	e := r.entries[name]
+	e.revision, e.number = revision, r.last
+	return r.last
+}
+
+// drop forgets a bundle. orphan says that its targets stay when it is gone.
+func (r *registry) drop(name string, orphan bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.entries, name)
+	if orphan {
+		r.orphaned[name] = true
+	}
+}
+
+// isOrphaned says whether the targets of a Bundle that is gone were to stay.
+func (r *registry) isOrphaned(name string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.orphaned[name]
+}

@@ -1,0 +1,180 @@
+package controller
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/source"
+	"trust-manager.io/internal/target"
+)
+
+const (
+	// statusWorkers is how many statuses are written at the same time.
+	statusWorkers = 2
+	// statusPause is the least time between two writes of one status (C3).
+	statusPause = time.Second
+)
+
+// statuses is the queue of statuses: the one place that tells users how far a
+// bundle has come.
+type statuses struct {
+	*environment
+	client client.Client
+
+	mu sync.Mutex
+	// written has the status last written of each Bundle.
+	written map[string]writtenStatus
+}
+
+type writtenStatus struct {
+	status          v1alpha1.BundleStatus
+	uid             types.UID
+	resourceVersion string
+	at              time.Time
+}
+
+func addStatuses(mgr manager.Manager, env *environment) error {
+	settings := env.statuses.options(statusWorkers)
+	settings.Reconciler = &statuses{environment: env, client: mgr.GetClient(), written: map[string]writtenStatus{}}
+	_, err := controller.NewTyped(env.statuses.name, mgr, settings)
+	return err
+}
+
+// Reconcile writes the status of one Bundle where it differs from what the
+// ledger says, and looks again when it is too early for that.
+func (s *statuses) Reconcile(ctx context.Context, name string) (reconcile.Result, error) {
+	from := &v1alpha1.Bundle{}
+	if err := s.objects.Get(ctx, types.NamespacedName{Name: name}, from); err != nil || from.DeletionTimestamp != nil {
+		s.forget(name)
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	summary, ok := s.ledger.Summary(name)
+	if !ok || summary.Attempt.UID != string(from.UID) {
+		return reconcile.Result{}, nil
+	}
+	now := s.clock.Now()
+	condition, wait, keep := summary.Condition(now)
+	last, current := s.current(from)
+	if pause := statusPause - now.Sub(last.at); !keep && wait < pause {
+		wait = pause
+	}
+	if keep || wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
+	}
+	wanted := v1alpha1.BundleStatus{DefaultCAVersion: summary.Attempt.DefaultCAVersion}
+	wanted.Conditions = []metav1.Condition{settled(condition, current, now)}
+	if condition.Reason == v1alpha1.BundleReasonSyncing {
+		// Progress is worth telling, though no single target is.
+		s.statuses.addAfter(bulk, statusPause, name)
+	}
+	if same(current, wanted) {
+		return reconcile.Result{}, nil
+	}
+	return reconcile.Result{}, s.write(ctx, from, wanted)
+}
+
+// current gives the last status written by this process, and the newer of it
+// and the cached one.
+func (s *statuses) current(from *v1alpha1.Bundle) (writtenStatus, v1alpha1.BundleStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last, ok := s.written[from.Name]
+	if !ok || last.uid != from.UID {
+		return writtenStatus{}, from.Status
+	}
+	if newer(last.resourceVersion, from.ResourceVersion) {
+		return last, last.status
+	}
+	return last, from.Status
+}
+
+// settled gives the condition its time of transition, which moves only with
+// the status value.
+func settled(condition metav1.Condition, current v1alpha1.BundleStatus, now time.Time) metav1.Condition {
+	condition.LastTransitionTime = metav1.NewTime(now).Rfc3339Copy()
+	if before := meta.FindStatusCondition(current.Conditions, condition.Type); before != nil && before.Status == condition.Status {
+		condition.LastTransitionTime = before.LastTransitionTime
+	}
+	return condition
+}
+
+// same says whether a status already has what is wanted; conditions of others
+// do not count.
+func same(current, wanted v1alpha1.BundleStatus) bool {
+	for _, condition := range wanted.Conditions {
+		before := meta.FindStatusCondition(current.Conditions, condition.Type)
+		if before == nil || before.Status != condition.Status || before.Reason != condition.Reason ||
+			before.Message != condition.Message || before.ObservedGeneration != condition.ObservedGeneration {
+			return false
+		}
+	}
+	return current.DefaultCAVersion == wanted.DefaultCAVersion
+}
+
+// write applies the status, so that conditions of others stay. The UID is a
+// precondition: the status of a Bundle says nothing about one made after it
+// under its name.
+func (s *statuses) write(ctx context.Context, from *v1alpha1.Bundle, wanted v1alpha1.BundleStatus) error {
+	status, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&wanted)
+	if err != nil {
+		return err
+	}
+	applied := &unstructured.Unstructured{Object: map[string]any{"status": status}}
+	applied.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(v1alpha1.BundleKind))
+	applied.SetName(from.Name)
+	applied.SetUID(from.UID)
+	err = s.client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(applied),
+		client.FieldOwner(target.FieldManager), client.ForceOwnership)
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		return nil // another Bundle of this name, or none: its own event tells
+	}
+	if err != nil {
+		return err
+	}
+	s.remember(from.Name, writtenStatus{wanted, from.UID, applied.GetResourceVersion(), s.clock.Now()})
+	log.FromContext(ctx).Info("The status of the bundle changed", "bundle", from.Name,
+		"reason", wanted.Conditions[0].Reason, "message", wanted.Conditions[0].Message)
+	return nil
+}
+
+func (s *statuses) remember(name string, written writtenStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.written[name] = written
+}
+
+func (s *statuses) forget(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.written, name)
+}
+
+// watchDefaultCAs has the Bundles built that use the default CA package, when
+// its file changes.
+func watchDefaultCAs(env *environment, defaultCAs *source.DefaultCAs, log logr.Logger) manager.RunnableFunc {
+	return func(ctx context.Context) error {
+		return defaultCAs.Watch(ctx, func(err error) {
+			if err != nil {
+				log.Error(err, "The new version of the default CA package cannot be used; the one before stays")
+			} else {
+				log.Info("The default CA package has changed", "version", defaultCAs.ID())
+			}
+			env.enqueueReaders(ctx, defaultCAsKey)
+		})
+	}
+}

@@ -1,0 +1,278 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	ctrlsource "sigs.k8s.io/controller-runtime/pkg/source"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/target"
+)
+
+// maxSteps bounds how often one target is decided about in one go. A read, a
+// forced apply, a read and a write are four; conflicts with a writer who never
+// rests must not hold a worker for ever.
+const maxSteps = 8
+
+// targets is the queue of targets: it brings single objects in line.
+type targets struct {
+	*environment
+	observed client.Reader
+	writer   *target.Writer
+	memory   *memory
+	lanes    *lanes
+}
+
+func addTargets(mgr manager.Manager, env *environment, observed cache.Cache, options Options) error {
+	writer, err := target.NewWriter(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return err
+	}
+	t := &targets{
+		environment: env,
+		observed:    observed,
+		writer:      writer,
+		memory:      newMemory(),
+		lanes:       newLanes(options.Concurrency, env.targets),
+	}
+	settings := env.targets.options(options.Concurrency)
+	settings.Reconciler = t
+	c, err := controller.NewTyped(env.targets.name, mgr, settings)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		c.Watch(ctrlsource.TypedKind(mgr.GetCache(), metadataOf(namespaceKind), namespaceEvents(env))),
+		c.Watch(ctrlsource.TypedKind(observed, metadataOf(configMapKind), targetEvents(env, t.memory))),
+		mgr.Add(manager.RunnableFunc(t.lanes.drain)),
+	)
+}
+
+// Reconcile brings one target in line. What takes long goes on in a lane of
+// its own, so that the worker is free for others.
+func (t *targets) Reconcile(ctx context.Context, key target.Key) (reconcile.Result, error) {
+	t.lanes.run(ctx, key, func(ctx context.Context) error { return t.converge(ctx, key) })
+	return reconcile.Result{}, nil
+}
+
+// converge decides and acts until the target is in order or released, or
+// nothing more can be done for now, and enters the outcome into the ledger. An
+// error says why the target should be tried again.
+func (t *targets) converge(ctx context.Context, key target.Key) error {
+	var last *target.Seen // what a step has learned, better than the cache
+	for range maxSteps {
+		aim, err := t.aim(ctx, key)
+		if err != nil || aim == nil {
+			return err
+		}
+		next, err := t.step(ctx, key, aim, last)
+		if err != nil || next == nil {
+			return t.account(key, aim, err)
+		}
+		last = next
+	}
+	return fmt.Errorf("others keep changing the object: after %d tries it is still not in order", maxSteps)
+}
+
+// step sees, decides and acts once. next is what has to be decided about then,
+// nil where the target is done with.
+func (t *targets) step(ctx context.Context, key target.Key, aim *aim, last *target.Seen) (next *target.Seen, err error) {
+	seen, err := t.see(ctx, key, last)
+	if err != nil {
+		return nil, err
+	}
+	action := target.Decide(key, aim.want, seen)
+	if action.Confirm {
+		if confirmed, err := t.confirm(ctx, key, aim.want); err != nil || !confirmed {
+			return nil, err
+		}
+	}
+	return t.act(ctx, action, aim)
+}
+
+// aim is what should become of a target, and by which revision.
+type aim struct {
+	want   target.Want
+	number uint64
+}
+
+// aim finds what should become of a target; nil means that it is not to be
+// touched, and no longer counts.
+func (t *targets) aim(ctx context.Context, key target.Key) (*aim, error) {
+	from := &v1alpha1.Bundle{}
+	err := t.objects.Get(ctx, types.NamespacedName{Name: key.Bundle}, from)
+	switch {
+	case apierrors.IsNotFound(err):
+		return t.aimWithoutBundle(ctx, key)
+	case err != nil:
+		return nil, err
+	case from.DeletionTimestamp != nil:
+		return nil, nil
+	}
+	revision, number := t.registry.current(key.Bundle)
+	if revision == nil || revision.Owner.UID != from.UID {
+		return nil, nil
+	}
+	namespace, err := t.namespace(ctx, key.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	if namespace == nil || namespace.DeletionTimestamp != nil {
+		t.leave(key)
+		return nil, nil
+	}
+	want := target.Want{
+		Owner:    revision.Owner,
+		Shape:    revision.Shapes[key.Kind],
+		Selected: revision.Namespaces.Matches(labels.Set(namespace.Labels)),
+	}
+	if want.Selected && want.Shape != nil {
+		t.ledger.Want(key.Bundle, number, place(key), t.clock.Now())
+	}
+	return &aim{want, number}, nil
+}
+
+// aimWithoutBundle releases an object that a Bundle shared with others before
+// it was deleted. All else is for garbage collection.
+func (t *targets) aimWithoutBundle(ctx context.Context, key target.Key) (*aim, error) {
+	cached, err := t.cached(ctx, key)
+	if err != nil || cached == nil || cached.Annotations[v1alpha1.SharedAnnotationKey] != "true" || t.registry.isOrphaned(key.Bundle) {
+		t.memory.forget(key)
+		return nil, err
+	}
+	return &aim{want: target.Want{Owner: metav1.OwnerReference{Name: key.Bundle}, Gone: true}}, nil
+}
+
+// leave forgets a target whose namespace is gone or going: what is in it goes
+// with it.
+func (t *targets) leave(key target.Key) {
+	t.memory.forget(key)
+	if t.ledger.Forget(key.Bundle, place(key)) {
+		t.statuses.add(bulk, key.Bundle)
+	}
+}
+
+// see gives what is known of a target's object.
+func (t *targets) see(ctx context.Context, key target.Key, last *target.Seen) (target.Seen, error) {
+	if last != nil && last.State != target.Unread {
+		return *last, nil
+	}
+	if last != nil {
+		object, err := t.writer.Read(ctx, key)
+		switch {
+		case err != nil:
+			return target.Seen{}, err
+		case object == nil:
+			return target.Seen{State: target.Absent, Vanished: true}, nil
+		}
+		return target.Seen{State: target.Whole, Object: object}, nil
+	}
+	cached, err := t.cached(ctx, key)
+	if err != nil {
+		return target.Seen{}, err
+	}
+	seen, recheck := t.memory.see(key, cached, t.clock.Now())
+	if recheck > 0 {
+		t.targets.addAfter(background, recheck, key)
+	}
+	return seen, nil
+}
+
+// confirm reads the Bundle from the API server: what was seen of its target may
+// be the work of its own deletion.
+func (t *targets) confirm(ctx context.Context, key target.Key, want target.Want) (bool, error) {
+	var from metav1.PartialObjectMetadata
+	from.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(v1alpha1.BundleKind))
+	err := t.live.Get(ctx, types.NamespacedName{Name: key.Bundle}, &from)
+	switch {
+	case apierrors.IsNotFound(err):
+		return want.Gone, nil
+	case err != nil:
+		return false, err
+	}
+	return !want.Gone && from.UID == want.Owner.UID && from.DeletionTimestamp == nil, nil
+}
+
+// act carries out an action.
+func (t *targets) act(ctx context.Context, action target.Action, aim *aim) (next *target.Seen, err error) {
+	switch action.Verb {
+	case target.Keep:
+		t.memory.learn(action.Key, action.UID, action.ResourceVersion, action.Holding, t.clock.Now())
+		return nil, nil
+	case target.Leave:
+		t.memory.forget(action.Key)
+		return nil, nil
+	case target.Wait, target.Refuse:
+		return nil, errors.New(action.Reason)
+	case target.Read:
+		return &target.Seen{State: target.Unread}, nil
+	}
+	t.ledger.Writing(action.Key.Bundle, aim.number, place(action.Key))
+	uid, resourceVersion, err := t.writer.Write(ctx, action)
+	log.FromContext(ctx).V(2).Info("Wrote a target", "verb", action.Verb, "target", action.Key.String(), "reason", action.Reason, "error", err)
+	switch {
+	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) && action.Verb != target.Create:
+		return &target.Seen{State: target.Unread}, nil
+	case err != nil:
+		return nil, err
+	case action.Verb == target.Apply:
+		return &target.Seen{State: target.Unread}, nil
+	case action.Verb == target.Delete || !aim.want.Selected || aim.want.Shape == nil:
+		t.memory.forget(action.Key)
+		return nil, nil
+	}
+	t.memory.learn(action.Key, uid, resourceVersion, action.Holding, t.clock.Now())
+	t.targets.addAfter(background, unseen, action.Key)
+	return nil, nil
+}
+
+// account enters into the ledger what has become of a target. It gives the
+// error back where the target should be tried again.
+func (t *targets) account(key target.Key, aim *aim, err error) error {
+	var tell bool
+	switch {
+	case namespaceIsGoing(err):
+		t.leave(key)
+		return nil
+	case err != nil:
+		tell = t.ledger.Failed(key.Bundle, aim.number, place(key), explain(err))
+	case aim.want.Selected && aim.want.Shape != nil:
+		tell = t.ledger.Synced(key.Bundle, aim.number, place(key))
+	default:
+		tell = t.ledger.Forget(key.Bundle, place(key))
+	}
+	if tell {
+		t.statuses.add(bulk, key.Bundle)
+	}
+	return err
+}
+
+// cached gives a target's object from the cache, or nil.
+func (t *targets) cached(ctx context.Context, key target.Key) (*metav1.PartialObjectMetadata, error) {
+	return get(ctx, t.observed, metadataOf(configMapKind), types.NamespacedName{Namespace: key.Namespace, Name: key.Bundle})
+}
+
+// namespace gives a Namespace from the cache, or nil.
+func (t *targets) namespace(ctx context.Context, name string) (*metav1.PartialObjectMetadata, error) {
+	return get(ctx, t.objects, metadataOf(namespaceKind), types.NamespacedName{Name: name})
+}
+
+func get(ctx context.Context, reader client.Reader, into *metav1.PartialObjectMetadata, name types.NamespacedName) (*metav1.PartialObjectMetadata, error) {
+	err := reader.Get(ctx, name, into)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	return into, err
+}
