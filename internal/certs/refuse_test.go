@@ -120,6 +120,7 @@ func damagedBegins(tb testing.TB) map[string]refusal {
 		"BEGIN before a blank and text":   {text: strings.Replace(one, "CERTIFICATE-----\n", "CERTIFICATE----- x\n", 1), detail: "stand alone"},
 		"BEGIN in lower case":             {text: strings.Replace(one, "BEGIN", "begin", 1), detail: "stand alone"},
 		"BEGIN and END in lower case":     {text: lowerBoth.Replace(one), detail: "stand alone"},
+		"BEGIN damaged and END missing":   {text: "-----BEGIN CERTIFICATE----\nAAAA\n", detail: "stand alone"},
 		"BEGIN with a dash too few":       {text: strings.Replace(one, "E-----\n", "E----\n", 1), detail: "stand alone"},
 		"BEGIN with a dash too many":      {text: "-" + one, detail: "stand alone"},
 		"BEGIN without a space":           {text: strings.Replace(one, "BEGIN ", "BEGIN", 1), detail: "stand alone"},
