@@ -16,6 +16,11 @@ import (
 // +kubebuilder:printcolumn:name="Synced",type=string,JSONPath=`.status.conditions[?(@.type=="Synced")].status`,description="Whether every target holds the current content"
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Synced")].reason`,description="Why the Bundle is synced or not"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`,description="The time since the Bundle was created"
+// +kubebuilder:validation:XValidation:fieldPath=".spec",message="a configMap source must not read the ConfigMap target of this same Bundle: name another object, or another key",rule="!has(self.spec.target) || !has(self.spec.target.configMap) || !self.spec.sources.exists(s, has(s.configMap) && has(s.configMap.name) && s.configMap.name == self.metadata.name && (has(s.configMap.includeAllKeys) && s.configMap.includeAllKeys || has(s.configMap.key) && s.configMap.key == self.spec.target.configMap.key))"
+// +kubebuilder:validation:XValidation:fieldPath=".spec",message="a configMap source must not read a key store in the ConfigMap target of this same Bundle: name another object, or another key",rule="!has(self.spec.target) || !has(self.spec.target.configMap) || !has(self.spec.target.additionalFormats) || !self.spec.sources.exists(s, has(s.configMap) && has(s.configMap.name) && s.configMap.name == self.metadata.name && has(s.configMap.key) && (has(self.spec.target.additionalFormats.jks) && s.configMap.key == self.spec.target.additionalFormats.jks.key || has(self.spec.target.additionalFormats.pkcs12) && s.configMap.key == self.spec.target.additionalFormats.pkcs12.key))"
+// +kubebuilder:validation:XValidation:fieldPath=".spec",message="a secret source must not read the Secret target of this same Bundle: name another object, or another key",rule="!has(self.spec.target) || !has(self.spec.target.secret) || !self.spec.sources.exists(s, has(s.secret) && has(s.secret.name) && s.secret.name == self.metadata.name && (has(s.secret.includeAllKeys) && s.secret.includeAllKeys || has(s.secret.key) && s.secret.key == self.spec.target.secret.key))"
+// +kubebuilder:validation:XValidation:fieldPath=".spec",message="a secret source must not read a key store in the Secret target of this same Bundle: name another object, or another key",rule="!has(self.spec.target) || !has(self.spec.target.secret) || !has(self.spec.target.additionalFormats) || !self.spec.sources.exists(s, has(s.secret) && has(s.secret.name) && s.secret.name == self.metadata.name && has(s.secret.key) && (has(self.spec.target.additionalFormats.jks) && s.secret.key == self.spec.target.additionalFormats.jks.key || has(self.spec.target.additionalFormats.pkcs12) && s.secret.key == self.spec.target.additionalFormats.pkcs12.key))"
+// +kubebuilder:validation:XValidation:message="the name of a Bundle with a target must have at most 63 characters, because it is the value of a label on every target object",rule="!has(self.spec.target) || self.metadata.name.size() <= 63"
 type Bundle struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -56,6 +61,8 @@ type BundleSpec struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:XValidation:message="at least one source must be something else than useDefaultCAs: false, which adds no certificates",rule="self.exists(s, !has(s.useDefaultCAs) || s.useDefaultCAs)"
+	// +kubebuilder:validation:XValidation:message="at most one source may be useDefaultCAs",rule="self.filter(s, has(s.useDefaultCAs)).size() <= 1"
 	Sources []BundleSource `json:"sources"`
 
 	// target is where the certificates go. A Bundle without a target is built
@@ -66,6 +73,8 @@ type BundleSpec struct {
 
 // BundleSource is one place that certificates come from. Exactly one field is
 // set.
+//
+// +kubebuilder:validation:XValidation:message="exactly one of configMap, secret, inLine and useDefaultCAs must be set",rule="[has(self.configMap), has(self.secret), has(self.inLine), has(self.useDefaultCAs)].exists_one(x, x)"
 type BundleSource struct {
 	// configMap reads certificates from ConfigMaps in the trust namespace.
 	// +optional
@@ -92,6 +101,9 @@ type BundleSource struct {
 // SourceObject says which ConfigMaps or Secrets of the trust namespace to read,
 // and which of their keys. Exactly one of name and selector is set, and either
 // key or includeAllKeys.
+//
+// +kubebuilder:validation:XValidation:message="exactly one of name and selector must be set",rule="has(self.name) != has(self.selector)"
+// +kubebuilder:validation:XValidation:message="either key must be set or includeAllKeys be true, and not both",rule="has(self.key) != (has(self.includeAllKeys) && self.includeAllKeys)"
 type SourceObject struct {
 	// name is the name of the object to read. The Bundle is not synced while
 	// there is no such object.
@@ -123,6 +135,10 @@ type SourceObject struct {
 
 // BundleTarget says where the certificates go. At least one of configMap and
 // secret is set.
+//
+// +kubebuilder:validation:XValidation:message="at least one of configMap and secret must be set",rule="has(self.configMap) || has(self.secret)"
+// +kubebuilder:validation:XValidation:fieldPath=".additionalFormats.jks.key",message="the jks key must differ from the keys of configMap and secret",rule="!has(self.additionalFormats) || !has(self.additionalFormats.jks) || (!has(self.configMap) || self.configMap.key != self.additionalFormats.jks.key) && (!has(self.secret) || self.secret.key != self.additionalFormats.jks.key)"
+// +kubebuilder:validation:XValidation:fieldPath=".additionalFormats.pkcs12.key",message="the pkcs12 key must differ from the keys of configMap and secret",rule="!has(self.additionalFormats) || !has(self.additionalFormats.pkcs12) || (!has(self.configMap) || self.configMap.key != self.additionalFormats.pkcs12.key) && (!has(self.secret) || self.secret.key != self.additionalFormats.pkcs12.key)"
 type BundleTarget struct {
 	// configMap writes the certificates to a ConfigMap named like the Bundle in
 	// every selected namespace.
@@ -164,18 +180,30 @@ type TargetObject struct {
 // TargetMetadata is metadata for target objects. Keys beneath the domains
 // trust.cert-manager.io and trust-manager.io belong to the operator and are
 // refused.
+//
+// +kubebuilder:object:generate=false
 type TargetMetadata struct {
 	// annotations are put on the target objects.
 	// +optional
+	// +kubebuilder:validation:XValidation:message="keys beneath trust.cert-manager.io/ and trust-manager.io/ belong to the operator",rule="self.all(k, !k.startsWith('trust.cert-manager.io/') && !k.startsWith('trust-manager.io/'))"
+	// +kubebuilder:validation:XValidation:message="an annotation key must be a name of at most 63 letters, digits, '-', '_' and '.' that starts and ends with a letter or digit, optionally after a DNS name of at most 253 characters and '/'",rule="self.all(k, k.indexOf('/') <= 253 && k.matches(r'^([^\\W_]+((-+|\\.)[^\\W_]+)*/)?[^\\W_]([-\\w.]{0,61}[^\\W_])?$'))"
+	// +kubebuilder:validation:XValidation:message="an annotation must have at most 262144 characters, key and value together, because Kubernetes takes no more on one object",rule="self.all(k, k.size() + self[k].size() <= 262144)"
 	Annotations map[string]string `json:"annotations,omitempty"`
 
 	// labels are put on the target objects.
 	// +optional
-	Labels map[string]string `json:"labels,omitempty"`
+	// +kubebuilder:validation:MaxProperties=1000
+	// +kubebuilder:validation:XValidation:message="keys beneath trust.cert-manager.io/ and trust-manager.io/ belong to the operator",rule="self.all(k, !k.startsWith('trust.cert-manager.io/') && !k.startsWith('trust-manager.io/'))"
+	// +kubebuilder:validation:XValidation:message="a label key must be a name of at most 63 letters, digits, '-', '_' and '.' that starts and ends with a letter or digit, optionally after a lower-case DNS name of at most 253 characters and '/'",rule="self.all(k, k.indexOf('/') <= 253 && k.matches(r'^([a-z\\d]+((-+|\\.)[a-z\\d]+)*/)?[^\\W_]([-\\w.]{0,61}[^\\W_])?$'))"
+	// +kubebuilder:validation:XValidation:message="a label value must be empty, or at most 63 letters, digits, '-', '_' and '.' that start and end with a letter or digit",rule="self.all(k, self[k].matches(r'^([^\\W_]([-\\w.]{0,61}[^\\W_])?)?$'))"
+	Labels map[string]LabelValue `json:"labels,omitempty"`
 }
 
 // AdditionalFormats says which key stores are written beside the PEM text. At
 // least one field is set.
+//
+// +kubebuilder:validation:XValidation:message="at least one of jks and pkcs12 must be set",rule="has(self.jks) || has(self.pkcs12)"
+// +kubebuilder:validation:XValidation:fieldPath=".pkcs12.key",message="jks and pkcs12 must have different keys",rule="!has(self.jks) || !has(self.pkcs12) || self.jks.key != self.pkcs12.key"
 type AdditionalFormats struct {
 	// jks writes a Java KeyStore with one trusted-certificate entry for each
 	// certificate.

@@ -11,11 +11,19 @@ import (
 // its requirements. It has the JSON form and the meaning of the LabelSelector in
 // k8s.io/apimachinery, and is a type of its own because it has limits, without
 // which the API server could not check it.
+//
+// +kubebuilder:object:generate=false
+// +kubebuilder:validation:XValidation:message="a key of matchLabels must be a name of at most 63 letters, digits, '-', '_' and '.' that starts and ends with a letter or digit, optionally after a lower-case DNS name of at most 253 characters and '/'",rule="!has(self.matchLabels) || self.matchLabels.all(k, k.indexOf('/') <= 253 && k.matches(r'^([a-z\\d]+((-+|\\.)[a-z\\d]+)*/)?[^\\W_]([-\\w.]{0,61}[^\\W_])?$'))"
+// +kubebuilder:validation:XValidation:message="a value of matchLabels must be empty, or at most 63 letters, digits, '-', '_' and '.' that start and end with a letter or digit",rule="!has(self.matchLabels) || self.matchLabels.all(k, self.matchLabels[k].matches(r'^([^\\W_]([-\\w.]{0,61}[^\\W_])?)?$'))"
+// +kubebuilder:validation:XValidation:message="an operator must be In, NotIn, Exists or DoesNotExist",rule="!has(self.matchExpressions) || self.matchExpressions.all(e, e.operator in ['In', 'NotIn', 'Exists', 'DoesNotExist'])"
+// +kubebuilder:validation:XValidation:message="the operators In and NotIn need values",rule="!has(self.matchExpressions) || self.matchExpressions.all(e, !(e.operator in ['In', 'NotIn']) || has(e.values) && e.values.size() > 0)"
+// +kubebuilder:validation:XValidation:message="the operators Exists and DoesNotExist take no values",rule="!has(self.matchExpressions) || self.matchExpressions.all(e, !(e.operator in ['Exists', 'DoesNotExist']) || !has(e.values) || e.values.size() == 0)"
+// +kubebuilder:validation:XValidation:message="the DNS name before the '/' of a key must have at most 253 characters",rule="!has(self.matchExpressions) || self.matchExpressions.all(e, e.key.indexOf('/') <= 253)"
 type LabelSelector struct {
 	// matchLabels are labels that the object must have, at most 100 of them.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=100
-	MatchLabels map[string]string `json:"matchLabels,omitempty"`
+	MatchLabels map[string]LabelValue `json:"matchLabels,omitempty"`
 
 	// matchExpressions are further requirements on the object's labels, at most
 	// 100 of them.
@@ -29,6 +37,8 @@ type LabelSelector struct {
 type LabelSelectorRequirement struct {
 	// key is the label that the requirement is about.
 	// +required
+	// +kubebuilder:validation:MaxLength=317
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]+((-+|\.)[a-z0-9]+)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`
 	Key string `json:"key"`
 
 	// operator says how key relates to values: In, NotIn, Exists or
@@ -40,6 +50,8 @@ type LabelSelectorRequirement struct {
 	// least one. Exists and DoesNotExist take none.
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$`
 	Values []string `json:"values,omitempty"`
 }
 
@@ -61,3 +73,13 @@ func (s *LabelSelector) ToMetaV1() *metav1.LabelSelector {
 	}
 	return out
 }
+
+// LabelValue is the value of a label: empty, or up to 63 letters, digits, '-',
+// '_' and '.', with a letter or digit at either end.
+// ---
+// CEL rules on the maps hold these limits, so that an error is reported at the
+// map. The schema's own, wider limit is there for the API server's estimate of
+// what these rules cost.
+//
+// +kubebuilder:validation:MaxLength=253
+type LabelValue = string
