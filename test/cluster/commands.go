@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// errUsage is the error of a wrong command line whose explanation has been
+// written to the standard error stream already.
+var errUsage = errors.New("wrong usage")
+
+var commands = map[string]func(context.Context, stdio, []string) error{
+	"build":   buildCommand,
+	"up":      upCommand,
+	"down":    downCommand,
+	"run":     runCommand,
+	"signal":  signalCommand,
+	"restart": restartCommand,
+}
+
+// dispatch runs the command named by the first argument.
+func dispatch(ctx context.Context, std stdio, args []string) error {
+	if len(args) > 0 {
+		if command, ok := commands[args[0]]; ok {
+			return command(ctx, std, args[1:])
+		}
+		if slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0]) {
+			fmt.Fprint(std.out, usage)
+			return nil
+		}
+		fmt.Fprintf(std.err, "cluster: no command %q\n\n", args[0])
+	}
+	fmt.Fprint(std.err, usage)
+	return errUsage
+}
+
+func buildCommand(ctx context.Context, std stdio, args []string) error {
+	if err := newCommandLine("build", std).parse(args); err != nil {
+		return err
+	}
+	dir, err := assets(ctx, std.err)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(std.out, dir)
+	return err
+}
+
+func upCommand(ctx context.Context, std stdio, args []string) error {
+	line := newCommandLine("up", std).withDir().withOptions()
+	if err := line.parse(args, "dir", "kubeconfig"); err != nil {
+		return err
+	}
+	return line.cluster(std).up(ctx, line.options)
+}
+
+func downCommand(ctx context.Context, std stdio, args []string) error {
+	line := newCommandLine("down", std).withDir()
+	if err := line.parse(args, "dir"); err != nil {
+		return err
+	}
+	return line.cluster(std).down(ctx)
+}
+
+func runCommand(ctx context.Context, std stdio, args []string) error {
+	line := newCommandLine("run", std).withDir().withOptions()
+	if err := line.parse(args, "dir", "kubeconfig"); err != nil {
+		return err
+	}
+	return line.cluster(std).foreground(ctx, line.options, std.in, std.out)
+}
+
+var signals = map[string]syscall.Signal{
+	"KILL": syscall.SIGKILL,
+	"STOP": syscall.SIGSTOP,
+	"CONT": syscall.SIGCONT,
+	"TERM": syscall.SIGTERM,
+}
+
+func signalCommand(_ context.Context, std stdio, args []string) error {
+	names := strings.Join(slices.Sorted(maps.Keys(signals)), ", ")
+	line := newCommandLine("signal", std).withDir().withProcess()
+	name := line.flags.String("signal", "", "one of "+names+" (required)")
+	if err := line.parse(args, "dir", "process", "signal"); err != nil {
+		return err
+	}
+	number, ok := signals[*name]
+	if !ok {
+		return fmt.Errorf("--signal %s: want one of %s", *name, names)
+	}
+	return line.cluster(std).signal(line.process, number)
+}
+
+func restartCommand(ctx context.Context, std stdio, args []string) error {
+	line := newCommandLine("restart", std).withDir().withProcess()
+	if err := line.parse(args, "dir", "process"); err != nil {
+		return err
+	}
+	return line.cluster(std).restart(ctx, line.process)
+}
+
+func (l *commandLine) cluster(std stdio) *cluster {
+	return &cluster{dir: string(l.dir), progress: std.err}
+}
+
+// commandLine holds the flags of one command.
+type commandLine struct {
+	flags   *flag.FlagSet
+	dir     path
+	process string
+	options options
+}
+
+func newCommandLine(command string, std stdio) *commandLine {
+	flags := flag.NewFlagSet("cluster "+command, flag.ContinueOnError)
+	flags.SetOutput(std.err)
+	return &commandLine{flags: flags}
+}
+
+func (l *commandLine) withDir() *commandLine {
+	l.flags.Var(&l.dir, "dir", "the `folder` of the control plane: its data, keys and logs (required)")
+	return l
+}
+
+func (l *commandLine) withProcess() *commandLine {
+	l.flags.StringVar(&l.process, "process", "", "etcd, kube-apiserver or kube-controller-manager (required)")
+	return l
+}
+
+// withOptions adds the flags that say what kind of control plane to start.
+func (l *commandLine) withOptions() *commandLine {
+	l.flags.Var(&l.options.Kubeconfig, "kubeconfig", "the `file` to write the admin's kubeconfig to (required)")
+	l.flags.BoolVar(&l.options.WithoutControllerManager, "without-controller-manager", false,
+		"start etcd and kube-apiserver only: no garbage collection, no end of namespaces, no default service accounts")
+	l.flags.Func("apiserver-arg", "an `argument` like --v=4, appended to those of kube-apiserver; repeatable",
+		func(arg string) error {
+			if !strings.HasPrefix(arg, "--") {
+				return errors.New("want the form --name=value")
+			}
+			l.options.APIServerArgs = append(l.options.APIServerArgs, arg)
+			return nil
+		})
+	return l
+}
+
+// parse reads args and refuses left-over arguments and missing required flags.
+// It returns flag.ErrHelp after -h, and errUsage once it has said what is wrong.
+func (l *commandLine) parse(args []string, required ...string) error {
+	if err := l.flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return err
+	} else if err != nil {
+		return errUsage
+	}
+	if l.flags.NArg() > 0 {
+		fmt.Fprintf(l.flags.Output(), "%s: unexpected argument %q\n", l.flags.Name(), l.flags.Arg(0))
+		return errUsage
+	}
+	for _, name := range required {
+		if l.flags.Lookup(name).Value.String() == "" {
+			fmt.Fprintf(l.flags.Output(), "%s: --%s is missing\n", l.flags.Name(), name)
+			return errUsage
+		}
+	}
+	return nil
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+const (
+	// serviceRange is the API server's own default; serviceAddress is the first
+	// address in it, which the Service "kubernetes" gets.
+	serviceRange   = "10.0.0.0/24"
+	serviceAddress = "10.0.0.1"
+
+	serviceAccountIssuer = "https://kubernetes.default.svc.cluster.local"
+)
+
+// plan lays out the processes of a control plane, none of them started.
+type plan struct {
+	dir, assets, workDir string
+	options              options
+	etcdPort             int
+	apiPort              int
+	managerPort          int
+}
+
+// newPlan chooses free ports.
+func newPlan(dir, assets string, opts options) (*plan, error) {
+	if !opts.WithoutControllerManager {
+		if err := has(assets, controllerManager); err != nil {
+			return nil, fmt.Errorf("%w; or use --without-controller-manager", err)
+		}
+	}
+	workDir, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	ports, err := freePorts(3)
+	if err != nil {
+		return nil, err
+	}
+	return &plan{
+		dir: dir, assets: assets, workDir: workDir, options: opts,
+		etcdPort: ports[0], apiPort: ports[1], managerPort: ports[2],
+	}, nil
+}
+
+// write lays out the keys, the kubeconfigs and the folder for logs.
+func (p *plan) write() error {
+	pki := filepath.Join(p.dir, pkiFolder)
+	if err := os.MkdirAll(filepath.Join(p.dir, logFolder), 0o700); err != nil {
+		return err
+	}
+	if err := writePKI(pki, time.Now()); err != nil {
+		return err
+	}
+	for user, file := range map[string]string{
+		"controller-manager-client": p.pki("controller-manager.kubeconfig"),
+		"admin":                     filepath.Join(p.dir, adminConfig),
+	} {
+		text, err := kubeconfig(p.server(), pki, user)
+		if err != nil {
+			return err
+		}
+		if err := writeFile(file, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// processes returns the parts in the order in which they need one another.
+func (p *plan) processes() []*process {
+	parts := []*process{p.etcd(), p.apiServer()}
+	if !p.options.WithoutControllerManager {
+		parts = append(parts, p.controllerManager())
+	}
+	return parts
+}
+
+func (p *plan) server() string { return local(p.apiPort, "") }
+
+func (p *plan) pki(name string) string { return filepath.Join(p.dir, pkiFolder, name) }
+
+func (p *plan) part(name string, probes, args []string) *process {
+	return &process{
+		Name: name, Path: filepath.Join(p.assets, name), Args: args, Dir: p.workDir,
+		Log: filepath.Join(p.dir, logFolder, name+".log"), Probes: probes,
+	}
+}
+
+// etcd listens on TCP with client certificates: a unix socket's path must be
+// shorter than many a temporary folder's. Nothing ever uses the peer's port.
+func (p *plan) etcd() *process {
+	url := local(p.etcdPort, "")
+	return p.part(etcd, []string{url + "/health"}, []string{
+		"--name=default",
+		"--data-dir=" + filepath.Join(p.dir, etcdFolder),
+		"--unsafe-no-fsync", // after a crash of the machine the data is not wanted
+		"--listen-client-urls=" + url,
+		"--advertise-client-urls=" + url,
+		"--cert-file=" + p.pki("etcd.crt"),
+		"--key-file=" + p.pki("etcd.key"),
+		"--client-cert-auth",
+		"--trusted-ca-file=" + p.pki("etcd-ca.crt"),
+		"--listen-peer-urls=" + local(0, ""),
+		"--peer-cert-file=" + p.pki("etcd.crt"),
+		"--peer-key-file=" + p.pki("etcd.key"),
+		"--peer-client-cert-auth",
+		"--peer-trusted-ca-file=" + p.pki("etcd-ca.crt"),
+	})
+}
+
+func (p *plan) apiServer() *process {
+	probes := []string{p.server() + "/readyz", p.server() + "/api/v1/namespaces/default"}
+	args := []string{
+		"--etcd-servers=" + local(p.etcdPort, ""),
+		"--etcd-cafile=" + p.pki("etcd-ca.crt"),
+		"--etcd-certfile=" + p.pki("etcd-client.crt"),
+		"--etcd-keyfile=" + p.pki("etcd-client.key"),
+		"--bind-address=127.0.0.1",
+		"--advertise-address=127.0.0.1",
+		fmt.Sprintf("--secure-port=%d", p.apiPort),
+		// Endpoints may not hold a loopback address, and no pod would use them.
+		"--endpoint-reconciler-type=none",
+		"--tls-cert-file=" + p.pki("apiserver.crt"),
+		"--tls-private-key-file=" + p.pki("apiserver.key"),
+		"--client-ca-file=" + p.pki("ca.crt"),
+		"--authorization-mode=Node,RBAC",
+		"--service-cluster-ip-range=" + serviceRange,
+		"--service-account-issuer=" + serviceAccountIssuer,
+		"--service-account-key-file=" + p.pki("sa.pub"),
+		"--service-account-signing-key-file=" + p.pki("sa.key"),
+	}
+	return p.part(apiServer, probes, append(args, p.options.APIServerArgs...))
+}
+
+func (p *plan) controllerManager() *process {
+	probes := []string{
+		local(p.managerPort, "/healthz"),
+		p.server() + "/api/v1/namespaces/default/serviceaccounts/default",
+	}
+	return p.part(controllerManager, probes, []string{
+		"--kubeconfig=" + p.pki("controller-manager.kubeconfig"),
+		"--bind-address=127.0.0.1",
+		fmt.Sprintf("--secure-port=%d", p.managerPort),
+		"--tls-cert-file=" + p.pki("controller-manager.crt"),
+		"--tls-private-key-file=" + p.pki("controller-manager.key"),
+		"--leader-elect=false", // it is the only one, and so starts at once
+		"--root-ca-file=" + p.pki("ca.crt"),
+		"--service-account-private-key-file=" + p.pki("sa.key"),
+		"--use-service-account-credentials",
+		// With the default limit of 20 requests a second it takes 5 s longer to
+		// start, since it makes an account for each of its controllers first.
+		"--kube-api-qps=200",
+		"--kube-api-burst=400",
+		// The default is a system folder, which it would create.
+		"--flex-volume-plugin-dir=" + filepath.Join(p.dir, pluginFolder),
+	})
+}
+
+func local(port int, path string) string {
+	return fmt.Sprintf("https://127.0.0.1:%d%s", port, path)
+}
+
+// freePorts returns n TCP ports that are free on loopback now. They lie below
+// the range from which systems take ports for outgoing connections, so that none
+// is taken by one of those before it is used or while its process restarts.
+func freePorts(n int) ([]int, error) {
+	const low, high = 20000, 32000
+	var ports []int
+	for tries := 0; len(ports) < n; tries++ {
+		if tries > 1000 {
+			return nil, fmt.Errorf("no %d free ports between %d and %d on 127.0.0.1", n, low, high)
+		}
+		port := low + rand.IntN(high-low)
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		defer listener.Close() // only at the end, so that no port comes twice
+		ports = append(ports, port)
+	}
+	return ports, nil
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+const (
+	// readyTimeout is for one process: 20 times what it takes on 2 idle cores,
+	// since tests start several control planes beside their own work.
+	readyTimeout = 2 * time.Minute
+	// probeTimeout is long for the same reason. A process that answers, answers
+	// in milliseconds.
+	probeTimeout = 10 * time.Second
+	probePause   = 50 * time.Millisecond
+)
+
+// prober asks the processes of one control plane whether they can be used.
+type prober struct {
+	client *http.Client
+}
+
+// newProber reads the authorities and the client certificates from the PKI
+// folder. Each server says which authority's clients it knows, and gets that.
+func newProber(pki string) (*prober, error) {
+	config := &tls.Config{RootCAs: x509.NewCertPool()}
+	for _, name := range []string{"ca.crt", "etcd-ca.crt"} {
+		text, err := os.ReadFile(filepath.Join(pki, name))
+		if err != nil {
+			return nil, err
+		}
+		config.RootCAs.AppendCertsFromPEM(text)
+	}
+	for _, name := range []string{"admin", "etcd-client"} {
+		pair, err := tls.LoadX509KeyPair(filepath.Join(pki, name+".crt"), filepath.Join(pki, name+".key"))
+		if err != nil {
+			return nil, err
+		}
+		config.Certificates = append(config.Certificates, pair)
+	}
+	transport := &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}
+	return &prober{client: &http.Client{Transport: transport, Timeout: probeTimeout}}, nil
+}
+
+// probe returns nil if all of the process's URLs answer 200 now.
+func (b *prober) probe(ctx context.Context, p *process) error {
+	for _, url := range p.Probes {
+		if err := b.get(ctx, url); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *prober) get(ctx context.Context, url string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	response, err := b.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode == http.StatusOK {
+		return nil
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, 4<<10))
+	return errors.Join(fmt.Errorf("GET %s: %s: %s", url, response.Status, strings.TrimSpace(string(body))), err)
+}
+
+// await waits until the last of the started processes can be used. It fails as
+// soon as any of them ends.
+func (b *prober) await(ctx context.Context, started ...*process) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("not ready within %s", readyTimeout))
+	defer cancel()
+	p := started[len(started)-1]
+	for {
+		for _, other := range started {
+			if !other.alive() {
+				return &failure{name: other.Name, log: other.Log, cause: fmt.Errorf("it ended before %s was ready", p.Name)}
+			}
+		}
+		err := b.probe(ctx, p)
+		if err == nil {
+			return nil
+		}
+		if ended := sleep(ctx, probePause); ended != nil {
+			return &failure{name: p.Name, log: p.Log, cause: fmt.Errorf("%w; the last answer: %w", ended, err)}
+		}
+	}
+}

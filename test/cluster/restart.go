@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"syscall"
+)
+
+// relaunchSignal tells `cluster run` that the state file holds processes with no
+// process id, which it is to start: they must be its own children to end with it.
+const relaunchSignal = syscall.SIGUSR1
+
+// restart stops one process if it runs, starts it with the same arguments, and
+// waits until it and those that need it can be used, as far as they run.
+func (c *cluster) restart(ctx context.Context, name string) error {
+	if err := c.replace(ctx, name); err != nil {
+		return err
+	}
+	if err := c.awaitLaunch(ctx, name); err != nil {
+		return err
+	}
+	st, err := c.state()
+	if err != nil {
+		return err
+	}
+	prober, err := newProber(filepath.Join(c.dir, pkiFolder))
+	if err != nil {
+		return err
+	}
+	reached := false
+	for _, p := range st.Processes {
+		reached = reached || p.Name == name
+		if p.Name == name || reached && p.alive() {
+			if err := prober.await(ctx, p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// replace stops the process and starts it anew, or has its owner do that.
+func (c *cluster) replace(ctx context.Context, name string) error {
+	if _, err := c.state(); err != nil {
+		return err
+	}
+	lock, err := lockFolder(ctx, c.dir, c.progress)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	st, err := c.state()
+	if err != nil {
+		return err
+	}
+	p, err := st.find(name)
+	if err != nil {
+		return err
+	}
+	if err := p.stop(); err != nil {
+		return fmt.Errorf("stopping %s: %w", name, err)
+	}
+	if st.Owner == (identity{}) {
+		return errors.Join(c.launch(p), st.save(c.dir))
+	}
+	p.identity = identity{}
+	if err := st.save(c.dir); err != nil {
+		return err
+	}
+	if err := st.Owner.signal(relaunchSignal); err != nil {
+		return fmt.Errorf("the `cluster run` that %s belongs to (process %d): %w", name, st.Owner.PID, err)
+	}
+	return nil
+}
+
+// awaitLaunch waits until the process has been started.
+func (c *cluster) awaitLaunch(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("%s was not started within %s", name, readyTimeout))
+	defer cancel()
+	for {
+		st, err := c.state()
+		if err != nil {
+			return err
+		}
+		p, err := st.find(name)
+		if err != nil || p.PID != 0 {
+			return err
+		}
+		if err := sleep(ctx, probePause); err != nil {
+			return err
+		}
+	}
+}
