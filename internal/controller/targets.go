@@ -219,7 +219,9 @@ func (t *targets) act(ctx context.Context, action target.Action, aim *aim) (next
 	case target.Read:
 		return &target.Seen{State: target.Unread}, nil
 	}
-	t.ledger.Writing(action.Key.Bundle, aim.number, place(action.Key))
+	if t.ledger.Writing(action.Key.Bundle, aim.number, place(action.Key)) {
+		t.statuses.add(bulk, action.Key.Bundle)
+	}
 	uid, resourceVersion, err := t.writer.Write(ctx, action)
 	log.FromContext(ctx).V(2).Info("Wrote a target", "verb", action.Verb, "target", action.Key.String(), "reason", action.Reason, "error", err)
 	switch {

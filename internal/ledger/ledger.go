@@ -109,13 +109,16 @@ func (l *Ledger) Want(bundle string, revision uint64, place Place, now time.Time
 	})
 }
 
-// Writing records that a place needs a write.
-func (l *Ledger) Writing(bundle string, revision uint64, place Place) {
+// Writing records that a place needs a write. It says whether that is the first
+// one, from which on the status has something to tell.
+func (l *Ledger) Writing(bundle string, revision uint64, place Place) (tell bool) {
 	l.with(bundle, revision, func(r *row) {
 		if current, known := r.places[place]; known && current == pending {
+			tell = !r.wrote
 			r.wrote = true
 		}
 	})
+	return tell
 }
 
 // Synced records that a target is in order. It says whether that is worth
