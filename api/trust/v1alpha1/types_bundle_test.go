@@ -9,8 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// fullBundle returns a new Bundle in which every field is set, valid or
-// not.
+// fullBundle returns a new Bundle in which every field is set, valid or not.
 func fullBundle() *Bundle {
 	yes, text, password := true, "text", "secret"
 	selector := func() *LabelSelector {

@@ -1,0 +1,96 @@
+package admission_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	"trust-manager.io/api/trust/v1alpha1"
+)
+
+// A14: the columns that kubectl prints, which the API server works out.
+func TestPrinterColumns(t *testing.T) {
+	tests := map[string]struct {
+		target string
+		synced *metav1.Condition
+		want   []any
+	}{
+		"both-targets-synced": {
+			target: `configMap: {key: ca.pem}, secret: {key: ca.crt}`,
+			synced: new(condition(v1alpha1.BundleConditionSynced, metav1.ConditionTrue)),
+			want:   []any{"both-targets-synced", "ca.pem", "ca.crt", "True", "Synced"},
+		},
+		"one-target-no-status": {
+			target: `configMap: {key: ca.pem}`,
+			want:   []any{"one-target-no-status", "ca.pem", nil, nil, nil},
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			b := created(t, name, withTarget(tc.target))
+			if tc.synced != nil {
+				b.Status.Conditions = []metav1.Condition{condition("Another", metav1.ConditionFalse), *tc.synced}
+				if err := apiClient.Status().Update(requestContext(t), b); err != nil {
+					t.Fatal(err)
+				}
+			}
+			columns, cells := table(t, name)
+			want := []string{"Name", "ConfigMap Target", "Secret Target", "Synced", "Reason", "Age"}
+			if diff := cmp.Diff(want, columns); diff != "" {
+				t.Errorf("columns (-want +got):\n%s", diff)
+			}
+			age := len(cells) - 1
+			if diff := cmp.Diff(tc.want, cells[:age]); diff != "" {
+				t.Errorf("cells (-want +got):\n%s", diff)
+			}
+			if s, ok := cells[age].(string); !ok || s == "" || s == "<unknown>" {
+				t.Errorf("got the age %v, want a duration", cells[age])
+			}
+		})
+	}
+}
+
+// table returns the columns that are printed by default, and the cells of one
+// Bundle, as the API server gives them to kubectl.
+func table(t *testing.T, name string) (columns []string, cells []any) {
+	t.Helper()
+	httpClient, err := rest.HTTPClientFor(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, err := url.JoinPath(server.Host, "apis", v1alpha1.GroupVersion.String(), "bundles", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(requestContext(t), http.MethodGet, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
+	resp, err := httpClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %s", address, resp.Status)
+	}
+	var answer metav1.Table
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range answer.ColumnDefinitions {
+		if c.Priority == 0 {
+			columns = append(columns, c.Name)
+		}
+	}
+	if len(answer.Rows) != 1 {
+		t.Fatalf("got %d rows, want 1: %+v", len(answer.Rows), answer)
+	}
+	return columns, answer.Rows[0].Cells
+}

@@ -1,0 +1,122 @@
+package admission_test
+
+import "testing"
+
+// withTarget returns a spec with this target.
+func withTarget(target string) string {
+	return "sources: [{inLine: x}]\ntarget: {" + target + "}"
+}
+
+// V3: what a target needs.
+func TestTarget(t *testing.T) {
+	checkPairs(t, map[string]pair{
+		"V3 a target has a kind of object, or there is none": {
+			valid:   `sources: [{inLine: x}]`,
+			invalid: withTarget(``),
+			at:      "spec.target", says: "at least one of configMap and secret",
+		},
+		"V3 a namespace selector needs a kind of object": {
+			valid:   withTarget(`configMap: {key: k}, namespaceSelector: {}`),
+			invalid: withTarget(`namespaceSelector: {}`),
+			at:      "spec.target", says: "at least one of configMap and secret",
+		},
+		"V3 additional formats need a kind of object": {
+			valid:   withTarget(`secret: {key: k}, additionalFormats: {jks: {key: j}}`),
+			invalid: withTarget(`additionalFormats: {jks: {key: j}}`),
+			at:      "spec.target", says: "at least one of configMap and secret",
+		},
+		"V3 a ConfigMap target has a key": {
+			valid:   withTarget(`configMap: {key: k}, secret: {key: k}`),
+			invalid: withTarget(`configMap: {}, secret: {key: k}`),
+			at:      "spec.target.configMap.key", says: "Required value",
+		},
+		"V3 a Secret target has a key": {
+			valid:   withTarget(`configMap: {key: k}, secret: {key: other}`),
+			invalid: withTarget(`configMap: {key: k}, secret: {metadata: {labels: {a: b}}}`),
+			at:      "spec.target.secret.key", says: "Required value",
+		},
+	})
+}
+
+// V3, V4: what additional formats need.
+func TestAdditionalFormats(t *testing.T) {
+	formats := func(f string) string {
+		return withTarget("configMap: {key: c}, secret: {key: s}, additionalFormats: {" + f + "}")
+	}
+	const at = "spec.target.additionalFormats"
+	checkPairs(t, map[string]pair{
+		"V3 additional formats have a format": {
+			valid:   formats(`pkcs12: {key: p}`),
+			invalid: formats(``),
+			at:      at, says: "at least one of jks and pkcs12",
+		},
+		"V3 a jks has a key": {
+			valid:   formats(`jks: {key: j}`),
+			invalid: formats(`jks: {password: changeit}`),
+			at:      at + ".jks.key", says: "Required value",
+		},
+		"V3 a pkcs12 has a key": {
+			valid:   formats(`pkcs12: {key: p}`),
+			invalid: formats(`pkcs12: {}`),
+			at:      at + ".pkcs12.key", says: "Required value",
+		},
+		"V3 LegacyRC2 is a profile, the empty one is not": {
+			valid:   formats(`pkcs12: {key: p, profile: LegacyRC2}`),
+			invalid: formats(`pkcs12: {key: p, profile: ""}`),
+			at:      at + ".pkcs12.profile", says: "supported values",
+		},
+		"V3 LegacyDES is a profile, in no other case": {
+			valid:   formats(`pkcs12: {key: p, profile: LegacyDES}`),
+			invalid: formats(`pkcs12: {key: p, profile: legacyDES}`),
+			at:      at + ".pkcs12.profile", says: "supported values",
+		},
+		"V3 Modern2023 is a profile, an unknown one is not": {
+			valid:   formats(`pkcs12: {key: p, profile: Modern2023}`),
+			invalid: formats(`pkcs12: {key: p, profile: Modern2026}`),
+			at:      at + ".pkcs12.profile", says: "supported values",
+		},
+		"V4 the jks key is not the ConfigMap's": {
+			valid:   formats(`jks: {key: j}`),
+			invalid: formats(`jks: {key: c}`),
+			at:      at + ".jks.key", says: "must differ",
+		},
+		"V4 the jks key is not the Secret's": {
+			valid:   formats(`jks: {key: j}`),
+			invalid: formats(`jks: {key: s}`),
+			at:      at + ".jks.key", says: "must differ",
+		},
+		"V4 the pkcs12 key is not the ConfigMap's": {
+			valid:   formats(`pkcs12: {key: p}`),
+			invalid: formats(`pkcs12: {key: c}`),
+			at:      at + ".pkcs12.key", says: "must differ",
+		},
+		"V4 the pkcs12 key is not the Secret's": {
+			valid:   formats(`pkcs12: {key: p}`),
+			invalid: formats(`pkcs12: {key: s}`),
+			at:      at + ".pkcs12.key", says: "must differ",
+		},
+		"V4 two formats have two keys": {
+			valid:   formats(`jks: {key: j}, pkcs12: {key: p}`),
+			invalid: formats(`jks: {key: j}, pkcs12: {key: j}`),
+			at:      at + ".pkcs12.key", says: "different keys",
+		},
+	})
+}
+
+// V4 with one kind of target only: the rule does not depend on the other.
+func TestFormatKeyWithOneKindOfTarget(t *testing.T) {
+	for _, kind := range []string{"configMap", "secret"} {
+		for _, format := range []string{"jks", "pkcs12"} {
+			spec := func(key string) string {
+				return withTarget(kind + ": {key: k}, additionalFormats: {" + format + ": {key: " + key + "}}")
+			}
+			checkPairs(t, map[string]pair{
+				"V4 " + format + " beside " + kind: {
+					valid:   spec("other"),
+					invalid: spec("k"),
+					at:      "spec.target.additionalFormats." + format + ".key", says: "must differ",
+				},
+			})
+		}
+	}
+}
