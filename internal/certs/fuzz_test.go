@@ -49,6 +49,7 @@ func seeds(f *testing.F) []string {
 		one + "-----BEGIN CERTIFICATE-----\n" + two,
 		one + "-----BEGIN CERTIFICATE-----:\n-----BEGIN X\n-----END CERTIFICATE-----\n" + two,
 	}
+	list = append(list, one+"\x00"+two)
 	for _, tc := range refusals(f) {
 		list = append(list, tc.text)
 	}
@@ -64,8 +65,9 @@ func checkRefusal(t *testing.T, text string, result certs.Result, problem *certs
 	if problem.Reason != certs.SourceBuildError || problem.Detail == "" {
 		t.Fatalf("problem %+v without reason or detail", problem)
 	}
-	// Every block, damaged ones too, has at least one line with dashes.
-	if number, most := problem.Origin.Block, strings.Count(text, "-----"); number < 1 || number > most {
+	// Every block, damaged ones too, has a line of its own; NUL bytes are a
+	// problem of the whole text.
+	if number, most := problem.Origin.Block, strings.Count(text, "\n")+1; number > most || number < 1 && !strings.Contains(text, "\x00") {
 		t.Fatalf("the problem is in block %d of at most %d", number, most)
 	}
 }

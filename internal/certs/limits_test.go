@@ -28,3 +28,18 @@ func TestBlockLimit(t *testing.T) {
 	}
 	refuse(t, full+one, certs.MaxBlocks+1, "more than 10000 blocks")
 }
+
+// TestPartlyOtherEncoding proves S5 for a text to which a shell has appended in
+// UTF-16: its blocks would pass for a comment. What is binary as a whole, such
+// as a key store beside the PEM, is not a text with blocks.
+func TestPartlyOtherEncoding(t *testing.T) {
+	t.Parallel()
+	utf16 := strings.Join(strings.Split(block(certificate(t, 2)), ""), "\x00")
+	got, problem := certs.Parse(block(certificate(t, 1))+utf16, origin)
+	if problem == nil || got.Certificates != nil || !strings.Contains(problem.Detail, "UTF-16") {
+		t.Errorf("got %d certificates and %v, want a problem alone", len(got.Certificates), problem)
+	}
+	if got, problem := certs.Parse(utf16, origin); problem != nil || !got.Empty() {
+		t.Errorf("a binary text: got %v and %v, want nothing", got, problem)
+	}
+}

@@ -52,8 +52,8 @@ func (r Result) Empty() bool { return len(r.Certificates) == 0 && len(r.Skipped)
 // without any block gives an empty Result and no Problem.
 //
 // Any block that is not a whole, well-formed certificate makes the entire text
-// invalid: the Problem has reason SourceBuildError and the number
-// of the block, and the Result is then empty.
+// invalid: the Problem has reason SourceBuildError and the number of the
+// block, and the Result is then empty.
 func Parse(text string, origin Origin) (Result, *Problem) {
 	if len(text) > MaxText {
 		return Result{}, invalid(origin, 0, fmt.Sprintf("the text has %d bytes, the limit is %d", len(text), MaxText))
@@ -69,13 +69,23 @@ func Parse(text string, origin Origin) (Result, *Problem) {
 			return Result{}, invalid(origin, number, fault)
 		}
 		if !found {
-			return result, nil
+			return result.checked(text, origin)
 		}
 		origin.Block = number
 		if fault := result.add(body, origin); fault != "" {
 			return Result{}, invalid(origin, number, fault)
 		}
 	}
+}
+
+// checked refuses blocks in a text that is partly in another encoding: more
+// blocks may stand in what looks like a comment then. A text without any block
+// may be binary as a whole.
+func (r Result) checked(text string, origin Origin) (Result, *Problem) {
+	if !r.Empty() && strings.IndexByte(text, 0) >= 0 {
+		return Result{}, invalid(origin, 0, "the text has NUL bytes, so a part of it may be in another encoding, such as UTF-16")
+	}
+	return r, nil
 }
 
 // add decodes one block's body (base64, without line ends) and keeps it. It

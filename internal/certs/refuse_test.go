@@ -94,18 +94,20 @@ func damagedEnds(tb testing.TB) map[string]refusal {
 	tb.Helper()
 	one := block(certificate(tb, 1))
 	return map[string]refusal{
-		"END missing":                    {text: strings.Replace(one, "-----END CERTIFICATE-----\n", "", 1), detail: "cut off"},
-		"END of another type":            {text: strings.Replace(one, "END CERTIFICATE", "END X509 CRL", 1), detail: "cut off"},
-		"END in lower case":              {text: strings.Replace(one, "END CERT", "end CERT", 1), detail: "cut off"},
-		"END with a dash too few":        {text: strings.TrimSuffix(one, "-\n") + "\n", detail: "cut off"},
-		"END before text":                {text: strings.TrimSuffix(one, "\n") + " end", detail: "cut off"},
-		"END after text":                 {text: strings.Replace(one, "\n-----END", "-----END", 1), detail: "END line"},
-		"END commented out":              {text: strings.Replace(one, "-----END", "# -----END", 1), detail: "END line"},
-		"END and next BEGIN on one line": {text: strings.TrimSuffix(one, "\n") + one, detail: "cut off"},
-		"only BEGIN":                     {text: "-----BEGIN CERTIFICATE-----", detail: "cut off"},
-		"a line of dashes inside":        {text: one[:93] + "-----\n" + one[93:], detail: "cut off"},
-		"END without BEGIN":              {text: "-----END CERTIFICATE-----\n", detail: "no counterpart"},
-		"a second END":                   {text: one + "-----END CERTIFICATE-----\n", block: 2, detail: "no counterpart"},
+		"END missing":                              {text: strings.Replace(one, "-----END CERTIFICATE-----\n", "", 1), detail: "cut off"},
+		"END of another type":                      {text: strings.Replace(one, "END CERTIFICATE", "END X509 CRL", 1), detail: "cut off"},
+		"END in lower case":                        {text: strings.Replace(one, "END CERT", "end CERT", 1), detail: "cut off"},
+		"END with a dash too few":                  {text: strings.TrimSuffix(one, "-\n") + "\n", detail: "cut off"},
+		"END before text":                          {text: strings.TrimSuffix(one, "\n") + " end", detail: "cut off"},
+		"END after text":                           {text: strings.Replace(one, "\n-----END", "-----END", 1), detail: "END line"},
+		"END commented out":                        {text: strings.Replace(one, "-----END", "# -----END", 1), detail: "END line"},
+		"END and next BEGIN on one line":           {text: strings.TrimSuffix(one, "\n") + one, detail: "cut off"},
+		"only BEGIN":                               {text: "-----BEGIN CERTIFICATE-----", detail: "cut off"},
+		"a line of dashes inside":                  {text: one[:93] + "-----\n" + one[93:], detail: "cut off"},
+		"all dashes made long by a word processor": {text: strings.ReplaceAll(one, "-----", "—"), detail: "stand alone"},
+		"four dashes everywhere":                   {text: strings.ReplaceAll(one, "-----", "----"), detail: "stand alone"},
+		"END without BEGIN":                        {text: "-----END CERTIFICATE-----\n", detail: "no counterpart"},
+		"a second END":                             {text: one + "-----END CERTIFICATE-----\n", block: 2, detail: "no counterpart"},
 	}
 }
 

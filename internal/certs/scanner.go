@@ -1,6 +1,9 @@
 package certs
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 const (
 	beginMark  = "-----BEGIN"
@@ -95,8 +98,15 @@ func marker(line, start string) (label string, ok bool) {
 // a certificate off. A lone CR in it may be meant as a line end, and whole
 // blocks could then hide behind one #, so such a line is not exempt.
 func looksLikeMarker(line string) bool {
-	comment := strings.HasPrefix(line, "#") && !strings.Contains(line, "\r")
-	if comment || !strings.Contains(line, dashes) {
+	if strings.HasPrefix(line, "#") && !strings.Contains(line, "\r") {
+		return false
+	}
+	// A word processor makes other dashes of them, and a hand may lose some.
+	words := strings.TrimFunc(line, func(r rune) bool { return !unicode.IsLetter(r) })
+	if words != line && (strings.EqualFold(words, "BEGIN "+wantedType) || strings.EqualFold(words, "END "+wantedType)) {
+		return true
+	}
+	if !strings.Contains(line, dashes) {
 		return false
 	}
 	upper := strings.ToUpper(line)
