@@ -16,11 +16,11 @@ import (
 // +kubebuilder:printcolumn:name="Synced",type=string,JSONPath=`.status.conditions[?(@.type=="Synced")].status`,description="Whether every target holds the current content"
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Synced")].reason`,description="Why the Bundle is synced or not"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`,description="The time since the Bundle was created"
+// +kubebuilder:validation:XValidation:message="the name of a Bundle with a target must have at most 63 characters, because it is the value of a label on every target object",rule="!has(self.spec.target) || self.metadata.name.size() <= 63"
 // +kubebuilder:validation:XValidation:fieldPath=".spec",message="a configMap source must not read the ConfigMap target of this same Bundle: name another object, or another key",rule="!has(self.spec.target) || !has(self.spec.target.configMap) || !self.spec.sources.exists(s, has(s.configMap) && has(s.configMap.name) && s.configMap.name == self.metadata.name && (has(s.configMap.includeAllKeys) && s.configMap.includeAllKeys || has(s.configMap.key) && s.configMap.key == self.spec.target.configMap.key))"
 // +kubebuilder:validation:XValidation:fieldPath=".spec",message="a configMap source must not read a key store in the ConfigMap target of this same Bundle: name another object, or another key",rule="!has(self.spec.target) || !has(self.spec.target.configMap) || !has(self.spec.target.additionalFormats) || !self.spec.sources.exists(s, has(s.configMap) && has(s.configMap.name) && s.configMap.name == self.metadata.name && has(s.configMap.key) && (has(self.spec.target.additionalFormats.jks) && s.configMap.key == self.spec.target.additionalFormats.jks.key || has(self.spec.target.additionalFormats.pkcs12) && s.configMap.key == self.spec.target.additionalFormats.pkcs12.key))"
 // +kubebuilder:validation:XValidation:fieldPath=".spec",message="a secret source must not read the Secret target of this same Bundle: name another object, or another key",rule="!has(self.spec.target) || !has(self.spec.target.secret) || !self.spec.sources.exists(s, has(s.secret) && has(s.secret.name) && s.secret.name == self.metadata.name && (has(s.secret.includeAllKeys) && s.secret.includeAllKeys || has(s.secret.key) && s.secret.key == self.spec.target.secret.key))"
 // +kubebuilder:validation:XValidation:fieldPath=".spec",message="a secret source must not read a key store in the Secret target of this same Bundle: name another object, or another key",rule="!has(self.spec.target) || !has(self.spec.target.secret) || !has(self.spec.target.additionalFormats) || !self.spec.sources.exists(s, has(s.secret) && has(s.secret.name) && s.secret.name == self.metadata.name && has(s.secret.key) && (has(self.spec.target.additionalFormats.jks) && s.secret.key == self.spec.target.additionalFormats.jks.key || has(self.spec.target.additionalFormats.pkcs12) && s.secret.key == self.spec.target.additionalFormats.pkcs12.key))"
-// +kubebuilder:validation:XValidation:message="the name of a Bundle with a target must have at most 63 characters, because it is the value of a label on every target object",rule="!has(self.spec.target) || self.metadata.name.size() <= 63"
 type Bundle struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -183,14 +183,17 @@ type TargetObject struct {
 //
 // +kubebuilder:object:generate=false
 type TargetMetadata struct {
-	// annotations are put on the target objects.
+	// annotations are put on the target objects. Their keys and values follow the
+	// rules of Kubernetes, which takes at most 262144 bytes of annotations on one
+	// object.
 	// +optional
 	// +kubebuilder:validation:XValidation:message="keys beneath trust.cert-manager.io/ and trust-manager.io/ belong to the operator",rule="self.all(k, !k.startsWith('trust.cert-manager.io/') && !k.startsWith('trust-manager.io/'))"
 	// +kubebuilder:validation:XValidation:message="an annotation key must be a name of at most 63 letters, digits, '-', '_' and '.' that starts and ends with a letter or digit, optionally after a DNS name of at most 253 characters and '/'",rule="self.all(k, k.indexOf('/') <= 253 && k.matches(r'^([^\\W_]+((-+|\\.)[^\\W_]+)*/)?[^\\W_]([-\\w.]{0,61}[^\\W_])?$'))"
 	// +kubebuilder:validation:XValidation:message="an annotation must have at most 262144 characters, key and value together, because Kubernetes takes no more on one object",rule="self.all(k, k.size() + self[k].size() <= 262144)"
 	Annotations map[string]string `json:"annotations,omitempty"`
 
-	// labels are put on the target objects.
+	// labels are put on the target objects, at most 1000 of them. Their keys and
+	// values follow the rules of Kubernetes.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=1000
 	// +kubebuilder:validation:XValidation:message="keys beneath trust.cert-manager.io/ and trust-manager.io/ belong to the operator",rule="self.all(k, !k.startsWith('trust.cert-manager.io/') && !k.startsWith('trust-manager.io/'))"
