@@ -14,10 +14,10 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := app.Command().ExecuteContext(ctx); err != nil {
+	err := app.Command().ExecuteContext(ctx)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "trust-manager:", err)
-		stop()
 		os.Exit(1)
 	}
 }

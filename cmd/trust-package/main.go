@@ -44,7 +44,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	command.SetOut(stdout)
 	command.SetErr(stderr)
 	if err := command.Execute(); err != nil {
-		fmt.Fprintln(stderr, "trust-package:", err)
+		_, _ = fmt.Fprintln(stderr, "trust-package:", err)
 		return 1
 	}
 	return 0

@@ -46,7 +46,7 @@ func mozillaCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprint(command.ErrOrStderr(), selected.report())
+			_, _ = fmt.Fprint(command.ErrOrStderr(), selected.report())
 			return writePackage(command, p, selected.certificates, out)
 		},
 	}

@@ -35,7 +35,7 @@ func writePackage(command *cobra.Command, p capackage.Package, certificates []ce
 	if err != nil {
 		return fmt.Errorf("write the package: %w", err)
 	}
-	fmt.Fprintf(command.ErrOrStderr(), "wrote package %s: %d certificates, %d bytes\n", p.ID(), len(certificates), len(data))
+	_, _ = fmt.Fprintf(command.ErrOrStderr(), "wrote package %s: %d certificates, %d bytes\n", p.ID(), len(certificates), len(data))
 	return nil
 }
 

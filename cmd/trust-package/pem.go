@@ -64,7 +64,7 @@ func readCertificates(path string, stdin io.Reader, notes io.Writer) ([]certs.Ce
 		return nil, problem
 	}
 	for i := range result.Skipped {
-		fmt.Fprintln(notes, result.Skipped[i].Error())
+		_, _ = fmt.Fprintln(notes, result.Skipped[i].Error())
 	}
 	if len(result.Certificates) == 0 {
 		return nil, fmt.Errorf("%s: there is no certificate in it; at least one PEM block of type CERTIFICATE is needed", name)
@@ -81,7 +81,7 @@ func readText(path string, stdin io.Reader) (name, text string, err error) {
 		if err != nil {
 			return "", "", err
 		}
-		defer file.Close()
+		defer func() { _ = file.Close() }()
 		name, from = path, file
 	}
 	data, err := io.ReadAll(io.LimitReader(from, certs.MaxText+1))

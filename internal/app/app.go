@@ -10,6 +10,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -164,7 +165,7 @@ func reportReadiness(mgr manager.Manager) error {
 	var complete atomic.Bool
 	err := mgr.AddReadyzCheck("caches", func(*http.Request) error {
 		if !complete.Load() {
-			return fmt.Errorf("the caches are not complete yet")
+			return errors.New("the caches are not complete yet")
 		}
 		return nil
 	})
@@ -181,6 +182,8 @@ func reportReadiness(mgr manager.Manager) error {
 // afterCaches is run once the manager's caches are complete, by every replica.
 type afterCaches func(ctx context.Context) error
 
+// Start implements manager.Runnable.
 func (f afterCaches) Start(ctx context.Context) error { return f(ctx) }
 
+// NeedLeaderElection implements manager.LeaderElectionRunnable.
 func (f afterCaches) NeedLeaderElection() bool { return false }

@@ -2,7 +2,7 @@ package controller
 
 import (
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/selection"
@@ -31,8 +31,8 @@ const (
 	defaultCAsKey = "default"
 )
 
-func metadataOf(kind schema.GroupVersionKind) *v1.PartialObjectMetadata {
-	object := &v1.PartialObjectMetadata{}
+func metadataOf(kind schema.GroupVersionKind) *metav1.PartialObjectMetadata {
+	object := &metav1.PartialObjectMetadata{}
 	object.SetGroupVersionKind(kind)
 	return object
 }
@@ -41,6 +41,7 @@ func metadataOf(kind schema.GroupVersionKind) *v1.PartialObjectMetadata {
 // before anything else.
 type targetCache struct{ cache.Cache }
 
+// GetCache is how the manager tells a cache from other things that it runs.
 func (c targetCache) GetCache() cache.Cache { return c.Cache }
 
 // newTargetCache makes the cache of all objects that carry the bundle label, as
@@ -72,11 +73,11 @@ func newTargetCache(mgr manager.Manager) (cache.Cache, error) {
 // stripTarget keeps what is read of a cached target: which object at which
 // resource version it is, whose it says to be, and whether it is shared.
 func stripTarget(object any) (any, error) {
-	full, ok := object.(*v1.PartialObjectMetadata)
+	full, ok := object.(*metav1.PartialObjectMetadata)
 	if !ok {
 		return object, nil
 	}
-	stripped := &v1.PartialObjectMetadata{TypeMeta: full.TypeMeta, ObjectMeta: v1.ObjectMeta{
+	stripped := &metav1.PartialObjectMetadata{TypeMeta: full.TypeMeta, ObjectMeta: metav1.ObjectMeta{
 		Name:            full.Name,
 		Namespace:       full.Namespace,
 		UID:             full.UID,
@@ -91,11 +92,11 @@ func stripTarget(object any) (any, error) {
 
 // stripNamespace keeps what is read of a cached Namespace.
 func stripNamespace(object any) (any, error) {
-	full, ok := object.(*v1.PartialObjectMetadata)
+	full, ok := object.(*metav1.PartialObjectMetadata)
 	if !ok {
 		return object, nil
 	}
-	return &v1.PartialObjectMetadata{TypeMeta: full.TypeMeta, ObjectMeta: v1.ObjectMeta{
+	return &metav1.PartialObjectMetadata{TypeMeta: full.TypeMeta, ObjectMeta: metav1.ObjectMeta{
 		Name:              full.Name,
 		UID:               full.UID,
 		ResourceVersion:   full.ResourceVersion,

@@ -27,7 +27,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/source"
 	"trust-manager.io/internal/target"
@@ -162,6 +161,3 @@ func (e *environment) namespaces(ctx context.Context, revision *target.Revision)
 func place(key target.Key) ledger.Place {
 	return ledger.Place{Kind: key.Kind, Namespace: key.Namespace}
 }
-
-// kinds are the kinds of targets that this operator keeps.
-var kinds = []bundle.Kind{bundle.ConfigMap}

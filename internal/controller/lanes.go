@@ -163,7 +163,7 @@ func backoff(failures int) time.Duration {
 	if failures < 9 { // 2^8 × 250 ms is past lastRetry
 		delay = min(lastRetry, firstRetry<<(failures-1))
 	}
-	return delay - time.Duration(rand.Int64N(int64(delay)/5))
+	return delay - time.Duration(rand.Int64N(int64(delay)/5)) //nolint:gosec // only spreads the load
 }
 
 // drain waits at the end for the targets that go on without a worker.

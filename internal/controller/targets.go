@@ -218,7 +218,14 @@ func (t *targets) act(ctx context.Context, action target.Action, aim *aim) (next
 		return nil, errors.New(action.Reason)
 	case target.Read:
 		return &target.Seen{State: target.Unread}, nil
+	default:
+		return t.write(ctx, action, aim)
 	}
+}
+
+// write sends the request of an action, and takes what it has become into
+// memory.
+func (t *targets) write(ctx context.Context, action target.Action, aim *aim) (next *target.Seen, err error) {
 	if t.ledger.Writing(action.Key.Bundle, aim.number, place(action.Key)) {
 		t.statuses.add(bulk, action.Key.Bundle)
 	}

@@ -125,11 +125,8 @@ func (s Summary) Condition(now time.Time) (condition metav1.Condition, wait time
 
 // success says what was reached.
 func (s Summary) success() string {
-	text := fmt.Sprintf("The bundle of %s is in %s", count(s.Attempt.Certificates, "certificate"), count(s.Namespaces, "namespace"))
-	for _, note := range s.Attempt.Notes {
-		text += "; note: " + note
-	}
-	return text
+	reached := fmt.Sprintf("The bundle of %s is in %s", count(s.Attempt.Certificates, "certificate"), count(s.Namespaces, "namespace"))
+	return strings.Join(append([]string{reached}, s.Attempt.Notes...), "; note: ")
 }
 
 // fallback says what becomes of the targets while nothing can be built.

@@ -28,22 +28,23 @@ func digestOf(target bundle.Target, certificates []certs.Certificate) string {
 	d.dictionary(target.Annotations)
 	d.number(len(certificates))
 	for i := range certificates {
-		d.Write(certificates[i].Fingerprint[:])
+		d.bytes(certificates[i].Fingerprint[:])
 	}
-	return hex.EncodeToString(d.Sum(nil))
+	return hex.EncodeToString(d.hash.Sum(nil))
 }
 
-type digest struct{ hash.Hash }
+type digest struct{ hash hash.Hash }
+
+// bytes adds a part of fixed length. A hash takes every write.
+func (d digest) bytes(b []byte) { _, _ = d.hash.Write(b) }
 
 func (d digest) number(n int) {
-	var buffer [8]byte
-	binary.BigEndian.PutUint64(buffer[:], uint64(n))
-	d.Write(buffer[:])
+	d.bytes(binary.BigEndian.AppendUint64(nil, uint64(n))) //nolint:gosec // lengths are not negative
 }
 
 func (d digest) text(s string) {
 	d.number(len(s))
-	d.Write([]byte(s))
+	d.bytes([]byte(s))
 }
 
 func (d digest) dictionary(m map[string]string) {
