@@ -1,0 +1,132 @@
+# Everything that this project does is a target here. `make help` lists them.
+#
+# The two to know: `make demo` shows the product at work on a real API server,
+# `make test` runs all tests. Both build what they need on their first run.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := $(CURDIR)/bin
+# Modules of the project, each with its own dependencies.
+MODULES := . api test/cluster hack/tools
+LINTED := . api test/cluster
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+GOFLAGS_BUILD := -trimpath -ldflags "-s -w"
+export CGO_ENABLED ?= 0
+
+##@ The two commands
+
+.PHONY: demo
+demo: build ## Bring up a real API server with the operator and a first Bundle on it, and leave it running
+	@hack/demo.sh up
+
+.PHONY: test
+test: test-unit test-cluster test-integration ## Run all tests: the fast ones, then those on a real API server
+
+##@ Cluster
+
+.PHONY: demo-down
+demo-down: $(BIN)/cluster ## Stop the demo: no process and no port is left
+	@hack/demo.sh down
+
+.PHONY: cluster-build
+cluster-build: $(BIN)/cluster ## Build Kubernetes from source into a cache folder, once (about 8 minutes on 2 cores)
+	@$(BIN)/cluster build >/dev/null
+
+.PHONY: cluster-up
+cluster-up: $(BIN)/cluster ## Start a control plane; its kubeconfig is bin/kubeconfig.yaml
+	@$(BIN)/cluster up --dir $(BIN)/cluster.d --kubeconfig $(BIN)/kubeconfig.yaml
+
+.PHONY: cluster-down
+cluster-down: $(BIN)/cluster ## Stop the control plane and forget what was in it
+	@$(BIN)/cluster down --dir $(BIN)/cluster.d
+
+##@ Tests
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need nothing but Go
+	@echo "== unit tests"
+	@go test ./cmd/... ./internal/...
+	@go -C api test ./...
+
+.PHONY: test-cluster
+test-cluster: cluster-build ## Run the tests of the cluster tool
+	@echo "== tests of the cluster tool (about a minute)"
+	@go -C test/cluster test ./...
+
+.PHONY: test-integration
+test-integration: cluster-build ## Run the tests that need a real API server
+	@echo "== tests on a real API server (about 3 minutes)"
+	@KUBEBUILDER_ASSETS="$$($(BIN)/cluster build)" go test -count=1 -timeout 20m ./test/...
+
+FUZZTIME ?= 10m
+.PHONY: fuzz
+fuzz: ## Fuzz the strict parser for FUZZTIME (10m)
+	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./internal/certs
+
+.PHONY: cover
+cover: ## Show the statement coverage of the pure packages
+	@go test -cover ./internal/certs ./internal/bundle ./internal/encode ./internal/ledger ./internal/target ./internal/capackage
+
+.PHONY: bench
+bench: ## Run the Go benchmarks of the pure core
+	go test -run '^$$' -bench . -benchmem ./internal/certs ./internal/bundle
+
+.PHONY: rollout
+rollout: build cluster-build ## Measure a roll-out to 500 namespaces beside the API server's own limit
+	@hack/rollout.sh
+
+##@ Development
+
+.PHONY: build
+build: ## Build the operator and the tools into bin/
+	@mkdir -p $(BIN)
+	@go build $(GOFLAGS_BUILD) -o $(BIN)/ ./cmd/...
+	@go -C test/cluster build $(GOFLAGS_BUILD) -o $(BIN)/cluster .
+
+.PHONY: generate
+generate: $(BIN)/controller-gen ## Write the generated files anew
+	@cd api && $(BIN)/controller-gen object crd paths=./... output:crd:dir=$(CURDIR)/deploy/crds
+
+.PHONY: lint
+lint: $(BIN)/golangci-lint ## Run the linters over all modules
+	@for module in $(LINTED); do (cd $$module && echo "golangci-lint in $$module" && $(BIN)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
+
+.PHONY: verify
+verify: ## Check that generated files, formatting, dependencies and linters are clean
+	@hack/verify.sh "$(MODULES)"
+	@$(MAKE) lint
+
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities (asks vuln.go.dev)
+	@go -C hack/tools build -o $(BIN)/ golang.org/x/vuln/cmd/govulncheck
+	@$(BIN)/govulncheck ./...
+
+.PHONY: clean
+clean: demo-down ## Stop the demo and remove bin/; the cache of Kubernetes binaries stays
+	@rm -rf $(BIN)
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+# Tools are rebuilt when their pinned versions change; the cluster tool takes no
+# time to build, so it is built whenever it is needed.
+$(BIN)/controller-gen: hack/tools/go.mod
+	@mkdir -p $(BIN)
+	@echo "building controller-gen"
+	@go -C hack/tools build -o $(BIN)/ sigs.k8s.io/controller-tools/cmd/controller-gen
+	@touch $@
+
+$(BIN)/golangci-lint: hack/tools/go.mod
+	@mkdir -p $(BIN)
+	@echo "building golangci-lint (about 3 minutes on 2 cores, once)"
+	@go -C hack/tools build -o $(BIN)/ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
+
+.PHONY: $(BIN)/cluster
+$(BIN)/cluster:
+	@mkdir -p $(BIN)
+	@go -C test/cluster build $(GOFLAGS_BUILD) -o $(BIN)/cluster .
