@@ -94,7 +94,10 @@ func (b *bundles) Reconcile(ctx context.Context, name string) (reconcile.Result,
 // build makes the revision that a Bundle asks for. The error is
 // bundle.Problems where a user has to act.
 func (b *bundles) build(ctx context.Context, from *v1alpha1.Bundle, attempt *ledger.Attempt) (*target.Revision, error) {
-	builder := b.registry.builder(from.Name, from.UID)
+	builder, afresh := b.registry.builder(from.Name, from.UID)
+	if afresh {
+		b.ledger.Drop(from.Name)
+	}
 	spec, err := bundle.FromV1alpha1(from)
 	if err != nil {
 		return nil, err

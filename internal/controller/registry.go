@@ -20,6 +20,7 @@ type registry struct {
 }
 
 type entry struct {
+	uid      types.UID
 	builder  bundle.Builder
 	revision *target.Revision
 	number   uint64
@@ -54,16 +55,17 @@ func (r *registry) all() map[string]*target.Revision {
 
 // builder gives the builder of a bundle. A Bundle that was made anew under its
 // name starts afresh: a revision of the one before says nothing about it.
-func (r *registry) builder(name string, uid types.UID) *bundle.Builder {
+func (r *registry) builder(name string, uid types.UID) (b *bundle.Builder, afresh bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.orphaned, name)
 	e := r.entries[name]
-	if e == nil || e.revision != nil && e.revision.Owner.UID != uid {
-		e = &entry{}
+	afresh = e == nil || e.uid != uid
+	if afresh {
+		e = &entry{uid: uid}
 		r.entries[name] = e
 	}
-	return &e.builder
+	return &e.builder, afresh
 }
 
 // put brings a revision into force and gives its number.

@@ -134,11 +134,11 @@ func (l *Ledger) Synced(bundle string, revision uint64, place Place) (tell bool)
 	return tell
 }
 
-// Failed records that a target could not be put in order, and why. It says
-// whether that is news.
+// Failed records that a target could not be put in order, and why; or that it is
+// no longer wanted and could not be released. It says whether that is news.
 func (l *Ledger) Failed(bundle string, revision uint64, place Place, cause string) (tell bool) {
 	l.with(bundle, revision, func(r *row) {
-		if _, known := r.places[place]; !known || r.causes[place] == cause {
+		if r.causes[place] == cause {
 			return
 		}
 		r.set(place, failed)
