@@ -98,3 +98,10 @@ func TestSourceObject(t *testing.T) {
 		})
 	}
 }
+
+// V1: a Bundle without a spec has no sources either.
+func TestSpecIsRequired(t *testing.T) {
+	b := bundle(t, "", `{}`)
+	delete(b.Object, "spec")
+	expectRefused(t, b, "spec", "Required value")
+}

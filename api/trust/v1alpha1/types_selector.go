@@ -18,7 +18,7 @@ import (
 // +kubebuilder:validation:XValidation:message="an operator must be In, NotIn, Exists or DoesNotExist",rule="!has(self.matchExpressions) || self.matchExpressions.all(e, e.operator in ['In', 'NotIn', 'Exists', 'DoesNotExist'])"
 // +kubebuilder:validation:XValidation:message="the operators In and NotIn need values",rule="!has(self.matchExpressions) || self.matchExpressions.all(e, !(e.operator in ['In', 'NotIn']) || has(e.values) && e.values.size() > 0)"
 // +kubebuilder:validation:XValidation:message="the operators Exists and DoesNotExist take no values",rule="!has(self.matchExpressions) || self.matchExpressions.all(e, !(e.operator in ['Exists', 'DoesNotExist']) || !has(e.values) || e.values.size() == 0)"
-// +kubebuilder:validation:XValidation:message="the DNS name before the '/' of a key must have at most 253 characters",rule="!has(self.matchExpressions) || self.matchExpressions.all(e, e.key.indexOf('/') <= 253)"
+// +kubebuilder:validation:XValidation:message="the DNS name before the '/' of a key must have at most 253 characters",rule="!has(self.matchExpressions) || self.matchExpressions.all(e, e.key.size() <= 253 || e.key.indexOf('/') <= 253)"
 type LabelSelector struct {
 	// matchLabels are labels that the object must have, at most 100 of them.
 	// +optional
