@@ -152,7 +152,10 @@ func (a *Action) repair(want Want, object *Object) {
 		a.is(Keep, "it is in order")
 	case object.Immutable && difference.changes.content():
 		a.is(Refuse, "the object is immutable and has other content; delete it, and it is created anew")
-	case len(object.Meta.ManagedFields) == 0:
+	case len(object.Meta.ManagedFields) == 0 && len(difference.changes.Drop) == 0:
+		// An apply cannot take anything away, and with a key left behind in the
+		// other map the API server would refuse it. A patch or a replacement
+		// comes first then, and an apply when something changes again.
 		a.is(Apply, "its managedFields were cleared, so nothing in it is tracked")
 	case difference.clean:
 		a.is(Replace, "it differs from the bundle")
