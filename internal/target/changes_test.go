@@ -1,0 +1,83 @@
+package target
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// A patch says each change, names the object and the version that it is for,
+// and nothing else: whatever it does not name stays.
+func TestPatchBody(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		changes Changes
+		want    string
+	}{
+		"nothing": {
+			Changes{},
+			`{"metadata":{"resourceVersion":"7","uid":"object-uid"}}`,
+		},
+		"values set in every map": {
+			Changes{Set: map[field]string{
+				text("ca.pem"): "PEM\n", label("team"): "a", label("app"): "x", annotation("note"): "",
+			}},
+			`{"data":{"ca.pem":"PEM\n"},"metadata":{"annotations":{"note":""},"labels":{"app":"x","team":"a"},"resourceVersion":"7","uid":"object-uid"}}`,
+		},
+		"entries taken out of every map": {
+			Changes{Drop: dropped(text("old.pem"), binaryData("old.jks"), label("team"), annotation("note"))},
+			`{"binaryData":{"old.jks":null},"data":{"old.pem":null},"metadata":{"annotations":{"note":null},"labels":{"team":null},"resourceVersion":"7","uid":"object-uid"}}`,
+		},
+		"a key moved from binaryData": {
+			Changes{Set: map[field]string{text("ca.pem"): "PEM\n"}, Drop: dropped(binaryData("ca.pem"))},
+			`{"binaryData":{"ca.pem":null},"data":{"ca.pem":"PEM\n"},"metadata":{"resourceVersion":"7","uid":"object-uid"}}`,
+		},
+		"an owner set": {
+			Changes{SetOwner: new(ownedBy(bundleUID))},
+			`{"metadata":{"ownerReferences":[{"apiVersion":"trust.cert-manager.io/v1alpha1","kind":"Bundle","name":"roots","uid":"bundle-uid","controller":true,"blockOwnerDeletion":true}],"resourceVersion":"7","uid":"object-uid"}}`,
+		},
+		"owners taken out": {
+			Changes{DropOwners: []types.UID{"one", "two"}},
+			`{"metadata":{"ownerReferences":[{"$patch":"delete","uid":"one"},{"$patch":"delete","uid":"two"}],"resourceVersion":"7","uid":"object-uid"}}`,
+		},
+		"an owner put in another's place": {
+			Changes{DropOwners: []types.UID{"older-uid"}, SetOwner: new(ownedBy(bundleUID))},
+			`{"metadata":{"ownerReferences":[{"$patch":"delete","uid":"older-uid"},{"apiVersion":"trust.cert-manager.io/v1alpha1","kind":"Bundle","name":"roots","uid":"bundle-uid","controller":true,"blockOwnerDeletion":true}],"resourceVersion":"7","uid":"object-uid"}}`,
+		},
+		"text that JSON escapes": {
+			Changes{Set: map[field]string{annotation(`a"b`): "<\u2028\\"}},
+			`{"metadata":{"annotations":{"a\"b":"\u003c\u2028\\"},"resourceVersion":"7","uid":"object-uid"}}`,
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := tc.changes.patch(objectUID, version)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, string(got)); diff != "" {
+				t.Errorf("patch (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The apply that brings tracking back has all that the operator writes but the
+// owner.
+func TestApplyBody(t *testing.T) {
+	t.Parallel()
+	action := expected(Action{Verb: Apply, UID: objectUID, ResourceVersion: version}, wanted())
+	got, err := action.applied()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"apiVersion":"v1","data":{"ca.pem":"PEM\n"},"kind":"ConfigMap","metadata":{` +
+		`"annotations":{"note":"b","trust.cert-manager.io/hash":"digest"},` +
+		`"labels":{"team":"a","trust.cert-manager.io/bundle":"roots"},` +
+		`"name":"roots","namespace":"team-a","resourceVersion":"7","uid":"object-uid"}}`
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("apply (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,459 @@
+package target
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// steps bounds how often a target is decided about until it is in order: a
+// read, a forced apply, a read and a write, and two more for somebody who
+// writes at the same time.
+const steps = 6
+
+// story is one target in the course of events, as a sequence of bytes tells
+// it: edits by others, changes of what is wanted, and looks by the operator.
+// After each look it is checked what the operator promises (T4, T6, T7, T11).
+type story struct {
+	*testing.T
+	server *server
+	writer *Writer
+	want   Want
+	shape  int
+	// memory is what the operator knows after its last write, or Unread.
+	memory Seen
+	// editor is the field manager of others.
+	editor string
+	// theirs are the entries that others have put into the object, under names
+	// that the operator never uses.
+	theirs map[field]string
+	// claimed are entries under the operator's names that others have written
+	// too, or that nobody is tracked for; they may stay behind.
+	claimed map[field]bool
+	told    []string
+}
+
+// shapes are what the target should look like at one time or another.
+func shapes(number int) *Shape {
+	s := shape()
+	switch number {
+	case 1:
+		s.Text = map[string]string{"new.pem": "PEM\n"}
+		delete(s.Annotations, "note")
+	case 2:
+		s.Text = map[string]string{"ca.pem": "NEW\n"}
+		s.Labels = map[string]string{bundleLabel: "roots", "team": "b", "app": "x"}
+	}
+	s.Digest = fmt.Sprintf("digest-%d", number)
+	s.Annotations[hashKey] = s.Digest
+	return s
+}
+
+func newStory(t *testing.T) *story {
+	t.Helper()
+	server := newServer(t)
+	want := wanted()
+	want.Shape = shapes(0)
+	return &story{T: t, server: server, writer: server.writer(), want: want, editor: "kubectl",
+		theirs: map[field]string{}, claimed: map[field]bool{}}
+}
+
+// events are what may happen, each named.
+var events = []struct {
+	name  string
+	event func(*story)
+}{
+	{"look", (*story).look},
+	{"look", (*story).look},
+	{"look", (*story).look},
+	{"read and look", func(s *story) { s.memory = Seen{}; s.look() }},
+	{"want shape 0", func(s *story) { s.reshape(0) }},
+	{"want shape 1", func(s *story) { s.reshape(1) }},
+	{"want shape 2", func(s *story) { s.reshape(2) }},
+	{"select", func(s *story) { s.want.Selected = true }},
+	{"deselect", func(s *story) { s.want.Selected = false }},
+	{"make the Bundle anew", func(s *story) { s.want.Owner.UID += "'" }},
+	{"others add text", func(s *story) { s.add(text("theirs")) }},
+	{"others add binary data", func(s *story) { s.add(binaryData("their.jks")) }},
+	{"others add a label", func(s *story) { s.add(label("theirs")) }},
+	{"others add an annotation", func(s *story) { s.add(annotation("theirs")) }},
+	{"others add a finalizer", func(s *story) {
+		s.edit(func(o *corev1.ConfigMap) { o.Finalizers = []string{"example.com/keep"} })
+	}},
+	{"others drop the finalizer", func(s *story) { s.edit(func(o *corev1.ConfigMap) { o.Finalizers = nil }) }},
+	{"others add an owner", func(s *story) {
+		s.edit(func(o *corev1.ConfigMap) { o.OwnerReferences = append(o.OwnerReferences, deployment(false)) })
+	}},
+	{"others drop all owners", func(s *story) { s.edit(func(o *corev1.ConfigMap) { o.OwnerReferences = nil }) }},
+	{"others take control", func(s *story) {
+		s.edit(func(o *corev1.ConfigMap) { o.OwnerReferences = []metav1.OwnerReference{deployment(true)} })
+	}},
+	{"an older Bundle owns it too", func(s *story) {
+		s.edit(func(o *corev1.ConfigMap) {
+			older := ownedBy("older-uid")
+			older.Controller = nil
+			o.OwnerReferences = append(o.OwnerReferences, older)
+		})
+	}},
+	{"an older Bundle owns it", func(s *story) {
+		s.edit(func(o *corev1.ConfigMap) { o.OwnerReferences = []metav1.OwnerReference{ownedBy("older-uid")} })
+	}},
+	{"others change the owner", func(s *story) {
+		s.edit(func(o *corev1.ConfigMap) {
+			for i := range o.OwnerReferences {
+				o.OwnerReferences[i].BlockOwnerDeletion = nil
+			}
+		})
+	}},
+	{"others take their text out", func(s *story) { s.drop(text("theirs")) }},
+	{"others take their label out", func(s *story) { s.drop(label("theirs")) }},
+	{"others change the text", func(s *story) { s.write(text("ca.pem"), "other") }},
+	{"others change the new text", func(s *story) { s.write(text("new.pem"), "other") }},
+	{"others delete the text", func(s *story) { s.edit(func(o *corev1.ConfigMap) { delete(o.Data, "ca.pem") }) }},
+	{"others move the text to binary data", func(s *story) {
+		s.claimed[binaryData("ca.pem")] = true
+		s.edit(func(o *corev1.ConfigMap) { delete(o.Data, "ca.pem"); o.BinaryData["ca.pem"] = []byte("PEM\n") })
+	}},
+	{"others change a label", func(s *story) { s.write(label("team"), "z") }},
+	{"others delete a label", func(s *story) { s.edit(func(o *corev1.ConfigMap) { delete(o.Labels, "team") }) }},
+	{"others change the bundle label", func(s *story) { s.write(label(bundleLabel), "z") }},
+	{"others delete the hash", func(s *story) { s.edit(func(o *corev1.ConfigMap) { delete(o.Annotations, hashKey) }) }},
+	{"others mark it shared", func(s *story) { s.write(annotation(sharedKey), "true") }},
+	{"others claim a label by apply", (*story).claim},
+	{"others clear managedFields", func(s *story) {
+		s.edit(func(o *corev1.ConfigMap) { o.ManagedFields = []metav1.ManagedFieldsEntry{{}} })
+		maps.Copy(s.claimed, s.present())
+	}},
+	{"others make it immutable", func(s *story) { s.edit(func(o *corev1.ConfigMap) { o.Immutable = new(true) }) }},
+	{"others delete it", (*story).deleteIt},
+	{"others edit under the operator's name", func(s *story) { s.editor = FieldManager }},
+	{"others edit under their name", func(s *story) { s.editor = "kubectl" }},
+	{"others write during the next write", func(s *story) {
+		s.server.interfere = func() { s.add(label("theirs")) }
+	}},
+	{"others create or delete during the next write", func(s *story) {
+		s.server.interfere = func() {
+			if s.server.live != nil {
+				s.deleteIt()
+			} else if err := s.server.put(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "roots", Namespace: "team-a"}}, s.editor); err != nil {
+				s.Fatal(err)
+			}
+		}
+	}},
+}
+
+func (s *story) reshape(number int) { s.shape, s.want.Shape = number, shapes(number) }
+
+// edit changes the object under the name of the current editor.
+func (s *story) edit(change func(*corev1.ConfigMap)) {
+	s.server.edit(s.editor, change)
+	s.forgetObject() // its last finalizer may be gone
+}
+
+// write sets an entry that has one of the operator's names.
+func (s *story) write(at field, value string) {
+	s.claimed[at] = true
+	s.edit(func(o *corev1.ConfigMap) { set(o, at, value) })
+}
+
+func set(o *corev1.ConfigMap, at field, value string) {
+	switch at.section {
+	case sectionText:
+		o.Data[at.key] = value
+	case sectionBinary:
+		o.BinaryData[at.key] = []byte(value)
+	case sectionLabels:
+		o.Labels[at.key] = value
+	case sectionAnnotations:
+		o.Annotations[at.key] = value
+	}
+}
+
+// add has others put an entry of their own into the object. Under the
+// operator's own name it would be the operator's.
+func (s *story) add(at field) {
+	s.server.edit("kubectl", func(o *corev1.ConfigMap) { set(o, at, "theirs") })
+	if _, ok := s.present()[at]; ok {
+		s.theirs[at] = "theirs"
+	}
+}
+
+// drop has others take out an entry of their own.
+func (s *story) drop(at field) {
+	s.server.edit("kubectl", func(o *corev1.ConfigMap) {
+		if at.section == sectionText {
+			delete(o.Data, at.key)
+		} else {
+			delete(o.Labels, at.key)
+		}
+	})
+	if _, ok := s.present()[at]; !ok {
+		delete(s.theirs, at)
+	}
+}
+
+// claim has others own a label together with the operator.
+func (s *story) claim() {
+	if s.server.live == nil {
+		return
+	}
+	s.claimed[label("team")] = true
+	body, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "ConfigMap",
+		"metadata": map[string]any{"name": "roots", "namespace": "team-a", "labels": map[string]string{"team": "a"}}})
+	if err != nil {
+		s.Fatal(err)
+	}
+	if err := s.server.patch(string(types.ApplyPatchType), body, "argocd"); err != nil {
+		s.Fatal(err)
+	}
+	maps.Copy(s.claimed, s.present()) // what was untracked before is now nobody's
+}
+
+func (s *story) deleteIt() {
+	if s.server.live == nil {
+		return
+	}
+	if err := s.server.remove(nil); err != nil {
+		s.Fatal(err)
+	}
+	s.forgetObject()
+}
+
+// forgetObject ends the account of an object that does not exist any more.
+func (s *story) forgetObject() {
+	if s.server.live == nil {
+		s.theirs, s.claimed = map[field]string{}, map[field]bool{}
+	}
+}
+
+// present gives the entries that are in the object.
+func (s *story) present() map[field]bool {
+	entries := map[field]bool{}
+	if object := s.server.object(); object != nil {
+		for at := range fromConfigMap(object).entries() {
+			entries[at] = true
+		}
+	}
+	return entries
+}
+
+// look has the operator decide and act until it is done, and checks what has
+// become of the object.
+func (s *story) look() {
+	if s.server.live == nil || s.server.live.GetResourceVersion() != s.memory.ResourceVersion {
+		s.memory = Seen{} // an event told that it has changed
+	}
+	before := s.server.object()
+	inOrder := before != nil && s.decide(s.want.Shape != nil, before).Verb == Keep
+	seen := s.memory
+	for range steps {
+		next, action := s.step(seen)
+		if next == nil {
+			s.forgetObject()
+			s.judge(action, before, inOrder)
+			if s.server.live != nil && len(s.server.live.GetManagedFields()) == 0 {
+				maps.Copy(s.claimed, s.present()) // the operator writes untracked too
+			}
+			return
+		}
+		seen = *next
+	}
+	s.fatalf("after %d steps it is still not in order", steps)
+}
+
+// decide asks what would become of the object if it were read now.
+func (s *story) decide(selected bool, object *corev1.ConfigMap) Action {
+	want := s.want
+	want.Selected = selected
+	return Decide(roots, want, Seen{State: Whole, Object: fromConfigMap(object)})
+}
+
+// step decides and acts once, as the controller does. next is nil at the end.
+func (s *story) step(seen Seen) (next *Seen, action Action) {
+	action = Decide(roots, s.want, seen)
+	s.told = append(s.told, fmt.Sprintf("  %s: %s", action.Verb, action.Reason))
+	switch action.Verb {
+	case Keep:
+		s.memory = Seen{State: Held, UID: action.UID, ResourceVersion: action.ResourceVersion, Holding: action.Holding}
+		return nil, action
+	case Leave, Wait, Refuse:
+		s.memory = Seen{}
+		return nil, action
+	case Read:
+		return s.read(), action
+	}
+	uid, resourceVersion, err := s.writer.Write(s.Context(), action)
+	switch {
+	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err):
+		return s.read(), action
+	case err != nil:
+		s.fatalf("%s: %v", action.Verb, err)
+	case action.Verb == Apply:
+		return s.read(), action
+	case action.Verb == Delete || !s.want.Selected:
+		s.memory = Seen{}
+		return nil, action
+	}
+	s.memory = Seen{State: Held, UID: uid, ResourceVersion: resourceVersion, Holding: action.Holding}
+	return nil, action
+}
+
+func (s *story) read() *Seen {
+	object, err := s.writer.Read(s.Context(), roots)
+	switch {
+	case err != nil:
+		s.fatalf("reading: %v", err)
+	case object == nil:
+		return &Seen{State: Absent}
+	}
+	return &Seen{State: Whole, Object: object}
+}
+
+// judge checks the object after the operator's last action.
+func (s *story) judge(last Action, before *corev1.ConfigMap, inOrder bool) {
+	present := map[field]string{}
+	object := s.server.object()
+	if object != nil {
+		present = fromConfigMap(object).entries()
+	}
+	for at, value := range s.theirs {
+		if present[at] != value {
+			s.fatalf("T6: the entry %v of others is lost", at)
+		}
+	}
+	switch {
+	case last.Verb == Refuse:
+		controlled := fromConfigMap(object).foreignController("roots") != nil
+		if !controlled && (object.Immutable == nil || !*object.Immutable) {
+			s.fatalf("refused for no reason")
+		}
+	case last.Verb == Wait:
+		if object.DeletionTimestamp == nil {
+			s.fatalf("waits for no deletion")
+		}
+	case s.want.Selected:
+		s.judgeWanted(object, present)
+	case inOrder && before.DeletionTimestamp == nil:
+		s.judgeReleased(object, present)
+	}
+}
+
+// judgeWanted checks an object that has been put in order.
+func (s *story) judgeWanted(object *corev1.ConfigMap, present map[field]string) {
+	if object == nil {
+		s.fatalf("T7: there is no object")
+	}
+	if action := s.decide(true, object); action.Verb != Keep {
+		s.fatalf("T11: the next look would %s, because %s", action.Verb, action.Reason)
+	}
+	wanted := s.want.Shape.entries()
+	var foreignData bool
+	for at := range present {
+		_, ok := wanted[at]
+		if !ok && !s.claimed[at] && s.theirs[at] == "" && at != annotation(sharedKey) {
+			s.fatalf("the stale entry %v stays", at)
+		}
+		foreignData = foreignData || !ok && (at.section == sectionText || at.section == sectionBinary)
+	}
+	for at, value := range wanted {
+		if present[at] != value {
+			s.fatalf("T7: %v is %q, want %q", at, present[at], value)
+		}
+	}
+	var bundles []metav1.OwnerReference
+	for _, owner := range object.OwnerReferences {
+		if isBundle(owner, "roots") {
+			bundles = append(bundles, owner)
+		}
+	}
+	switch mark := present[annotation(sharedKey)]; {
+	case foreignData && (len(bundles) > 0 || mark != "true"):
+		s.fatalf("T4: shared with others, but owned by %v, mark %q", bundles, mark)
+	case !foreignData && (len(bundles) != 1 || !sameOwner(bundles[0], s.want.Owner) || mark != ""):
+		s.fatalf("T4: not shared, but owned by %v, mark %q", bundles, mark)
+	}
+}
+
+// judgeReleased checks what is left of an object that was in order before it
+// was released.
+func (s *story) judgeReleased(object *corev1.ConfigMap, present map[field]string) {
+	if object == nil || object.DeletionTimestamp != nil {
+		return
+	}
+	ours := s.want.Shape.entries()
+	for at := range present {
+		if _, ok := ours[at]; isOperators(at) || ok && !s.claimed[at] {
+			s.fatalf("T6: %v is left behind", at)
+		}
+	}
+	for _, owner := range object.OwnerReferences {
+		if isBundle(owner, "roots") {
+			s.fatalf("T6: the owner %v is left behind", owner)
+		}
+	}
+	if len(present) == 0 && len(object.OwnerReferences) == 0 && len(object.Finalizers) == 0 {
+		s.fatalf("T6: an empty object is left behind")
+	}
+}
+
+func (s *story) fatalf(format string, args ...any) {
+	s.Helper()
+	for _, line := range s.told {
+		s.Log(line)
+	}
+	if object := s.server.object(); object != nil {
+		text, _ := json.MarshalIndent(object, "", " ")
+		s.Logf("%s", text)
+	}
+	s.Fatalf(format, args...)
+}
+
+// tell plays a story. At its end the target is put in order and released.
+func tell(t *testing.T, course []byte) {
+	t.Helper()
+	s := newStory(t)
+	for _, b := range course {
+		event := events[int(b)%len(events)]
+		s.told = append(s.told, event.name)
+		event.event(s)
+	}
+	s.told = append(s.told, "at the end: select, look, deselect, look")
+	s.want.Selected = true
+	s.look()
+	s.want.Selected = false
+	s.look()
+}
+
+// Whatever others do, the target is in order after a few steps, nothing of
+// others is lost, and nothing of the operator's stays after a release.
+func TestConvergence(t *testing.T) {
+	t.Parallel()
+	const stories, length = 300, 40
+	random := rand.New(rand.NewPCG(1, 2))
+	for range stories {
+		course := make([]byte, random.IntN(length))
+		for i := range course {
+			course[i] = byte(random.IntN(len(events)))
+		}
+		tell(t, course)
+	}
+}
+
+func FuzzConvergence(f *testing.F) {
+	for i := range events {
+		f.Add([]byte{0, byte(i), 0, byte(i), 5, 0})
+	}
+	f.Fuzz(func(t *testing.T, course []byte) {
+		if len(course) > 100 {
+			t.Skip("longer than any story needs to be")
+		}
+		tell(t, course)
+	})
+}

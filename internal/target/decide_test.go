@@ -1,0 +1,417 @@
+package target
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// What is decided of an object that has not just been read.
+func TestDecideUnlessWhole(t *testing.T) {
+	t.Parallel()
+	unread := Seen{State: Unread}
+	absent := Seen{State: Absent}
+	vanished := Seen{State: Absent, Vanished: true}
+	remembered := func(holding Holding) Seen {
+		return Seen{State: Held, UID: objectUID, ResourceVersion: version, Holding: holding}
+	}
+	older := func(clean bool) Seen {
+		return remembered(Holding{Digest: "older", Owner: string(bundleUID), Clean: clean})
+	}
+	recreated := func(clean bool) Seen { return remembered(Holding{Digest: "digest", Owner: "older-uid", Clean: clean}) }
+	unshaped := Want{Owner: ownedBy(bundleUID), Selected: true}
+	at := func(action Action) Action {
+		action.UID, action.ResourceVersion = objectUID, version
+		return action
+	}
+	cases := map[string]struct {
+		want   Want
+		seen   Seen
+		action Action
+	}{
+		"wanted, unread: it is read":                              {wanted(), unread, Action{Verb: Read, Holding: held(true)}},
+		"wanted, absent: it is created":                           {wanted(), absent, Action{Verb: Create, Holding: held(true)}},
+		"T12 wanted, vanished: the Bundle may be going too":       {wanted(), vanished, Action{Verb: Create, Confirm: true, Holding: held(true)}},
+		"T11 wanted, held in order: nothing is written":           {wanted(), remembered(held(true)), at(Action{Verb: Keep, Holding: held(true)})},
+		"T11 wanted, held in order with others: likewise":         {wanted(), remembered(held(false)), at(Action{Verb: Keep, Holding: held(false)})},
+		"wanted, held with older content: it is replaced":         {wanted(), older(true), at(Action{Verb: Replace, Holding: held(true)})},
+		"T6 wanted, held older with others: it is read":           {wanted(), older(false), at(Action{Verb: Read, Holding: held(true)})},
+		"T4 wanted, held for an older Bundle: it is replaced":     {wanted(), recreated(true), at(Action{Verb: Replace, Holding: held(true)})},
+		"T4 wanted, held for an older Bundle, shared: it is read": {wanted(), recreated(false), at(Action{Verb: Read, Holding: held(true)})},
+
+		"unwanted, unread: it is read":                  {deselected(), unread, Action{Verb: Read}},
+		"unwanted, absent: it is left":                  {deselected(), absent, Action{Verb: Leave}},
+		"unwanted, vanished: it is left":                {deselected(), vanished, Action{Verb: Leave}},
+		"T6 unwanted, held clean: it is deleted":        {deselected(), remembered(held(true)), at(Action{Verb: Delete})},
+		"T6 unwanted, held older: it is deleted":        {deselected(), older(true), at(Action{Verb: Delete})},
+		"T6 unwanted, held with others: it is read":     {deselected(), remembered(held(false)), at(Action{Verb: Read})},
+		"T6 kind not wanted, held clean: it is deleted": {unshaped, remembered(held(true)), at(Action{Verb: Delete})},
+		"T6 kind not wanted, absent: it is left":        {unshaped, absent, Action{Verb: Leave}},
+
+		"T12 Bundle gone, unread: it is read":      {gone(), unread, Action{Verb: Read}},
+		"T12 Bundle gone, absent: it is left":      {gone(), absent, Action{Verb: Leave}},
+		"T12 Bundle gone, held clean: it is read":  {gone(), remembered(held(true)), at(Action{Verb: Read})},
+		"T12 Bundle gone, held shared: it is read": {gone(), remembered(held(false)), at(Action{Verb: Read})},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			check(t, tc.want, tc.seen, tc.action)
+		})
+	}
+}
+
+// T7, with nothing of others beside it.
+func TestDecideClearedAndMoved(t *testing.T) {
+	t.Parallel()
+	moved := object(withoutText("ca.pem"), withBinary("ca.pem", "x"), tracked())
+	check(t, wanted(), Seen{State: Whole, Object: moved}, Action{Verb: Replace, UID: objectUID, ResourceVersion: version, Holding: held(true)})
+}
+
+// decisions are what becomes of one object: where its target is wanted, where
+// it is not, and where its Bundle no longer exists.
+type decisions struct {
+	object           *Object
+	wanted           Action
+	deselected, gone Action
+}
+
+func (d decisions) check(t *testing.T) {
+	t.Helper()
+	at := func(action Action) Action {
+		action.UID, action.ResourceVersion = objectUID, version
+		return action
+	}
+	for name, one := range map[string]struct {
+		want   Want
+		action Action
+	}{"wanted": {wanted(), d.wanted}, "deselected": {deselected(), d.deselected}, "gone": {gone(), d.gone}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			check(t, one.want, Seen{State: Whole, Object: d.object}, at(one.action))
+		})
+	}
+}
+
+// Short forms of the Actions that tables are made of.
+
+func keep(clean bool) Action { return Action{Verb: Keep, Holding: held(clean)} }
+
+func replace() Action { return Action{Verb: Replace, Holding: held(true)} }
+
+// confirmed is an Action that has to be confirmed.
+func confirmed(action Action) Action {
+	action.Confirm = true
+	return action
+}
+
+// patch changes a wanted object that others also write to.
+func patch(changes Changes) Action {
+	return Action{Verb: Patch, Changes: changes, Holding: held(false)}
+}
+
+// remove takes the operator's part out of an object.
+func remove(changes Changes) Action { return Action{Verb: Patch, Changes: changes} }
+
+var (
+	leave  = Action{Verb: Leave}
+	erase  = Action{Verb: Delete}
+	owners = []types.UID{bundleUID}
+)
+
+// An object in which nothing but the operator's own is.
+func TestDecideOwnObject(t *testing.T) {
+	t.Parallel()
+	cases := map[string]decisions{
+		"T11 in order":                           {object(), keep(true), erase, leave},
+		"T7 text changed":                        {object(withText("ca.pem", "other")), replace(), erase, leave},
+		"T7 key deleted":                         {object(withoutText("ca.pem")), replace(), erase, leave},
+		"T7 label changed":                       {object(withLabel("team", "b")), replace(), erase, leave},
+		"T7 label deleted":                       {object(withoutLabel("team")), replace(), erase, leave},
+		"T7 annotation changed":                  {object(withAnnotation("note", "c")), replace(), erase, leave},
+		"T7 annotation deleted":                  {object(withoutAnnotation("note")), replace(), erase, leave},
+		"T7 hash changed":                        {object(withAnnotation(hashKey, "older")), replace(), erase, leave},
+		"T7 hash deleted":                        {object(withoutAnnotation(hashKey)), replace(), erase, leave},
+		"T6 bundle label deleted: no release":    {object(withoutLabel(bundleLabel)), replace(), leave, leave},
+		"T6 bundle label of another: no release": {object(withLabel(bundleLabel, "other")), replace(), leave, leave},
+		"T7 key moved to binaryData by the operator's name": {
+			object(withoutText("ca.pem"), withBinary("ca.pem", "PEM\n"),
+				tracked(managed(FieldManager, metav1.ManagedFieldsOperationUpdate, strings.ReplaceAll(ours, "f:data", "f:binaryData")))),
+			replace(), erase, leave,
+		},
+		"T7 owner deleted: the Bundle may be orphaning it": {object(withOwners()), confirmed(replace()), leave, leave},
+		"T4 owner with the UID of an older Bundle":         {object(withOwners(ownedBy("older-uid"))), replace(), erase, leave},
+		"T4 owner with two UIDs":                           {object(withOwners(ownedBy("older-uid"), ownedBy(bundleUID))), replace(), erase, leave},
+		"T4 owner does not block deletion": {
+			object(withOwners(changedOwner(func(o *metav1.OwnerReference) { o.BlockOwnerDeletion = nil }))),
+			replace(), erase, leave,
+		},
+		"T4 owner does not control: no release": {
+			object(withOwners(changedOwner(func(o *metav1.OwnerReference) { o.Controller = new(false) }))),
+			replace(), leave, leave,
+		},
+		"T4 owner of another version": {
+			object(withOwners(changedOwner(func(o *metav1.OwnerReference) { o.APIVersion = "trust.cert-manager.io/v1" }))),
+			replace(), erase, leave,
+		},
+		"marked shared though nothing of others is left": {object(shared), confirmed(replace()), erase, confirmed(erase)},
+		"marked shared and owned":                        {object(withAnnotation(sharedKey, "true")), replace(), erase, confirmed(erase)},
+		"shared mark with another value":                 {object(withAnnotation(sharedKey, "yes")), replace(), erase, leave},
+		"stale key after a rename, tracked by update": {
+			object(withText("old.pem", "PEM\n"), also(managed(FieldManager, metav1.ManagedFieldsOperationUpdate, `{"f:data":{"f:old.pem":{}}}`))),
+			replace(), erase, leave,
+		},
+		"T5 stale key after a rename, tracked by apply": {
+			object(withText("old.pem", "PEM\n"), also(managed(FieldManager, metav1.ManagedFieldsOperationApply, `{"f:data":{"f:old.pem":{}}}`))),
+			replace(), erase, leave,
+		},
+		"stale binary key, label and annotation": {
+			object(withBinary("old.jks", "x"), withLabel("old", "x"), withAnnotation("old", "x"),
+				also(managed(FieldManager, metav1.ManagedFieldsOperationApply,
+					`{"f:binaryData":{"f:old.jks":{}},"f:metadata":{"f:labels":{"f:old":{}},"f:annotations":{"f:old":{}}}}`))),
+			replace(), erase, leave,
+		},
+		"the API server's name for untracked fields claims nothing": {
+			object(also(managed("before-first-apply", metav1.ManagedFieldsOperationUpdate, ours))), keep(true), erase, leave,
+		},
+		"immutable, in order":         {object(immutable), keep(false), erase, leave},
+		"T8 immutable, other content": {object(immutable, withText("ca.pem", "other")), Action{Verb: Refuse, Holding: held(false)}, erase, leave},
+		"T8 immutable, stale key": {
+			object(immutable, withText("old.pem", ""), also(managed(FieldManager, metav1.ManagedFieldsOperationUpdate, `{"f:data":{"f:old.pem":{}}}`))),
+			Action{Verb: Refuse, Holding: held(false)}, erase, leave,
+		},
+		"immutable, other label: metadata may still change": {
+			object(immutable, withLabel("team", "b")),
+			patch(Changes{Set: map[field]string{label("team"): "a"}}), erase, leave,
+		},
+		"T8 being deleted":                {object(deleting), Action{Verb: Wait, Holding: held(true)}, leave, leave},
+		"T12 being deleted, shared":       {object(deleting, shared), confirmed(Action{Verb: Wait, Holding: held(true)}), leave, leave},
+		"managedFields cleared, in order": {object(tracked()), keep(true), erase, leave},
+		"T7 managedFields cleared, text changed: what differs cannot be told from others' on release": {
+			object(tracked(), withText("ca.pem", "other")), Action{Verb: Apply, Holding: held(true)},
+			remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), leave,
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tc.check(t)
+		})
+	}
+}
+
+func changedOwner(change func(*metav1.OwnerReference)) metav1.OwnerReference {
+	owner := ownedBy(bundleUID)
+	change(&owner)
+	return owner
+}
+
+// T6: what others have put into an object stays, and the object with it. T4:
+// their data also makes it a shared one.
+func TestDecideObjectWithOthers(t *testing.T) {
+	t.Parallel()
+	const kubectl = "kubectl-edit"
+	update := metav1.ManagedFieldsOperationUpdate
+	drop := remove(Changes{Drop: oursDropped(), DropOwners: owners})
+	share := patch(Changes{Set: map[field]string{annotation(sharedKey): "true"}, DropOwners: owners})
+	unshare := remove(Changes{Drop: oursDropped(annotation(sharedKey))})
+	cases := map[string]decisions{
+		"text":                    {object(withText("theirs", "x")), share, drop, leave},
+		"binary":                  {object(withBinary("theirs", "x")), share, drop, leave},
+		"text and shared already": {object(withText("theirs", "x"), shared), keep(false), unshare, confirmed(unshare)},
+		"text and shared, own text changed": {
+			object(withText("theirs", "x"), shared, withText("ca.pem", "other")),
+			patch(Changes{Set: map[field]string{text("ca.pem"): "PEM\n"}}), unshare, confirmed(unshare),
+		},
+		"text, marked shared and owned": {
+			object(withText("theirs", "x"), withAnnotation(sharedKey, "true")),
+			patch(Changes{DropOwners: owners}),
+			remove(Changes{Drop: oursDropped(annotation(sharedKey)), DropOwners: owners}),
+			confirmed(remove(Changes{Drop: oursDropped(annotation(sharedKey)), DropOwners: owners})),
+		},
+		"text, and no owner": {
+			object(withText("theirs", "x"), withOwners()),
+			patch(Changes{Set: map[field]string{annotation(sharedKey): "true"}}), leave, leave,
+		},
+		"label":                        {object(withLabel("theirs", "x")), keep(false), drop, leave},
+		"annotation":                   {object(withAnnotation("theirs", "x")), keep(false), drop, leave},
+		"finalizer":                    {object(withFinalizer), keep(false), drop, leave},
+		"owner":                        {object(withOwners(deployment(false), ownedBy(bundleUID))), keep(false), drop, leave},
+		"T8 controller":                {object(withOwners(deployment(true))), confirmed(Action{Verb: Refuse, Holding: held(false)}), leave, leave},
+		"T8 controller, being deleted": {object(withOwners(deployment(true)), deleting), confirmed(Action{Verb: Wait, Holding: held(false)}), leave, leave},
+		"controller of an object that is shared": {
+			object(withText("theirs", "x"), shared, withOwners(deployment(true))),
+			Action{Verb: Refuse, Holding: held(false)}, unshare, confirmed(unshare),
+		},
+		"T8 Bundle of another name as controller": {
+			object(withOwners(changedOwner(func(o *metav1.OwnerReference) { o.Name, o.UID = "other", "other-uid" }))),
+			confirmed(Action{Verb: Refuse, Holding: held(false)}), leave, leave,
+		},
+		"T8 owner of another group with our kind and name": {
+			object(withOwners(changedOwner(func(o *metav1.OwnerReference) { o.APIVersion = "example.com/v1alpha1" }))),
+			confirmed(Action{Verb: Refuse, Holding: held(false)}), leave, leave,
+		},
+		"label, and the text changed": {
+			object(withLabel("theirs", "x"), withText("ca.pem", "other")),
+			patch(Changes{Set: map[field]string{text("ca.pem"): "PEM\n"}}), drop, leave,
+		},
+		"label, and an older owner": {
+			object(withLabel("theirs", "x"), withOwners(ownedBy("older-uid"))),
+			patch(Changes{SetOwner: new(ownedBy(bundleUID)), DropOwners: []types.UID{"older-uid"}}),
+			remove(Changes{Drop: oursDropped(), DropOwners: []types.UID{"older-uid"}}), leave,
+		},
+		"label, and the shared mark for nothing": {
+			object(withLabel("theirs", "x"), withAnnotation(sharedKey, "true")),
+			patch(Changes{Drop: dropped(annotation(sharedKey))}),
+			remove(Changes{Drop: oursDropped(annotation(sharedKey)), DropOwners: owners}),
+			confirmed(remove(Changes{Drop: oursDropped(annotation(sharedKey)), DropOwners: owners})),
+		},
+		"finalizer, and the key moved to binaryData by others": {
+			object(withFinalizer, withoutText("ca.pem"), withBinary("ca.pem", "x"),
+				also(managed(kubectl, update, `{"f:binaryData":{"f:ca.pem":{}}}`))),
+			patch(Changes{Set: map[field]string{text("ca.pem"): "PEM\n"}, Drop: dropped(binaryData("ca.pem"))}),
+			remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), leave,
+		},
+		"an old key of the operator that others also claim": {
+			object(withText("old.pem", "x"),
+				also(managed(FieldManager, metav1.ManagedFieldsOperationApply, `{"f:data":{"f:old.pem":{}}}`)),
+				also(managed(kubectl, update, `{"f:data":{"f:old.pem":{}}}`))),
+			share, drop, leave,
+		},
+		"an old key of the operator beside a label of others": {
+			object(withText("old.pem", "x"), withLabel("theirs", "x"),
+				also(managed(FieldManager, update, `{"f:data":{"f:old.pem":{}}}`))),
+			patch(Changes{Drop: dropped(text("old.pem"))}),
+			remove(Changes{Drop: oursDropped(text("old.pem")), DropOwners: owners}), leave,
+		},
+		"a wanted label that others also claim": {
+			object(also(managed(kubectl, update, `{"f:metadata":{"f:labels":{"f:team":{}}}}`))), keep(true),
+			remove(Changes{Drop: dropped(text("ca.pem"), label(bundleLabel), annotation(hashKey), annotation("note")), DropOwners: owners}), leave,
+		},
+		"the operator's own label though others claim it": {
+			object(also(managed(kubectl, update, `{"f:metadata":{"f:labels":{"f:trust.cert-manager.io/bundle":{}}}}`))), keep(true), erase, leave,
+		},
+		"a managedFields record that is not JSON": {
+			object(withText("old.pem", "x"), also(managed(FieldManager, update, `{"f:data"`)), also(managed(kubectl, update, `[]`))),
+			share, drop, leave,
+		},
+		"a managedFields entry with no record": {
+			object(withText("old.pem", "x"), also(metav1.ManagedFieldsEntry{Manager: FieldManager, Operation: update})),
+			share, drop, leave,
+		},
+		"managedFields cleared": {
+			object(withText("theirs", "x"), tracked()), Action{Verb: Apply, Holding: held(false)}, drop, leave,
+		},
+		"managedFields cleared, and the key moved to binaryData: an apply would be refused": {
+			object(withLabel("theirs", "x"), withoutText("ca.pem"), withBinary("ca.pem", "x"), tracked()),
+			patch(Changes{Set: map[field]string{text("ca.pem"): "PEM\n"}, Drop: dropped(binaryData("ca.pem"))}),
+			remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), leave,
+		},
+		"managedFields cleared, shared already": {
+			object(withText("theirs", "x"), shared, tracked()), keep(false), unshare,
+			confirmed(remove(Changes{Drop: dropped(label(bundleLabel), annotation(hashKey), annotation(sharedKey))})),
+		},
+		"immutable": {
+			object(immutable, withText("theirs", "x")), share, Action{Verb: Refuse}, leave,
+		},
+		"immutable and shared": {
+			object(immutable, withText("theirs", "x"), shared), keep(false), Action{Verb: Refuse}, confirmed(Action{Verb: Refuse}),
+		},
+		"immutable, and nothing of the operator's in the data": {
+			object(immutable, withText("theirs", "x"), shared, withoutText("ca.pem")), Action{Verb: Refuse, Holding: held(false)},
+			remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note"), annotation(sharedKey))}),
+			confirmed(remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note"), annotation(sharedKey))})),
+		},
+		"an object that was there before": {
+			&Object{Meta: metav1.ObjectMeta{Name: "roots", Namespace: "team-a", UID: objectUID, ResourceVersion: version,
+				ManagedFields: []metav1.ManagedFieldsEntry{managed(kubectl, update, `{"f:data":{"f:theirs":{}}}`)}},
+				Text: map[string]string{"theirs": "x"}},
+			patch(Changes{Set: map[field]string{
+				text("ca.pem"): "PEM\n", label(bundleLabel): "roots", label("team"): "a",
+				annotation(hashKey): "digest", annotation("note"): "b", annotation(sharedKey): "true",
+			}}), leave, leave,
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tc.check(t)
+		})
+	}
+}
+
+// T6: a copy in which the label names another object is nobody's to release,
+// whatever else it carries.
+func TestReleaseLeavesCopies(t *testing.T) {
+	t.Parallel()
+	for name, copied := range map[string]*Object{"owned": object(), "shared": object(shared)} {
+		for asked, want := range map[string]Want{"deselected": deselected(), "gone": gone()} {
+			t.Run(name+", "+asked, func(t *testing.T) {
+				t.Parallel()
+				copied := *copied
+				copied.Meta.Name = "copy"
+				key := roots
+				key.Bundle = "copy"
+				got := Decide(key, want, Seen{State: Whole, Object: &copied})
+				if got.Verb != Leave {
+					t.Errorf("it gets %s, because %s", got.Verb, got.Reason)
+				}
+			})
+		}
+	}
+}
+
+// T8: what a person has to settle is said in words that name it.
+func TestRefusalsSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		want   Want
+		object *Object
+		says   []string
+	}{
+		"controlled by another": {wanted(), object(withOwners(deployment(true))), []string{"controlled by Deployment web", "delete it, or rename the Bundle"}},
+		"immutable":             {wanted(), object(immutable, withText("ca.pem", "")), []string{"immutable", "delete it"}},
+		"immutable, unwanted":   {deselected(), object(immutable, withText("theirs", "")), []string{"immutable", "data of others", "delete it"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := Decide(roots, tc.want, Seen{State: Whole, Object: tc.object})
+			for _, part := range tc.says {
+				if !strings.Contains(got.Reason, part) {
+					t.Errorf("%q does not say %q", got.Reason, part)
+				}
+			}
+		})
+	}
+}
+
+// A decision changes nothing of what it is made from: the shape and the Want
+// belong to all targets.
+func TestDecideChangesNothing(t *testing.T) {
+	t.Parallel()
+	for _, one := range []*Object{
+		object(), object(withText("theirs", "x")), object(tracked(), withoutLabel("team")), object(withOwners(ownedBy("older-uid"))),
+	} {
+		for _, want := range []Want{wanted(), deselected(), gone()} {
+			wantBefore, objectBefore := want, *one
+			if want.Shape != nil {
+				copied := shape()
+				wantBefore.Shape = copied
+			}
+			objectBefore.Meta = *one.Meta.DeepCopy()
+			objectBefore.Text = maps.Clone(one.Text)
+			Decide(roots, want, Seen{State: Whole, Object: one})
+			if diff := cmp.Diff(wantBefore, want); diff != "" {
+				t.Errorf("the want changed:\n%s", diff)
+			}
+			if diff := cmp.Diff(objectBefore, *one, cmp.AllowUnexported(metav1.FieldsV1{})); diff != "" {
+				t.Errorf("the object changed:\n%s", diff)
+			}
+		}
+	}
+}

@@ -1,0 +1,194 @@
+package target
+
+import (
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
+)
+
+const (
+	bundleLabel = v1alpha1.BundleLabelKey
+	hashKey     = v1alpha1.BundleHashAnnotationKey
+	sharedKey   = v1alpha1.SharedAnnotationKey
+
+	bundleUID = types.UID("bundle-uid")
+	objectUID = "object-uid"
+	version   = "7"
+)
+
+var roots = Key{Bundle: "roots", Namespace: "team-a", Kind: bundle.ConfigMap}
+
+// ownedBy refers to the Bundle roots under a UID.
+func ownedBy(uid types.UID) metav1.OwnerReference {
+	return metav1.OwnerReference{
+		APIVersion: "trust.cert-manager.io/v1alpha1", Kind: "Bundle", Name: "roots", UID: uid,
+		Controller: new(true), BlockOwnerDeletion: new(true),
+	}
+}
+
+// deployment is an owner that is no Bundle.
+func deployment(controller bool) metav1.OwnerReference {
+	return metav1.OwnerReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "web", UID: "web-uid", Controller: &controller}
+}
+
+// shape is what the targets of the Bundle roots look like.
+func shape() *Shape {
+	return &Shape{
+		Digest:      "digest",
+		Text:        map[string]string{"ca.pem": "PEM\n"},
+		Labels:      map[string]string{bundleLabel: "roots", "team": "a"},
+		Annotations: map[string]string{hashKey: "digest", "note": "b"},
+	}
+}
+
+// Wants of one target: one for each reason why it may have to be or not to be.
+func wanted() Want     { return Want{Owner: ownedBy(bundleUID), Shape: shape(), Selected: true} }
+func deselected() Want { return Want{Owner: ownedBy(bundleUID), Shape: shape()} }
+func gone() Want       { return Want{Owner: metav1.OwnerReference{Name: "roots"}, Gone: true} }
+
+// managed is a managedFields entry over entries of an object.
+func managed(manager string, operation metav1.ManagedFieldsOperationType, record string) metav1.ManagedFieldsEntry {
+	fields := &metav1.FieldsV1{}
+	fields.SetRawBytes([]byte(record))
+	return metav1.ManagedFieldsEntry{Manager: manager, Operation: operation, APIVersion: "v1", FieldsType: "FieldsV1", FieldsV1: fields}
+}
+
+// ours is what the API server notes down when the operator creates the target.
+const ours = `{"f:data":{".":{},"f:ca.pem":{}},"f:metadata":{` +
+	`"f:annotations":{".":{},"f:note":{},"f:trust.cert-manager.io/hash":{}},` +
+	`"f:labels":{".":{},"f:team":{},"f:trust.cert-manager.io/bundle":{}},` +
+	`"f:ownerReferences":{".":{},"k:{\"uid\":\"bundle-uid\"}":{}}}}`
+
+// object gives the target of the Bundle roots as the operator has created it,
+// with changes.
+func object(changes ...func(*Object)) *Object {
+	from := shape()
+	o := &Object{
+		Meta: metav1.ObjectMeta{
+			Name: "roots", Namespace: "team-a", UID: objectUID, ResourceVersion: version,
+			Labels: from.Labels, Annotations: from.Annotations,
+			OwnerReferences: []metav1.OwnerReference{ownedBy(bundleUID)},
+			ManagedFields:   []metav1.ManagedFieldsEntry{managed(FieldManager, metav1.ManagedFieldsOperationUpdate, ours)},
+		},
+		Text:   maps.Clone(from.Text),
+		Binary: map[string][]byte{},
+	}
+	for _, change := range changes {
+		change(o)
+	}
+	return o
+}
+
+// Changes of an object, of the operator's own part or by others.
+
+func withText(key, value string) func(*Object) {
+	return func(o *Object) { o.Text[key] = value }
+}
+
+func withoutText(key string) func(*Object) {
+	return func(o *Object) { delete(o.Text, key) }
+}
+
+func withBinary(key, value string) func(*Object) {
+	return func(o *Object) { o.Binary[key] = []byte(value) }
+}
+
+func withLabel(key, value string) func(*Object) {
+	return func(o *Object) { o.Meta.Labels[key] = value }
+}
+
+func withoutLabel(key string) func(*Object) {
+	return func(o *Object) { delete(o.Meta.Labels, key) }
+}
+
+func withAnnotation(key, value string) func(*Object) {
+	return func(o *Object) { o.Meta.Annotations[key] = value }
+}
+
+func withoutAnnotation(key string) func(*Object) {
+	return func(o *Object) { delete(o.Meta.Annotations, key) }
+}
+
+func withOwners(owners ...metav1.OwnerReference) func(*Object) {
+	return func(o *Object) { o.Meta.OwnerReferences = owners }
+}
+
+func withFinalizer(o *Object) { o.Meta.Finalizers = []string{"example.com/keep"} }
+
+func immutable(o *Object) { o.Immutable = true }
+
+func deleting(o *Object) { o.Meta.DeletionTimestamp = new(metav1.NewTime(time.Unix(1, 0))) }
+
+// shared is the part of the operator in an object that also holds data of
+// others.
+func shared(o *Object) {
+	withAnnotation(sharedKey, "true")(o)
+	withOwners()(o)
+}
+
+// tracked replaces the managedFields, nothing is none.
+func tracked(entries ...metav1.ManagedFieldsEntry) func(*Object) {
+	return func(o *Object) { o.Meta.ManagedFields = entries }
+}
+
+// also adds a managedFields entry to those there are.
+func also(entry metav1.ManagedFieldsEntry) func(*Object) {
+	return func(o *Object) { o.Meta.ManagedFields = append(o.Meta.ManagedFields, entry) }
+}
+
+// Names of entries, as Changes have them.
+
+func text(key string) field       { return field{sectionText, key} }
+func binaryData(key string) field { return field{sectionBinary, key} }
+func label(key string) field      { return field{sectionLabels, key} }
+func annotation(key string) field { return field{sectionAnnotations, key} }
+
+func dropped(entries ...field) map[field]bool {
+	set := map[field]bool{}
+	for _, entry := range entries {
+		set[entry] = true
+	}
+	return set
+}
+
+// oursDropped is all that the operator has put into a target, and more.
+func oursDropped(more ...field) map[field]bool {
+	return dropped(append(more, text("ca.pem"), label(bundleLabel), label("team"), annotation(hashKey), annotation("note"))...)
+}
+
+// held is the Holding of a target that is in order.
+func held(clean bool) Holding {
+	return Holding{Digest: "digest", Owner: string(bundleUID), Clean: clean}
+}
+
+// sameAction compares all of two Actions but the Reason, which is text for
+// people.
+func sameAction(want, got Action) string {
+	return cmp.Diff(want, got, cmp.AllowUnexported(field{}), cmpopts.EquateEmpty(), cmpopts.IgnoreFields(Action{}, "Reason"))
+}
+
+// expected fills in what an Action has of the question itself.
+func expected(action Action, want Want) Action {
+	action.Key, action.Owner, action.Shape = roots, want.Owner, want.Shape
+	return action
+}
+
+// check asks for a decision and compares it.
+func check(t *testing.T, want Want, seen Seen, action Action) {
+	t.Helper()
+	got := Decide(roots, want, seen)
+	if diff := sameAction(expected(action, want), got); diff != "" {
+		t.Errorf("action (-want +got):\n%s", diff)
+	}
+	if got.Reason == "" {
+		t.Error("the action has no reason")
+	}
+}

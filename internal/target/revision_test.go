@@ -1,0 +1,227 @@
+package target
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/certs"
+)
+
+// spec asks for the given targets in all namespaces.
+func spec(targets ...bundle.Target) bundle.Spec {
+	return bundle.Spec{Name: "roots", Owner: ownedBy(bundleUID), Namespaces: labels.Everything(), Targets: targets}
+}
+
+// encoded is the size of a PEM block for DER of that length: a line before and
+// after, 4 characters for 3 bytes, and a line end for 64 characters.
+func encoded(length int) int {
+	characters := (length + 2) / 3 * 4
+	return len("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n") + characters + (characters+63)/64
+}
+
+// sized gives a bundle whose PEM text has just so many bytes: a large block, and
+// as many of one byte as it takes to come out even.
+func sized(tb testing.TB, size int) bundle.Bundle {
+	tb.Helper()
+	for small := range 65 {
+		rest := size - small*encoded(1)
+		for length := rest * 3 / 4 * 64 / 66; encoded(length) <= rest; length++ {
+			if encoded(length) < rest {
+				continue
+			}
+			content := bundle.Bundle{Certificates: []certs.Certificate{{DER: make([]byte, length)}}}
+			for range small {
+				content.Certificates = append(content.Certificates, certs.Certificate{DER: []byte{0}})
+			}
+			return content
+		}
+	}
+	tb.Fatalf("no blocks have %d bytes together", size)
+	return bundle.Bundle{}
+}
+
+func TestKeyString(t *testing.T) {
+	t.Parallel()
+	if got := roots.String(); got != "ConfigMap team-a/roots" {
+		t.Errorf("String() = %q", got)
+	}
+}
+
+// T4: what the operator puts on a target: what was asked for, and its own.
+func TestNewRevision(t *testing.T) {
+	t.Parallel()
+	asked := configMap("ca.pem")
+	content := bundle.Bundle{Certificates: []certs.Certificate{{DER: []byte("certificate")}}}
+	got, err := NewRevision(spec(asked), content, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := digestOf(asked, content.Certificates)
+	want := map[bundle.Kind]*Shape{bundle.ConfigMap: {
+		Digest:      digest,
+		Text:        map[string]string{"ca.pem": "-----BEGIN CERTIFICATE-----\nY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n"},
+		Labels:      map[string]string{"team": "a", "trust.cert-manager.io/bundle": "roots"},
+		Annotations: map[string]string{"note": "b", "trust.cert-manager.io/hash": digest},
+	}}
+	if diff := cmp.Diff(want, got.Shapes); diff != "" {
+		t.Errorf("shapes (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(ownedBy(bundleUID), got.Owner); diff != "" {
+		t.Errorf("owner (-want +got):\n%s", diff)
+	}
+	if !got.Namespaces.Empty() {
+		t.Errorf("namespaces %s, want all", got.Namespaces)
+	}
+	if len(asked.Labels) != 1 || len(asked.Annotations) != 1 {
+		t.Errorf("what was asked for has changed: %v, %v", asked.Labels, asked.Annotations)
+	}
+}
+
+// The operator's own entries win over what was asked for.
+func TestNewRevisionKeepsItsOwnNames(t *testing.T) {
+	t.Parallel()
+	asked := bundle.Target{Kind: bundle.ConfigMap, Key: "k",
+		Labels: map[string]string{bundleLabel: "other"}, Annotations: map[string]string{hashKey: "other"}}
+	got, err := NewRevision(spec(asked), bundle.Bundle{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := got.Shapes[bundle.ConfigMap]
+	if s.Labels[bundleLabel] != "roots" || s.Annotations[hashKey] != s.Digest {
+		t.Errorf("labels %v, annotations %v", s.Labels, s.Annotations)
+	}
+}
+
+// A6: a Bundle without targets has a revision without shapes.
+func TestNewRevisionWithoutTargets(t *testing.T) {
+	t.Parallel()
+	got, err := NewRevision(spec(), bundle.Bundle{}, nil)
+	if err != nil || len(got.Shapes) != 0 {
+		t.Errorf("shapes %v, error %v", got.Shapes, err)
+	}
+}
+
+// What has not changed is not encoded again, and what has changed is.
+func TestNewRevisionTakesShapesOver(t *testing.T) {
+	t.Parallel()
+	content := bundle.Bundle{Certificates: []certs.Certificate{{DER: []byte("1")}}}
+	before, err := NewRevision(spec(configMap("ca.pem")), content, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := bundle.Bundle{Certificates: certificates(1)}
+	for name, tc := range map[string]struct {
+		spec    bundle.Spec
+		content bundle.Bundle
+		same    bool
+	}{
+		"the same":        {spec(configMap("ca.pem")), content, true},
+		"another owner":   {bundle.Spec{Name: "roots", Owner: ownedBy("newer"), Targets: []bundle.Target{configMap("ca.pem")}}, content, true},
+		"another key":     {spec(configMap("ca.crt")), content, false},
+		"another content": {spec(configMap("ca.pem")), other, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			after, err := NewRevision(tc.spec, tc.content, before)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if same := after.Shapes[bundle.ConfigMap] == before.Shapes[bundle.ConfigMap]; same != tc.same {
+				t.Errorf("taken over: %t, want %t", same, tc.same)
+			}
+			if after.Owner.UID != tc.spec.Owner.UID {
+				t.Errorf("owner %v", after.Owner)
+			}
+		})
+	}
+}
+
+// T10: what the API server would not take is refused before the first write.
+func TestNewRevisionSize(t *testing.T) {
+	t.Parallel()
+	revision, err := NewRevision(spec(configMap("ca.pem")), sized(t, 1_048_576), nil)
+	if err != nil {
+		t.Fatalf("1,048,576 bytes: %v", err)
+	}
+	if size := len(revision.Shapes[bundle.ConfigMap].Text["ca.pem"]); size != 1_048_576 {
+		t.Fatalf("the file has %d bytes", size)
+	}
+	larger := sized(t, 1_048_577)
+	revision, err = NewRevision(spec(configMap("ca.pem")), larger, revision)
+	var problems bundle.Problems
+	if !errors.As(err, &problems) || revision != nil {
+		t.Fatalf("1,048,577 bytes: revision %v, error %v", revision, err)
+	}
+	if problems.Reason() != "BundleTooLarge" {
+		t.Errorf("reason %s", problems.Reason())
+	}
+	for _, part := range []string{fmt.Sprint(len(larger.Certificates), " certificates"), "1048577 bytes as PEM", "a ConfigMap holds at most 1048576"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q does not say %q", err, part)
+		}
+	}
+}
+
+// The size counts values: a long key takes nothing from it.
+func TestFitsCountsBytes(t *testing.T) {
+	t.Parallel()
+	target := bundle.Target{Kind: bundle.ConfigMap, Key: strings.Repeat("k", 253)}
+	for size, want := range map[int]bool{MaxSize: true, MaxSize + 1: false, 0: true} {
+		s := &Shape{Text: map[string]string{target.Key: strings.Repeat("x", size)}}
+		if fits := s.fits(target, 1) == nil; fits != want {
+			t.Errorf("%d bytes fit: %t, want %t", size, fits, want)
+		}
+	}
+}
+
+// Same revisions need no roll-out.
+func TestSame(t *testing.T) {
+	t.Parallel()
+	revision := func(change func(*Revision)) *Revision {
+		r := &Revision{Owner: ownedBy(bundleUID), Namespaces: labels.Everything(), Shapes: map[bundle.Kind]*Shape{bundle.ConfigMap: shape()}}
+		if change != nil {
+			change(r)
+		}
+		return r
+	}
+	selector, err := metav1.LabelSelectorAsSelector(&metav1.LabelSelector{MatchLabels: map[string]string{"team": "a"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		other *Revision
+		same  bool
+	}{
+		"itself":           {revision(nil), true},
+		"none":             {nil, false},
+		"another UID":      {revision(func(r *Revision) { r.Owner.UID = "newer" }), false},
+		"other namespaces": {revision(func(r *Revision) { r.Namespaces = selector }), false},
+		"another digest":   {revision(func(r *Revision) { r.Shapes[bundle.ConfigMap].Digest = "other" }), false},
+		"a kind less":      {revision(func(r *Revision) { r.Shapes = nil }), false},
+		"a kind more":      {revision(func(r *Revision) { r.Shapes[bundle.Secret] = shape() }), false},
+		"another kind":     {revision(func(r *Revision) { r.Shapes = map[bundle.Kind]*Shape{bundle.Secret: shape()} }), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := revision(nil).Same(tc.other); got != tc.same {
+				t.Errorf("Same() = %t", got)
+			}
+			if tc.other != nil && tc.other.Same(revision(nil)) != tc.same {
+				t.Error("it is not the same the other way round")
+			}
+		})
+	}
+}
+
+// configMap asks for a ConfigMap that holds PEM under a key.
+func configMap(key string) bundle.Target {
+	return bundle.Target{Kind: bundle.ConfigMap, Key: key,
+		Labels: map[string]string{"team": "a"}, Annotations: map[string]string{"note": "b"}}
+}
