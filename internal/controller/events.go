@@ -124,7 +124,11 @@ func targetEvents(env *environment, memory *memory) handler.TypedEventHandler[*m
 		if object == nil {
 			object = before
 		}
-		for _, name := range bundleOf(*object) {
+		names := bundleOf(*object)
+		if before != nil && len(names) == 0 {
+			names = bundleOf(*before) // somebody has changed the label
+		}
+		for _, name := range names {
 			key := target.Key{Bundle: name, Kind: bundle.ConfigMap, Namespace: (*object).Namespace}
 			switch {
 			case initial:
