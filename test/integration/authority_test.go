@@ -1,0 +1,133 @@
+package integration
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// authority is a CA made for a test.
+type authority struct {
+	name string
+	// certificate is the PEM block that a target should hold (T1).
+	certificate string
+	// key is its private key, in PEM.
+	key string
+}
+
+// newAuthority makes a CA with this common name.
+func newAuthority(name string) authority { return newLargeAuthority(name, 0) }
+
+// newLargeAuthority makes a CA whose certificate has so many bytes more than it
+// needs, in an extension that nobody knows.
+func newLargeAuthority(name string, padding int) authority {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber:          big.NewInt(time.Now().UnixNano()),
+		Subject:               pkix.Name{CommonName: name},
+		NotBefore:             time.Now().Add(-time.Hour),
+		NotAfter:              time.Now().Add(24 * time.Hour),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign,
+	}
+	if padding > 0 {
+		noise := make([]byte, padding)
+		_, _ = rand.Read(noise) // never fails, says its documentation
+		template.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 999, 1}, Value: noise}}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
+	if err != nil {
+		panic(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		panic(err)
+	}
+	return authority{
+		name:        name,
+		certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		key:         string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})),
+	}
+}
+
+// authorities makes CAs with these names.
+func authorities(names ...string) []authority {
+	var list []authority
+	for _, name := range names {
+		list = append(list, newAuthority(name))
+	}
+	return list
+}
+
+// pemOf gives what a target should hold (S1, T1).
+func pemOf(list ...authority) string {
+	var text strings.Builder
+	for _, one := range list {
+		text.WriteString(one.certificate)
+	}
+	return text.String()
+}
+
+// comparePEM says how a target's text differs from what it should hold: byte for
+// byte, and in terms of names where that explains it.
+func comparePEM(got string, want []authority) error {
+	if got == pemOf(want...) {
+		return nil
+	}
+	var names []string
+	for _, one := range want {
+		names = append(names, one.name)
+	}
+	if diff := cmp.Diff(names, commonNames(got)); diff != "" {
+		return fmt.Errorf("the certificates in it (-want +got):\n%s", diff)
+	}
+	return fmt.Errorf("the names of its certificates are right, %q, but not the text: %q", names, got)
+}
+
+// commonNames gives the names of the certificates in a text, leniently.
+func commonNames(text string) []string {
+	var names []string
+	for rest := []byte(text); ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return names
+		}
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			names = append(names, "?"+err.Error())
+			continue
+		}
+		names = append(names, certificate.Subject.CommonName)
+	}
+}
+
+func TestComparePEM(t *testing.T) {
+	list := authorities("a", "b")
+	if err := comparePEM(pemOf(list...), list); err != nil {
+		t.Errorf("the right text: %v", err)
+	}
+	for name, text := range map[string]string{
+		"other order":    list[1].certificate + list[0].certificate,
+		"one missing":    list[0].certificate,
+		"a comment":      "# a\n" + pemOf(list...),
+		"no line at end": strings.TrimSpace(pemOf(list...)),
+	} {
+		if comparePEM(text, list) == nil {
+			t.Errorf("%s: no difference found", name)
+		}
+	}
+}

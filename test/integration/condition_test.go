@@ -1,0 +1,71 @@
+package integration
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+)
+
+// synced gives a Bundle's condition Synced as it is now. It is an error if there
+// is none, or if it does not speak of the Bundle's present spec (C1).
+func synced(t *testing.T, bundle *v1alpha1.Bundle) (metav1.Condition, error) {
+	if err := api.Get(t.Context(), client.ObjectKeyFromObject(bundle), bundle); err != nil {
+		return metav1.Condition{}, err
+	}
+	condition := meta.FindStatusCondition(bundle.Status.Conditions, v1alpha1.BundleConditionSynced)
+	switch {
+	case condition == nil:
+		return metav1.Condition{}, fmt.Errorf("Bundle %s has no condition Synced", bundle.Name)
+	case condition.ObservedGeneration != bundle.Generation:
+		return *condition, fmt.Errorf("Bundle %s: the condition is about generation %d, want %d: %s: %s",
+			bundle.Name, condition.ObservedGeneration, bundle.Generation, condition.Reason, condition.Message)
+	}
+	return *condition, nil
+}
+
+// says says whether a Bundle's condition has a reason and a message with all of
+// these parts.
+func says(t *testing.T, bundle *v1alpha1.Bundle, reason string, parts ...string) error {
+	condition, err := synced(t, bundle)
+	if err != nil {
+		return err
+	}
+	wantStatus := metav1.ConditionFalse
+	if reason == v1alpha1.BundleReasonSynced {
+		wantStatus = metav1.ConditionTrue
+	}
+	is := fmt.Sprintf("%s=%s, reason %s: %s", condition.Type, condition.Status, condition.Reason, condition.Message)
+	if condition.Reason != reason || condition.Status != wantStatus {
+		return fmt.Errorf("the condition is %s; want status %s and reason %s", is, wantStatus, reason)
+	}
+	for _, part := range parts {
+		if !strings.Contains(condition.Message, part) {
+			return fmt.Errorf("the condition is %s; want a message with %q", is, part)
+		}
+	}
+	return nil
+}
+
+// awaitCondition waits until a Bundle's condition has this reason and a message
+// with all of these parts.
+func awaitCondition(t *testing.T, bundle *v1alpha1.Bundle, reason string, parts ...string) metav1.Condition {
+	t.Helper()
+	eventually(t, "the condition of Bundle "+bundle.Name, func() error { return says(t, bundle, reason, parts...) })
+	return *meta.FindStatusCondition(bundle.Status.Conditions, v1alpha1.BundleConditionSynced)
+}
+
+// awaitSynced waits until a Bundle is reported to be in this many namespaces.
+func awaitSynced(t *testing.T, bundle *v1alpha1.Bundle, namespaces int) {
+	t.Helper()
+	plural := "s"
+	if namespaces == 1 {
+		plural = ""
+	}
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, fmt.Sprintf(" %d namespace%s", namespaces, plural))
+}

@@ -1,0 +1,132 @@
+package integration
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/test/integration/rig"
+)
+
+// create makes objects, several at a time.
+func create(t *testing.T, objects ...client.Object) {
+	t.Helper()
+	const parallel = 8
+	var (
+		group sync.WaitGroup
+		mu    sync.Mutex
+		all   error
+	)
+	for share := range slices.Chunk(objects, (len(objects)+parallel-1)/parallel) {
+		group.Go(func() {
+			for _, object := range share {
+				if err := api.Create(t.Context(), object); err != nil {
+					mu.Lock()
+					all = errors.Join(all, fmt.Errorf("creating %s: %w", object.GetName(), err))
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	group.Wait()
+	if all != nil {
+		t.Fatal(all)
+	}
+}
+
+// read reads an object anew.
+func read[object client.Object](t *testing.T, o object) object {
+	t.Helper()
+	if err := api.Get(t.Context(), client.ObjectKeyFromObject(o), o); err != nil {
+		t.Fatalf("reading %s: %v", o.GetName(), err)
+	}
+	return o
+}
+
+// change changes an object as it is now, by an update.
+func change[object client.Object](t *testing.T, o object, mutate func(object), options ...client.UpdateOption) {
+	t.Helper()
+	for {
+		mutate(read(t, o))
+		err := api.Update(t.Context(), o, options...)
+		if apierrors.IsConflict(err) {
+			continue
+		}
+		if err != nil {
+			t.Fatalf("changing %s: %v", o.GetName(), err)
+		}
+		return
+	}
+}
+
+// remove deletes an object.
+func remove(t *testing.T, object client.Object, options ...client.DeleteOption) {
+	t.Helper()
+	if err := api.Delete(t.Context(), object, options...); err != nil {
+		t.Fatalf("deleting %s: %v", object.GetName(), err)
+	}
+}
+
+// awaitGone waits until an object is gone.
+func awaitGone(t *testing.T, object client.Object) {
+	t.Helper()
+	eventually(t, object.GetName()+" to be gone", func() error {
+		err := api.Get(t.Context(), client.ObjectKeyFromObject(object), object)
+		if err == nil {
+			return fmt.Errorf("it is there, deletion timestamp %v, finalizers %q", object.GetDeletionTimestamp(), object.GetFinalizers())
+		}
+		return client.IgnoreNotFound(err)
+	})
+}
+
+// requests gives what the operator has asked of the API server since the mark.
+func requests(t *testing.T, since rig.Mark, wanted func(rig.Request) bool) []rig.Request {
+	t.Helper()
+	all, err := env.Audit.Since(since)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(all, func(q rig.Request) bool { return !wanted(q) })
+}
+
+// eventually waits until check finds nothing to complain of.
+func eventually(t *testing.T, what string, check func() error) {
+	t.Helper()
+	if err := rig.Await(t.Context(), what, check); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stays looks for some time whether check goes on finding nothing to complain
+// of.
+func stays(t *testing.T, long time.Duration, what string, check func() error) {
+	t.Helper()
+	for end := time.Now().Add(long); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if err := check(); err != nil {
+			t.Fatalf("%s does not last: %v", what, err)
+		}
+	}
+}
+
+// writesOf selects the writes of a Bundle's targets.
+func writesOf(bundle client.Object) func(rig.Request) bool {
+	return func(q rig.Request) bool {
+		return q.IsWrite() && q.Resource == "configmaps" && q.Name == bundle.GetName()
+	}
+}
+
+// addData puts keys of others into a ConfigMap.
+func addData(t *testing.T, namespace, name string, data map[string]string) {
+	t.Helper()
+	change(t, configMap(namespace, name), func(object *corev1.ConfigMap) {
+		maps.Copy(object.Data, data)
+	}, client.FieldOwner("somebody"))
+}

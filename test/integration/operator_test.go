@@ -1,0 +1,145 @@
+package integration
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"trust-manager.io/internal/capackage"
+	"trust-manager.io/test/integration/rig"
+)
+
+// shownLog bounds how much of the operator's log a failed test shows, in lines.
+const shownLog = 80
+
+// shared is the operator that most tests use: with a default CA package, and
+// otherwise with the defaults.
+var shared sharedOperator
+
+type sharedOperator struct {
+	running *rig.Operator
+	// folder holds the default CA package.
+	folder string
+}
+
+// defaultCA is the one certificate of the shared operator's default CA package.
+var defaultCA = newAuthority("Default CA")
+
+// operator has the shared operator run.
+func operator(t *testing.T) *rig.Operator {
+	t.Helper()
+	if shared.running == nil {
+		if err := shared.start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	showLog(t, shared.running)
+	t.Cleanup(func() {
+		if shared.running != nil && shared.running.Ended() {
+			t.Error("the operator ended by itself")
+			shared.running = nil
+		}
+	})
+	return shared.running
+}
+
+func (s *sharedOperator) start() (err error) {
+	if s.folder == "" {
+		if s.folder, err = os.MkdirTemp("", "trust-manager-package-"); err != nil {
+			return err
+		}
+		if err := writePackage(s.packagePath(), "shared", "1", defaultCA); err != nil {
+			return err
+		}
+	}
+	s.running, err = env.StartOperator("--default-package-location", s.packagePath())
+	return err
+}
+
+func (s *sharedOperator) packagePath() string { return filepath.Join(s.folder, "package.json") }
+
+// stop ends the shared operator, if it runs, and removes its files.
+func (s *sharedOperator) stop() error {
+	if s.running != nil {
+		if err := s.running.Stop(); err != nil {
+			return err
+		}
+		s.running = nil
+	}
+	return os.RemoveAll(s.folder)
+}
+
+// noOperator stops the shared operator, for tests that run their own.
+func noOperator(t *testing.T) {
+	t.Helper()
+	if shared.running == nil {
+		return
+	}
+	running := shared.running
+	shared.running = nil
+	if err := running.Stop(); err != nil {
+		t.Errorf("%v\n%s", err, lastLines(running.Log()))
+	}
+}
+
+// startOperator runs an operator of the test's own, in place of the shared one,
+// until the test ends it or ends itself.
+func startOperator(t *testing.T, flags ...string) *rig.Operator {
+	t.Helper()
+	noOperator(t)
+	return addOperator(t, flags...)
+}
+
+// addOperator runs one more operator.
+func addOperator(t *testing.T, flags ...string) *rig.Operator {
+	t.Helper()
+	o, err := env.StartOperator(flags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if !o.Ended() {
+			stop(t, o)
+		}
+	})
+	showLog(t, o)
+	return o
+}
+
+// stop ends an operator as Kubernetes does (R4).
+func stop(t *testing.T, o *rig.Operator) {
+	t.Helper()
+	if err := o.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// showLog has a failed test show what the operator logged during it.
+func showLog(t *testing.T, o *rig.Operator) {
+	from := o.LogSize()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the operator's log during the test, its end:\n%s", lastLines(o.LogSince(from)))
+		}
+	})
+}
+
+func lastLines(log string) string {
+	lines := strings.Split(strings.TrimSpace(log), "\n")
+	return strings.Join(lines[max(0, len(lines)-shownLog):], "\n")
+}
+
+// writePackage writes a default CA package in one step, as a good neighbour
+// would.
+func writePackage(path, name, version string, content ...authority) error {
+	encoded, err := capackage.Encode(capackage.Package{Name: name, Version: version, Bundle: pemOf(content...)})
+	if err != nil {
+		return err
+	}
+	fresh := path + ".new"
+	if err := os.WriteFile(fresh, encoded, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(fresh, path)
+}

@@ -1,0 +1,167 @@
+package rig
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+const (
+	// FaultyLabel, with the value "true", is that of namespaces about which the
+	// webhook is asked. All others know nothing of it.
+	FaultyLabel = "rig/faulty"
+	// Refusal is what the webhook says when it refuses.
+	Refusal = "the rig refuses this write"
+	// hangLimit is how long a call can hang, in seconds: the longest that the
+	// API server allows.
+	hangLimit = 30
+)
+
+// Admission is a validating webhook that the API server asks about the
+// operator's writes of ConfigMaps and Secrets in namespaces with FaultyLabel. It
+// admits them until a test says otherwise. It is safe for concurrent use.
+type Admission struct {
+	server *httptest.Server
+
+	mu sync.Mutex
+	// refusing and hanging are namespaces; those that hang do so until the
+	// channel is closed.
+	refusing map[string]bool
+	hanging  map[string]chan struct{}
+	// waiting counts the calls that hang now.
+	waiting int
+}
+
+func startAdmission(ctx context.Context, api client.Client) (*Admission, error) {
+	a := &Admission{refusing: map[string]bool{}, hanging: map[string]chan struct{}{}}
+	a.server = httptest.NewTLSServer(a)
+	if err := api.Create(ctx, a.configuration()); err != nil {
+		a.stop()
+		return nil, fmt.Errorf("registering the webhook: %w", err)
+	}
+	return a, nil
+}
+
+func (a *Admission) configuration() *admissionregistrationv1.ValidatingWebhookConfiguration {
+	url, timeout := a.server.URL, int32(hangLimit)
+	fail, none := admissionregistrationv1.Fail, admissionregistrationv1.SideEffectClassNone
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.server.Certificate().Raw})
+	return &admissionregistrationv1.ValidatingWebhookConfiguration{
+		ObjectMeta: metav1.ObjectMeta{Name: "rig"},
+		Webhooks: []admissionregistrationv1.ValidatingWebhook{{
+			Name:         "faulty.rig.trust-manager.io",
+			ClientConfig: admissionregistrationv1.WebhookClientConfig{URL: &url, CABundle: authority},
+			Rules: []admissionregistrationv1.RuleWithOperations{{
+				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.OperationAll},
+				Rule: admissionregistrationv1.Rule{
+					APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps", "secrets"},
+				},
+			}},
+			FailurePolicy:     &fail,
+			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{FaultyLabel: "true"}},
+			MatchConditions: []admissionregistrationv1.MatchCondition{{
+				Name: "operator", Expression: `request.userInfo.username == "` + accountUser + `"`,
+			}},
+			SideEffects:             &none,
+			TimeoutSeconds:          &timeout,
+			AdmissionReviewVersions: []string{"v1"},
+		}},
+	}
+}
+
+// Refuse makes writes in the namespaces fail.
+func (a *Admission) Refuse(namespaces ...string) {
+	a.Admit(namespaces...)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, namespace := range namespaces {
+		a.refusing[namespace] = true
+	}
+}
+
+// Hang makes writes in the namespaces hang, for 30 seconds or until the
+// namespace is admitted again or the caller has gone.
+func (a *Admission) Hang(namespaces ...string) {
+	a.Admit(namespaces...)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, namespace := range namespaces {
+		a.hanging[namespace] = make(chan struct{})
+	}
+}
+
+// Admit lets writes in the namespaces pass, those that hang included.
+func (a *Admission) Admit(namespaces ...string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, namespace := range namespaces {
+		delete(a.refusing, namespace)
+		if released, ok := a.hanging[namespace]; ok {
+			close(released)
+			delete(a.hanging, namespace)
+		}
+	}
+}
+
+// Waiting gives the number of calls that hang now.
+func (a *Admission) Waiting() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.waiting
+}
+
+// ServeHTTP answers one AdmissionReview.
+func (a *Admission) ServeHTTP(response http.ResponseWriter, request *http.Request) {
+	var review admissionv1.AdmissionReview
+	if err := json.NewDecoder(request.Body).Decode(&review); err != nil || review.Request == nil {
+		http.Error(response, "not an AdmissionReview", http.StatusBadRequest)
+		return
+	}
+	answer := &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: a.judge(request.Context(), review.Request.Namespace)}
+	if !answer.Allowed {
+		answer.Result = &metav1.Status{Message: Refusal}
+	}
+	review.Request, review.Response = nil, answer
+	_ = json.NewEncoder(response).Encode(review) // the caller may have gone
+}
+
+func (a *Admission) judge(ctx context.Context, namespace string) (allowed bool) {
+	a.mu.Lock()
+	refused, released := a.refusing[namespace], a.hanging[namespace]
+	a.mu.Unlock()
+	if released != nil {
+		a.count(1)
+		defer a.count(-1)
+		select {
+		case <-released:
+		case <-ctx.Done():
+		}
+	}
+	return !refused
+}
+
+func (a *Admission) count(change int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.waiting += change
+}
+
+func (a *Admission) stop() {
+	a.mu.Lock()
+	for namespace, released := range a.hanging {
+		close(released)
+		delete(a.hanging, namespace)
+	}
+	a.mu.Unlock()
+	a.server.CloseClientConnections()
+	a.server.Close()
+}

@@ -1,0 +1,74 @@
+package rig
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// ControllerManager is the process that collects garbage and ends namespaces.
+const ControllerManager = "kube-controller-manager"
+
+// stopLimit is a few times what the control plane takes to stop.
+const stopLimit = 30 * time.Second
+
+// controlPlane is one `cluster run`, which ends with its standard input, and so
+// with this process.
+type controlPlane struct {
+	binary, dir string
+	// kubeconfig is the path of the administrator's kubeconfig.
+	kubeconfig string
+	command    *exec.Cmd
+	input      io.Closer
+}
+
+// startControlPlane starts a control plane and waits until it can be used. Where
+// its binaries are not in the cache they are built, and progress tells so.
+func startControlPlane(binary, dir string, progress io.Writer, arguments ...string) (*controlPlane, error) {
+	c := &controlPlane{binary: binary, dir: filepath.Join(dir, "cluster"), kubeconfig: filepath.Join(dir, "admin.kubeconfig")}
+	flags := []string{"run", "--dir", c.dir, "--kubeconfig", c.kubeconfig}
+	for _, argument := range arguments {
+		flags = append(flags, "--apiserver-arg", argument)
+	}
+	c.command = exec.Command(binary, flags...)
+	c.command.Stderr = progress
+	output, err := c.command.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if c.input, err = c.command.StdinPipe(); err != nil {
+		return nil, err
+	}
+	if err := c.command.Start(); err != nil {
+		return nil, fmt.Errorf("starting the control plane: %w", err)
+	}
+	if line, _ := bufio.NewReader(output).ReadString('\n'); line != "ready\n" {
+		return nil, errors.Join(errors.New("the control plane did not get ready; the lines above say why"), c.stop())
+	}
+	return c, nil
+}
+
+// control runs another command on the control plane.
+func (c *controlPlane) control(command string, arguments ...string) error {
+	arguments = append([]string{command, "--dir", c.dir}, arguments...)
+	if output, err := exec.Command(c.binary, arguments...).CombinedOutput(); err != nil {
+		return fmt.Errorf("cluster %s: %w\n%s", command, err, output)
+	}
+	return nil
+}
+
+func (c *controlPlane) stop() error {
+	if err := c.input.Close(); err != nil {
+		return err
+	}
+	watchdog := time.AfterFunc(stopLimit, func() { _ = c.command.Process.Kill() })
+	defer watchdog.Stop()
+	if err := c.command.Wait(); err != nil {
+		return errors.Join(errors.New("the control plane did not stop in good order"), err)
+	}
+	return nil
+}

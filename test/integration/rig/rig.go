@@ -1,0 +1,149 @@
+// Package rig runs the real thing for tests: a Kubernetes control plane on
+// loopback with the operator's CRD and RBAC in it, and the operator as a child
+// process under its own service account.
+//
+// What always holds: cluster and operator are built from this checkout; what the
+// operator asks of the API server is told by the API server's audit log, not by
+// the operator; faults come from outside, never from a hook in the product; all
+// processes end with the test process (on macOS, the operator only if that ends
+// in good order).
+//
+// It knows nothing of what the operator should do: that is for the tests to say.
+package rig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+)
+
+// The account that the operator runs under, as deploy/rbac has it.
+const (
+	// TrustNamespace is the namespace of the account, and of the sources.
+	TrustNamespace = "cert-manager"
+	accountName    = "trust-manager"
+	accountUser    = "system:serviceaccount:" + TrustNamespace + ":" + accountName
+)
+
+// Rig is one control plane and what is needed to run operators against it.
+type Rig struct {
+	// Client acts as the administrator of the cluster, without a rate limit, and
+	// Config is what other clients like it are made of.
+	Client client.WithWatch
+	Config *rest.Config
+	// Audit has the requests of the operator's account.
+	Audit *Audit
+	// Admission makes writes of the operator fail or hang.
+	Admission *Admission
+
+	dir          string
+	commands     commands
+	controlPlane *controlPlane
+	// account is the path of the kubeconfig of the operator's account.
+	account string
+	spawner *spawner
+}
+
+// Start builds the commands, starts a control plane and installs what the
+// operator needs. What takes long is told on progress. The Rig must be stopped.
+func Start(ctx context.Context, progress io.Writer) (*Rig, error) {
+	dir, err := os.MkdirTemp("", "trust-manager-rig-")
+	if err != nil {
+		return nil, err
+	}
+	r := &Rig{dir: dir, spawner: newSpawner()}
+	if err := r.start(ctx, progress); err != nil {
+		return nil, errors.Join(err, r.Stop())
+	}
+	return r, nil
+}
+
+func (r *Rig) start(ctx context.Context, progress io.Writer) (err error) {
+	root, err := moduleRoot()
+	if err != nil {
+		return err
+	}
+	if r.commands, err = build(ctx, root, r.dir, progress); err != nil {
+		return err
+	}
+	if r.Audit, err = newAudit(r.dir); err != nil {
+		return err
+	}
+	r.controlPlane, err = startControlPlane(r.commands.cluster, r.dir, progress, r.Audit.arguments()...)
+	if err != nil {
+		return err
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", r.controlPlane.kubeconfig)
+	if err != nil {
+		return err
+	}
+	config.QPS = -1
+	r.Config = config
+	if r.Client, err = newClient(config); err != nil {
+		return err
+	}
+	if err := install(ctx, r.Client, filepath.Join(root, "deploy")); err != nil {
+		return err
+	}
+	// The garbage collector looks for new kinds of objects only every 30 s, but
+	// finds all of them when it starts.
+	if err := r.controlPlane.control("restart", "--process", ControllerManager); err != nil {
+		return err
+	}
+	if r.account, err = writeAccount(ctx, r.Client, config, r.dir); err != nil {
+		return err
+	}
+	r.Admission, err = startAdmission(ctx, r.Client)
+	return err
+}
+
+func newClient(config *rest.Config) (client.WithWatch, error) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, err
+	}
+	return client.NewWithWatch(config, client.Options{Scheme: scheme})
+}
+
+// Stop ends the control plane and removes all files.
+func (r *Rig) Stop() error {
+	if r.Admission != nil {
+		r.Admission.stop()
+	}
+	var err error
+	if r.controlPlane != nil {
+		err = r.controlPlane.stop()
+	}
+	return errors.Join(err, os.RemoveAll(r.dir))
+}
+
+// Signal sends a signal, such as "STOP" and "CONT", to a process of the control
+// plane, such as ControllerManager.
+func (r *Rig) Signal(process, signal string) error {
+	return r.controlPlane.control("signal", "--process", process, "--signal", signal)
+}
+
+// moduleRoot finds the folder of the root module above the working directory.
+func moduleRoot() (string, error) {
+	start, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := start; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+	}
+	return "", fmt.Errorf("no go.mod in %s or above it: run the tests from within the checkout", start)
+}

@@ -1,0 +1,194 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/integration/rig"
+)
+
+const (
+	// sceneLabel has the name of the scene that a namespace belongs to.
+	sceneLabel = "integration/scene"
+	// sourceKey is the key of sources, targetKey that of targets.
+	sourceKey = "ca.crt"
+	targetKey = "trust-bundle.pem"
+)
+
+// scene is a test's own corner of the cluster: names that no other test uses,
+// and namespaces that its Bundles select.
+type scene struct {
+	t *testing.T
+	// name is the value of sceneLabel, and the start of all names.
+	name string
+	made int
+}
+
+var (
+	scenes      atomic.Int32
+	notInLabels = regexp.MustCompile(`[^a-z0-9]+`)
+)
+
+func newScene(t *testing.T) *scene {
+	t.Helper()
+	_, name, _ := strings.Cut(t.Name(), "Test")
+	name = strings.Trim(notInLabels.ReplaceAllString(strings.ToLower(name), "-"), "-")
+	name = strings.Trim(name[:min(len(name), 40)], "-")
+	return &scene{t: t, name: fmt.Sprintf("%s-%d", name, scenes.Add(1))}
+}
+
+// unique gives a name that nothing in the cluster has yet.
+func (s *scene) unique() string {
+	s.made++
+	return fmt.Sprintf("%s-%d", s.name, s.made)
+}
+
+// namespaces makes namespaces of the scene.
+func (s *scene) namespaces(count int) []string {
+	s.t.Helper()
+	return s.labelledNamespaces(count, map[string]string{sceneLabel: s.name})
+}
+
+// faultyNamespaces makes namespaces of the scene that env.Admission can make
+// fail, and that work again when the test ends.
+func (s *scene) faultyNamespaces(count int) []string {
+	s.t.Helper()
+	names := s.labelledNamespaces(count, map[string]string{sceneLabel: s.name, rig.FaultyLabel: "true"})
+	s.t.Cleanup(func() { env.Admission.Admit(names...) })
+	return names
+}
+
+func (s *scene) labelledNamespaces(count int, labels map[string]string) []string {
+	s.t.Helper()
+	var names []string
+	var objects []client.Object
+	for range count {
+		name := s.unique()
+		names = append(names, name)
+		objects = append(objects, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}})
+	}
+	create(s.t, objects...)
+	return names
+}
+
+// source makes a ConfigMap in the trust namespace with the CAs under sourceKey.
+func (s *scene) source(content ...authority) *corev1.ConfigMap {
+	s.t.Helper()
+	return s.sourceOf(pemOf(content...))
+}
+
+// sourceOf makes a ConfigMap in the trust namespace with a text under sourceKey.
+func (s *scene) sourceOf(text string) *corev1.ConfigMap {
+	s.t.Helper()
+	object := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: s.unique()},
+		Data:       map[string]string{sourceKey: text},
+	}
+	s.temporary(object)
+	return object
+}
+
+// secret makes a Secret in the trust namespace with the CAs under sourceKey.
+func (s *scene) secret(content ...authority) *corev1.Secret {
+	s.t.Helper()
+	object := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: s.unique()},
+		Data:       map[string][]byte{sourceKey: []byte(pemOf(content...))},
+	}
+	s.temporary(object)
+	return object
+}
+
+// bundle makes a Bundle with these sources and a ConfigMap target under
+// targetKey in all namespaces of the scene. Changes are made to it before.
+func (s *scene) bundle(sources []v1alpha1.BundleSource, changes ...func(*v1alpha1.Bundle)) *v1alpha1.Bundle {
+	s.t.Helper()
+	bundle := s.newBundle(sources, changes...)
+	s.temporary(bundle)
+	return bundle
+}
+
+// newBundle gives the Bundle that bundle would make.
+func (s *scene) newBundle(sources []v1alpha1.BundleSource, changes ...func(*v1alpha1.Bundle)) *v1alpha1.Bundle {
+	bundle := &v1alpha1.Bundle{
+		ObjectMeta: metav1.ObjectMeta{Name: s.unique()},
+		Spec: v1alpha1.BundleSpec{
+			Sources: sources,
+			Target: &v1alpha1.BundleTarget{
+				ConfigMap: &v1alpha1.TargetObject{Key: targetKey},
+				NamespaceSelector: &v1alpha1.LabelSelector{
+					MatchLabels: map[string]v1alpha1.LabelValue{sceneLabel: v1alpha1.LabelValue(s.name)},
+				},
+			},
+		},
+	}
+	for _, change := range changes {
+		change(bundle)
+	}
+	return bundle
+}
+
+// temporary makes an object that goes when the test ends.
+func (s *scene) temporary(object client.Object) {
+	s.t.Helper()
+	create(s.t, object)
+	s.t.Cleanup(func() {
+		// The test's own context has ended.
+		if err := client.IgnoreNotFound(api.Delete(context.Background(), object)); err != nil {
+			s.t.Errorf("removing %s: %v", object.GetName(), err)
+		}
+	})
+}
+
+// from gives sources that read sourceKey of objects.
+func from(objects ...client.Object) []v1alpha1.BundleSource {
+	var sources []v1alpha1.BundleSource
+	for _, object := range objects {
+		read := &v1alpha1.SourceObject{Name: object.GetName(), Key: sourceKey}
+		if _, isSecret := object.(*corev1.Secret); isSecret {
+			sources = append(sources, v1alpha1.BundleSource{Secret: read})
+		} else {
+			sources = append(sources, v1alpha1.BundleSource{ConfigMap: read})
+		}
+	}
+	return sources
+}
+
+// inLine gives a source of CAs that stand in the Bundle.
+func inLine(content ...authority) []v1alpha1.BundleSource {
+	text := pemOf(content...)
+	return []v1alpha1.BundleSource{{InLine: &text}}
+}
+
+// defaultCAs gives the source of the default CAs.
+func defaultCAs() []v1alpha1.BundleSource {
+	yes := true
+	return []v1alpha1.BundleSource{{UseDefaultCAs: &yes}}
+}
+
+// fill gives a source other content.
+func fill(t *testing.T, source *corev1.ConfigMap, content ...authority) {
+	t.Helper()
+	change(t, source, func(source *corev1.ConfigMap) { source.Data[sourceKey] = pemOf(content...) })
+}
+
+// label gives a namespace a label, or takes it away if the value is empty.
+func label(t *testing.T, namespace, key, value string) {
+	t.Helper()
+	change(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, func(object *corev1.Namespace) {
+		if value == "" {
+			delete(object.Labels, key)
+		} else {
+			object.Labels[key] = value
+		}
+	})
+}
