@@ -20,9 +20,9 @@
 //   - Kubernetes takes at most 262144 bytes of annotations on one object, their
 //     keys and values together. CEL holds each annotation asked for to that
 //     limit, counted in characters. It does not add several annotations up,
-//     since before Kubernetes 1.31 an API server refuses a rule with a sum over
-//     a map as too costly, and does not count bytes, since that cost grows with
-//     the longest value that the schema allows.
+//     since Kubernetes 1.28 refuses a rule with a sum over a map as too costly,
+//     and does not count bytes, since the cost of that grows with the longest
+//     value that the schema allows.
 //
 // And where CEL can afford a rule only within limits, the schema sets limits
 // that Kubernetes itself does not have: at most 1000 labels on target objects,
