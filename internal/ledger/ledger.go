@@ -138,7 +138,7 @@ func (l *Ledger) Synced(bundle string, revision uint64, place Place) (tell bool)
 // no longer wanted and could not be released. It says whether that is news.
 func (l *Ledger) Failed(bundle string, revision uint64, place Place, cause string) (tell bool) {
 	l.with(bundle, revision, func(r *row) {
-		if r.causes[place] == cause {
+		if r.places[place] == failed && r.causes[place] == cause {
 			return
 		}
 		r.set(place, failed)
@@ -178,10 +178,11 @@ func (l *Ledger) Drop(bundle string) {
 }
 
 // with runs a change on the row of a bundle, if it still is about the revision.
+// A bundle without a revision has no places.
 func (l *Ledger) with(bundle string, revision uint64, change func(*row)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if r, ok := l.rows[bundle]; ok && r.revision == revision {
+	if r, ok := l.rows[bundle]; ok && revision != 0 && r.revision == revision {
 		change(r)
 	}
 }

@@ -21,6 +21,9 @@ const (
 	// shownFailures is how many failed targets a message names: enough to act
 	// on, and the message stays readable.
 	shownFailures = 3
+	// shownNotes is how many notes a message tells: a source may give one for
+	// each of its blocks, and the API takes no message of any length.
+	shownNotes = 3
 	// maxCause bounds the text of one cause, in bytes: it may come from an
 	// admission webhook, which can say anything.
 	maxCause = 300
@@ -101,8 +104,9 @@ func (s Summary) Condition(now time.Time) (condition metav1.Condition, wait time
 	switch {
 	case s.Attempt.Reason != "":
 		condition.Reason, condition.Message = s.Attempt.Reason, s.Attempt.Message+s.fallback()
-	case waiting > 0 && !s.Wrote:
-		// Only looking, as after a restart: what the status says still holds.
+	case !s.Built || waiting > 0 && !s.Wrote:
+		// Not in force yet, or only looking, as after a restart: what the
+		// status says still holds.
 		return condition, 0, true
 	case waiting > 0 && now.Sub(s.Since) < grace:
 		return condition, grace - now.Sub(s.Since), false
@@ -123,10 +127,15 @@ func (s Summary) Condition(now time.Time) (condition metav1.Condition, wait time
 	return condition, 0, false
 }
 
-// success says what was reached.
+// success says what was reached, and the first few notes.
 func (s Summary) success() string {
 	reached := fmt.Sprintf("The bundle of %s is in %s", count(s.Attempt.Certificates, "certificate"), count(s.Namespaces, "namespace"))
-	return strings.Join(append([]string{reached}, s.Attempt.Notes...), "; note: ")
+	shown := s.Attempt.Notes[:min(len(s.Attempt.Notes), shownNotes)]
+	text := strings.Join(append([]string{reached}, shown...), "; note: ")
+	if more := len(s.Attempt.Notes) - len(shown); more > 0 {
+		text += fmt.Sprintf("; and %d more", more)
+	}
+	return text
 }
 
 // fallback says what becomes of the targets while nothing can be built.
