@@ -1,0 +1,241 @@
+package ledger_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/ledger"
+)
+
+// start is when the accounts of the tests begin.
+var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// Places of the tests.
+func configMap(namespace string) ledger.Place {
+	return ledger.Place{Kind: bundle.ConfigMap, Namespace: namespace}
+}
+
+func secret(namespace string) ledger.Place {
+	return ledger.Place{Kind: bundle.Secret, Namespace: namespace}
+}
+
+// begun gives a ledger with revision 1 of the bundle roots, built and wanted in
+// some places.
+func begun(places ...ledger.Place) *ledger.Ledger {
+	l := ledger.New()
+	l.Tried("roots", ledger.Attempt{UID: "uid", Generation: 3, Certificates: 2})
+	l.Begin("roots", 1, places, start)
+	return l
+}
+
+// summary gives the account of the bundle roots.
+func summary(tb testing.TB, l *ledger.Ledger) ledger.Summary {
+	tb.Helper()
+	s, ok := l.Summary("roots")
+	if !ok {
+		tb.Fatal("there is no account of the bundle")
+	}
+	return s
+}
+
+// Each event changes the account as it should, and is told where it is news.
+func TestTransitions(t *testing.T) {
+	t.Parallel()
+	const current, older = 1, 0
+	a, b := configMap("a"), configMap("b")
+	type account struct{ wanted, synced, failed int }
+	type event struct {
+		happens func(*ledger.Ledger) bool
+		tell    bool
+	}
+	begin := func(l *ledger.Ledger) bool { l.Begin("roots", 2, []ledger.Place{b}, start); return false }
+	want := func(p ledger.Place, revision uint64) func(*ledger.Ledger) bool {
+		return func(l *ledger.Ledger) bool { l.Want("roots", revision, p, start); return false }
+	}
+	writing := func(p ledger.Place, revision uint64) func(*ledger.Ledger) bool {
+		return func(l *ledger.Ledger) bool { return l.Writing("roots", revision, p) }
+	}
+	synced := func(p ledger.Place, revision uint64) func(*ledger.Ledger) bool {
+		return func(l *ledger.Ledger) bool { return l.Synced("roots", revision, p) }
+	}
+	failed := func(p ledger.Place, revision uint64, cause string) func(*ledger.Ledger) bool {
+		return func(l *ledger.Ledger) bool { return l.Failed("roots", revision, p, cause) }
+	}
+	forget := func(p ledger.Place) func(*ledger.Ledger) bool {
+		return func(l *ledger.Ledger) bool { return l.Forget("roots", p) }
+	}
+	cases := map[string]struct {
+		events []event
+		want   account
+	}{
+		"begun":                    {nil, account{2, 0, 0}},
+		"one of two is synced":     {[]event{{synced(a, current), false}}, account{2, 1, 0}},
+		"the last one is synced":   {[]event{{synced(a, current), false}, {synced(b, current), true}}, account{2, 2, 0}},
+		"synced twice":             {[]event{{synced(a, current), false}, {synced(a, current), false}}, account{2, 1, 0}},
+		"one fails":                {[]event{{failed(a, current, "x"), true}}, account{2, 0, 1}},
+		"one fails again, alike":   {[]event{{failed(a, current, "x"), true}, {failed(a, current, "x"), false}}, account{2, 0, 1}},
+		"one fails otherwise":      {[]event{{failed(a, current, "x"), true}, {failed(a, current, "y"), true}}, account{2, 0, 1}},
+		"one fails without a word": {[]event{{failed(a, current, ""), true}, {failed(a, current, ""), false}}, account{2, 0, 1}},
+		"one recovers":             {[]event{{failed(a, current, "x"), true}, {synced(a, current), true}}, account{2, 1, 0}},
+		"one fails after all":      {[]event{{synced(a, current), false}, {failed(a, current, "x"), true}}, account{2, 0, 1}},
+		"T6 a release fails":       {[]event{{failed(configMap("c"), current, "x"), true}}, account{3, 0, 1}},
+		"T6 a release succeeds after that": {
+			[]event{{failed(configMap("c"), current, "x"), true}, {forget(configMap("c")), true}}, account{2, 0, 0},
+		},
+		"the first write is told":       {[]event{{writing(a, current), true}, {writing(b, current), false}}, account{2, 0, 0}},
+		"a write after a success":       {[]event{{synced(a, current), false}, {writing(a, current), false}}, account{2, 1, 0}},
+		"a write where nothing is kept": {[]event{{writing(configMap("c"), current), false}}, account{2, 0, 0}},
+		"synced where nothing is kept":  {[]event{{synced(configMap("c"), current), false}}, account{2, 0, 0}},
+		"a new namespace":               {[]event{{want(configMap("c"), current), false}}, account{3, 0, 0}},
+		"wanted already":                {[]event{{synced(a, current), false}, {want(a, current), false}}, account{2, 1, 0}},
+		"another kind":                  {[]event{{want(secret("a"), current), false}}, account{3, 0, 0}},
+		"T9 a namespace is gone": {
+			[]event{{synced(a, current), false}, {forget(a), true}, {forget(a), false}}, account{1, 0, 0},
+		},
+		"T9 a failed namespace is gone": {
+			[]event{{failed(a, current, "x"), true}, {forget(a), true}}, account{1, 0, 0},
+		},
+		"an unknown namespace is gone": {[]event{{forget(configMap("c")), false}}, account{2, 0, 0}},
+		"of another revision": {
+			[]event{{synced(a, older), false}, {failed(b, older, "x"), false}, {want(configMap("c"), older), false}, {writing(a, older), false}},
+			account{2, 0, 0},
+		},
+		"of the revision before": {
+			[]event{{begin, false}, {synced(b, current), false}, {failed(b, current, "x"), false}}, account{1, 0, 0},
+		},
+		"a new revision starts afresh": {
+			[]event{{synced(a, current), false}, {failed(b, current, "x"), true}, {begin, false}}, account{1, 0, 0},
+		},
+		"the same failure is news in a new revision": {
+			[]event{{failed(b, current, "x"), true}, {begin, false}, {failed(b, 2, "x"), true}}, account{1, 0, 1},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := begun(a, b)
+			for i, event := range tc.events {
+				if tell := event.happens(l); tell != event.tell {
+					t.Errorf("event %d is told: %t, want %t", i+1, tell, event.tell)
+				}
+			}
+			s := summary(t, l)
+			if got := (account{s.Wanted, s.Synced, s.Failed}); got != tc.want {
+				t.Errorf("wanted, synced, failed %v, want %v", got, tc.want)
+			}
+			if len(s.Failures) != s.Failed {
+				t.Errorf("%d failures are shown, %d counted", len(s.Failures), s.Failed)
+			}
+		})
+	}
+}
+
+// Nothing is known of a bundle before it has been tried, nor after it has been
+// dropped, and no event makes it known.
+func TestUnknownBundle(t *testing.T) {
+	t.Parallel()
+	for name, l := range map[string]*ledger.Ledger{"new": ledger.New(), "dropped": dropped()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l.Want("roots", 1, configMap("a"), start)
+			if l.Writing("roots", 1, configMap("a")) || l.Synced("roots", 1, configMap("a")) ||
+				l.Failed("roots", 1, configMap("a"), "x") || l.Forget("roots", configMap("a")) {
+				t.Error("an event about it is told")
+			}
+			if s, ok := l.Summary("roots"); ok {
+				t.Errorf("summary %v", s)
+			}
+		})
+	}
+}
+
+func dropped() *ledger.Ledger {
+	l := begun(configMap("a"))
+	l.Drop("roots")
+	return l
+}
+
+// Before its first revision a bundle has no places. The number 0, that of no
+// revision, is nobody's.
+func TestNoRevisionYet(t *testing.T) {
+	t.Parallel()
+	l := ledger.New()
+	l.Tried("roots", ledger.Attempt{Reason: "SourceNotFound"})
+	l.Want("roots", 0, configMap("a"), start)
+	if l.Writing("roots", 0, configMap("a")) || l.Synced("roots", 0, configMap("a")) ||
+		l.Failed("roots", 0, configMap("a"), "x") || l.Forget("roots", configMap("a")) {
+		t.Error("an event about it is told")
+	}
+	if s := summary(t, l); s.Built || s.Wanted != 0 {
+		t.Errorf("summary %v", s)
+	}
+}
+
+// The summary has all that the condition and the metrics are made of.
+func TestSummary(t *testing.T) {
+	t.Parallel()
+	attempt := ledger.Attempt{UID: "uid", Generation: 3, Certificates: 2, Notes: []string{"n"}, DefaultCAVersion: "v"}
+	l := ledger.New()
+	l.Tried("roots", attempt)
+	l.Tried("other", ledger.Attempt{Reason: "SourceNotFound"})
+	l.Begin("roots", 1, []ledger.Place{
+		secret("b"), configMap("b"), secret("a"), configMap("a"), configMap("c"), secret("c"),
+	}, start)
+	l.Writing("roots", 1, configMap("b"))
+	for _, place := range []ledger.Place{secret("b"), secret("a"), configMap("c"), configMap("b")} {
+		l.Failed("roots", 1, place, "cause of "+place.Namespace)
+	}
+	l.Synced("roots", 1, configMap("a"))
+	want := ledger.Summary{
+		Attempt: attempt, Built: true, Wanted: 6, Synced: 1, Failed: 4, Namespaces: 3,
+		Failures: []ledger.Failure{
+			{Place: configMap("b"), Cause: "cause of b"},
+			{Place: configMap("c"), Cause: "cause of c"},
+			{Place: secret("a"), Cause: "cause of a"},
+		},
+		ConfigMapFailed: true, Since: start, Wrote: true,
+	}
+	if diff := cmp.Diff(want, summary(t, l), cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+	if other, _ := l.Summary("other"); other.Built || other.Wanted != 0 || other.Attempt.Reason != "SourceNotFound" {
+		t.Errorf("the other bundle: %v", other)
+	}
+	if s := summary(t, begun()); s.Namespaces != 0 || s.Wanted != 0 || !s.Built {
+		t.Errorf("A6: without targets: %v", s)
+	}
+}
+
+// A roll-out begins with the first place that is pending: a namespace that
+// comes later, when all others are done, starts a new one.
+func TestSinceIsTheBeginningOfTheRollOut(t *testing.T) {
+	t.Parallel()
+	l := begun(configMap("a"))
+	l.Writing("roots", 1, configMap("a"))
+	l.Want("roots", 1, configMap("b"), start.Add(time.Minute))
+	if s := summary(t, l); !s.Since.Equal(start) || !s.Wrote {
+		t.Errorf("while the first is pending: since %s, wrote %t", s.Since, s.Wrote)
+	}
+	l.Synced("roots", 1, configMap("a"))
+	l.Synced("roots", 1, configMap("b"))
+	l.Want("roots", 1, configMap("c"), start.Add(time.Hour))
+	if s := summary(t, l); !s.Since.Equal(start.Add(time.Hour)) || s.Wrote {
+		t.Errorf("after both are done: since %s, wrote %t", s.Since, s.Wrote)
+	}
+}
+
+// What has been tried replaces what was tried before, and nothing of the
+// account of the targets.
+func TestTriedKeepsTheAccount(t *testing.T) {
+	t.Parallel()
+	l := begun(configMap("a"))
+	l.Synced("roots", 1, configMap("a"))
+	l.Tried("roots", ledger.Attempt{UID: "uid", Generation: 4, Reason: "SourceNotFound", Message: "m"})
+	if s := summary(t, l); s.Synced != 1 || !s.Built || s.Attempt.Generation != 4 || s.Attempt.Certificates != 0 {
+		t.Errorf("summary %v", s)
+	}
+}

@@ -1,0 +1,41 @@
+package ledger_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"trust-manager.io/internal/ledger"
+)
+
+// The account comes out right when all workers write to it at once; the race
+// detector sees to the rest.
+func TestConcurrentUse(t *testing.T) {
+	t.Parallel()
+	const workers, each = 8, 200
+	l := begun()
+	var group sync.WaitGroup
+	for worker := range workers {
+		group.Go(func() {
+			for i := range each {
+				place := configMap(fmt.Sprintf("team-%d-%d", worker, i))
+				l.Want("roots", 1, place, start)
+				l.Writing("roots", 1, place)
+				l.Failed("roots", 1, place, "x")
+				if i%2 == 0 {
+					l.Synced("roots", 1, place)
+				}
+				if i%4 == 1 {
+					l.Forget("roots", place)
+				}
+				l.Tried("roots", ledger.Attempt{})
+				l.Summary("roots")
+			}
+		})
+	}
+	group.Wait()
+	s := summary(t, l)
+	if s.Synced != workers*each/2 || s.Failed != workers*each/4 || s.Wanted != s.Synced+s.Failed {
+		t.Errorf("wanted %d, synced %d, failed %d", s.Wanted, s.Synced, s.Failed)
+	}
+}
