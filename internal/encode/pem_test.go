@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
@@ -45,7 +46,7 @@ func certificate(tb testing.TB, number int64) certs.Certificate {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return certs.Certificate{DER: der}
+	return certs.Certificate{DER: der, Fingerprint: sha256.Sum256(der)}
 }
 
 func certificates(tb testing.TB, count int64) []certs.Certificate {
