@@ -1,0 +1,201 @@
+package source_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/certs"
+	"trust-manager.io/internal/source"
+)
+
+// none gives no default CA package.
+func none(tb testing.TB) *source.DefaultCAs {
+	tb.Helper()
+	d, err := source.LoadDefaultCAs("")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return d
+}
+
+// object is a source that reads a key of an object.
+func object(kind bundle.Kind, name, key string) bundle.Source {
+	return bundle.Source{Field: "spec.sources[0].object", Object: &bundle.ObjectSource{Kind: kind, Name: name, Key: key}}
+}
+
+// What each source gives: its text, with the place where it stands, or the
+// problem why there is none.
+func TestGather(t *testing.T) {
+	t.Parallel()
+	cluster := newObjects(
+		configMap("cert-manager", "roots", map[string]string{"ca.crt": "text", "empty": ""}, map[string][]byte{"ca.crt": []byte("binary"), "ca.der": []byte("binary")}),
+		secret("cert-manager", "roots", map[string][]byte{"tls.crt": []byte("secret")}),
+		configMap("elsewhere", "other", map[string]string{"ca.crt": "text"}, nil),
+	)
+	const field = "spec.sources[0].object"
+	input := func(object, key, text string) bundle.Input {
+		return bundle.Input{Origin: certs.Origin{Field: field, Object: object}, Texts: []bundle.Text{{Key: key, PEM: text}}}
+	}
+	missing := func(object, key, detail string) bundle.Input {
+		return bundle.Input{Origin: certs.Origin{Field: field, Object: object, Key: key}, Problem: &certs.Problem{
+			Origin: certs.Origin{Field: field, Object: object, Key: key}, Reason: "SourceNotFound", Detail: detail,
+		}}
+	}
+	cases := map[string]struct {
+		source bundle.Source
+		want   bundle.Input
+	}{
+		"S4 data comes before binaryData": {
+			object(bundle.ConfigMap, "roots", "ca.crt"), input("ConfigMap cert-manager/roots", "ca.crt", "text"),
+		},
+		"S4 binaryData": {
+			object(bundle.ConfigMap, "roots", "ca.der"), input("ConfigMap cert-manager/roots", "ca.der", "binary"),
+		},
+		"S4 a Secret": {
+			object(bundle.Secret, "roots", "tls.crt"), input("Secret cert-manager/roots", "tls.crt", "secret"),
+		},
+		"an empty value is there": {
+			object(bundle.ConfigMap, "roots", "empty"), input("ConfigMap cert-manager/roots", "empty", ""),
+		},
+		"S7 no such ConfigMap": {
+			object(bundle.ConfigMap, "nothing", "ca.crt"), missing("ConfigMap cert-manager/nothing", "", "the object does not exist"),
+		},
+		"S7 no such Secret": {
+			object(bundle.Secret, "nothing", "ca.crt"), missing("Secret cert-manager/nothing", "", "the object does not exist"),
+		},
+		"S7 no such key in a ConfigMap": {
+			object(bundle.ConfigMap, "roots", "tls.crt"), missing("ConfigMap cert-manager/roots", "tls.crt", "the object has no such key"),
+		},
+		"S7 no such key in a Secret": {
+			object(bundle.Secret, "roots", "ca.crt"), missing("Secret cert-manager/roots", "ca.crt", "the object has no such key"),
+		},
+		"R5 an object of another namespace is none": {
+			object(bundle.ConfigMap, "other", "ca.crt"), missing("ConfigMap cert-manager/other", "", "the object does not exist"),
+		},
+		"text in the Bundle": {
+			bundle.Source{Field: field, Text: "inline"},
+			bundle.Input{Origin: certs.Origin{Field: field}, Texts: []bundle.Text{{PEM: "inline"}}},
+		},
+		"D2 no default CA package": {
+			bundle.Source{Field: field, DefaultCAs: true},
+			missing("", "", "there is no default CA package; start the operator with --default-package-location, or enable defaultPackage in the Helm values"),
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := source.NewGatherer(cluster, "cert-manager", none(t))
+			got, err := g.Gather(t.Context(), bundle.Spec{Sources: []bundle.Source{tc.source}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(source.Gathered{Inputs: []bundle.Input{tc.want}}, got); diff != "" {
+				t.Errorf("gathered (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// S1: one input for each source, in their order, and one problem holds back
+// none of the others.
+func TestGatherKeepsTheOrder(t *testing.T) {
+	t.Parallel()
+	cluster := newObjects(
+		configMap("cert-manager", "b", map[string]string{"k": "from b"}, nil),
+		configMap("cert-manager", "a", map[string]string{"k": "from a"}, nil),
+	)
+	var sources []bundle.Source
+	for _, name := range []string{"b", "nothing", "a", "b"} {
+		sources = append(sources, object(bundle.ConfigMap, name, "k"))
+	}
+	g := source.NewGatherer(cluster, "cert-manager", none(t))
+	got, err := g.Gather(t.Context(), bundle.Spec{Sources: sources})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var texts []string
+	for _, input := range got.Inputs {
+		if input.Problem != nil {
+			texts = append(texts, "problem")
+			continue
+		}
+		texts = append(texts, input.Texts[0].PEM)
+	}
+	if diff := cmp.Diff([]string{"from b", "problem", "from a", "from b"}, texts); diff != "" {
+		t.Errorf("texts (-want +got):\n%s", diff)
+	}
+}
+
+// D3: the package in use gives its certificates ready parsed, and its id.
+func TestGatherDefaultCAs(t *testing.T) {
+	t.Parallel()
+	p := packageOf("1", root(t, 1)+root(t, 2))
+	d, err := source.LoadDefaultCAs(packageFile(t, p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := source.NewGatherer(newObjects(), "cert-manager", d)
+	got, err := g.Gather(t.Context(), bundle.Spec{Sources: []bundle.Source{{Field: "f", DefaultCAs: true}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.DefaultCAVersion != p.ID() || d.ID() != p.ID() || !strings.HasPrefix(p.ID(), "test-1-") {
+		t.Errorf("version %q, id %q, want %q", got.DefaultCAVersion, d.ID(), p.ID())
+	}
+	input := got.Inputs[0]
+	if want := (certs.Origin{Field: "f", Object: "default CA package " + p.ID()}); input.Origin != want {
+		t.Errorf("origin %v, want %v", input.Origin, want)
+	}
+	if input.Problem != nil || input.Note != "" || len(input.Texts) != 1 || input.Texts[0].Parsed == nil {
+		t.Fatalf("input %v", input)
+	}
+	if count := len(input.Texts[0].Parsed.Certificates); count != 2 {
+		t.Errorf("%d certificates, want 2", count)
+	}
+}
+
+// A Bundle that does not use the package shows no version of it.
+func TestGatherWithoutDefaultCAs(t *testing.T) {
+	t.Parallel()
+	d, err := source.LoadDefaultCAs(packageFile(t, packageOf("1", root(t, 1))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := source.NewGatherer(newObjects(), "cert-manager", d)
+	got, err := g.Gather(t.Context(), bundle.Spec{Sources: []bundle.Source{{Field: "f", Text: "x"}}})
+	if err != nil || got.DefaultCAVersion != "" {
+		t.Errorf("version %q, error %v", got.DefaultCAVersion, err)
+	}
+}
+
+// An API server that fails says nothing about the sources: the error goes up,
+// with the field that it was for, and nothing beside it.
+func TestGatherPassesErrorsUp(t *testing.T) {
+	t.Parallel()
+	unreachable := errors.New("connection refused")
+	for _, kind := range []bundle.Kind{bundle.ConfigMap, bundle.Secret} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			cluster := newObjects()
+			cluster.err = unreachable
+			g := source.NewGatherer(cluster, "cert-manager", none(t))
+			got, err := g.Gather(t.Context(), bundle.Spec{Sources: []bundle.Source{
+				{Field: "f", Text: "x"}, object(kind, "roots", "k"),
+			}})
+			if !errors.Is(err, unreachable) || !strings.Contains(err.Error(), "spec.sources[0].object") {
+				t.Errorf("error %v", err)
+			}
+			if diff := cmp.Diff(source.Gathered{}, got); diff != "" {
+				t.Errorf("gathered beside the error:\n%s", diff)
+			}
+			var problems bundle.Problems
+			if errors.As(err, &problems) {
+				t.Error("it counts as a problem of the source")
+			}
+		})
+	}
+}

@@ -1,0 +1,128 @@
+package source_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/internal/capackage"
+)
+
+// root gives a self-signed CA certificate as PEM text. Key and dates are
+// fixed, so one number gives the same text in every run.
+func root(tb testing.TB, number int64) string {
+	tb.Helper()
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	template := &x509.Certificate{
+		SerialNumber:          big.NewInt(number),
+		Subject:               pkix.Name{CommonName: fmt.Sprintf("Root %d", number)},
+		NotBefore:             time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+		NotAfter:              time.Date(2046, 1, 1, 0, 0, 0, 0, time.UTC),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// packageOf is a default CA package that holds the given text.
+func packageOf(version, text string) capackage.Package {
+	return capackage.Package{Name: "test", Version: version, Bundle: text}
+}
+
+// encoded gives the file of a package.
+func encoded(tb testing.TB, p capackage.Package) []byte {
+	tb.Helper()
+	data, err := capackage.Encode(p)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return data
+}
+
+// write writes a file in place: an existing one keeps its inode.
+func write(tb testing.TB, path string, data []byte) {
+	tb.Helper()
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// rename moves a file, over what is there.
+func rename(tb testing.TB, from, to string) {
+	tb.Helper()
+	if err := os.Rename(from, to); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// packageFile writes a package to a new folder.
+func packageFile(tb testing.TB, p capackage.Package) (path string) {
+	tb.Helper()
+	path = filepath.Join(tb.TempDir(), "package.json")
+	write(tb, path, encoded(tb, p))
+	return path
+}
+
+// objects are the ConfigMaps and Secrets of a cluster, by kind, namespace and
+// name. An error stands for an API server that cannot be reached.
+type objects struct {
+	client.Reader
+	held map[string]client.Object
+	err  error
+}
+
+func newObjects(held ...client.Object) *objects {
+	o := &objects{held: map[string]client.Object{}}
+	for _, object := range held {
+		o.held[place(object, client.ObjectKeyFromObject(object))] = object
+	}
+	return o
+}
+
+func place(kind client.Object, key client.ObjectKey) string {
+	return fmt.Sprintf("%T %s", kind, key)
+}
+
+func (o *objects) Get(_ context.Context, key client.ObjectKey, into client.Object, _ ...client.GetOption) error {
+	if o.err != nil {
+		return o.err
+	}
+	found, ok := o.held[place(into, key)]
+	if !ok {
+		return apierrors.NewNotFound(corev1.Resource(strings.ToLower(fmt.Sprintf("%T", into))), key.Name)
+	}
+	switch into := into.(type) {
+	case *corev1.ConfigMap:
+		found.(*corev1.ConfigMap).DeepCopyInto(into)
+	case *corev1.Secret:
+		found.(*corev1.Secret).DeepCopyInto(into)
+	}
+	return nil
+}
+
+func configMap(namespace, name string, data map[string]string, binary map[string][]byte) *corev1.ConfigMap {
+	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Data: data, BinaryData: binary}
+}
+
+func secret(namespace, name string, data map[string][]byte) *corev1.Secret {
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Data: data}
+}

@@ -1,0 +1,108 @@
+package source_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"trust-manager.io/internal/capackage"
+	"trust-manager.io/internal/source"
+)
+
+// Without a path there is no package, and nothing to watch.
+func TestLoadNothing(t *testing.T) {
+	t.Parallel()
+	d := none(t)
+	if d.ID() != "" {
+		t.Errorf("id %q", d.ID())
+	}
+	if err := d.Watch(t.Context(), func(error) { t.Error("a change is reported") }); err != nil {
+		t.Errorf("Watch: %v", err)
+	}
+}
+
+// D1: a file that cannot be used stops the start, with an error that names the
+// file and what is wrong with it.
+func TestLoadRefuses(t *testing.T) {
+	t.Parallel()
+	good := encoded(t, packageOf("1", root(t, 1)))
+	cases := map[string]struct {
+		name string
+		data []byte
+		says []string
+	}{
+		"another extension": {"package.pem", good, []string{"must end in .json", `".pem"`}},
+		"no extension":      {"package", good, []string{"must end in .json"}},
+		"upper case":        {"package.JSON", good, []string{"must end in .json"}},
+		"empty":             {"package.json", nil, []string{"empty or cut off"}},
+		"not JSON":          {"package.json", []byte(root(t, 1)), []string{"not one JSON object"}},
+		"cut off":           {"package.json", good[:len(good)/2], []string{"cut off"}},
+		"no version":        {"package.json", []byte(`{"name":"n","bundle":"b"}`), []string{`"version"`, "missing"}},
+		"no PEM":            {"package.json", encoded(t, packageOf("1", "nothing here")), []string{"no certificate"}},
+		"a damaged block": {
+			"package.json", encoded(t, packageOf("1", root(t, 1)+strings.Replace(root(t, 2), "-----END", "----END", 1))), []string{"test-1-", "block 2"},
+		},
+		"a private key": {
+			"package.json", encoded(t, packageOf("1", "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n")), []string{"block 1"},
+		},
+		"too large": {"package.json", bytes.Repeat([]byte(" "), capackage.MaxSize+1), []string{"larger than a package may be"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), tc.name)
+			write(t, path, tc.data)
+			d, err := source.LoadDefaultCAs(path)
+			if err == nil || d != nil {
+				t.Fatalf("loaded %v, error %v", d, err)
+			}
+			for _, part := range append(tc.says, path) {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("%q does not say %q", err, part)
+				}
+			}
+			if strings.Contains(err.Error(), "c2VjcmV0") {
+				t.Errorf("%q shows content", err)
+			}
+		})
+	}
+}
+
+func TestLoadWithoutFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "package.json")
+	if _, err := source.LoadDefaultCAs(path); !os.IsNotExist(unwrapped(err)) || !strings.Contains(err.Error(), path) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := source.LoadDefaultCAs(t.TempDir() + "/folder.json/"); err == nil {
+		t.Error("a folder is loaded")
+	}
+}
+
+// unwrapped gives the innermost error of a chain.
+func unwrapped(err error) error {
+	for {
+		inner, ok := err.(interface{ Unwrap() error })
+		if !ok || inner.Unwrap() == nil {
+			return err
+		}
+		if _, ok := err.(*os.PathError); ok {
+			return err
+		}
+		err = inner.Unwrap()
+	}
+}
+
+// A package as large as may be is read: white space counts too.
+func TestLoadLargest(t *testing.T) {
+	t.Parallel()
+	data := encoded(t, packageOf("1", root(t, 1)))
+	data = append(data, bytes.Repeat([]byte("\n"), capackage.MaxSize-len(data))...)
+	path := filepath.Join(t.TempDir(), "package.json")
+	write(t, path, data)
+	if _, err := source.LoadDefaultCAs(path); err != nil {
+		t.Error(err)
+	}
+}

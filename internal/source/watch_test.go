@@ -1,0 +1,301 @@
+package source_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/capackage"
+	"trust-manager.io/internal/source"
+)
+
+const (
+	// patience is how long a test waits for what must happen.
+	patience = 20 * time.Second
+	// silence is how long a test waits for what must not happen: a few times
+	// what a changed file rests before it is read.
+	silence = 500 * time.Millisecond
+)
+
+// watched is a default CA package that is being watched.
+type watched struct {
+	*testing.T
+	cas     *source.DefaultCAs
+	path    string
+	reports chan error
+	ended   chan error
+	stop    context.CancelFunc
+}
+
+// watch loads the package at a path and watches it until the test ends.
+func watch(t *testing.T, path string) *watched {
+	t.Helper()
+	cas, err := source.LoadDefaultCAs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return watchLoaded(t, cas, path)
+}
+
+func watchLoaded(t *testing.T, cas *source.DefaultCAs, path string) *watched {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	w := &watched{T: t, cas: cas, path: path, reports: make(chan error, 100), ended: make(chan error, 1), stop: stop}
+	go func() { w.ended <- cas.Watch(ctx, func(err error) { w.reports <- err }) }()
+	t.Cleanup(w.end)
+	return w
+}
+
+// end stops watching and waits for that.
+func (w *watched) end() {
+	w.stop()
+	select {
+	case err := <-w.ended:
+		if err != nil {
+			w.Errorf("Watch: %v", err)
+		}
+	case <-time.After(patience):
+		w.Error("Watch does not end with its context")
+	}
+	w.ended <- nil
+}
+
+// report waits for a report.
+func (w *watched) report() error {
+	w.Helper()
+	select {
+	case err := <-w.reports:
+		return err
+	case <-time.After(patience):
+		w.Fatal("no change was reported")
+		return nil
+	}
+}
+
+// quiet sees to it that there is no report. At the beginning of a test it gives
+// Watch the time to begin, so that what follows is noticed as an event.
+func (w *watched) quiet() {
+	w.Helper()
+	select {
+	case err := <-w.reports:
+		w.Errorf("a change was reported: %v", err)
+	case <-time.After(silence):
+	}
+}
+
+// becomes waits for a change to a package, which must be the last one. On a busy
+// machine a file may be caught half written before that.
+func (w *watched) becomes(p capackage.Package) {
+	w.Helper()
+	for err := w.report(); err != nil; err = w.report() {
+		w.Logf("reported: %v", err)
+	}
+	if w.cas.ID() != p.ID() {
+		w.Errorf("id %q, want %q", w.cas.ID(), p.ID())
+	}
+	w.quiet()
+}
+
+// input gives what a Bundle that uses the default CAs is built from.
+func (w *watched) input() bundle.Input {
+	w.Helper()
+	g := source.NewGatherer(newObjects(), "cert-manager", w.cas)
+	got, err := g.Gather(w.Context(), bundle.Spec{Sources: []bundle.Source{{Field: "f", DefaultCAs: true}}})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return got.Inputs[0]
+}
+
+// D1: whatever way the file is changed in is noticed.
+func TestWatchNoticesChanges(t *testing.T) {
+	t.Parallel()
+	before, after := packageOf("1", root(t, 1)), packageOf("2", root(t, 2))
+	data := encoded(t, after)
+	cases := map[string]func(t *testing.T, path string){
+		"written in place": func(t *testing.T, path string) { write(t, path, data) },
+		"written in pieces": func(t *testing.T, path string) {
+			t.Helper()
+			file, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, piece := range bytes.SplitAfter(data, []byte(",")) {
+				if _, err := file.Write(piece); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+			if err := file.Close(); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"renamed over": func(t *testing.T, path string) {
+			t.Helper()
+			write(t, path+".new", data)
+			rename(t, path+".new", path)
+		},
+		"deleted and made anew": func(t *testing.T, path string) {
+			t.Helper()
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			write(t, path, data)
+		},
+	}
+	for name, change := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := watch(t, packageFile(t, before))
+			w.quiet()
+			change(t, w.path)
+			w.becomes(after)
+		})
+	}
+}
+
+// D1: a mounted volume swaps a symbolic link beside the file, never the file.
+func TestWatchNoticesASwappedVolume(t *testing.T) {
+	t.Parallel()
+	before, after := packageOf("1", root(t, 1)), packageOf("2", root(t, 2))
+	folder := t.TempDir()
+	mount := func(version string, p capackage.Package) {
+		t.Helper()
+		if err := os.Mkdir(filepath.Join(folder, version), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(folder, version, "package.json"), encoded(t, p))
+		if err := os.Symlink(version, filepath.Join(folder, "..data_tmp")); err != nil {
+			t.Fatal(err)
+		}
+		rename(t, filepath.Join(folder, "..data_tmp"), filepath.Join(folder, "..data"))
+	}
+	mount("..2026_11_22", before)
+	path := filepath.Join(folder, "package.json")
+	if err := os.Symlink(filepath.Join("..data", "package.json"), path); err != nil {
+		t.Fatal(err)
+	}
+	w := watch(t, path)
+	w.quiet()
+	mount("..2026_11_23", after)
+	w.becomes(after)
+	if err := os.RemoveAll(filepath.Join(folder, "..2026_11_22")); err != nil {
+		t.Fatal(err)
+	}
+	w.quiet()
+}
+
+// D1: a later version that cannot be used is reported once, and the one before
+// stays, with a note. It is over when a good version comes, even the old one.
+func TestWatchKeepsTheLastGoodVersion(t *testing.T) {
+	t.Parallel()
+	good := packageOf("1", root(t, 1))
+	w := watch(t, packageFile(t, good))
+	w.quiet()
+	write(t, w.path, []byte("{"))
+	err := w.report()
+	if err == nil || !strings.Contains(err.Error(), w.path) || !strings.Contains(err.Error(), "cut off") {
+		t.Errorf("reported: %v", err)
+	}
+	input := w.input()
+	if w.cas.ID() != good.ID() || input.Problem != nil || len(input.Texts[0].Parsed.Certificates) != 1 {
+		t.Errorf("the version in use is %q, the input %v", w.cas.ID(), input)
+	}
+	if !strings.Contains(input.Note, good.ID()+" stays in use") || !strings.Contains(input.Note, "cut off") {
+		t.Errorf("note %q", input.Note)
+	}
+	write(t, w.path, []byte("{ ")) // as bad as before
+	w.quiet()
+	if err := os.Remove(w.path); err != nil { // bad in another way
+		t.Fatal(err)
+	}
+	if err := w.report(); err == nil || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("reported: %v", err)
+	}
+	w.quiet()
+	write(t, w.path, encoded(t, good))
+	w.becomes(good)
+	if note := w.input().Note; note != "" {
+		t.Errorf("note %q after all is well", note)
+	}
+}
+
+// A file that is written again with the same package changes nothing.
+func TestWatchIgnoresTheSameVersion(t *testing.T) {
+	t.Parallel()
+	p := packageOf("1", root(t, 1))
+	w := watch(t, packageFile(t, p))
+	w.quiet()
+	write(t, w.path, encoded(t, p))
+	write(t, w.path+".other", []byte("of no interest"))
+	w.quiet()
+	if w.cas.ID() != p.ID() {
+		t.Errorf("id %q", w.cas.ID())
+	}
+}
+
+// What changes between loading and watching gives no event, and is noticed all
+// the same.
+func TestWatchNoticesWhatChangedBefore(t *testing.T) {
+	t.Parallel()
+	before, after := packageOf("1", root(t, 1)), packageOf("2", root(t, 2))
+	path := packageFile(t, before)
+	cas, err := source.LoadDefaultCAs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, encoded(t, after))
+	watchLoaded(t, cas, path).becomes(after)
+}
+
+// A folder that cannot be watched is an error, not silence.
+func TestWatchWithoutFolder(t *testing.T) {
+	t.Parallel()
+	path := packageFile(t, packageOf("1", root(t, 1)))
+	cas, err := source.LoadDefaultCAs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Dir(path)); err != nil {
+		t.Fatal(err)
+	}
+	err = cas.Watch(t.Context(), func(error) {})
+	if err == nil || !strings.Contains(err.Error(), "watching the folder of the default CA package") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Readers see a whole version at all times; the race detector sees to the rest.
+func TestWatchWhileReading(t *testing.T) {
+	t.Parallel()
+	before, after := packageOf("1", root(t, 1)), packageOf("2", root(t, 2)+root(t, 3))
+	w := watch(t, packageFile(t, before))
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			input := w.input()
+			count := len(input.Texts[0].Parsed.Certificates)
+			if isAfter := strings.HasSuffix(input.Origin.Object, after.ID()); isAfter != (count == 2) {
+				w.Errorf("%d certificates of %s", count, input.Origin.Object)
+				return
+			}
+		}
+	}()
+	write(t, w.path+".new", encoded(t, after))
+	rename(t, w.path+".new", w.path)
+	w.becomes(after)
+	close(stop)
+	<-done
+}
