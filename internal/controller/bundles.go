@@ -83,12 +83,16 @@ func (b *bundles) Reconcile(ctx context.Context, name string) (reconcile.Result,
 	case err != nil:
 		return reconcile.Result{}, err
 	}
-	b.ledger.Tried(name, attempt)
-	defer b.statuses.add(bulk, name)
-	if before, _ := b.registry.current(name); revision == nil || revision.Same(before) {
-		return reconcile.Result{}, nil
+	if before, _ := b.registry.current(name); revision != nil && !revision.Same(before) {
+		if err := b.rollOut(ctx, name, revision); err != nil {
+			return reconcile.Result{}, err
+		}
 	}
-	return reconcile.Result{}, b.rollOut(ctx, name, revision)
+	// After the roll-out has begun: otherwise the targets of the revision before
+	// would pass for those of this one.
+	b.ledger.Tried(name, attempt)
+	b.statuses.add(bulk, name)
+	return reconcile.Result{}, nil
 }
 
 // build makes the revision that a Bundle asks for. The error is
