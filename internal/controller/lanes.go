@@ -36,6 +36,7 @@ type lanes struct {
 	queue   *queue[target.Key]
 	workers int
 
+	// running counts the detached targets.
 	running sync.WaitGroup
 	mu      sync.Mutex
 	// detached are the targets that go on without a worker; true means that
@@ -65,21 +66,18 @@ func (l *lanes) run(ctx context.Context, key target.Key, work func(context.Conte
 	}
 	defer leave()
 	done := make(chan struct{})
-	l.running.Add(1)
 	go func() {
-		defer l.running.Done()
-		defer close(done)
 		// A stop lets requests end that are under way (R4).
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeDeadline)
 		defer cancel()
-		l.settle(ctx, key, guarded(bounded, work))
+		l.settle(ctx, key, done, guarded(bounded, work))
 	}()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case <-done:
 	case <-timer.C:
-		if !l.detach(key, done) {
+		if !l.detach(ctx, key, done) {
 			<-done
 		}
 	}
@@ -120,8 +118,9 @@ func (l *lanes) enter(key target.Key) (leave func(), ok bool) {
 	}, true
 }
 
-// detach lets a target go on without its worker, if there is room.
-func (l *lanes) detach(key target.Key, done <-chan struct{}) bool {
+// detach lets a target go on without its worker, if there is room and no stop
+// has begun: drain would not know of it.
+func (l *lanes) detach(ctx context.Context, key target.Key, done <-chan struct{}) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	select {
@@ -129,20 +128,26 @@ func (l *lanes) detach(key target.Key, done <-chan struct{}) bool {
 		return true
 	default:
 	}
-	if len(l.detached) >= aside*l.workers {
+	if len(l.detached) >= aside*l.workers || ctx.Err() != nil {
 		return false
 	}
 	l.detached[key] = false
+	l.running.Add(1)
 	return true
 }
 
 // settle ends the work on a target and sees to it that it comes up again where
-// it has to.
-func (l *lanes) settle(ctx context.Context, key target.Key, err error) {
+// it has to. Work is done when the lock is free again: a target that is done is
+// never detached.
+func (l *lanes) settle(ctx context.Context, key target.Key, done chan<- struct{}, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	again := l.detached[key]
-	delete(l.detached, key)
+	defer close(done)
+	again, detached := l.detached[key]
+	if detached {
+		delete(l.detached, key)
+		l.running.Done()
+	}
 	if err == nil {
 		delete(l.failures, key)
 	} else {
@@ -166,9 +171,12 @@ func backoff(failures int) time.Duration {
 	return delay - time.Duration(rand.Int64N(int64(delay)/5)) //nolint:gosec // only spreads the load
 }
 
-// drain waits at the end for the targets that go on without a worker.
+// drain waits at the end for the targets that go on without a worker. Taking the
+// lock once lets those through that are just being detached.
 func (l *lanes) drain(ctx context.Context) error {
 	<-ctx.Done()
+	l.mu.Lock()
+	l.mu.Unlock() //nolint:staticcheck // nothing to do with it
 	l.running.Wait()
 	return nil
 }

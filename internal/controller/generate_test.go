@@ -1,0 +1,248 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/ledger"
+	"trust-manager.io/internal/target"
+)
+
+// start is the time of tests that are about time.
+var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// quiet gives the context of a test, with a logger that says nothing.
+func quiet(t *testing.T) context.Context {
+	t.Helper()
+	return log.IntoContext(t.Context(), logr.Discard())
+}
+
+// added is a request that went into a queue.
+type added[request comparable] struct {
+	Priority int
+	After    time.Duration
+	Request  request
+}
+
+// notebook is a queue that hands nothing out and notes what is added.
+type notebook[request comparable] struct {
+	priorityqueue.PriorityQueue[request]
+	mu    sync.Mutex
+	added []added[request]
+}
+
+func (n *notebook[request]) AddWithOpts(o priorityqueue.AddOpts, requests ...request) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, one := range requests {
+		n.added = append(n.added, added[request]{*o.Priority, o.After, one})
+	}
+}
+
+// take gives what was added since the last time, in order.
+func (n *notebook[request]) take() []added[request] {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	taken := n.added
+	n.added = nil
+	return taken
+}
+
+func noted[request comparable]() (*queue[request], *notebook[request]) {
+	notes := &notebook[request]{}
+	return &queue[request]{name: "test", items: notes}, notes
+}
+
+// world is an environment whose caches are lists and whose queues are
+// notebooks.
+type world struct {
+	*environment
+	cache                    *memoryReader
+	time                     *fixedClock
+	bundleNotes, statusNotes *notebook[string]
+	targetNotes              *notebook[target.Key]
+}
+
+func newWorld() *world {
+	w := &world{cache: &memoryReader{}, time: &fixedClock{now: start}}
+	w.environment = &environment{objects: w.cache, live: w.cache, clock: w.time, registry: newRegistry(), ledger: ledger.New()}
+	w.environment.bundles, w.bundleNotes = noted[string]()
+	w.environment.statuses, w.statusNotes = noted[string]()
+	w.environment.targets, w.targetNotes = noted[target.Key]()
+	return w
+}
+
+// fixedClock stands still until it is moved.
+type fixedClock struct {
+	clock.PassiveClock
+	now time.Time
+}
+
+func (c *fixedClock) Now() time.Time { return c.now }
+
+// memoryReader is a cache of Bundles, Namespaces and targets.
+type memoryReader struct {
+	bundles    []*v1alpha1.Bundle
+	namespaces []*metav1.PartialObjectMetadata
+	targets    []*metav1.PartialObjectMetadata
+	// lists counts the calls of List, and listed, if set, runs after each.
+	lists  int
+	listed func()
+	err    error
+}
+
+func (m *memoryReader) Get(_ context.Context, key client.ObjectKey, into client.Object, _ ...client.GetOption) error {
+	if m.err != nil {
+		return m.err
+	}
+	switch into := into.(type) {
+	case *v1alpha1.Bundle:
+		for _, from := range m.bundles {
+			if from.Name == key.Name {
+				*into = *from
+				return nil
+			}
+		}
+	case *metav1.PartialObjectMetadata:
+		if into.Kind == v1alpha1.BundleKind {
+			for _, from := range m.bundles {
+				if from.Name == key.Name {
+					into.ObjectMeta = from.ObjectMeta
+					return nil
+				}
+			}
+		}
+		for _, from := range m.metadata(into.Kind) {
+			if from.Name == key.Name && from.Namespace == key.Namespace {
+				*into = *from
+				return nil
+			}
+		}
+	}
+	return apierrors.NewNotFound(corev1.Resource("objects"), key.Name)
+}
+
+func (m *memoryReader) metadata(kind string) []*metav1.PartialObjectMetadata {
+	if kind == "Namespace" || kind == "NamespaceList" {
+		return m.namespaces
+	}
+	return m.targets
+}
+
+func (m *memoryReader) List(_ context.Context, into client.ObjectList, options ...client.ListOption) error {
+	if m.err != nil {
+		return m.err
+	}
+	m.lists++
+	var how client.ListOptions
+	how.ApplyOptions(options)
+	switch into := into.(type) {
+	case *v1alpha1.BundleList:
+		for _, from := range m.bundles {
+			if entry, ok := how.FieldSelector.RequiresExactMatch(sourceIndex); ok && slices.Contains(sourcesOf(from), entry) {
+				into.Items = append(into.Items, *from)
+			}
+		}
+	case *metav1.PartialObjectMetadataList:
+		for _, from := range m.metadata(into.Kind) {
+			if how.FieldSelector != nil {
+				if name, ok := how.FieldSelector.RequiresExactMatch(bundleIndex); !ok || !slices.Contains(bundleOf(from), name) {
+					continue
+				}
+			}
+			if how.LabelSelector == nil || how.LabelSelector.Matches(labels.Set(from.Labels)) {
+				into.Items = append(into.Items, *from)
+			}
+		}
+	default:
+		return fmt.Errorf("there is no cache of %T", into)
+	}
+	if m.listed != nil {
+		m.listed()
+	}
+	return nil
+}
+
+// Objects of the tests.
+
+func namespace(name string, set map[string]string) *metav1.PartialObjectMetadata {
+	object := metadataOf(namespaceKind)
+	object.Name, object.UID, object.Labels = name, types.UID(name+"-uid"), set
+	return object
+}
+
+func changed[object any](from *object, change func(*object)) *object {
+	copied := *from
+	change(&copied)
+	return &copied
+}
+
+func terminating(object *metav1.PartialObjectMetadata) {
+	object.DeletionTimestamp = new(metav1.NewTime(start))
+}
+
+// observed is a target of the bundle of its name, as the cache has it.
+func observed(bundle, namespace, resourceVersion string) *metav1.PartialObjectMetadata {
+	object := metadataOf(configMapKind)
+	object.Name, object.Namespace, object.UID, object.ResourceVersion = bundle, namespace, "uid", resourceVersion
+	object.Labels = map[string]string{v1alpha1.BundleLabelKey: bundle}
+	return object
+}
+
+// key names the ConfigMap target of a bundle in a namespace.
+func key(name, namespace string) target.Key {
+	return target.Key{Bundle: name, Kind: bundle.ConfigMap, Namespace: namespace}
+}
+
+// revision is one with ConfigMap targets, in the namespaces that a selector of
+// labels matches.
+func revision(uid types.UID, selector string) *target.Revision {
+	parsed, err := labels.Parse(selector)
+	if err != nil {
+		parsed = labels.Nothing()
+	}
+	return &target.Revision{
+		Owner:      metav1.OwnerReference{UID: uid},
+		Namespaces: parsed,
+		Shapes:     map[bundle.Kind]*target.Shape{bundle.ConfigMap: {Digest: "digest"}},
+	}
+}
+
+// enforce brings a revision into force as a build does.
+func (w *world) enforce(name string, uid types.UID, selector string) {
+	w.registry.builder(name, uid)
+	w.registry.put(name, revision(uid, selector))
+}
+
+// made is a Bundle of that name.
+func made(name string, sources ...v1alpha1.BundleSource) *v1alpha1.Bundle {
+	return &v1alpha1.Bundle{
+		ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name + "-uid"), Generation: 1, ResourceVersion: "1"},
+		Spec:       v1alpha1.BundleSpec{Sources: sources},
+	}
+}
+
+func fromConfigMap(name string) v1alpha1.BundleSource {
+	return v1alpha1.BundleSource{ConfigMap: &v1alpha1.SourceObject{Name: name, Key: "k"}}
+}
+
+func fromSecret(name string) v1alpha1.BundleSource {
+	return v1alpha1.BundleSource{Secret: &v1alpha1.SourceObject{Name: name, Key: "k"}}
+}
