@@ -98,8 +98,9 @@ func namespaceEvents(env *environment) handler.TypedEventHandler[*metav1.Partial
 			object = before
 		}
 		for name, revision := range env.registry.all() {
-			if before != nil && after != nil && (*after).DeletionTimestamp == nil &&
-				selects(revision, *before) == selects(revision, *after) {
+			// One UID: an end that the watch has missed took the targets along.
+			if before != nil && after != nil && (*before).UID == (*after).UID &&
+				(*after).DeletionTimestamp == nil && selects(revision, *before) == selects(revision, *after) {
 				continue
 			}
 			for kind := range revision.Shapes {
