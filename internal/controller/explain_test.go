@@ -1,0 +1,75 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// terminatingError is how the API server refuses a create in a namespace that is
+// going away.
+func terminatingError() error {
+	err := apierrors.NewForbidden(corev1.Resource("configmaps"), "roots",
+		errors.New("unable to create new content in namespace a because it is being terminated"))
+	err.ErrStatus.Details.Causes = append(err.ErrStatus.Details.Causes, metav1.StatusCause{
+		Type: corev1.NamespaceTerminatingCause, Field: "metadata.namespace",
+	})
+	return err
+}
+
+// T9: a namespace that goes is no failure; everything else is.
+func TestNamespaceIsGoing(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"terminating":            {terminatingError(), true},
+		"terminating, wrapped":   {fmt.Errorf("writing: %w", terminatingError()), true},
+		"gone":                   {apierrors.NewNotFound(corev1.Resource("namespaces"), "a"), true},
+		"gone, wrapped":          {fmt.Errorf("writing: %w", apierrors.NewNotFound(corev1.Resource("namespaces"), "a")), true},
+		"an object is gone":      {apierrors.NewNotFound(corev1.Resource("configmaps"), "roots"), false},
+		"not found, no details":  {&apierrors.StatusError{ErrStatus: metav1.Status{Reason: metav1.StatusReasonNotFound, Code: 404}}, false},
+		"forbidden":              {apierrors.NewForbidden(corev1.Resource("configmaps"), "roots", errDenied), false},
+		"forbidden, a namespace": {apierrors.NewForbidden(corev1.Resource("namespaces"), "a", errDenied), false},
+		"no status":              {errDenied, false},
+		"none":                   {nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := namespaceIsGoing(tc.err); got != tc.want {
+				t.Errorf("namespaceIsGoing(%v) = %t", tc.err, got)
+			}
+		})
+	}
+}
+
+// T8: a cause is one line, and the same for the same cause.
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	const slow = "no answer within 10s; look for a slow admission webhook"
+	for name, tc := range map[string]struct {
+		err  error
+		want string
+	}{
+		"one line":              {errDenied, "denied"},
+		"several lines":         {errors.New("denied\nby somebody"), "denied"},
+		"deadline":              {context.DeadlineExceeded, slow},
+		"deadline, wrapped":     {fmt.Errorf("writing: %w", context.DeadlineExceeded), slow},
+		"deadline of a request": {&url.Error{Op: "Put", URL: "https://10.0.0.1/api", Err: context.DeadlineExceeded}, slow},
+		"cancelled":             {context.Canceled, "context canceled"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := explain(tc.err); got != tc.want {
+				t.Errorf("explain() = %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
