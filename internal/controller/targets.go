@@ -72,19 +72,25 @@ func (t *targets) Reconcile(ctx context.Context, key target.Key) (reconcile.Resu
 // error says why the target should be tried again.
 func (t *targets) converge(ctx context.Context, key target.Key) error {
 	var last *target.Seen // what a step has learned, better than the cache
-	for range maxSteps {
+	for tried := 1; ; tried++ {
 		aim, err := t.aim(ctx, key)
 		if err != nil || aim == nil {
 			return err
 		}
 		next, err := t.step(ctx, key, aim, last)
+		if err == nil && next != nil && tried == maxSteps {
+			err = fmt.Errorf("others keep changing the object: after %d tries it is still not in order", maxSteps)
+		}
 		if err != nil || next == nil {
 			return t.account(key, aim, err)
 		}
 		last = next
 	}
-	return fmt.Errorf("others keep changing the object: after %d tries it is still not in order", maxSteps)
 }
+
+// errUnconfirmed says that the Bundle is not there to stay. Nothing is done and
+// nothing accounted for: the Bundle's own events tell.
+var errUnconfirmed = errors.New("the Bundle is being deleted, or was made anew")
 
 // step sees, decides and acts once. next is what has to be decided about then,
 // nil where the target is done with.
@@ -95,7 +101,7 @@ func (t *targets) step(ctx context.Context, key target.Key, aim *aim, last *targ
 	}
 	action := target.Decide(key, aim.want, seen)
 	if action.Confirm {
-		if confirmed, err := t.confirm(ctx, key, aim.want); err != nil || !confirmed {
+		if err := t.confirm(ctx, key, aim.want); err != nil {
 			return nil, err
 		}
 	}
@@ -191,18 +197,21 @@ func (t *targets) see(ctx context.Context, key target.Key, last *target.Seen) (t
 }
 
 // confirm reads the Bundle from the API server: what was seen of its target may
-// be the work of its own deletion.
-func (t *targets) confirm(ctx context.Context, key target.Key, want target.Want) (bool, error) {
+// be the work of its own deletion. The error is errUnconfirmed if that is so.
+func (t *targets) confirm(ctx context.Context, key target.Key, want target.Want) error {
 	var from metav1.PartialObjectMetadata
 	from.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(v1alpha1.BundleKind))
 	err := t.live.Get(ctx, types.NamespacedName{Name: key.Bundle}, &from)
+	gone := apierrors.IsNotFound(err)
 	switch {
-	case apierrors.IsNotFound(err):
-		return want.Gone, nil
-	case err != nil:
-		return false, err
+	case err != nil && !gone:
+		return err
+	case gone && want.Gone:
+		return nil
+	case gone || want.Gone || from.UID != want.Owner.UID || from.DeletionTimestamp != nil:
+		return errUnconfirmed
 	}
-	return !want.Gone && from.UID == want.Owner.UID && from.DeletionTimestamp == nil, nil
+	return nil
 }
 
 // act carries out an action.
@@ -252,6 +261,8 @@ func (t *targets) write(ctx context.Context, action target.Action, aim *aim) (ne
 func (t *targets) account(key target.Key, aim *aim, err error) error {
 	var tell bool
 	switch {
+	case errors.Is(err, errUnconfirmed):
+		return nil
 	case namespaceIsGoing(err):
 		t.leave(key)
 		return nil
