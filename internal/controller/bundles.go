@@ -120,14 +120,16 @@ func (b *bundles) build(ctx context.Context, from *v1alpha1.Bundle, attempt *led
 	return target.NewRevision(spec, content, before)
 }
 
-// rollOut brings a revision into force and has all its targets looked at.
+// rollOut brings a revision into force and has all its targets looked at. It is
+// in force before the namespaces are listed: the event of one that comes later
+// finds it.
 func (b *bundles) rollOut(ctx context.Context, name string, revision *target.Revision) error {
-	namespaces, err := b.namespaces(ctx, revision)
-	if err != nil {
-		return err
-	}
-	keys, err := b.existing(ctx, name)
-	if err != nil {
+	before, _ := b.registry.current(name)
+	number := b.registry.put(name, revision)
+	namespaces, unlisted := b.namespaces(ctx, revision)
+	keys, unseen := b.existing(ctx, name)
+	if err := errors.Join(unlisted, unseen); err != nil {
+		b.registry.put(name, before)
 		return err
 	}
 	var wanted []ledger.Place
@@ -138,7 +140,6 @@ func (b *bundles) rollOut(ctx context.Context, name string, revision *target.Rev
 			keys = append(keys, key)
 		}
 	}
-	number := b.registry.put(name, revision)
 	b.ledger.Begin(name, number, wanted, b.clock.Now())
 	b.targets.add(bulk, keys...)
 	log.FromContext(ctx).Info("A new revision of the bundle is rolled out", "bundle", name, "targets", len(wanted))
