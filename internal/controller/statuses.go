@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -140,6 +141,9 @@ func (s *statuses) write(ctx context.Context, from *v1alpha1.Bundle, wanted v1al
 	applied.SetUID(from.UID)
 	err = s.client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(applied),
 		client.FieldOwner(target.FieldManager), client.ForceOwnership)
+	if err == nil && wanted.DefaultCAVersion == "" {
+		err = s.clearDefaultCAVersion(ctx, applied)
+	}
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		return nil // another Bundle of this name, or none: its own event tells
 	}
@@ -150,6 +154,17 @@ func (s *statuses) write(ctx context.Context, from *v1alpha1.Bundle, wanted v1al
 	log.FromContext(ctx).Info("The status of the bundle changed", "bundle", from.Name,
 		"reason", wanted.Conditions[0].Reason, "message", wanted.Conditions[0].Message)
 	return nil
+}
+
+// clearDefaultCAVersion takes the field out of a status that was just applied
+// without it: an apply takes away only what nobody else has written too.
+func (s *statuses) clearDefaultCAVersion(ctx context.Context, applied *unstructured.Unstructured) error {
+	if _, left, _ := unstructured.NestedString(applied.Object, "status", "defaultCAVersion"); !left {
+		return nil
+	}
+	patch := fmt.Appendf(nil, `{"metadata":{"uid":%q,"resourceVersion":%q},"status":{"defaultCAVersion":null}}`,
+		applied.GetUID(), applied.GetResourceVersion())
+	return s.client.Status().Patch(ctx, applied, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(target.FieldManager))
 }
 
 func (s *statuses) remember(name string, written writtenStatus) {
