@@ -69,3 +69,10 @@ func awaitSynced(t *testing.T, bundle *v1alpha1.Bundle, namespaces int) {
 	}
 	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, fmt.Sprintf(" %d namespace%s", namespaces, plural))
 }
+
+func compareText(got, want string) error {
+	if got != want {
+		return fmt.Errorf("got %q, want %q", got, want)
+	}
+	return nil
+}

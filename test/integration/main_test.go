@@ -1,19 +1,24 @@
 // Package integration proves what the operator does, on a real control plane.
 // Each test names the rules of the contract that it proves, such as S11 or T7.
 //
-// The tests share one control plane, and run one after another, since any
-// operator acts on all Bundles; only the parts of one test run side by side.
-// Most of them share one operator too. Namespaces stay until the end: deleting
-// them would keep the machine busy while other tests take times.
+// The tests share one control plane. Any operator acts on all Bundles, so only
+// one runs at a time: first come the tests that need their own, one after
+// another, and then those that share one, side by side (t.Parallel). Namespaces
+// stay until the end: deleting them would keep the machine busy while other
+// tests take times.
 package integration
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"testing"
 
+	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"trust-manager.io/test/integration/rig"
 )
@@ -35,16 +40,17 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (code int, err error) {
+	log.SetLogger(logr.Discard()) // the client's
+	// Tests that run side by side wait most of the time.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		return 1, err
+	}
 	env, err = rig.Start(context.Background(), os.Stderr)
 	if err != nil {
 		return 1, err
 	}
-	defer func() {
-		if stopErr := env.Stop(); err == nil {
-			err = stopErr
-		}
-	}()
+	defer func() { err = errors.Join(err, env.Stop()) }()
 	api = env.Client
 	code = m.Run()
-	return code, shared.stop()
+	return code, errors.Join(shared.stop(), os.RemoveAll(shared.folder))
 }

@@ -130,3 +130,22 @@ func addData(t *testing.T, namespace, name string, data map[string]string) {
 		maps.Copy(object.Data, data)
 	}, client.FieldOwner("somebody"))
 }
+
+// errNotYet is for checks that have nothing to tell.
+var errNotYet = errors.New("not yet")
+
+// pauseGarbageCollection stops the collector, and with it the deletion of
+// namespaces, until resume is called or the test ends.
+func pauseGarbageCollection(t *testing.T) (resume func()) {
+	t.Helper()
+	if err := env.Signal(rig.ControllerManager, "STOP"); err != nil {
+		t.Fatal(err)
+	}
+	resume = sync.OnceFunc(func() {
+		if err := env.Signal(rig.ControllerManager, "CONT"); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(resume)
+	return resume
+}

@@ -1,9 +1,11 @@
 package integration
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"trust-manager.io/internal/capackage"
@@ -14,10 +16,11 @@ import (
 const shownLog = 80
 
 // shared is the operator that most tests use: with a default CA package, and
-// otherwise with the defaults.
+// otherwise with the defaults. Tests that run side by side use no other.
 var shared sharedOperator
 
 type sharedOperator struct {
+	mu      sync.Mutex
 	running *rig.Operator
 	// folder holds the default CA package.
 	folder string
@@ -27,24 +30,19 @@ type sharedOperator struct {
 var defaultCA = newAuthority("Default CA")
 
 // operator has the shared operator run.
-func operator(t *testing.T) *rig.Operator {
+func operator(t *testing.T) {
 	t.Helper()
-	if shared.running == nil {
-		if err := shared.start(); err != nil {
-			t.Fatal(err)
-		}
+	if err := shared.start(); err != nil {
+		t.Fatal(err)
 	}
-	showLog(t, shared.running)
-	t.Cleanup(func() {
-		if shared.running != nil && shared.running.Ended() {
-			t.Error("the operator ended by itself")
-			shared.running = nil
-		}
-	})
-	return shared.running
 }
 
 func (s *sharedOperator) start() (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running != nil {
+		return nil
+	}
 	if s.folder == "" {
 		if s.folder, err = os.MkdirTemp("", "trust-manager-package-"); err != nil {
 			return err
@@ -59,27 +57,42 @@ func (s *sharedOperator) start() (err error) {
 
 func (s *sharedOperator) packagePath() string { return filepath.Join(s.folder, "package.json") }
 
-// stop ends the shared operator, if it runs, and removes its files.
+// stop ends the shared operator, if it runs. An error has the end of its log.
 func (s *sharedOperator) stop() error {
-	if s.running != nil {
-		if err := s.running.Stop(); err != nil {
-			return err
-		}
-		s.running = nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running == nil {
+		return nil
 	}
-	return os.RemoveAll(s.folder)
+	running := s.running
+	s.running = nil
+	if err := running.Stop(); err != nil {
+		return fmt.Errorf("%w; the end of its log:\n%s", err, lastLines(running.Log()))
+	}
+	return nil
+}
+
+// logAbout gives what the shared operator has logged about a scene.
+func (s *sharedOperator) logAbout(scene string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running == nil {
+		return ""
+	}
+	var about strings.Builder
+	for line := range strings.Lines(s.running.Log()) {
+		if strings.Contains(line, scene) {
+			about.WriteString(line)
+		}
+	}
+	return lastLines(about.String())
 }
 
 // noOperator stops the shared operator, for tests that run their own.
 func noOperator(t *testing.T) {
 	t.Helper()
-	if shared.running == nil {
-		return
-	}
-	running := shared.running
-	shared.running = nil
-	if err := running.Stop(); err != nil {
-		t.Errorf("%v\n%s", err, lastLines(running.Log()))
+	if err := shared.stop(); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -103,7 +116,11 @@ func addOperator(t *testing.T, flags ...string) *rig.Operator {
 			stop(t, o)
 		}
 	})
-	showLog(t, o)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the end of the operator's log:\n%s", lastLines(o.Log()))
+		}
+	})
 	return o
 }
 
@@ -113,16 +130,6 @@ func stop(t *testing.T, o *rig.Operator) {
 	if err := o.Stop(); err != nil {
 		t.Error(err)
 	}
-}
-
-// showLog has a failed test show what the operator logged during it.
-func showLog(t *testing.T, o *rig.Operator) {
-	from := o.LogSize()
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the operator's log during the test, its end:\n%s", lastLines(o.LogSince(from)))
-		}
-	})
 }
 
 func lastLines(log string) string {

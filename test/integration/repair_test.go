@@ -87,9 +87,11 @@ func patch(t *testing.T, o *corev1.ConfigMap, drift func(*corev1.ConfigMap), opt
 // T7: whatever is changed in a target is put right, under whatever field manager
 // the change was made, and then nothing more is written (T11).
 func TestDriftIsRepaired(t *testing.T) {
+	t.Parallel()
 	operator(t)
 	for way, carryOut := range ways {
 		t.Run(way, func(t *testing.T) {
+			t.Parallel()
 			s := newScene(t)
 			ca := newAuthority("CA")
 			bundle := s.bundle(inLine(ca), func(b *v1alpha1.Bundle) { b.Spec.Target.ConfigMap.Metadata = asked })
@@ -120,6 +122,7 @@ func TestDriftIsRepaired(t *testing.T) {
 
 // T7: a deleted target is made anew.
 func TestDeletedTargetIsMadeAnew(t *testing.T) {
+	t.Parallel()
 	operator(t)
 	s := newScene(t)
 	namespace := s.namespaces(1)[0]
@@ -139,6 +142,7 @@ func TestDeletedTargetIsMadeAnew(t *testing.T) {
 // right, and so is one that is applied together with managedFields that say
 // nothing.
 func TestAppliedDriftIsRepaired(t *testing.T) {
+	t.Parallel()
 	operator(t)
 	s := newScene(t)
 	ca := newAuthority("CA")
@@ -177,6 +181,7 @@ func apply(t *testing.T, namespace, name, manager string, fields map[string]any)
 // data of others it is not owned but marked as shared; without, it is owned
 // again.
 func TestOthersKeepTheirs(t *testing.T) {
+	t.Parallel()
 	operator(t)
 	s := newScene(t)
 	namespace := s.namespaces(1)[0]
@@ -220,6 +225,7 @@ func TestOthersKeepTheirs(t *testing.T) {
 
 // T6: a binary key and an owner that is not in charge are of others too.
 func TestOthersKeepBinaryAndOwner(t *testing.T) {
+	t.Parallel()
 	operator(t)
 	s := newScene(t)
 	namespace := s.namespaces(1)[0]
@@ -264,6 +270,7 @@ func TestOthersKeepBinaryAndOwner(t *testing.T) {
 // T6, T7: when managedFields were cleared, what others have in the object stays
 // all the same.
 func TestOthersKeepTheirsWithoutManagedFields(t *testing.T) {
+	t.Parallel()
 	operator(t)
 	s := newScene(t)
 	namespace := s.namespaces(1)[0]

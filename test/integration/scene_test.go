@@ -43,7 +43,13 @@ func newScene(t *testing.T) *scene {
 	_, name, _ := strings.Cut(t.Name(), "Test")
 	name = strings.Trim(notInLabels.ReplaceAllString(strings.ToLower(name), "-"), "-")
 	name = strings.Trim(name[:min(len(name), 40)], "-")
-	return &scene{t: t, name: fmt.Sprintf("%s-%d", name, scenes.Add(1))}
+	s := &scene{t: t, name: fmt.Sprintf("%s-%d", name, scenes.Add(1))}
+	t.Cleanup(func() {
+		if log := shared.logAbout(s.name); t.Failed() && log != "" {
+			t.Logf("what the shared operator has logged about it, the end:\n%s", log)
+		}
+	})
+	return s
 }
 
 // unique gives a name that nothing in the cluster has yet.

@@ -10,48 +10,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/integration/rig"
 )
-
-// A11: no selector, or an empty one, selects every namespace. C1: the message
-// says how many. T4: each target looks exactly as it should.
-func TestSyncToAllNamespaces(t *testing.T) {
-	for name, selector := range map[string]*v1alpha1.LabelSelector{"no selector": nil, "empty selector": {}} {
-		t.Run(name, func(t *testing.T) {
-			operator(t)
-			s := newScene(t)
-			s.namespaces(2)
-			ca := newAuthority("CA")
-			bundle := s.bundle(from(s.source(ca)), func(b *v1alpha1.Bundle) { b.Spec.Target.NamespaceSelector = selector })
-			all := activeNamespaces(t)
-			for _, name := range []string{"default", "kube-system", rig.TrustNamespace} {
-				if !slices.Contains(all, name) {
-					t.Errorf("the cluster has no namespace %s", name)
-				}
-			}
-			awaitTargets(t, bundle, all, ca)
-			awaitSynced(t, bundle, len(all))
-		})
-	}
-}
-
-func activeNamespaces(t *testing.T) []string {
-	t.Helper()
-	var list corev1.NamespaceList
-	if err := api.List(t.Context(), &list); err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for i := range list.Items {
-		if list.Items[i].DeletionTimestamp == nil {
-			names = append(names, list.Items[i].Name)
-		}
-	}
-	return names
-}
 
 // A11: matchLabels and matchExpressions select namespaces.
 func TestSyncToSelectedNamespaces(t *testing.T) {
+	t.Parallel()
 	operator(t)
 	s := newScene(t)
 	in := func(environment string) []string {
@@ -86,6 +49,7 @@ func TestSyncToSelectedNamespaces(t *testing.T) {
 // S1, S2: certificates come in the order of the sources, each once, at its first
 // place; those of a new source come last. S4: binaryData is read too.
 func TestSourcesInOrder(t *testing.T) {
+	t.Parallel()
 	operator(t)
 	s := newScene(t)
 	namespaces := s.namespaces(1)
@@ -111,6 +75,7 @@ func TestSourcesInOrder(t *testing.T) {
 // T4: labels and annotations that are asked for are on the targets, and go when
 // they are asked for no more.
 func TestTargetMetadata(t *testing.T) {
+	t.Parallel()
 	operator(t)
 	s := newScene(t)
 	namespaces := s.namespaces(2)
@@ -137,6 +102,7 @@ func TestTargetMetadata(t *testing.T) {
 // A6: a Bundle without a target is Synced, and nothing is written for it. Once
 // it has one, that is written; and when it has none again, that goes (T6).
 func TestNoTarget(t *testing.T) {
+	t.Parallel()
 	operator(t)
 	s := newScene(t)
 	namespaces := s.namespaces(2)
@@ -162,6 +128,7 @@ func TestNoTarget(t *testing.T) {
 
 // T6: when the target's key is renamed, the old key goes.
 func TestRenamedKey(t *testing.T) {
+	t.Parallel()
 	operator(t)
 	s := newScene(t)
 	namespaces := s.namespaces(2)
@@ -179,6 +146,7 @@ func TestRenamedKey(t *testing.T) {
 
 // A13, D3: the status has the id of the default CA package while it is used.
 func TestDefaultCAVersion(t *testing.T) {
+	t.Parallel()
 	operator(t)
 	s := newScene(t)
 	namespaces := s.namespaces(1)

@@ -124,9 +124,28 @@ func (w target) remains(t *testing.T, long time.Duration) {
 // others in them.
 func awaitTargets(t *testing.T, bundle *v1alpha1.Bundle, namespaces []string, content ...authority) {
 	t.Helper()
-	for _, namespace := range namespaces {
-		target{bundle: bundle, namespace: namespace, certificates: content}.await(t)
-	}
+	eventually(t, "all targets in order", func() error {
+		var list corev1.ConfigMapList
+		if err := api.List(t.Context(), &list, client.MatchingLabels{v1alpha1.BundleLabelKey: bundle.Name}); err != nil {
+			return err
+		}
+		found := map[string]*corev1.ConfigMap{}
+		for i := range list.Items {
+			if list.Items[i].Name == bundle.Name {
+				found[list.Items[i].Namespace] = &list.Items[i]
+			}
+		}
+		for _, namespace := range namespaces {
+			if found[namespace] == nil {
+				return fmt.Errorf("there is none in %s", namespace)
+			}
+			want := target{bundle: bundle, namespace: namespace, certificates: content}
+			if err := want.check(found[namespace]); err != nil {
+				return fmt.Errorf("ConfigMap %s/%s: %w", namespace, bundle.Name, err)
+			}
+		}
+		return nil
+	})
 }
 
 // configMap gives a ConfigMap to read into or to delete.

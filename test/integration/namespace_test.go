@@ -1,0 +1,130 @@
+package integration
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/test/integration/rig"
+)
+
+// holdFinalizer keeps an object, and so its namespace, from going.
+const holdFinalizer = "integration.trust-manager.io/hold"
+
+// S13: a namespace that is new, or gets or loses the label, gets or loses the
+// target, and the message counts it (C1).
+func TestNamespacesComeAndGo(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	s := newScene(t)
+	ca := newAuthority("CA")
+	bundle := s.bundle(inLine(ca))
+	awaitSynced(t, bundle, 0)
+
+	first := s.namespaces(1)
+	awaitTargets(t, bundle, first, ca)
+
+	second := s.labelledNamespaces(1, map[string]string{"other": "label"})[0]
+	label(t, second, sceneLabel, s.name)
+	awaitTargets(t, bundle, []string{second}, ca)
+	awaitSynced(t, bundle, 2)
+
+	label(t, second, sceneLabel, "other")
+	eventually(t, "the target to go", func() error { return absent(t, bundle, second) })
+
+	label(t, second, sceneLabel, s.name)
+	awaitTargets(t, bundle, []string{second}, ca)
+	label(t, second, sceneLabel, "")
+	eventually(t, "the target to go", func() error { return absent(t, bundle, second) })
+
+	remove(t, namespaceNamed(first[0]))
+	awaitSynced(t, bundle, 0)
+}
+
+// T9: nothing is written in a namespace that is terminating, and it is neither a
+// failure nor counted.
+func TestTerminatingNamespaceIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	s := newScene(t)
+	ca, next := newAuthority("CA"), newAuthority("Next")
+	source := s.source(ca)
+	namespaces := s.namespaces(2)
+	bundle := s.bundle(from(source))
+	awaitTargets(t, bundle, namespaces, ca)
+	awaitSynced(t, bundle, 2)
+
+	terminating, active := namespaces[0], namespaces[1:]
+	hold(t, terminating)
+	remove(t, namespaceNamed(terminating))
+	deleted := env.Audit.Mark()
+	awaitSynced(t, bundle, 1)
+	eventually(t, "the namespace's end to take the target", func() error { return absent(t, bundle, terminating) })
+	fill(t, source, next)
+	awaitTargets(t, bundle, active, next)
+	late := s.bundle(from(source))
+	awaitTargets(t, late, active, next)
+	awaitSynced(t, late, 1)
+	awaitSynced(t, bundle, 1)
+	wrote := requests(t, deleted, func(q rig.Request) bool { return q.IsWrite() && q.Namespace == terminating })
+	if len(wrote) > 0 {
+		t.Errorf("written in the terminating namespace: %v", wrote)
+	}
+}
+
+// T9: a namespace that is deleted and made again under its name during a
+// roll-out ends with the target.
+func TestNamespaceMadeAgainDuringRollOut(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	s := newScene(t)
+	first, second, third := newAuthority("First"), newAuthority("Second"), newAuthority("Third")
+	source := s.source(first)
+	slow, fast := s.faultyNamespaces(1), s.namespaces(10)
+	all := slices.Concat(slow, fast)
+	bundle := s.bundle(from(source))
+	awaitTargets(t, bundle, all, first)
+
+	env.Admission.Hang(slow...)
+	fill(t, source, second)
+	awaitTargets(t, bundle, fast[2:], second)
+	again := fast[:2]
+	for _, namespace := range again {
+		remove(t, namespaceNamed(namespace))
+	}
+	fill(t, source, third)
+	for _, namespace := range again {
+		awaitGone(t, namespaceNamed(namespace))
+		create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace, Labels: map[string]string{sceneLabel: s.name}}})
+	}
+	awaitTargets(t, bundle, fast, third)
+	if _, err := (target{bundle: bundle, namespace: slow[0], certificates: []authority{first}}).look(t); err != nil {
+		t.Errorf("the roll-out had ended before: %v", err)
+	}
+	env.Admission.Admit(slow...)
+	awaitTargets(t, bundle, all, third)
+	awaitSynced(t, bundle, len(all))
+}
+
+// hold keeps a namespace from going until the test ends.
+func hold(t *testing.T, namespace string) {
+	t.Helper()
+	object := configMap(namespace, "hold")
+	object.Finalizers = []string{holdFinalizer}
+	create(t, object)
+	t.Cleanup(func() {
+		free := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
+		if err := api.Patch(context.Background(), object, free); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func namespaceNamed(name string) *corev1.Namespace {
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+}

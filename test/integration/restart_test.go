@@ -1,0 +1,126 @@
+package integration
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/integration/rig"
+)
+
+// T11: after a restart with everything in place there is no write at all, and
+// none in a steady state, counted at the API server. T7: each target is read
+// once, to verify it.
+func TestRestartWritesNothing(t *testing.T) {
+	s := newScene(t)
+	o := startOperator(t)
+	namespaces := s.namespaces(20)
+	ca, other := newAuthority("CA"), newAuthority("Other")
+	source := s.source(ca)
+	first := s.bundle(from(source), func(b *v1alpha1.Bundle) { b.Spec.Target.ConfigMap.Metadata = asked })
+	second := s.bundle(inLine(ca, other))
+	missing := s.bundle(from(configMap(rig.TrustNamespace, "missing")))
+	awaitTargets(t, first, namespaces, ca)
+	awaitTargets(t, second, namespaces, ca, other)
+	theirs := map[string]string{"theirs": "data"}
+	addData(t, namespaces[0], first.Name, theirs)
+	shared := target{bundle: first, namespace: namespaces[0], certificates: []authority{ca}, data: theirs}
+	shared.await(t)
+	awaitSynced(t, first, 20)
+	awaitSynced(t, second, 20)
+	awaitCondition(t, missing, v1alpha1.BundleReasonSourceNotFound)
+	stop(t, o)
+
+	began := env.Audit.Mark()
+	startOperator(t)
+	verified := func(q rig.Request) bool { return q.Resource == "configmaps" && !q.IsWrite() }
+	eventually(t, "all targets to be verified", func() error {
+		if got := len(requests(t, began, verified)); got < 40 {
+			return fmt.Errorf("%d of 40 are", got)
+		}
+		return nil
+	})
+	stays(t, 3*time.Second, "peace", func() error {
+		if wrote := requests(t, began, rig.Request.IsWrite); len(wrote) > 0 {
+			return fmt.Errorf("the operator wrote %v", wrote)
+		}
+		return nil
+	})
+	if got := len(requests(t, began, verified)); got != 40 {
+		t.Errorf("%d reads of targets, want one for each of 40", got)
+	}
+	// The peace was not that of the dead.
+	fill(t, source, other)
+	awaitTargets(t, first, namespaces[1:], other)
+}
+
+// T7, S11, S13: what has changed while the operator was down takes effect when
+// it is up again: a source, a Bundle, namespaces, and targets.
+func TestChangesWhileDown(t *testing.T) {
+	s := newScene(t)
+	o := startOperator(t)
+	namespaces := s.namespaces(8)
+	ca, next := newAuthority("CA"), newAuthority("Next")
+	source := s.source(ca)
+	fixed := s.bundle(inLine(ca))
+	sourced := s.bundle(from(source))
+	renamed := s.bundle(inLine(ca))
+	for _, bundle := range []*v1alpha1.Bundle{fixed, sourced, renamed} {
+		awaitTargets(t, bundle, namespaces, ca)
+		awaitSynced(t, bundle, 8)
+	}
+	stop(t, o)
+
+	drift := func(namespace string, mutate func(*corev1.ConfigMap)) {
+		change(t, configMap(namespace, fixed.Name), mutate)
+	}
+	drift(namespaces[0], func(o *corev1.ConfigMap) { o.Data[targetKey] = "edited" })
+	drift(namespaces[1], func(o *corev1.ConfigMap) { o.Labels = nil })
+	drift(namespaces[2], func(o *corev1.ConfigMap) { o.Labels[v1alpha1.BundleLabelKey] = "other" })
+	drift(namespaces[3], func(o *corev1.ConfigMap) { o.OwnerReferences = nil })
+	remove(t, configMap(namespaces[4], fixed.Name))
+	label(t, namespaces[5], sceneLabel, "")
+	fill(t, source, next)
+	change(t, renamed, func(b *v1alpha1.Bundle) { b.Spec.Target.ConfigMap.Key = "renamed.pem" })
+	added := s.namespaces(1)
+	deselected := namespaces[5]
+	selected := slices.Concat(namespaces[:5], namespaces[6:], added)
+
+	startOperator(t)
+	awaitTargets(t, fixed, selected, ca)
+	awaitTargets(t, sourced, selected, next)
+	awaitTargets(t, renamed, selected, ca)
+	for _, bundle := range []*v1alpha1.Bundle{fixed, sourced, renamed} {
+		eventually(t, "the target to go", func() error { return absent(t, bundle, deselected) })
+		awaitSynced(t, bundle, 8)
+	}
+}
+
+// T7, T11: after a crash in the middle of things, everything gets in order.
+func TestCrash(t *testing.T) {
+	s := newScene(t)
+	o := startOperator(t)
+	namespaces := s.namespaces(30)
+	ca, next := newAuthority("CA"), newAuthority("Next")
+	source := s.source(ca)
+	bundle := s.bundle(from(source))
+	awaitTargets(t, bundle, namespaces, ca)
+	before := env.Audit.Mark()
+	fill(t, source, next)
+	eventually(t, "the first writes", func() error {
+		if len(requests(t, before, writesOf(bundle))) == 0 {
+			return errNotYet
+		}
+		return nil
+	})
+	if err := o.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	startOperator(t)
+	awaitTargets(t, bundle, namespaces, next)
+	awaitSynced(t, bundle, 30)
+}
