@@ -126,9 +126,9 @@ func (b *bundles) build(ctx context.Context, from *v1alpha1.Bundle, attempt *led
 func (b *bundles) rollOut(ctx context.Context, name string, revision *target.Revision) error {
 	before, _ := b.registry.current(name)
 	number := b.registry.put(name, revision)
-	namespaces, unlisted := b.namespaces(ctx, revision)
-	keys, unseen := b.existing(ctx, name)
-	if err := errors.Join(unlisted, unseen); err != nil {
+	namespaces, noNamespaces := b.namespaces(ctx, revision)
+	keys, noTargets := b.existing(ctx, name)
+	if err := errors.Join(noNamespaces, noTargets); err != nil {
 		b.registry.put(name, before)
 		return err
 	}

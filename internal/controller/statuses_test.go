@@ -1,0 +1,394 @@
+package controller
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/ledger"
+	"trust-manager.io/internal/source"
+)
+
+// statusClient is an API server to which statuses are written.
+type statusClient struct {
+	client.Client
+	applied []string
+	owner   string
+	forced  bool
+	version string
+	err     error
+}
+
+// statusWriter is the part of it that writes.
+type statusWriter struct {
+	client.SubResourceWriter
+	*statusClient
+}
+
+func (c *statusClient) Status() client.SubResourceWriter { return statusWriter{statusClient: c} }
+
+func (c statusWriter) Apply(_ context.Context, object runtime.ApplyConfiguration, options ...client.SubResourceApplyOption) error {
+	body, err := json.Marshal(object)
+	if err != nil {
+		return err
+	}
+	var how client.SubResourceApplyOptions
+	how.ApplyOpts(options)
+	c.owner, c.forced = how.FieldManager, how.Force != nil && *how.Force
+	c.applied = append(c.applied, string(body))
+	if c.err != nil {
+		return c.err
+	}
+	if written, ok := object.(interface{ SetResourceVersion(string) }); ok {
+		written.SetResourceVersion(c.version)
+	}
+	return nil
+}
+
+// reasons gives the reasons of the conditions that were written, since the last
+// time.
+func (c *statusClient) reasons(t *testing.T) []string {
+	t.Helper()
+	var list []string
+	for _, body := range c.applied {
+		var written v1alpha1.Bundle
+		if err := json.Unmarshal([]byte(body), &written); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, written.Status.Conditions[0].Reason)
+	}
+	c.applied = nil
+	return list
+}
+
+// statusesOf gives the queue of statuses in a world with the Bundle roots, of
+// which nothing has been told yet.
+func statusesOf(places ...ledger.Place) (*statuses, *world, *statusClient) {
+	w := newWorld()
+	w.cache.bundles = []*v1alpha1.Bundle{made("roots")}
+	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 1, Certificates: 2, DefaultCAVersion: "package-1"})
+	w.ledger.Begin("roots", 1, places, start)
+	c := &statusClient{version: "5"}
+	return &statuses{environment: w.environment, client: c, written: map[string]writtenStatus{}}, w, c
+}
+
+func inA() ledger.Place { return ledger.Place{Kind: bundle.ConfigMap, Namespace: "a"} }
+
+// tell has the status looked at.
+func (s *statuses) tell(t *testing.T) reconcile.Result {
+	t.Helper()
+	result, err := s.Reconcile(quiet(t), "roots")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+// C1: what is written, by whom, and under which precondition. Conditions of
+// others are not in it.
+func TestStatusBody(t *testing.T) {
+	t.Parallel()
+	s, w, c := statusesOf()
+	w.cache.bundles[0].Status.Conditions = []metav1.Condition{{Type: "Theirs"}}
+	s.tell(t)
+	want := `{"apiVersion":"trust.cert-manager.io/v1alpha1","kind":"Bundle","metadata":{"name":"roots","uid":"roots-uid"},` +
+		`"status":{"conditions":[{"lastTransitionTime":"2026-11-23T12:00:00Z","message":"The bundle of 2 certificates is in 0 namespaces",` +
+		`"observedGeneration":1,"reason":"Synced","status":"True","type":"Synced"}],"defaultCAVersion":"package-1"}}`
+	if len(c.applied) != 1 {
+		t.Fatalf("%d writes", len(c.applied))
+	}
+	if diff := cmp.Diff(normal(t, want), normal(t, c.applied[0])); diff != "" {
+		t.Errorf("status (-want +got):\n%s", diff)
+	}
+	if c.owner != "trust-manager" || !c.forced {
+		t.Errorf("written as %q, by force: %t", c.owner, c.forced)
+	}
+}
+
+// normal gives JSON with its fields sorted.
+func normal(t *testing.T, text string) string {
+	t.Helper()
+	var value any
+	if err := json.Unmarshal([]byte(text), &value); err != nil {
+		t.Fatal(err)
+	}
+	out, err := json.MarshalIndent(value, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+// C3: a status is written when it changes, at most once a second, and never in
+// a loop.
+func TestStatusIsWrittenWhenItChanges(t *testing.T) {
+	t.Parallel()
+	s, w, c := statusesOf(inA())
+	w.ledger.Synced("roots", 1, inA())
+	s.tell(t)
+	if diff := cmp.Diff([]string{"Synced"}, c.reasons(t)); diff != "" {
+		t.Errorf("at first (-want +got):\n%s", diff)
+	}
+	w.ledger.Failed("roots", 1, inA(), "denied")
+	w.time.now = start.Add(300 * time.Millisecond)
+	if result := s.tell(t); result.RequeueAfter != 700*time.Millisecond || len(c.applied) > 0 {
+		t.Errorf("too early: %d writes, again after %s", len(c.applied), result.RequeueAfter)
+	}
+	w.time.now = start.Add(time.Second)
+	if result := s.tell(t); result.RequeueAfter != 0 {
+		t.Errorf("again after %s", result.RequeueAfter)
+	}
+	if diff := cmp.Diff([]string{"SyncConfigMapTargetFailed"}, c.reasons(t)); diff != "" {
+		t.Errorf("after a second (-want +got):\n%s", diff)
+	}
+	for i := range 5 {
+		w.time.now = start.Add(time.Duration(2+i) * time.Second)
+		s.tell(t)
+	}
+	if len(c.applied) > 0 || len(w.statusNotes.take()) > 0 {
+		t.Errorf("unchanged, it is written again: %v", c.applied)
+	}
+}
+
+// C1: a roll-out that is soon over is not spoken of; one that takes longer is,
+// with how far it has come, once a second.
+func TestStatusOfARollOut(t *testing.T) {
+	t.Parallel()
+	s, w, c := statusesOf(inA())
+	if result := s.tell(t); result.RequeueAfter != 0 || len(c.applied) > 0 {
+		t.Errorf("only looking: %d writes, again after %s", len(c.applied), result.RequeueAfter)
+	}
+	w.ledger.Writing("roots", 1, inA())
+	if result := s.tell(t); result.RequeueAfter != time.Second || len(c.applied) > 0 {
+		t.Errorf("just begun: %d writes, again after %s", len(c.applied), result.RequeueAfter)
+	}
+	w.time.now = start.Add(time.Second)
+	s.tell(t)
+	if diff := cmp.Diff([]string{"Syncing"}, c.reasons(t)); diff != "" {
+		t.Errorf("after a second (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]added[string]{{bulk, time.Second, "roots"}}, w.statusNotes.take()); diff != "" {
+		t.Errorf("queued (-want +got):\n%s", diff)
+	}
+	w.ledger.Synced("roots", 1, inA())
+	w.time.now = start.Add(2 * time.Second)
+	s.tell(t)
+	if diff := cmp.Diff([]string{"Synced"}, c.reasons(t)); diff != "" {
+		t.Errorf("at the end (-want +got):\n%s", diff)
+	}
+}
+
+// T11: after a restart, a status that still holds is not written again.
+func TestStatusAfterARestart(t *testing.T) {
+	t.Parallel()
+	s, w, c := statusesOf(inA())
+	before := metav1.Condition{
+		Type: "Synced", Status: "True", Reason: "Synced", ObservedGeneration: 1, LastTransitionTime: metav1.NewTime(start.Add(-time.Hour)),
+		Message: "The bundle of 2 certificates is in 1 namespace",
+	}
+	w.cache.bundles[0].Status = v1alpha1.BundleStatus{Conditions: []metav1.Condition{before}, DefaultCAVersion: "package-1"}
+	s.tell(t)
+	w.ledger.Synced("roots", 1, inA())
+	s.tell(t)
+	if len(c.applied) > 0 {
+		t.Errorf("written: %v", c.applied)
+	}
+}
+
+// Whose status is not to be written: a Bundle's that is gone or going (T12),
+// that nothing is known of, or that the account is not about.
+func TestStatusIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	for name, given := range map[string]func(*world){
+		"gone":              func(w *world) { w.cache.bundles = nil },
+		"T12 being deleted": func(w *world) { w.cache.bundles[0].DeletionTimestamp = new(metav1.NewTime(start)) },
+		"never tried":       func(w *world) { w.ledger.Drop("roots") },
+		"made anew":         func(w *world) { w.cache.bundles[0].UID = "newer" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, w, c := statusesOf()
+			given(w)
+			if result := s.tell(t); len(c.applied) > 0 || result.RequeueAfter > 0 {
+				t.Errorf("%d writes, again after %s", len(c.applied), result.RequeueAfter)
+			}
+		})
+	}
+}
+
+// A write that fails is tried again, unless the Bundle is another or none.
+func TestStatusWriteFails(t *testing.T) {
+	t.Parallel()
+	bundles := schema.GroupResource{Group: v1alpha1.GroupName, Resource: "bundles"}
+	for name, tc := range map[string]struct {
+		err   error
+		fails bool
+	}{
+		"another Bundle of that name": {apierrors.NewConflict(bundles, "roots", errDenied), false},
+		"no Bundle":                   {apierrors.NewNotFound(bundles, "roots"), false},
+		"anything else":               {errDenied, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _, c := statusesOf()
+			c.err = tc.err
+			if _, err := s.Reconcile(quiet(t), "roots"); (err != nil) != tc.fails {
+				t.Errorf("error %v", err)
+			}
+			if len(s.written) > 0 {
+				t.Errorf("remembered: %v", s.written)
+			}
+		})
+	}
+}
+
+func TestStatusWithoutCache(t *testing.T) {
+	t.Parallel()
+	s, w, _ := statusesOf()
+	w.cache.err = errDenied
+	if _, err := s.Reconcile(quiet(t), "roots"); err == nil {
+		t.Error("no error")
+	}
+}
+
+// What the own last write returned counts until the cache shows it, or something
+// newer. It then differs from what is cached here, which is no status at all.
+func TestStatusOverlay(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		version string
+		writes  int
+	}{
+		"the cache lags behind":      {"4", 0},
+		"the cache shows that write": {"5", 1},
+		"others have written since":  {"6", 1},
+		"it cannot be compared":      {"x", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, w, c := statusesOf()
+			s.tell(t) // which gives the version 5
+			c.reasons(t)
+			w.time.now = start.Add(time.Minute)
+			w.cache.bundles[0].ResourceVersion = tc.version
+			s.tell(t)
+			if writes := len(c.reasons(t)); writes != tc.writes {
+				t.Errorf("%d writes, want %d", writes, tc.writes)
+			}
+		})
+	}
+}
+
+// C1: the time of transition moves with the status value alone.
+func TestSettled(t *testing.T) {
+	t.Parallel()
+	earlier := metav1.NewTime(start.Add(-time.Hour))
+	with := func(status metav1.ConditionStatus) v1alpha1.BundleStatus {
+		return v1alpha1.BundleStatus{Conditions: []metav1.Condition{{Type: "Theirs", Status: "True"}, {Type: "Synced", Status: status, Reason: "Older", LastTransitionTime: earlier}}}
+	}
+	condition := metav1.Condition{Type: "Synced", Status: "False", Reason: "Newer"}
+	now := start.Add(500 * time.Millisecond)
+	for name, tc := range map[string]struct {
+		current v1alpha1.BundleStatus
+		want    metav1.Time
+	}{
+		"none before":     {v1alpha1.BundleStatus{}, metav1.NewTime(start)},
+		"the same status": {with("False"), earlier},
+		"another status":  {with("True"), metav1.NewTime(start)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := settled(condition, tc.current, now).LastTransitionTime; !got.Equal(&tc.want) {
+				t.Errorf("time %s, want %s", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestSame(t *testing.T) {
+	t.Parallel()
+	wanted := func(change func(*v1alpha1.BundleStatus)) v1alpha1.BundleStatus {
+		status := v1alpha1.BundleStatus{DefaultCAVersion: "v", Conditions: []metav1.Condition{
+			{Type: "Synced", Status: "True", Reason: "Synced", Message: "m", ObservedGeneration: 2, LastTransitionTime: metav1.NewTime(start)},
+		}}
+		change(&status)
+		return status
+	}
+	for name, tc := range map[string]struct {
+		change func(*v1alpha1.BundleStatus)
+		want   bool
+	}{
+		"itself":             {func(*v1alpha1.BundleStatus) {}, true},
+		"with one of others": {func(s *v1alpha1.BundleStatus) { s.Conditions = append(s.Conditions, metav1.Condition{Type: "Theirs"}) }, true},
+		"at another time":    {func(s *v1alpha1.BundleStatus) { s.Conditions[0].LastTransitionTime = metav1.Time{} }, true},
+		"none":               {func(s *v1alpha1.BundleStatus) { s.Conditions = nil }, false},
+		"other status":       {func(s *v1alpha1.BundleStatus) { s.Conditions[0].Status = "False" }, false},
+		"other reason":       {func(s *v1alpha1.BundleStatus) { s.Conditions[0].Reason = "x" }, false},
+		"other message":      {func(s *v1alpha1.BundleStatus) { s.Conditions[0].Message = "x" }, false},
+		"other generation":   {func(s *v1alpha1.BundleStatus) { s.Conditions[0].ObservedGeneration = 1 }, false},
+		"other package":      {func(s *v1alpha1.BundleStatus) { s.DefaultCAVersion = "" }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := same(wanted(tc.change), wanted(func(*v1alpha1.BundleStatus) {})); got != tc.want {
+				t.Errorf("same() = %t", got)
+			}
+		})
+	}
+}
+
+// S13: a new default CA package has those Bundles built that use it, and so has
+// one that cannot be used: they carry a note of it.
+func TestDefaultCAsWatch(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "package.json")
+	write := func(version, text string) {
+		t.Helper()
+		data, err := json.Marshal(map[string]string{"name": "test", "version": version, "bundle": text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range map[string]string{"good": root(t, 2), "bad": "nothing"} {
+		write("1", root(t, 1))
+		cas, err := source.LoadDefaultCAs(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write("2", text)
+		w := newWorld()
+		w.cache.bundles = []*v1alpha1.Bundle{made("roots", v1alpha1.BundleSource{UseDefaultCAs: new(true)}), made("other", fromConfigMap("a"))}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- watchDefaultCAs(w.environment, cas, logr.Discard())(ctx) }()
+		var queued []added[string]
+		for deadline := time.Now().Add(20 * time.Second); len(queued) == 0 && time.Now().Before(deadline); {
+			time.Sleep(5 * time.Millisecond)
+			queued = w.bundleNotes.take()
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff([]added[string]{{urgent, 0, "roots"}}, queued); diff != "" {
+			t.Errorf("%s: queued (-want +got):\n%s", name, diff)
+		}
+	}
+}
