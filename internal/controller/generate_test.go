@@ -221,7 +221,7 @@ func revision(uid types.UID, selector string) *target.Revision {
 	return &target.Revision{
 		Owner:      metav1.OwnerReference{UID: uid},
 		Namespaces: parsed,
-		Shapes:     map[bundle.Kind]*target.Shape{bundle.ConfigMap: {Digest: "digest"}},
+		Shapes:     map[bundle.Kind]*target.Shape{bundle.ConfigMap: {Digest: "digest", Labels: map[string]string{v1alpha1.BundleLabelKey: "roots"}}},
 	}
 }
 

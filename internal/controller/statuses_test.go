@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,6 +29,10 @@ import (
 type statusClient struct {
 	client.Client
 	applied []string
+	patched []string
+	// left is the version of the default CA package that an apply leaves behind
+	// because others have written it too.
+	left    string
 	owner   string
 	forced  bool
 	version string
@@ -53,10 +59,24 @@ func (c statusWriter) Apply(_ context.Context, object runtime.ApplyConfiguration
 	if c.err != nil {
 		return c.err
 	}
-	if written, ok := object.(interface{ SetResourceVersion(string) }); ok {
-		written.SetResourceVersion(c.version)
+	written, ok := object.(interface {
+		SetResourceVersion(version string)
+		UnstructuredContent() map[string]any
+	})
+	if !ok {
+		return fmt.Errorf("%T takes no answer", object)
+	}
+	written.SetResourceVersion(c.version)
+	if c.left != "" {
+		return unstructured.SetNestedField(written.UnstructuredContent(), c.left, "status", "defaultCAVersion")
 	}
 	return nil
+}
+
+func (c statusWriter) Patch(_ context.Context, object client.Object, patch client.Patch, _ ...client.SubResourcePatchOption) error {
+	body, err := patch.Data(object)
+	c.patched = append(c.patched, string(body))
+	return err
 }
 
 // reasons gives the reasons of the conditions that were written, since the last
@@ -116,6 +136,24 @@ func TestStatusBody(t *testing.T) {
 	}
 	if c.owner != "trust-manager" || !c.forced {
 		t.Errorf("written as %q, by force: %t", c.owner, c.forced)
+	}
+}
+
+// A13: the version goes when the package is no longer used, though others have
+// written it too.
+func TestStatusClearsTheDefaultCAVersion(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[string][]string{
+		"":          {`{"metadata":{"uid":"roots-uid","resourceVersion":"5"},"status":{"defaultCAVersion":null}}`},
+		"package-1": nil,
+	} {
+		s, w, c := statusesOf()
+		c.left = "package-0"
+		w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", DefaultCAVersion: version})
+		s.tell(t)
+		if diff := cmp.Diff(want, c.patched); diff != "" {
+			t.Errorf("with version %q, patches (-want +got):\n%s", version, diff)
+		}
 	}
 }
 

@@ -92,6 +92,8 @@ func TestConverge(t *testing.T) {
 	forbidden := apierrors.NewForbidden(corev1.Resource("configmaps"), "roots", errDenied)
 	whole := &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: written("7").ObjectMeta}
 	whole.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}
+	with := func(change func(*corev1.ConfigMap)) *corev1.ConfigMap { return changed(whole, change) }
+	listed := func(_ *targets, w *world) { w.cache.targets = append(w.cache.targets, observed("roots", "a", "7")) }
 	cases := map[string]struct {
 		given    func(*targets, *world)
 		answers  map[string]any
@@ -132,6 +134,28 @@ func TestConverge(t *testing.T) {
 		},
 		"T8 an API server that cannot be reached is a failure": {
 			nil, map[string]any{"POST": errDenied}, []string{"POST"}, account{1, 0, 1}, "denied", true,
+		},
+		"T8 one that others control is refused": {
+			listed, map[string]any{"GET": with(func(o *corev1.ConfigMap) {
+				o.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "Deployment", Name: "web", UID: "web-uid", Controller: new(true)}}
+			})}, []string{"GET"}, account{1, 0, 1}, "controlled by Deployment web", true,
+		},
+		"T8 one that is being deleted is waited for": {
+			listed, map[string]any{"GET": with(func(o *corev1.ConfigMap) { o.DeletionTimestamp = new(metav1.NewTime(start)) })},
+			[]string{"GET"}, account{1, 0, 1}, "being deleted", true,
+		},
+		"T8 one that cannot be read is a failure": {
+			listed, map[string]any{"GET": forbidden}, []string{"GET"}, account{1, 0, 1}, "denied", true,
+		},
+		"T6 a deselected one that is not the operator's is left": {
+			func(_ *targets, w *world) {
+				w.cache.namespaces = []*metav1.PartialObjectMetadata{namespace("a", map[string]string{"skip": ""})}
+				w.cache.targets = append(w.cache.targets, observed("roots", "a", "7"))
+			}, map[string]any{"GET": whole}, []string{"GET"}, account{}, "", true,
+		},
+		"T7 a forced apply is followed by another look": {
+			listed, map[string]any{"GET": with(func(o *corev1.ConfigMap) { o.ManagedFields = nil }), "PATCH": written("8")},
+			slices.Repeat([]string{"GET", "PATCH"}, maxSteps-1), account{1, 0, 1}, "others keep changing the object", true,
 		},
 		"T9 a namespace that terminates meanwhile is none": {
 			nil, map[string]any{"POST": terminatingError()}, []string{"POST"}, account{}, "", true,
