@@ -84,8 +84,8 @@ func (o *options) validate() error {
 	if o.readinessPort == o.metricsPort && o.metricsPort != 0 {
 		refuse("metrics-port", "%d is also the value of --readiness-probe-port", o.metricsPort)
 	}
-	if !strings.HasPrefix(o.readinessPath, "/") {
-		refuse("readiness-probe-path", "%q does not start with /", o.readinessPath)
+	if !strings.HasPrefix(o.readinessPath, "/") || strings.ContainsAny(o.readinessPath, " \t{}") {
+		refuse("readiness-probe-path", "%q is not a path that starts with / and has no blanks or braces", o.readinessPath)
 	}
 	if o.logFormat != "text" && o.logFormat != "json" {
 		refuse("log-format", "%q is neither text nor json", o.logFormat)
