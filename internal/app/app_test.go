@@ -1,0 +1,89 @@
+package app
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const kubeconfig = `apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
+contexts: [{name: c, context: {cluster: c, user: u}}]
+users: [{name: u, user: {token: t}}]
+current-context: c
+`
+
+func write(t *testing.T, name, text string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// R1: the connection is that of the kubeconfig, without a rate limit of its own,
+// and the API server is told who calls.
+func TestRESTConfig(t *testing.T) {
+	t.Parallel()
+	o := &options{kubeconfig: write(t, "kubeconfig", kubeconfig)}
+	config, err := o.restConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config.Host != "https://127.0.0.1:1" || config.BearerToken != "t" || config.QPS >= 0 || config.UserAgent == "" {
+		t.Errorf("configuration %v", config)
+	}
+}
+
+// R1: a kubeconfig that cannot be used is refused with the flag's name, and so
+// is none outside of a pod.
+func TestRESTConfigRefuses(t *testing.T) {
+	t.Parallel()
+	for name, path := range map[string]string{
+		"no such file": filepath.Join(t.TempDir(), "nothing"),
+		"not YAML":     write(t, "kubeconfig", "{"),
+		"empty":        write(t, "kubeconfig", "kind: Config\napiVersion: v1\n"),
+		"none":         "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := &options{kubeconfig: path}
+			if _, err := o.restConfig(); err == nil || !strings.Contains(err.Error(), "--kubeconfig") {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+// The lease is in the pod's namespace, and outside of a pod in the trust
+// namespace.
+func TestLeaseNamespace(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat(podNamespaceFile); err == nil {
+		t.Skip("this is a pod")
+	}
+	o := &options{trustNamespace: "cert-manager"}
+	if got := o.leaseNamespace(); got != "cert-manager" {
+		t.Errorf("namespace %q", got)
+	}
+}
+
+func TestAddress(t *testing.T) {
+	t.Parallel()
+	for port, want := range map[int]string{0: "0", 9402: ":9402"} {
+		if got := address(port); got != want {
+			t.Errorf("address(%d) = %q, want %q", port, got, want)
+		}
+	}
+}
+
+// R2: every replica reports its readiness, leader or not.
+func TestReadinessOfStandbys(t *testing.T) {
+	t.Parallel()
+	if afterCaches(nil).NeedLeaderElection() {
+		t.Error("a standby would never be ready")
+	}
+}

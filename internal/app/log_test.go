@@ -1,0 +1,81 @@
+package app
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"k8s.io/klog/v2"
+)
+
+// The tests of this file set the logger of all libraries, so they do not run
+// side by side.
+
+// R1: text is one line of key=value for each message, JSON one object.
+func TestLogFormats(t *testing.T) {
+	for format, check := range map[string]func(t *testing.T, line string){
+		"text": func(t *testing.T, line string) {
+			t.Helper()
+			for _, part := range []string{"time=", "level=INFO", `msg="Wrote a target"`, "target=a/b"} {
+				if !strings.Contains(line, part) {
+					t.Errorf("%q does not say %q", line, part)
+				}
+			}
+		},
+		"json": func(t *testing.T, line string) {
+			t.Helper()
+			var message map[string]any
+			if err := json.Unmarshal([]byte(line), &message); err != nil {
+				t.Fatalf("%q: %v", line, err)
+			}
+			if message["msg"] != "Wrote a target" || message["target"] != "a/b" || message["level"] != "INFO" || message["time"] == nil {
+				t.Errorf("message %v", message)
+			}
+		},
+	} {
+		t.Run(format, func(t *testing.T) {
+			var out bytes.Buffer
+			o := &options{logFormat: format, logLevel: 1}
+			o.logger(&out).Info("Wrote a target", "target", "a/b")
+			if count := strings.Count(out.String(), "\n"); count != 1 {
+				t.Fatalf("%d lines: %s", count, out.String())
+			}
+			check(t, out.String())
+		})
+	}
+}
+
+// R1: level n shows what is logged at verbosity n-1 and less, and errors always.
+func TestLogLevels(t *testing.T) {
+	for level := 1; level <= 5; level++ {
+		var out bytes.Buffer
+		o := &options{logFormat: "text", logLevel: level}
+		logger := o.logger(&out)
+		for verbosity := range 7 {
+			logger.V(verbosity).Info("message")
+		}
+		if count := strings.Count(out.String(), "message"); count != level {
+			t.Errorf("level %d shows %d of 7 verbosities, want %d", level, count, level)
+		}
+		out.Reset()
+		logger.Error(errors.New("broken"), "error")
+		if !strings.Contains(out.String(), "level=ERROR") || !strings.Contains(out.String(), "broken") {
+			t.Errorf("level %d shows of an error %q", level, out.String())
+		}
+	}
+}
+
+// The libraries log in the same form.
+func TestLogOfLibraries(t *testing.T) {
+	var out bytes.Buffer
+	o := &options{logFormat: "json", logLevel: 1}
+	o.logger(&out)
+	klog.InfoS("from a library", "key", "value")
+	klog.Flush()
+	var message map[string]any
+	if err := json.Unmarshal(out.Bytes(), &message); err != nil || message["msg"] != "from a library" || message["key"] != "value" {
+		t.Errorf("%q: %v", out.String(), err)
+	}
+}

@@ -1,0 +1,153 @@
+package app
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
+)
+
+// parsed gives the options of a command line, or what is wrong with it.
+func parsed(t *testing.T, args ...string) (*options, error) {
+	t.Helper()
+	o := &options{}
+	flags := pflag.NewFlagSet("trust-manager", pflag.ContinueOnError)
+	o.register(flags)
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	return o, o.validate()
+}
+
+// R1: the flags, each with its default. Charts and scripts rely on all of them.
+func TestFlagDefaults(t *testing.T) {
+	t.Parallel()
+	want := map[string]string{
+		"concurrency":                    "16",
+		"default-package-location":       "",
+		"kubeconfig":                     "",
+		"leader-elect":                   "true",
+		"leader-election-lease-duration": "15s",
+		"leader-election-renew-deadline": "10s",
+		"log-format":                     "text",
+		"log-level":                      "1",
+		"metrics-port":                   "9402",
+		"readiness-probe-path":           "/readyz",
+		"readiness-probe-port":           "6060",
+		"trust-namespace":                "cert-manager",
+	}
+	got := map[string]string{}
+	Command().Flags().VisitAll(func(flag *pflag.Flag) {
+		got[flag.Name] = flag.DefValue
+		if flag.Usage == "" {
+			t.Errorf("--%s is not explained", flag.Name)
+		}
+		if want := map[string]string{"log-level": "v"}[flag.Name]; flag.Shorthand != want {
+			t.Errorf("--%s has the short form %q, want %q", flag.Name, flag.Shorthand, want)
+		}
+	})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("flags (-want +got):\n%s", diff)
+	}
+	if _, err := parsed(t); err != nil {
+		t.Errorf("the defaults are refused: %v", err)
+	}
+}
+
+// R1: each flag sets what it says.
+func TestFlagValues(t *testing.T) {
+	t.Parallel()
+	got, err := parsed(t, "--kubeconfig=k", "--trust-namespace=n", "--default-package-location=p.json", "--concurrency=2",
+		"--leader-elect=false", "--leader-election-lease-duration=9s", "--leader-election-renew-deadline=8s",
+		"--readiness-probe-port=1", "--readiness-probe-path=/p", "--metrics-port=2", "--log-format=json", "-v=3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &options{
+		kubeconfig: "k", trustNamespace: "n", defaultPackage: "p.json", concurrency: 2,
+		leaderElect: false, leaseDuration: 9 * time.Second, renewDeadline: 8 * time.Second,
+		readinessPort: 1, readinessPath: "/p", metricsPort: 2, logFormat: "json", logLevel: 3,
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{})); diff != "" {
+		t.Errorf("options (-want +got):\n%s", diff)
+	}
+}
+
+// R1: a bad value is refused at the start, with the flag's name, and all bad
+// ones at once.
+func TestBadFlagsAreRefused(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		args []string
+		says []string
+	}{
+		"no namespace":              {[]string{"--trust-namespace="}, []string{"--trust-namespace"}},
+		"no name of a namespace":    {[]string{"--trust-namespace=Cert_Manager"}, []string{"--trust-namespace", "Cert_Manager"}},
+		"a list of namespaces":      {[]string{"--trust-namespace=a,b"}, []string{"--trust-namespace"}},
+		"a long name":               {[]string{"--trust-namespace=" + strings.Repeat("a", 64)}, []string{"--trust-namespace", "63"}},
+		"no worker":                 {[]string{"--concurrency=0"}, []string{"--concurrency", "1 and 1000"}},
+		"too many workers":          {[]string{"--concurrency=1001"}, []string{"--concurrency"}},
+		"workers in words":          {[]string{"--concurrency=many"}, []string{"--concurrency", "many"}},
+		"a yes that is none":        {[]string{"--leader-elect=yes"}, []string{"--leader-elect", "yes"}},
+		"a duration without a unit": {[]string{"--leader-election-lease-duration=15"}, []string{"--leader-election-lease-duration"}},
+		"a short deadline":          {[]string{"--leader-election-renew-deadline=1200ms"}, []string{"--leader-election-renew-deadline", "1.2s"}},
+		"a negative deadline":       {[]string{"--leader-election-renew-deadline=-1s"}, []string{"--leader-election-renew-deadline"}},
+		"a lease as short":          {[]string{"--leader-election-lease-duration=10s"}, []string{"--leader-election-lease-duration", "--leader-election-renew-deadline"}},
+		"no lease":                  {[]string{"--leader-election-lease-duration=0s"}, []string{"--leader-election-lease-duration"}},
+		"a negative readiness port": {[]string{"--readiness-probe-port=-1"}, []string{"--readiness-probe-port"}},
+		"a large readiness port":    {[]string{"--readiness-probe-port=65536"}, []string{"--readiness-probe-port"}},
+		"a large metrics port":      {[]string{"--metrics-port=65536"}, []string{"--metrics-port"}},
+		"a port with an address":    {[]string{"--metrics-port=:9402"}, []string{"--metrics-port"}},
+		"one port for two":          {[]string{"--metrics-port=6060"}, []string{"--metrics-port", "--readiness-probe-port"}},
+		"no path":                   {[]string{"--readiness-probe-path="}, []string{"--readiness-probe-path"}},
+		"a path without a slash":    {[]string{"--readiness-probe-path=readyz"}, []string{"--readiness-probe-path", "readyz"}},
+		"a path with a blank":       {[]string{"--readiness-probe-path=/ready now"}, []string{"--readiness-probe-path"}},
+		"a path with a brace":       {[]string{"--readiness-probe-path=/{"}, []string{"--readiness-probe-path"}},
+		"another format":            {[]string{"--log-format=xml"}, []string{"--log-format", "xml", "text nor json"}},
+		"a format in capitals":      {[]string{"--log-format=JSON"}, []string{"--log-format"}},
+		"no level":                  {[]string{"--log-level=0"}, []string{"--log-level"}},
+		"a large level":             {[]string{"-v=6"}, []string{"--log-level"}},
+		"an unknown flag":           {[]string{"--verbose"}, []string{"--verbose"}},
+		"several":                   {[]string{"--log-level=9", "--concurrency=0", "--log-format=x"}, []string{"--log-level", "--concurrency", "--log-format"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := parsed(t, tc.args...)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			for _, part := range tc.says {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("%q does not say %q", err, part)
+				}
+			}
+		})
+	}
+}
+
+// Values at the edge of what is right.
+func TestGoodFlagsAreAccepted(t *testing.T) {
+	t.Parallel()
+	for name, args := range map[string][]string{
+		"a short deadline":               {"--leader-election-renew-deadline=1201ms", "--leader-election-lease-duration=1300ms"},
+		"any deadlines without election": {"--leader-elect=false", "--leader-election-renew-deadline=0s"},
+		"no ports":                       {"--readiness-probe-port=0", "--metrics-port=0"},
+		"the last port":                  {"--readiness-probe-port=65535"},
+		"a deep path":                    {"--readiness-probe-path=/a/b-c_d.e~f"},
+		"the root as path":               {"--readiness-probe-path=/"},
+		"one worker":                     {"--concurrency=1"},
+		"many workers":                   {"--concurrency=1000"},
+		"level 5 in short":               {"-v5"},
+		"level in full":                  {"--log-level", "5"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := parsed(t, args...); err != nil {
+				t.Errorf("refused: %v", err)
+			}
+		})
+	}
+}
