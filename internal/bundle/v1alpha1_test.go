@@ -203,3 +203,54 @@ func TestFromV1alpha1Refuses(t *testing.T) {
 		})
 	}
 }
+
+// A5, V1: sources that are none give none, which Build then refuses to make a
+// bundle of. The API server refuses such Bundles, but older ones may be stored.
+func TestFromV1alpha1WithoutSources(t *testing.T) {
+	t.Parallel()
+	for name, sources := range map[string][]v1alpha1.BundleSource{
+		"none":           nil,
+		"an empty one":   {{}},
+		"only false":     {{UseDefaultCAs: new(false)}},
+		"false and none": {{UseDefaultCAs: new(false)}, {}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := bundle.FromV1alpha1(v1alpha1Bundle(v1alpha1.BundleSpec{Sources: sources}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got.Sources) != 0 || got.UsesDefaultCAs() {
+				t.Errorf("sources %v", got.Sources)
+			}
+			var builder bundle.Builder
+			var problems bundle.Problems
+			if _, err := builder.Build(nil); !errors.As(err, &problems) || problems.Reason() != "SourceNotFound" {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+// T4: the Bundle is the controller of its targets, and they block its deletion.
+// The conversion reads the Bundle as the cache holds it, and changes nothing.
+func TestFromV1alpha1ChangesNothing(t *testing.T) {
+	t.Parallel()
+	from := v1alpha1Bundle(v1alpha1.BundleSpec{
+		Sources: []v1alpha1.BundleSource{{InLine: new("text")}},
+		Target: &v1alpha1.BundleTarget{
+			ConfigMap: &v1alpha1.TargetObject{Key: "k", Metadata: v1alpha1.TargetMetadata{Labels: map[string]string{"l": "1"}}},
+		},
+	})
+	before := from.DeepCopy()
+	got, err := bundle.FromV1alpha1(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, from); diff != "" {
+		t.Errorf("the Bundle has changed (-before +after):\n%s", diff)
+	}
+	if !*got.Owner.Controller || !*got.Owner.BlockOwnerDeletion {
+		t.Errorf("owner %v", got.Owner)
+	}
+}
