@@ -88,7 +88,7 @@ func unwrapped(err error) error {
 		if !ok || inner.Unwrap() == nil {
 			return err
 		}
-		if _, ok := err.(*os.PathError); ok {
+		if _, ok := err.(*os.PathError); ok { //nolint:errorlint // the error itself, not one it wraps
 			return err
 		}
 		err = inner.Unwrap()

@@ -70,17 +70,17 @@ func TestWriteRequests(t *testing.T) {
 		contentType string
 	}{
 		"replace": {
-			func(o *Object) Action { return Action{Verb: Replace} },
+			func(*Object) Action { return Action{Verb: Replace} },
 			http.MethodPut, one, "fieldManager=trust-manager", protobuf,
 		},
 		"patch": {
-			func(o *Object) Action {
+			func(*Object) Action {
 				return Action{Verb: Patch, Changes: Changes{Set: map[field]string{label("team"): "b"}}}
 			},
 			http.MethodPatch, one, "fieldManager=trust-manager", "application/strategic-merge-patch+json",
 		},
 		"apply": {
-			func(o *Object) Action { return Action{Verb: Apply} },
+			func(*Object) Action { return Action{Verb: Apply} },
 			http.MethodPatch, one, "fieldManager=trust-manager&force=true", "application/apply-patch+yaml",
 		},
 	}

@@ -76,7 +76,7 @@ func table(t *testing.T, name string) (columns []string, cells []any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
 		t.Fatalf("GET %s: %s", address, resp.Status)
 	}

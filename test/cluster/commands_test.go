@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 )
@@ -24,7 +25,7 @@ func TestWrongUsage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var out, progress bytes.Buffer
 			err := dispatch(t.Context(), stdio{strings.NewReader(""), &out, &progress}, c.args)
-			if err != errUsage {
+			if !errors.Is(err, errUsage) {
 				t.Errorf("got error %v, want errUsage", err)
 			}
 			if !strings.Contains(progress.String(), c.want) || out.Len() > 0 {
