@@ -136,6 +136,17 @@ func TestLanesForgetNoKey(t *testing.T) {
 	}
 }
 
+// Work that has ended is never taken for work that goes on.
+func TestLanesDetachNothingThatHasEnded(t *testing.T) {
+	t.Parallel()
+	l, _ := lanesOf(1)
+	k, done := key("roots", "a"), make(chan struct{})
+	l.settle(quiet(t), k, done, nil)
+	if l.detach(quiet(t), k, done); len(l.detached) > 0 {
+		t.Error("the key counts as running for ever")
+	}
+}
+
 // Only so many targets go on without a worker: each holds a connection.
 func TestLanesHaveSoMuchRoom(t *testing.T) {
 	t.Parallel()
