@@ -52,11 +52,13 @@ func run(m *testing.M) (code int, err error) {
 		CRDDirectoryPaths:     []string{"../../deploy/crds"},
 		ErrorIfCRDPathMissing: true,
 	}
+	// A start that fails can leave a server behind, when it is the
+	// CustomResourceDefinition that is refused.
+	defer func() { err = errors.Join(err, env.Stop()) }()
 	server, err = env.Start()
 	if err != nil {
 		return 0, fmt.Errorf("start the API server: %w", err)
 	}
-	defer func() { err = errors.Join(err, env.Stop()) }()
 
 	server.QPS = -1
 	scheme := runtime.NewScheme()

@@ -77,16 +77,18 @@ func annotationPairs(kind string) map[string]pair {
 
 // V5: what Kubernetes lets a single annotation have. CEL counts characters.
 func TestAnnotationSize(t *testing.T) {
-	annotation := func(n int) string {
-		return withTarget(`configMap: {key: k, metadata: {annotations: {a: "` + strings.Repeat("x", n-len("a")) + `"}}}`)
+	for _, kind := range []string{"configMap", "secret"} {
+		annotation := func(n int) string {
+			return withTarget(kind + `: {key: k, metadata: {annotations: {a: "` + strings.Repeat("x", n-len("a")) + `"}}}`)
+		}
+		checkPairs(t, map[string]pair{
+			"V5 " + kind + ": an annotation has at most 262144 characters": {
+				valid:   annotation(262144),
+				invalid: annotation(262145),
+				at:      "spec.target." + kind + ".metadata.annotations", says: "at most 262144",
+			},
+		})
 	}
-	checkPairs(t, map[string]pair{
-		"V5 an annotation has at most 262144 characters": {
-			valid:   annotation(262144),
-			invalid: annotation(262145),
-			at:      "spec.target.configMap.metadata.annotations", says: "at most 262144",
-		},
-	})
 }
 
 // quote returns s as a YAML string in which \n is a line end.
