@@ -8,16 +8,19 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"trust-manager.io/internal/target"
 )
 
 const (
-	// patience is how long a worker waits for one target. It is a few times
-	// what a write takes under load; what takes longer, such as a slow
-	// admission webhook, goes on without a worker.
-	patience = 250 * time.Millisecond
+	// leastPatience is how long a worker waits for one target at least, and
+	// slowness how many times the usual time of a target it waits. What takes
+	// longer, such as a slow admission webhook, goes on without a worker. Where
+	// the API server is slow as a whole, that would only pile requests up.
+	leastPatience = 100 * time.Millisecond
+	slowness      = 4
 	// aside is how many targets may go on without a worker, for each worker.
 	aside = 4
 	// retryShare is the part of the workers that targets which have failed may
@@ -35,6 +38,7 @@ const (
 type lanes struct {
 	queue   *queue[target.Key]
 	workers int
+	clock   clock.PassiveClock
 
 	// running counts the detached targets.
 	running sync.WaitGroup
@@ -46,12 +50,15 @@ type lanes struct {
 	failures map[target.Key]int
 	// retrying counts the workers that failed targets hold.
 	retrying int
+	// usual is a moving average of the time that a target takes.
+	usual time.Duration
 }
 
-func newLanes(workers int, queue *queue[target.Key]) *lanes {
+func newLanes(workers int, queue *queue[target.Key], clock clock.PassiveClock) *lanes {
 	return &lanes{
 		queue:    queue,
 		workers:  workers,
+		clock:    clock,
 		detached: map[target.Key]bool{},
 		failures: map[target.Key]int{},
 	}
@@ -70,9 +77,11 @@ func (l *lanes) run(ctx context.Context, key target.Key, work func(context.Conte
 		// A stop lets requests end that are under way (R4).
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeDeadline)
 		defer cancel()
-		l.settle(ctx, key, done, guarded(bounded, work))
+		began := l.clock.Now()
+		err := guarded(bounded, work)
+		l.settle(ctx, key, done, l.clock.Since(began), err)
 	}()
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(l.patience())
 	defer timer.Stop()
 	select {
 	case <-done:
@@ -82,6 +91,15 @@ func (l *lanes) run(ctx context.Context, key target.Key, work func(context.Conte
 		}
 	}
 }
+
+// patience is how long a worker waits for one target now.
+func (l *lanes) patience() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.waits()
+}
+
+func (l *lanes) waits() time.Duration { return max(leastPatience, slowness*l.usual) }
 
 // guarded runs the work and makes a panic an error of this one target.
 func guarded(ctx context.Context, work func(context.Context) error) (err error) {
@@ -139,7 +157,7 @@ func (l *lanes) detach(ctx context.Context, key target.Key, done <-chan struct{}
 // settle ends the work on a target and sees to it that it comes up again where
 // it has to. Work is done when the lock is free again: a target that is done is
 // never detached.
-func (l *lanes) settle(ctx context.Context, key target.Key, done chan<- struct{}, err error) {
+func (l *lanes) settle(ctx context.Context, key target.Key, done chan<- struct{}, took time.Duration, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	defer close(done)
@@ -149,6 +167,9 @@ func (l *lanes) settle(ctx context.Context, key target.Key, done chan<- struct{}
 		l.running.Done()
 	}
 	if err == nil {
+		// What takes longer than a worker waits counts only so much: a few
+		// slow targets must not make all others wait for them.
+		l.usual += (min(took, l.waits()) - l.usual) / 16
 		delete(l.failures, key)
 	} else {
 		l.failures[key]++

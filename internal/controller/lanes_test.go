@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/utils/clock"
 
 	"trust-manager.io/internal/target"
 )
@@ -20,7 +21,7 @@ var errDenied = errors.New("denied")
 // lanesOf gives lanes and what they put back into the queue.
 func lanesOf(workers int) (*lanes, *notebook[target.Key]) {
 	q, notes := noted[target.Key]()
-	return newLanes(workers, q), notes
+	return newLanes(workers, q, clock.RealClock{}), notes
 }
 
 // takes is work that takes a time, whatever its context says.
@@ -45,15 +46,41 @@ func TestLanesQuickWork(t *testing.T) {
 		begin := time.Now()
 		var done bool
 		l.run(quiet(t), key("roots", "a"), func(context.Context) error {
-			time.Sleep(patience - time.Millisecond)
+			time.Sleep(leastPatience - time.Millisecond)
 			done = true
 			return nil
 		})
-		if took := time.Since(begin); !done || took != patience-time.Millisecond {
+		if took := time.Since(begin); !done || took != leastPatience-time.Millisecond {
 			t.Errorf("done %t after %s", done, took)
 		}
 		if queued := notes.take(); len(queued) > 0 {
 			t.Errorf("queued %v", queued)
+		}
+	})
+}
+
+// A worker waits for a target as long as the API server usually takes: where that
+// is slow as a whole, requests do not pile up.
+func TestLanesPatienceFollowsTheUsualTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, _ := lanesOf(1)
+		for range 100 {
+			l.run(quiet(t), key("roots", "a"), takes(leastPatience-time.Millisecond, nil))
+		}
+		if got, least := l.patience(), 3*leastPatience; got < least {
+			t.Errorf("patience is %s, want at least %s", got, least)
+		}
+		begin := time.Now()
+		l.run(quiet(t), key("roots", "a"), takes(2*leastPatience, nil))
+		if took := time.Since(begin); took != 2*leastPatience {
+			t.Errorf("the worker waited for %s of %s", took, 2*leastPatience)
+		}
+		before := l.patience()
+		l.run(quiet(t), key("roots", "b"), takes(time.Hour, errDenied))
+		time.Sleep(time.Hour)
+		if got := l.patience(); got != before {
+			t.Errorf("a failure changes the patience from %s to %s", before, got)
 		}
 	})
 }
@@ -70,7 +97,7 @@ func TestLanesHangingWork(t *testing.T) {
 			done.Store(true)
 			return nil
 		})
-		if took := time.Since(begin); took != patience || done.Load() {
+		if took := time.Since(begin); took != leastPatience || done.Load() {
 			t.Errorf("the worker is held for %s, done %t", took, done.Load())
 		}
 		time.Sleep(5 * time.Second)
@@ -124,7 +151,7 @@ func TestLanesForgetNoKey(t *testing.T) {
 			var group sync.WaitGroup
 			for i := range workers {
 				group.Go(func() {
-					l.run(quiet(t), key("roots", fmt.Sprint(i)), takes(patience, nil))
+					l.run(quiet(t), key("roots", fmt.Sprint(i)), takes(leastPatience, nil))
 				})
 			}
 			group.Wait()
@@ -141,7 +168,7 @@ func TestLanesDetachNothingThatHasEnded(t *testing.T) {
 	t.Parallel()
 	l, _ := lanesOf(1)
 	k, done := key("roots", "a"), make(chan struct{})
-	l.settle(quiet(t), k, done, nil)
+	l.settle(quiet(t), k, done, 0, nil)
 	if l.detach(quiet(t), k, done); len(l.detached) > 0 {
 		t.Error("the key counts as running for ever")
 	}
@@ -161,9 +188,10 @@ func TestLanesHaveSoMuchRoom(t *testing.T) {
 			t.Errorf("the worker is held for %s, want 8s", took)
 		}
 		begin = time.Now()
+		least, most := leastPatience, 2*leastPatience // slow targets hardly make it longer
 		l.run(quiet(t), key("roots", "later"), takes(8*time.Second, nil))
-		if took := time.Since(begin); took != patience {
-			t.Errorf("with room again, the worker is held for %s, want %s", took, patience)
+		if took := time.Since(begin); took < least || took > most {
+			t.Errorf("with room again, the worker is held for %s, want %s to %s", took, least, most)
 		}
 		time.Sleep(8 * time.Second)
 	})

@@ -45,7 +45,7 @@ func addTargets(mgr manager.Manager, env *environment, observed cache.Cache, opt
 		observed:    observed,
 		writer:      writer,
 		memory:      newMemory(),
-		lanes:       newLanes(options.Concurrency, env.targets),
+		lanes:       newLanes(options.Concurrency, env.targets, env.clock),
 	}
 	settings := env.targets.options(options.Concurrency)
 	settings.Reconciler = t
