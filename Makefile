@@ -63,8 +63,9 @@ test-integration: cluster-build ## Run the tests that need a real API server
 
 FUZZTIME ?= 10m
 .PHONY: fuzz
-fuzz: ## Fuzz the strict parser for FUZZTIME (10m)
+fuzz: ## Fuzz the strict parser and the rendering of subjects, each for FUZZTIME (10m)
 	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./internal/certs
+	go test -run '^$$' -fuzz '^FuzzSubject$$' -fuzztime $(FUZZTIME) ./internal/encode
 
 .PHONY: cover
 cover: ## Show the statement coverage of the pure packages
@@ -72,11 +73,12 @@ cover: ## Show the statement coverage of the pure packages
 
 .PHONY: bench
 bench: ## Run the Go benchmarks of the pure core
-	go test -run '^$$' -bench . -benchmem ./internal/certs ./internal/bundle
+	go test -run '^$$' -bench . -benchmem ./internal/certs ./internal/bundle ./internal/encode
 
+NAMESPACES ?= 500
 .PHONY: rollout
-rollout: build cluster-build ## Measure a roll-out to 500 namespaces beside the API server's own limit
-	@hack/rollout.sh
+rollout: cluster-build ## Measure a roll-out to NAMESPACES (500) beside the API server's own limit
+	@go run ./test/bench -namespaces $(NAMESPACES)
 
 ##@ Development
 
