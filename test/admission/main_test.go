@@ -51,6 +51,9 @@ func run(m *testing.M) (code int, err error) {
 	env := &envtest.Environment{
 		CRDDirectoryPaths:     []string{"../../deploy/crds"},
 		ErrorIfCRDPathMissing: true,
+		// Seconds are enough, unless other tests keep the machine busy.
+		ControlPlaneStartTimeout: 2 * time.Minute,
+		ControlPlaneStopTimeout:  time.Minute,
 	}
 	// A start that fails can leave a server behind, when it is the
 	// CustomResourceDefinition that is refused.
