@@ -74,7 +74,8 @@ func TestDeletion(t *testing.T) {
 }
 
 // T12: an orphaning deletion leaves all targets as they are, but for the owner.
-// The operator writes nothing.
+// The operator writes nothing. A Bundle made again under the name takes them over
+// (T5).
 func TestOrphaningDeletion(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -94,6 +95,11 @@ func TestOrphaningDeletion(t *testing.T) {
 		return nil
 	})
 	shared.await(t)
+
+	again := &v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: bundle.Name}, Spec: *bundle.Spec.DeepCopy()}
+	s.temporary(again)
+	awaitTargets(t, again, owned, ca)
+	awaitSynced(t, again, 4)
 }
 
 // T12: a Bundle with a deletion timestamp is inert: nothing of it is created,

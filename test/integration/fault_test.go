@@ -19,6 +19,10 @@ import (
 // together. For the figure, run this test alone on an idle machine:
 //
 //	go test ./test/integration -run TestFaultyNamespacesHoldUpNoOthers -v -rounds 9 -bound 1.2
+//
+// What it is compared with is the same roll-out with nothing wrong. The time of
+// the 168 namespaces alone is logged as well; but 32 more that are sound make it
+// about 1.2 times as long already, where the API server has two cores.
 var (
 	rounds = flag.Int("rounds", 2, "how many roll-outs of each kind TestFaultyNamespacesHoldUpNoOthers takes the median of")
 	bound  = flag.Float64("bound", 3, "by how much faulty namespaces may slow down the others in TestFaultyNamespacesHoldUpNoOthers")
@@ -131,14 +135,17 @@ func (r rollOuts) compare(t *testing.T, content []authority) {
 	}
 	awaitTargets(t, beside.bundle, everywhere, r.now(t, beside, content)...)
 	awaitSynced(t, beside.bundle, len(everywhere))
-	t.Logf("168 namespaces alone: %s, median %s", rounded(without), median(rounded(without)))
-	t.Logf("beside 32 sound ones: %s, median %s; %.2f times as long", rounded(sound), median(rounded(sound)), medianRatio(sound, without))
-	for name, times := range map[string][]time.Duration{"refuse": refusing, "hang": hanging} {
-		ratio := medianRatio(times, without)
-		t.Logf("while 32 others %s: %s, median %s; %.2f times as long as alone, %.2f times as beside sound ones",
-			name, rounded(times), median(rounded(times)), ratio, medianRatio(times, sound))
-		if ratio > *bound {
-			t.Errorf("while 32 namespaces %s, the other 168 take %.2f times as long as without them, want at most %.2f", name, ratio, *bound)
+	report := func(what string, times []time.Duration) (ratio float64) {
+		ratio = medianRatio(times, sound)
+		t.Logf("%s: median %s, %.2f times as long as beside sound ones, %.2f times as long as alone; all: %s",
+			what, median(rounded(times)), ratio, medianRatio(times, without), rounded(times))
+		return ratio
+	}
+	report("168 namespaces alone", without)
+	report("beside 32 sound ones", sound)
+	for fault, times := range map[string][]time.Duration{"refuse": refusing, "hang": hanging} {
+		if ratio := report("while 32 others "+fault, times); ratio > *bound {
+			t.Errorf("while 32 namespaces %s, the other 168 take %.2f times as long, want at most %.2f", fault, ratio, *bound)
 		}
 	}
 }
@@ -148,7 +155,7 @@ func (r rollOuts) bundle(s *scene, content []authority, onlyHealthy bool) rollOu
 	source := s.source(content...)
 	return rollOut{source: source, bundle: s.bundle(from(source), func(b *v1alpha1.Bundle) {
 		selected := b.Spec.Target.NamespaceSelector
-		selected.MatchLabels[sceneLabel] = v1alpha1.LabelValue(r.scene.name)
+		selected.MatchLabels[sceneLabel] = r.scene.name
 		if onlyHealthy {
 			selected.MatchLabels[healthyLabel] = "true"
 		}

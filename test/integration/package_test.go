@@ -78,7 +78,8 @@ func TestPackageIsReplaced(t *testing.T) {
 			a, b, c := newAuthority("A"), newAuthority("B"), newAuthority("C")
 			folder := t.TempDir()
 			puts[0](t, folder, packageOf(t, "1", a))
-			startOperator(t, "--default-package-location", filepath.Join(folder, "package.json"))
+			path := filepath.Join(folder, "package.json")
+			startOperator(t, "--default-package-location", path)
 			s := newScene(t)
 			namespaces := s.namespaces(2)
 			bundle := s.bundle(defaultCAs())
@@ -103,6 +104,10 @@ func TestPackageIsReplaced(t *testing.T) {
 			if condition, err := synced(t, bundle); err != nil || strings.Contains(condition.Message, "stays in use") {
 				t.Errorf("the note should be gone: %v, %v", condition.Message, err)
 			}
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			awaitPackage("4", c, "stays in use", packageID("test", "4", c))
 		})
 	}
 }

@@ -124,3 +124,32 @@ func TestCrash(t *testing.T) {
 	awaitTargets(t, bundle, namespaces, next)
 	awaitSynced(t, bundle, 30)
 }
+
+// T7, S13: the operator outlives the API server, and then sees to what it missed.
+func TestAPIServerRestarts(t *testing.T) {
+	s := newScene(t)
+	o := startOperator(t)
+	namespaces := s.namespaces(4)
+	ca, next := newAuthority("CA"), newAuthority("Next")
+	source := s.source(ca)
+	fixed, sourced := s.bundle(inLine(ca)), s.bundle(from(source))
+	for _, bundle := range []*v1alpha1.Bundle{fixed, sourced} {
+		awaitTargets(t, bundle, namespaces, ca)
+		awaitSynced(t, bundle, 4)
+	}
+	if err := env.Restart(rig.APIServer); err != nil {
+		t.Fatal(err)
+	}
+	remove(t, configMap(namespaces[0], fixed.Name))
+	change(t, configMap(namespaces[1], fixed.Name), func(o *corev1.ConfigMap) { o.Data = nil })
+	label(t, namespaces[2], sceneLabel, "")
+	fill(t, source, next)
+	selected := slices.Concat(namespaces[:2], namespaces[3:], s.namespaces(1))
+	awaitTargets(t, fixed, selected, ca)
+	awaitTargets(t, sourced, selected, next)
+	eventually(t, "the target to go", func() error { return absent(t, fixed, namespaces[2]) })
+	awaitSynced(t, fixed, 4)
+	if o.Ended() {
+		t.Error("the operator ended")
+	}
+}

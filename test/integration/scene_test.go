@@ -132,7 +132,7 @@ func (s *scene) newBundle(sources []v1alpha1.BundleSource, changes ...func(*v1al
 			Target: &v1alpha1.BundleTarget{
 				ConfigMap: &v1alpha1.TargetObject{Key: targetKey},
 				NamespaceSelector: &v1alpha1.LabelSelector{
-					MatchLabels: map[string]v1alpha1.LabelValue{sceneLabel: v1alpha1.LabelValue(s.name)},
+					MatchLabels: map[string]v1alpha1.LabelValue{sceneLabel: s.name},
 				},
 			},
 		},

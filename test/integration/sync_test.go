@@ -44,6 +44,14 @@ func TestSyncToSelectedNamespaces(t *testing.T) {
 			}
 		}
 	}
+	change(t, byLabel, func(b *v1alpha1.Bundle) {
+		b.Spec.Target.NamespaceSelector.MatchLabels["environment"] = "development"
+	})
+	awaitTargets(t, byLabel, development, ca)
+	for _, namespace := range production {
+		eventually(t, "the target to go", func() error { return absent(t, byLabel, namespace) })
+	}
+	awaitSynced(t, byLabel, 2)
 }
 
 // S1, S2: certificates come in the order of the sources, each once, at its first

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"regexp"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -49,7 +48,7 @@ func (w target) check(got *corev1.ConfigMap) error {
 	}
 	asked := w.bundle.Spec.Target.ConfigMap.Metadata
 	for key, value := range asked.Labels {
-		want.Labels[key] = string(value)
+		want.Labels[key] = value
 	}
 	maps.Copy(want.Annotations, asked.Annotations)
 	maps.Copy(want.Data, w.data)
@@ -109,15 +108,6 @@ func (w target) await(t *testing.T) *corev1.ConfigMap {
 		return err
 	})
 	return found
-}
-
-// remains checks that the object looks as it should, and goes on doing so.
-func (w target) remains(t *testing.T, long time.Duration) {
-	t.Helper()
-	stays(t, long, "the target", func() error {
-		_, err := w.look(t)
-		return err
-	})
 }
 
 // awaitTargets waits until a Bundle's targets hold these CAs, with nothing of

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// FaultyLabel, with the value "true", is that of namespaces about which the
+	// FaultyLabel is, with the value "true", that of namespaces about which the
 	// webhook is asked. All others know nothing of it.
 	FaultyLabel = "rig/faulty"
 	// Refusal is what the webhook says when it refuses.

@@ -10,8 +10,12 @@ import (
 	"time"
 )
 
-// ControllerManager is the process that collects garbage and ends namespaces.
-const ControllerManager = "kube-controller-manager"
+// The processes of the control plane that tests meddle with.
+const (
+	APIServer = "kube-apiserver"
+	// ControllerManager collects garbage and ends namespaces.
+	ControllerManager = "kube-controller-manager"
+)
 
 // stopLimit is a few times what the control plane takes to stop.
 const stopLimit = 30 * time.Second

@@ -98,7 +98,7 @@ func (r *Rig) start(ctx context.Context, progress io.Writer) (err error) {
 	}
 	// The garbage collector looks for new kinds of objects only every 30 s, but
 	// finds all of them when it starts.
-	if err := r.controlPlane.control("restart", "--process", ControllerManager); err != nil {
+	if err := r.Restart(ControllerManager); err != nil {
 		return err
 	}
 	if r.account, err = writeAccount(ctx, r.Client, config, r.dir); err != nil {
@@ -132,6 +132,12 @@ func (r *Rig) Stop() error {
 // plane, such as ControllerManager.
 func (r *Rig) Signal(process, signal string) error {
 	return r.controlPlane.control("signal", "--process", process, "--signal", signal)
+}
+
+// Restart stops a process of the control plane, such as APIServer, starts it again
+// on the same data, and waits until it can be used.
+func (r *Rig) Restart(process string) error {
+	return r.controlPlane.control("restart", "--process", process)
 }
 
 // moduleRoot finds the folder of the root module above the working directory.
