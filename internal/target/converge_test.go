@@ -435,7 +435,7 @@ func tell(t *testing.T, course []byte) {
 // others is lost, and nothing of the operator's stays after a release.
 func TestConvergence(t *testing.T) {
 	t.Parallel()
-	const stories, length = 300, 40
+	const stories, length = 200, 40
 	random := rand.New(rand.NewPCG(1, 2))
 	for range stories {
 		course := make([]byte, random.IntN(length))
