@@ -40,6 +40,9 @@ type server struct {
 	// interfere, if set, runs once before the next request that changes
 	// something: others write at the same time.
 	interfere func()
+	// webhook, if set, changes each object that is written, as a mutating
+	// admission webhook does: after the fields have been tracked.
+	webhook func(*corev1.ConfigMap)
 	// requests are those served, as method and content type.
 	requests []*http.Request
 	bodies   [][]byte
@@ -170,11 +173,7 @@ func (s *server) patch(contentType string, body []byte, manager string) error {
 		if err != nil {
 			return err
 		}
-		merged, ok := result.(*unstructured.Unstructured)
-		if !ok {
-			return fmt.Errorf("the field manager gave a %T", result)
-		}
-		return s.store(merged)
+		return s.admit(result)
 	}
 	before, err := json.Marshal(s.object())
 	if err != nil {
@@ -211,11 +210,27 @@ func (s *server) put(object *corev1.ConfigMap, manager string) error {
 	if err != nil {
 		return err
 	}
-	result, ok := tracked.(*unstructured.Unstructured)
+	return s.admit(tracked)
+}
+
+// admit stores an object, after the webhook has seen it.
+func (s *server) admit(tracked runtime.Object) error {
+	object, ok := tracked.(*unstructured.Unstructured)
 	if !ok {
 		return fmt.Errorf("the field manager gave a %T", tracked)
 	}
-	return s.store(result)
+	if s.webhook == nil {
+		return s.store(object)
+	}
+	candidate := *s
+	candidate.live = object
+	admitted := candidate.object()
+	s.webhook(admitted)
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(admitted)
+	if err != nil {
+		return err
+	}
+	return s.store(&unstructured.Unstructured{Object: content})
 }
 
 // precondition refuses a write that was meant for another object, or for
