@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -73,9 +74,9 @@ func TestDeletion(t *testing.T) {
 	}
 }
 
-// T12: an orphaning deletion leaves all targets as they are, but for the owner.
-// The operator writes nothing. A Bundle made again under the name takes them over
-// (T5).
+// T12: an orphaning deletion leaves all targets as they are, but for the owner,
+// and the data of the shared one. A Bundle made again under the name takes them
+// over (T5).
 func TestOrphaningDeletion(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -85,21 +86,59 @@ func TestOrphaningDeletion(t *testing.T) {
 	before := env.Audit.Mark()
 	remove(t, bundle.DeepCopy(), client.PropagationPolicy(metav1.DeletePropagationOrphan))
 	awaitGone(t, bundle.DeepCopy())
-	for _, namespace := range owned {
-		target{bundle: bundle, namespace: namespace, certificates: []authority{ca}, orphaned: true}.await(t)
-	}
-	stays(t, 500*time.Millisecond, "that nothing is touched", func() error {
-		if wrote := requests(t, before, writesOf(bundle)); len(wrote) > 0 {
-			return fmt.Errorf("the operator wrote %v", wrote)
-		}
-		return nil
-	})
-	shared.await(t)
+	wantOrphans(t, before, bundle, owned, shared)
 
 	again := &v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: bundle.Name}, Spec: *bundle.Spec.DeepCopy()}
 	s.temporary(again)
 	awaitTargets(t, again, owned, ca)
+	shared.bundle = again
+	shared.await(t)
 	awaitSynced(t, again, 4)
+}
+
+// T12: the same where the operator comes to see it only when the Bundle is gone;
+// and a restart later, when nobody knows how the Bundle was deleted.
+func TestOrphaningDeletionSeenLate(t *testing.T) {
+	o := startOperator(t)
+	s := newScene(t)
+	ca := newAuthority("CA")
+	bundle, owned, shared := s.deletable(ca)
+	if err := o.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	before := env.Audit.Mark()
+	remove(t, bundle.DeepCopy(), client.PropagationPolicy(metav1.DeletePropagationOrphan))
+	awaitGone(t, bundle.DeepCopy())
+	if err := o.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	awaitTargets(t, s.bundle(inLine(ca)), owned, ca) // it is at work again
+	wantOrphans(t, before, bundle, owned, shared)
+	stop(t, o)
+	startOperator(t)
+	awaitTargets(t, s.bundle(inLine(ca)), owned, ca)
+	wantOrphans(t, before, bundle, owned, shared)
+}
+
+// wantOrphans checks that the operator has not written to the targets of a Bundle
+// that was deleted without them, and that the shared one has kept all data.
+func wantOrphans(t *testing.T, since rig.Mark, bundle *v1alpha1.Bundle, owned []string, shared target) {
+	t.Helper()
+	for _, namespace := range owned {
+		target{bundle: bundle, namespace: namespace, certificates: shared.certificates, orphaned: true}.await(t)
+	}
+	about := func(q rig.Request) bool { return writesOf(bundle)(q) && q.Namespace != shared.namespace }
+	data := maps.Clone(theirData)
+	data[targetKey] = pemOf(shared.certificates...)
+	stays(t, 500*time.Millisecond, "that nothing is touched", func() error {
+		if wrote := requests(t, since, about); len(wrote) > 0 {
+			return fmt.Errorf("the operator wrote %v", wrote)
+		}
+		if now := read(t, configMap(shared.namespace, bundle.Name)); !maps.Equal(now.Data, data) {
+			return fmt.Errorf("of the shared object's data there are left the keys %q", keysOf(now))
+		}
+		return nil
+	})
 }
 
 // T12: a Bundle with a deletion timestamp is inert: nothing of it is created,

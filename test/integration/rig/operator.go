@@ -91,6 +91,13 @@ func (o *Operator) Kill() error {
 	return err
 }
 
+// Pause makes the operator stand still, as on a machine that has no time for it,
+// until Resume.
+func (o *Operator) Pause() error { return o.command.Process.Signal(syscall.SIGSTOP) }
+
+// Resume ends a Pause.
+func (o *Operator) Resume() error { return o.command.Process.Signal(syscall.SIGCONT) }
+
 // Ended says whether the operator has ended.
 func (o *Operator) Ended() bool {
 	select {
