@@ -40,8 +40,7 @@ cluster-up: $(BIN)/cluster ## Start a control plane; its kubeconfig is bin/kubec
 	@$(BIN)/cluster up --dir $(BIN)/cluster.d --kubeconfig $(BIN)/kubeconfig.yaml
 
 .PHONY: cluster-down
-cluster-down: $(BIN)/cluster ## Stop the control plane and forget what was in it
-	@$(BIN)/cluster down --dir $(BIN)/cluster.d
+cluster-down: demo-down ## Stop the control plane, and the demo if that is what it runs
 
 ##@ Tests
 
@@ -59,7 +58,7 @@ test-cluster: cluster-build ## Run the tests of the cluster tool
 .PHONY: test-integration
 test-integration: cluster-build ## Run the tests that need a real API server
 	@echo "== tests on a real API server (about 3 minutes)"
-	@KUBEBUILDER_ASSETS="$$($(BIN)/cluster build)" go test -count=1 -timeout 20m ./test/...
+	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m ./test/...
 
 FUZZTIME ?= 10m
 .PHONY: fuzz

@@ -5,7 +5,7 @@
 #   hack/demo.sh up     start what does not run yet, show the result
 #   hack/demo.sh down   stop everything and forget it
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd -P "$(dirname "$0")/.."
 
 bin=$PWD/bin
 cluster=$bin/cluster.d
@@ -56,7 +56,7 @@ start_operator() {
   "$assets/kubectl" "${context[@]}" config set users.trust-manager.tokenFile "$operator/token" >/dev/null
   "$assets/kubectl" "${context[@]}" config set-context --current --user trust-manager >/dev/null
   setsid "$bin/trust-manager" --kubeconfig "$operator/kubeconfig.yaml" \
-    --default-package-location "$operator/package.json" \
+    --default-package-location "$operator/package/mozilla.json" \
     --readiness-probe-port 0 --metrics-port 0 \
     >"$operator/log" 2>&1 </dev/null &
   echo $! >"$operator/pid"
@@ -77,9 +77,15 @@ await() {
   done
 }
 
+# synced: whether the operator that runs now leads and has said of the Bundle, as
+# it stands now, that it is synced.
 synced() {
-  [ "$(k get bundle example-bundle -o jsonpath='{.status.conditions[?(@.type=="Synced")].status}')" = True ]
+  is_operator "$(cat "$operator/pid")" && leads &&
+    [ "$(k get bundle example-bundle -o jsonpath='{.status.conditions[?(@.type=="Synced")].status} {.status.conditions[?(@.type=="Synced")].observedGeneration}')" = \
+      "True $(k get bundle example-bundle -o jsonpath='{.metadata.generation}')" ]
 }
+
+leads() { grep -q "Successfully acquired lease" "$operator/log"; }
 
 k() { "$assets/kubectl" --kubeconfig "$kubeconfig" "$@"; }
 
@@ -90,11 +96,12 @@ up() {
 
   say "Custom resource definition, RBAC and the operator as service account cert-manager/trust-manager"
   k apply -f deploy/crds -f deploy/rbac >/dev/null
-  stop_operator
-  mkdir -p "$operator"
-  "$bin/trust-package" mozilla --out "$operator/package.json"
-  start_operator
   await 30 k wait --for=condition=Established crd/bundles.trust.cert-manager.io --timeout=1s
+  stop_operator
+  mkdir -p "$operator/package"
+  "$bin/trust-package" mozilla --out "$operator/package/mozilla.json"
+  start_operator
+  await 30 leads
 
   say "The quick start's first Bundle"
   local start

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -143,10 +144,13 @@ func (o *options) manager(config *rest.Config) (manager.Manager, error) {
 	})
 }
 
-// leaseNamespace is that of the pod, and outside of one the trust namespace.
+// leaseNamespace is that of the pod whose service account is used, and otherwise
+// the trust namespace.
 func (o *options) leaseNamespace() string {
-	if namespace, err := os.ReadFile(podNamespaceFile); err == nil && len(namespace) > 0 {
-		return string(namespace)
+	if o.kubeconfig == "" {
+		if namespace, err := os.ReadFile(podNamespaceFile); err == nil && len(namespace) > 0 {
+			return strings.TrimSpace(string(namespace))
+		}
 	}
 	return o.trustNamespace
 }

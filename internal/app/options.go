@@ -42,7 +42,7 @@ func (o *options) register(flags *pflag.FlagSet) {
 	flags.StringVar(&o.defaultPackage, "default-package-location", "",
 		"path of the default CA package, a JSON file; without it no Bundle can use the default CAs")
 	flags.IntVar(&o.concurrency, "concurrency", 16,
-		"how many targets are written at the same time")
+		"how many targets are worked on at the same time; those that take unusually long do not count")
 	flags.BoolVar(&o.leaderElect, "leader-elect", true,
 		"work only while holding a Lease, so that several replicas can run")
 	flags.DurationVar(&o.leaseDuration, "leader-election-lease-duration", 15*time.Second,
@@ -76,11 +76,13 @@ func (o *options) validate() error {
 	if o.leaderElect {
 		o.validateElection(refuse)
 	}
-	for flag, port := range map[string]int{"readiness-probe-port": o.readinessPort, "metrics-port": o.metricsPort} {
+	checkPort := func(flag string, port int) {
 		if port < 0 || port > 65535 {
 			refuse(flag, "%d is not a port between 0 and 65535", port)
 		}
 	}
+	checkPort("readiness-probe-port", o.readinessPort)
+	checkPort("metrics-port", o.metricsPort)
 	if o.readinessPort == o.metricsPort && o.metricsPort != 0 {
 		refuse("metrics-port", "%d is also the value of --readiness-probe-port", o.metricsPort)
 	}

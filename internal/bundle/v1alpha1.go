@@ -93,5 +93,5 @@ func (s *Spec) targetFromV1alpha1(from *v1alpha1.BundleTarget) Problems {
 
 func notImplemented(field string) *certs.Problem {
 	return &certs.Problem{Origin: certs.Origin{Field: field}, Reason: v1alpha1.BundleReasonNotImplemented,
-		Detail: "this version does not support the field yet, so nothing is written for this Bundle"}
+		Detail: "this version does not support the field yet"}
 }

@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 	"errors"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -70,7 +69,7 @@ func (b *bundles) Reconcile(ctx context.Context, name string) (reconcile.Result,
 	case err != nil:
 		return reconcile.Result{}, err
 	case from.DeletionTimestamp != nil:
-		b.drop(name, slices.Contains(from.Finalizers, metav1.FinalizerOrphanDependents))
+		b.drop(name)
 		return reconcile.Result{}, nil
 	}
 	attempt := ledger.Attempt{UID: string(from.UID), Generation: from.Generation}
@@ -127,23 +126,40 @@ func (b *bundles) rollOut(ctx context.Context, name string, revision *target.Rev
 	before, _ := b.registry.current(name)
 	number := b.registry.put(name, revision)
 	namespaces, noNamespaces := b.namespaces(ctx, revision)
-	keys, noTargets := b.existing(ctx, name)
+	existing, noTargets := b.existing(ctx, name)
 	if err := errors.Join(noNamespaces, noTargets); err != nil {
 		b.registry.put(name, before)
 		return err
 	}
+	present := make(map[target.Key]struct{}, len(existing))
+	for _, key := range existing {
+		present[key] = struct{}{}
+	}
 	var wanted []ledger.Place
+	var keys []target.Key
 	for kind := range revision.Shapes {
 		for _, namespace := range namespaces {
 			key := target.Key{Bundle: name, Kind: kind, Namespace: namespace}
 			wanted = append(wanted, place(key))
-			keys = append(keys, key)
+			if _, there := present[key]; !there {
+				keys = append(keys, key)
+			}
 		}
 	}
 	b.ledger.Begin(name, number, wanted, b.clock.Now())
 	b.targets.add(bulk, keys...)
+	b.targets.add(priorityOf(before), existing...)
 	log.FromContext(ctx).Info("A new revision of the bundle is rolled out", "bundle", name, "targets", len(wanted))
 	return nil
+}
+
+// priorityOf gives the priority of the targets that are there already: after a
+// start they are most likely in order, and only have to be looked at.
+func priorityOf(before *target.Revision) int {
+	if before == nil {
+		return background
+	}
+	return bulk
 }
 
 // existing lists the targets of a bundle that are there.
@@ -163,13 +179,13 @@ func (b *bundles) existing(ctx context.Context, name string) ([]target.Key, erro
 // gone sees to what a Bundle leaves behind that garbage collection does not
 // take: its part of the objects that it shared with others.
 func (b *bundles) gone(ctx context.Context, name string) error {
-	b.drop(name, false)
+	b.drop(name)
 	keys, err := b.existing(ctx, name)
 	b.targets.add(bulk, keys...)
 	return err
 }
 
-func (b *bundles) drop(name string, orphan bool) {
-	b.registry.drop(name, orphan)
+func (b *bundles) drop(name string) {
+	b.registry.drop(name)
 	b.ledger.Drop(name)
 }

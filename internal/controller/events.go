@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"maps"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -44,9 +45,13 @@ func bundleEvents(env *environment) handler.TypedEventHandler[*v1alpha1.Bundle, 
 	return listen[*v1alpha1.Bundle, string](func(_ context.Context, before, after **v1alpha1.Bundle, _, _ bool) {
 		if after == nil {
 			env.bundles.add(urgent, (*before).Name)
+			env.statuses.add(bulk, (*before).Name)
 			return
 		}
 		object := *after
+		if object.DeletionTimestamp != nil && slices.Contains(object.Finalizers, metav1.FinalizerOrphanDependents) {
+			env.registry.orphan(object.Name)
+		}
 		if before != nil && (*before).UID == object.UID && (*before).Generation == object.Generation &&
 			((*before).DeletionTimestamp == nil) == (object.DeletionTimestamp == nil) {
 			env.statuses.add(bulk, object.Name)
@@ -87,15 +92,18 @@ func (e *environment) enqueueReaders(ctx context.Context, source string) {
 // is new or gone, or whose labels make a difference to the bundle.
 func namespaceEvents(env *environment) handler.TypedEventHandler[*metav1.PartialObjectMetadata, target.Key] {
 	return listen[*metav1.PartialObjectMetadata, target.Key](func(_ context.Context, before, after **metav1.PartialObjectMetadata, initial, _ bool) {
-		if initial {
-			return // a bundle that is rolled out looks at all namespaces
-		}
 		if before != nil && after != nil && sameNamespace(*before, *after) {
 			return
 		}
 		object := after
 		if object == nil {
 			object = before
+		}
+		priority := urgent
+		if initial {
+			// A bundle that is rolled out looks at all namespaces; this is for
+			// those that came just before watching began.
+			priority = background
 		}
 		for name, revision := range env.registry.all() {
 			// One UID: an end that the watch has missed took the targets along.
@@ -104,7 +112,7 @@ func namespaceEvents(env *environment) handler.TypedEventHandler[*metav1.Partial
 				continue
 			}
 			for kind := range revision.Shapes {
-				env.targets.add(urgent, target.Key{Bundle: name, Kind: kind, Namespace: (*object).Name})
+				env.targets.add(priority, target.Key{Bundle: name, Kind: kind, Namespace: (*object).Name})
 			}
 		}
 	})

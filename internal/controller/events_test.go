@@ -78,8 +78,8 @@ func TestBundleEvents(t *testing.T) {
 			update(h, deleting, changed(deleting, func(b *v1alpha1.Bundle) { b.Finalizers = nil }))
 		}, nil, status},
 		"made anew, its end not seen": {func(h events) { update(h, roots, with(func(b *v1alpha1.Bundle) { b.UID = "newer" })) }, build, nil},
-		"gone":                        {func(h events) { remove(h, roots, false) }, build, nil},
-		"gone, its end not seen":      {func(h events) { remove(h, roots, true) }, build, nil},
+		"gone":                        {func(h events) { remove(h, roots, false) }, build, status},
+		"gone, its end not seen":      {func(h events) { remove(h, roots, true) }, build, status},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -156,6 +156,7 @@ func TestSourceEventsWithoutCache(t *testing.T) {
 func TestNamespaceEvents(t *testing.T) {
 	t.Parallel()
 	plain, team := namespace("a", nil), namespace("a", map[string]string{"team": "x"})
+	inTime := []added[target.Key]{{background, 0, key("all", "a")}, {background, 0, key("team", "a")}}
 	urgently := func(names ...string) []added[target.Key] {
 		var list []added[target.Key]
 		for _, name := range names {
@@ -168,7 +169,7 @@ func TestNamespaceEvents(t *testing.T) {
 		happens func(events)
 		want    []added[target.Key]
 	}{
-		"there at the start":   {func(h events) { initially(h, team) }, nil},
+		"there at the start":   {func(h events) { initially(h, team) }, inTime},
 		"new":                  {func(h events) { create(h, team) }, urgently("all", "team")},
 		"gone":                 {func(h events) { remove(h, team, false) }, urgently("all", "team")},
 		"gone, not seen":       {func(h events) { remove(h, team, true) }, urgently("all", "team")},

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"net/url"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -28,6 +29,9 @@ func namespaceIsGoing(err error) bool {
 func explain(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "no answer within " + writeDeadline.String() + "; look for a slow admission webhook"
+	}
+	if network := (*url.Error)(nil); errors.As(err, &network) {
+		return "the API server cannot be reached" // the rest changes with each try
 	}
 	text, _, _ := strings.Cut(err.Error(), "\n")
 	return text

@@ -63,6 +63,7 @@ func TestExplain(t *testing.T) {
 		"deadline":              {context.DeadlineExceeded, slow},
 		"deadline, wrapped":     {fmt.Errorf("writing: %w", context.DeadlineExceeded), slow},
 		"deadline of a request": {&url.Error{Op: "Put", URL: "https://10.0.0.1/api", Err: context.DeadlineExceeded}, slow},
+		"no connection":         {&url.Error{Op: "Put", URL: "https://10.0.0.1/api", Err: errors.New("dial tcp 10.0.0.1:443: connection refused")}, "the API server cannot be reached"},
 		"cancelled":             {context.Canceled, "context canceled"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
@@ -46,6 +47,8 @@ type lanes struct {
 	// detached are the targets that go on without a worker; true means that
 	// the target came up again meanwhile.
 	detached map[target.Key]bool
+	// hanging counts the detached targets of each namespace.
+	hanging map[string]int
 	// failures counts the failures in a row of each target.
 	failures map[target.Key]int
 	// retrying counts the workers that failed targets hold.
@@ -60,6 +63,7 @@ func newLanes(workers int, queue *queue[target.Key], clock clock.PassiveClock) *
 		workers:  workers,
 		clock:    clock,
 		detached: map[target.Key]bool{},
+		hanging:  map[string]int{},
 		failures: map[target.Key]int{},
 	}
 }
@@ -79,6 +83,9 @@ func (l *lanes) run(ctx context.Context, key target.Key, work func(context.Conte
 		defer cancel()
 		began := l.clock.Now()
 		err := guarded(bounded, work)
+		if errors.Is(err, errPanic) {
+			log.FromContext(ctx).Error(err, "A target caused a panic and is tried again", "target", key.String())
+		}
 		l.settle(ctx, key, done, l.clock.Since(began), err)
 	}()
 	timer := time.NewTimer(l.patience())
@@ -101,24 +108,31 @@ func (l *lanes) patience() time.Duration {
 
 func (l *lanes) waits() time.Duration { return max(leastPatience, slowness*l.usual) }
 
+// errPanic is the class of an error that was a panic.
+var errPanic = errors.New("panic")
+
 // guarded runs the work and makes a panic an error of this one target.
 func guarded(ctx context.Context, work func(context.Context) error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+			err = fmt.Errorf("%w: %v\n%s", errPanic, cause, debug.Stack())
 		}
 	}()
 	return work(ctx)
 }
 
 // enter gives leave to work on a target with a worker. There is none while the
-// target goes on without one, or while too many workers are held by targets
-// that have failed before.
+// target goes on without one or another in its namespace does, or while too many
+// workers are held by targets that have failed before.
 func (l *lanes) enter(key target.Key) (leave func(), ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, busy := l.detached[key]; busy {
 		l.detached[key] = true
+		return nil, false
+	}
+	if l.hanging[key.Namespace] > 0 {
+		l.queue.addAfter(bulk, firstRetry, key)
 		return nil, false
 	}
 	if l.failures[key] == 0 {
@@ -150,6 +164,7 @@ func (l *lanes) detach(ctx context.Context, key target.Key, done <-chan struct{}
 		return false
 	}
 	l.detached[key] = false
+	l.hanging[key.Namespace]++
 	l.running.Add(1)
 	return true
 }
@@ -164,6 +179,9 @@ func (l *lanes) settle(ctx context.Context, key target.Key, done chan<- struct{}
 	again, detached := l.detached[key]
 	if detached {
 		delete(l.detached, key)
+		if l.hanging[key.Namespace]--; l.hanging[key.Namespace] == 0 {
+			delete(l.hanging, key.Namespace)
+		}
 		l.running.Done()
 	}
 	if err == nil {

@@ -317,6 +317,33 @@ func TestLanesLeaveWorkersToOthers(t *testing.T) {
 	}
 }
 
+// T8: while one target of a namespace hangs, the others there wait their turn
+// rather than hang too; other namespaces are not concerned.
+func TestLanesKeepOutOfAHangingNamespace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, notes := lanesOf(2)
+		l.run(quiet(t), key("roots", "a"), takes(5*time.Second, nil))
+		var ran []target.Key
+		try := func(k target.Key) {
+			l.run(quiet(t), k, func(context.Context) error { ran = append(ran, k); return nil })
+		}
+		try(key("other", "a"))
+		try(key("other", "b"))
+		if diff := cmp.Diff([]target.Key{key("other", "b")}, ran); diff != "" {
+			t.Errorf("ran (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]added[target.Key]{{bulk, firstRetry, key("other", "a")}}, notes.take()); diff != "" {
+			t.Errorf("queued (-want +got):\n%s", diff)
+		}
+		time.Sleep(5 * time.Second)
+		try(key("other", "a"))
+		if len(ran) != 2 || len(l.hanging) > 0 {
+			t.Errorf("when it has ended: ran %v, hanging %v", ran, l.hanging)
+		}
+	})
+}
+
 // A failed target that hangs gives its share back with its worker.
 func TestLanesHangingRetriesGiveTheirShareBack(t *testing.T) {
 	t.Parallel()

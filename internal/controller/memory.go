@@ -41,12 +41,10 @@ func newMemory() *memory {
 func (m *memory) learn(key target.Key, uid, resourceVersion string, holding target.Holding, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	learned := fact{uid: uid, resourceVersion: resourceVersion, holding: holding, at: now}
-	if before, ok := m.known[key]; ok && before.resourceVersion == resourceVersion && before.uid == uid {
-		// Nothing new about it, so nothing that the watch has yet to show.
-		learned.at = before.at
+	if before, ok := m.known[key]; ok && before.resourceVersion == resourceVersion && before.uid == uid && before.holding == holding {
+		return // nothing new about it; it may even have vanished since
 	}
-	m.known[key] = learned
+	m.known[key] = fact{uid: uid, resourceVersion: resourceVersion, holding: holding, at: now}
 }
 
 // forget drops what is known of a target.

@@ -54,6 +54,7 @@ func TestMemory(t *testing.T) {
 		"deleted before it was created anew":           {[]func(*memory){learn("9", 0), vanish("8")}, nil, 0, held("9"), 30 * time.Second},
 		"deleted and created anew by the operator":     {[]func(*memory){learn("7", 0), vanish("8"), learn("9", 0)}, cached("9"), 0, held("9"), 0},
 		"deleted and created anew by others":           {[]func(*memory){learn("7", 0), vanish("8")}, cached("9"), 0, unread, 0},
+		"deleted, and then kept at the old version":    {[]func(*memory){learn("7", 0), vanish("8"), learn("7", 0)}, nil, 0, vanished, 0},
 		"deleted though never known":                   {[]func(*memory){vanish("8")}, nil, 0, absent, 0},
 		"forgotten":                                    {[]func(*memory){learn("7", 0), func(m *memory) { m.forget(k) }}, cached("7"), 0, unread, 0},
 		"versions that cannot be compared":             {[]func(*memory){learn("x", 0)}, cached("7"), 0, unread, 0},

@@ -78,14 +78,18 @@ func (r *registry) put(name string, revision *target.Revision) uint64 {
 	return r.last
 }
 
-// drop forgets a bundle. orphan says that its targets stay when it is gone.
-func (r *registry) drop(name string, orphan bool) {
+// drop forgets a bundle.
+func (r *registry) drop(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.entries, name)
-	if orphan {
-		r.orphaned[name] = true
-	}
+}
+
+// orphan remembers that a Bundle is being deleted without its targets.
+func (r *registry) orphan(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.orphaned[name] = true
 }
 
 // isOrphaned says whether the targets of a Bundle that is gone were to stay.

@@ -59,9 +59,9 @@ func TestRegistryStartsAfresh(t *testing.T) {
 		"seen to end": func(r *registry) {
 			r.builder("roots", "older")
 			r.put("roots", &target.Revision{})
-			r.drop("roots", false)
+			r.drop("roots")
 		},
-		"orphaned":    func(r *registry) { r.builder("roots", "older"); r.drop("roots", true) },
+		"orphaned":    func(r *registry) { r.builder("roots", "older"); r.orphan("roots"); r.drop("roots") },
 		"never there": func(*registry) {},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -87,8 +87,8 @@ func TestRegistryRemembersOrphans(t *testing.T) {
 	r := newRegistry()
 	r.builder("roots", "uid")
 	r.put("roots", &target.Revision{})
-	r.drop("roots", true)  // its deletion has begun
-	r.drop("roots", false) // it is gone
+	r.orphan("roots") // its deletion has begun
+	r.drop("roots")   // it is gone
 	if !r.isOrphaned("roots") || r.isOrphaned("other") {
 		t.Errorf("orphaned: %t, the other: %t", r.isOrphaned("roots"), r.isOrphaned("other"))
 	}

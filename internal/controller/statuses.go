@@ -179,9 +179,19 @@ func (s *statuses) forget(name string) {
 	delete(s.written, name)
 }
 
+// everyReplica is run by every replica, leader or not.
+type everyReplica func(ctx context.Context) error
+
+// Start implements manager.Runnable.
+func (f everyReplica) Start(ctx context.Context) error { return f(ctx) }
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable.
+func (f everyReplica) NeedLeaderElection() bool { return false }
+
 // watchDefaultCAs has the Bundles built that use the default CA package, when
-// its file changes.
-func watchDefaultCAs(env *environment, defaultCAs *source.DefaultCAs, log logr.Logger) manager.RunnableFunc {
+// its file changes. A replica that does not lead follows the file too: it would
+// begin with an old package otherwise.
+func watchDefaultCAs(env *environment, defaultCAs *source.DefaultCAs, log logr.Logger) everyReplica {
 	return func(ctx context.Context) error {
 		return defaultCAs.Watch(ctx, func(err error) {
 			if err != nil {

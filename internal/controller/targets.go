@@ -77,7 +77,11 @@ func (t *targets) converge(ctx context.Context, key target.Key) error {
 		if err != nil || aim == nil {
 			return err
 		}
-		next, err := t.step(ctx, key, aim, last)
+		var next *target.Seen
+		err = guarded(ctx, func(ctx context.Context) (err error) {
+			next, err = t.step(ctx, key, aim, last)
+			return err
+		})
 		if err == nil && next != nil && tried == maxSteps {
 			err = fmt.Errorf("others keep changing the object: after %d tries it is still not in order", maxSteps)
 		}
@@ -154,11 +158,15 @@ func (t *targets) aim(ctx context.Context, key target.Key) (*aim, error) {
 // it was deleted. All else is for garbage collection.
 func (t *targets) aimWithoutBundle(ctx context.Context, key target.Key) (*aim, error) {
 	cached, err := t.cached(ctx, key)
-	if err != nil || cached == nil || cached.Annotations[v1alpha1.SharedAnnotationKey] != "true" || t.registry.isOrphaned(key.Bundle) {
+	if err != nil || cached == nil || cached.Annotations[v1alpha1.SharedAnnotationKey] != "true" {
 		t.memory.forget(key)
 		return nil, err
 	}
-	return &aim{want: target.Want{Owner: metav1.OwnerReference{Name: key.Bundle}, Gone: true}}, nil
+	return &aim{want: target.Want{
+		Owner:    metav1.OwnerReference{Name: key.Bundle},
+		Gone:     true,
+		Orphaned: t.registry.isOrphaned(key.Bundle),
+	}}, nil
 }
 
 // leave forgets a target whose namespace is gone or going: what is in it goes
@@ -238,20 +246,20 @@ func (t *targets) write(ctx context.Context, action target.Action, aim *aim) (ne
 	if t.ledger.Writing(action.Key.Bundle, aim.number, place(action.Key)) {
 		t.statuses.add(bulk, action.Key.Bundle)
 	}
-	uid, resourceVersion, err := t.writer.Write(ctx, action)
+	written, err := t.writer.Write(ctx, action)
 	log.FromContext(ctx).V(2).Info("Wrote a target", "verb", action.Verb, "target", action.Key.String(), "reason", action.Reason, "error", err)
 	switch {
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) && action.Verb != target.Create:
 		return &target.Seen{State: target.Unread}, nil
 	case err != nil:
 		return nil, err
-	case action.Verb == target.Apply:
+	case action.Verb == target.Apply || written.Altered:
 		return &target.Seen{State: target.Unread}, nil
 	case action.Verb == target.Delete || !aim.want.Selected || aim.want.Shape == nil:
 		t.memory.forget(action.Key)
 		return nil, nil
 	}
-	t.memory.learn(action.Key, uid, resourceVersion, action.Holding, t.clock.Now())
+	t.memory.learn(action.Key, written.UID, written.ResourceVersion, action.Holding, t.clock.Now())
 	t.targets.addAfter(background, unseen, action.Key)
 	return nil, nil
 }

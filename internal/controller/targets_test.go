@@ -71,6 +71,7 @@ func targetsOf(t *testing.T, byMethod map[string]any) (*targets, *world, *answer
 // written is what the API server answers to a write.
 func written(resourceVersion string) *metav1.PartialObjectMetadata {
 	object := observed("roots", "a", resourceVersion)
+	object.OwnerReferences = []metav1.OwnerReference{{UID: "roots-uid"}}
 	object.SetGroupVersionKind(metav1.SchemeGroupVersion.WithKind("PartialObjectMetadata"))
 	return object
 }
@@ -92,7 +93,7 @@ func TestConverge(t *testing.T) {
 	conflict := apierrors.NewConflict(corev1.Resource("configmaps"), "roots", errDenied)
 	forbidden := apierrors.NewForbidden(corev1.Resource("configmaps"), "roots", errDenied)
 	whole := &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: written("7").ObjectMeta}
-	whole.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}
+	whole.ManagedFields, whole.OwnerReferences = []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}, nil
 	with := func(change func(*corev1.ConfigMap)) *corev1.ConfigMap { return changed(whole, change) }
 	listed := func(_ *targets, w *world) { w.cache.targets = append(w.cache.targets, observed("roots", "a", "7")) }
 	cases := map[string]struct {
@@ -177,7 +178,7 @@ func TestConverge(t *testing.T) {
 			func(_ *targets, w *world) { w.cache.bundles[0].DeletionTimestamp = new(metav1.NewTime(start)) }, nil, nil, account{1, 0, 0}, "", false,
 		},
 		"a Bundle without a revision is left alone": {
-			func(_ *targets, w *world) { w.registry.drop("roots", false) }, nil, nil, account{1, 0, 0}, "", false,
+			func(_ *targets, w *world) { w.registry.drop("roots") }, nil, nil, account{1, 0, 0}, "", false,
 		},
 		"a Bundle made anew that is not built yet is left alone": {
 			func(_ *targets, w *world) { w.cache.bundles[0].UID = "newer" }, nil, nil, account{1, 0, 0}, "", false,
@@ -277,13 +278,13 @@ func TestConvergeConfirms(t *testing.T) {
 	}
 }
 
-// T12: without its Bundle, only an object that is marked shared is touched, and
-// not where the Bundle was orphaned.
+// T12: without its Bundle, only an object that is marked shared is touched; where
+// the Bundle was orphaned, its marks alone go.
 func TestConvergeWithoutBundle(t *testing.T) {
 	t.Parallel()
 	whole := &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: written("7").ObjectMeta, Data: map[string]string{"theirs": "x"}}
 	whole.Annotations = map[string]string{v1alpha1.SharedAnnotationKey: "true"}
-	whole.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}
+	whole.ManagedFields, whole.OwnerReferences = []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}, nil
 	shared := observed("roots", "a", "7")
 	shared.Annotations = whole.Annotations
 	for name, tc := range map[string]struct {
@@ -292,14 +293,14 @@ func TestConvergeWithoutBundle(t *testing.T) {
 	}{
 		"shared":           {func(w *world) { w.cache.targets = append(w.cache.targets, shared) }, []string{"GET", "PATCH"}},
 		"not shared":       {func(w *world) { w.cache.targets = append(w.cache.targets, observed("roots", "a", "7")) }, nil},
-		"shared, orphaned": {func(w *world) { w.cache.targets = append(w.cache.targets, shared); w.registry.drop("roots", true) }, nil},
+		"shared, orphaned": {func(w *world) { w.cache.targets = append(w.cache.targets, shared); w.registry.orphan("roots") }, []string{"GET", "PATCH"}},
 		"nothing there":    {func(*world) {}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			x, w, server := targetsOf(t, map[string]any{"GET": whole, "PATCH": written("8")})
 			w.cache.bundles = nil
-			w.registry.drop("roots", false)
+			w.registry.drop("roots")
 			w.ledger.Drop("roots")
 			tc.given(w)
 			if err := x.converge(quiet(t), key("roots", "a")); err != nil {

@@ -262,6 +262,7 @@ func TestMessageIsBounded(t *testing.T) {
 		"failures":              s,
 		"failures on the way":   changed(s, func(s *ledger.Summary) { s.Wanted, s.Wrote = many+1, true }),
 		"failures and no build": changed(s, func(s *ledger.Summary) { s.Attempt = ledger.Attempt{Reason: "SourceNotFound", Message: "gone"} }),
+		"loud notes":            {Attempt: ledger.Attempt{Notes: []string{loud, loud, loud}}, Built: true},
 		"notes":                 {Attempt: ledger.Attempt{Notes: notes}, Built: true},
 	} {
 		t.Run(name, func(t *testing.T) {

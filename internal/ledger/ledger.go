@@ -43,7 +43,8 @@ type Attempt struct {
 	Message string
 	// Notes are what a person should know although the bundle is good.
 	Notes []string
-	// DefaultCAVersion is the id of the default CA package in use, or empty.
+	// DefaultCAVersion is the id of the default CA package in use, or empty. A
+	// failed attempt leaves that of the bundle in force.
 	DefaultCAVersion string
 	// Certificates is how many the bundle has.
 	Certificates int
@@ -78,7 +79,12 @@ func New() *Ledger {
 func (l *Ledger) Tried(bundle string, attempt Attempt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.row(bundle).attempt = attempt
+	r := l.row(bundle)
+	if attempt.Reason != "" && r.revision != 0 {
+		// The targets hold the last good bundle still, and so its package.
+		attempt.DefaultCAVersion = r.attempt.DefaultCAVersion
+	}
+	r.attempt = attempt
 }
 
 // Begin starts the account of a new revision: all places are pending.

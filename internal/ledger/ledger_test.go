@@ -228,6 +228,39 @@ func TestSinceIsTheBeginningOfTheRollOut(t *testing.T) {
 	}
 }
 
+// A13, S11: while the last good bundle stays, so does the version of the default
+// CA package that it was made from.
+func TestTriedKeepsTheDefaultCAVersion(t *testing.T) {
+	t.Parallel()
+	good := ledger.Attempt{DefaultCAVersion: "package-1"}
+	bad := ledger.Attempt{Reason: "SourceNotFound", DefaultCAVersion: "package-2"}
+	for name, tc := range map[string]struct {
+		tried []ledger.Attempt
+		built bool
+		want  string
+	}{
+		"a good one":                 {[]ledger.Attempt{good}, true, "package-1"},
+		"a bad one after a good one": {[]ledger.Attempt{good, bad}, true, "package-1"},
+		"two bad ones":               {[]ledger.Attempt{good, bad, bad}, true, "package-1"},
+		"a bad one and nothing else": {[]ledger.Attempt{bad}, false, "package-2"},
+		"a good one without package": {[]ledger.Attempt{good, {}}, true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := ledger.New()
+			if tc.built {
+				l.Begin("roots", 1, nil, start)
+			}
+			for _, attempt := range tc.tried {
+				l.Tried("roots", attempt)
+			}
+			if got := summary(t, l).Attempt.DefaultCAVersion; got != tc.want {
+				t.Errorf("version %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
 // What has been tried replaces what was tried before, and nothing of the
 // account of the targets.
 func TestTriedKeepsTheAccount(t *testing.T) {

@@ -131,7 +131,10 @@ func (s Summary) Condition(now time.Time) (condition metav1.Condition, wait time
 func (s Summary) success() string {
 	reached := fmt.Sprintf("The bundle of %s is in %s", count(s.Attempt.Certificates, "certificate"), count(s.Namespaces, "namespace"))
 	shown := s.Attempt.Notes[:min(len(s.Attempt.Notes), shownNotes)]
-	text := strings.Join(append([]string{reached}, shown...), "; note: ")
+	text := reached
+	for _, note := range shown {
+		text = fmt.Sprintf("%s; note: %s", text, shorten(note))
+	}
 	if more := len(s.Attempt.Notes) - len(shown); more > 0 {
 		text += fmt.Sprintf("; and %d more", more)
 	}

@@ -16,9 +16,13 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// settle is how long a changed package file must rest before it is read: a
-// file is often written in several steps.
-const settle = 100 * time.Millisecond
+const (
+	// settle is how long after its first change a package file is read: a file
+	// is often written in several steps, and what comes later is a change again.
+	settle = 100 * time.Millisecond
+	// fallback is how often the file is read where it cannot be watched.
+	fallback = 10 * time.Second
+)
 
 // DefaultCAs is the default CA package in use. It is safe for concurrent use.
 type DefaultCAs struct {
@@ -61,20 +65,23 @@ func (d *DefaultCAs) ID() string {
 
 // Watch reloads the package when its file changes, and calls changed after
 // each reload, until the context ends. A file that cannot be used replaces
-// nothing.
+// nothing. Where the file's folder cannot be watched, which is reported once,
+// the file is looked at every few seconds.
 func (d *DefaultCAs) Watch(ctx context.Context, changed func(err error)) error {
 	if d.path == "" {
 		return nil
 	}
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
-		return fmt.Errorf("watching the default CA package: %w", err)
-	}
-	defer func() { _ = watcher.Close() }()
 	// The folder is watched, not the file: a mounted volume swaps a symbolic
 	// link beside the file, and an editor renames a new file over it.
-	if err := watcher.Add(filepath.Dir(d.path)); err != nil {
-		return fmt.Errorf("watching the folder of the default CA package: %w", err)
+	watcher, err := fsnotify.NewWatcher()
+	if err == nil {
+		defer func() { _ = watcher.Close() }()
+		err = watcher.Add(filepath.Dir(d.path))
+	}
+	if err != nil {
+		changed(fmt.Errorf("the folder of the default CA package cannot be watched, so the file is read every %s: %w", fallback, err))
+		d.poll(ctx, changed)
+		return nil
 	}
 	// What changed between loading and watching gave no event.
 	rested := time.After(0)
@@ -82,17 +89,41 @@ func (d *DefaultCAs) Watch(ctx context.Context, changed func(err error)) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-watcher.Events:
-			rested = time.After(settle)
+		case event := <-watcher.Events:
+			if event.Name == filepath.Dir(d.path) { // the folder itself is gone or moved
+				d.poll(ctx, changed)
+				return nil
+			}
+			if rested == nil { // a busy neighbour must not put it off for ever
+				rested = time.After(settle)
+			}
 		case err := <-watcher.Errors:
 			changed(fmt.Errorf("watching the default CA package: %w", err))
-			rested = time.After(settle)
 		case <-rested:
 			rested = nil
-			if news, err := d.reload(); news {
-				changed(err)
-			}
+			d.look(changed)
 		}
+	}
+}
+
+// poll reloads the package every few seconds, until the context ends.
+func (d *DefaultCAs) poll(ctx context.Context, changed func(err error)) {
+	ticker := time.NewTicker(fallback)
+	defer ticker.Stop()
+	for {
+		d.look(changed)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// look reloads the package and tells if anything has changed.
+func (d *DefaultCAs) look(changed func(err error)) {
+	if news, err := d.reload(); news {
+		changed(err)
 	}
 }
 

@@ -253,7 +253,8 @@ func TestWatchNoticesWhatChangedBefore(t *testing.T) {
 	watchLoaded(t, cas, path).becomes(after)
 }
 
-// A folder that cannot be watched is an error, not silence.
+// A folder that cannot be watched is reported, and the file is looked at all the
+// same, now and every few seconds.
 func TestWatchWithoutFolder(t *testing.T) {
 	t.Parallel()
 	path := packageFile(t, packageOf("1", root(t, 1)))
@@ -264,10 +265,38 @@ func TestWatchWithoutFolder(t *testing.T) {
 	if err := os.RemoveAll(filepath.Dir(path)); err != nil {
 		t.Fatal(err)
 	}
-	err = cas.Watch(t.Context(), func(error) {})
-	if err == nil || !strings.Contains(err.Error(), "watching the folder of the default CA package") {
-		t.Errorf("error %v", err)
+	w := watchLoaded(t, cas, path)
+	for _, part := range []string{"cannot be watched", "no such file"} {
+		if err := w.report(); err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("reported: %v, want %q", err, part)
+		}
 	}
+	after := packageOf("2", root(t, 2))
+	if err := os.Mkdir(filepath.Dir(path), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, encoded(t, after))
+	w.becomes(after)
+}
+
+// D1: a folder that is replaced by another of its name is looked into again.
+func TestWatchNoticesANewFolder(t *testing.T) {
+	t.Parallel()
+	after := packageOf("2", root(t, 2))
+	folder := filepath.Join(t.TempDir(), "packages")
+	path := filepath.Join(folder, "package.json")
+	if err := os.Mkdir(folder, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, encoded(t, packageOf("1", root(t, 1))))
+	w := watch(t, path)
+	w.quiet()
+	rename(t, folder, folder+".old")
+	if err := os.Mkdir(folder, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, encoded(t, after))
+	w.becomes(after)
 }
 
 // Readers see a whole version at all times; the race detector sees to the rest.

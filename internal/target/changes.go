@@ -2,6 +2,7 @@ package target
 
 import (
 	"encoding/json"
+	"maps"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -126,6 +127,9 @@ type removal struct {
 // subtract finds what the operator has put into an object.
 func subtract(object *Object, want Want) removal {
 	ours, others := split(object, object.entries(), object.written(want.Shape), nil)
+	if want.Orphaned {
+		maps.DeleteFunc(ours, func(at field, _ bool) bool { return !isOperators(at) })
+	}
 	r := removal{changes: Changes{Drop: ours}, nothingLeft: !others.any}
 	for _, reference := range object.Meta.OwnerReferences {
 		if isBundle(reference, object.Meta.Name) {

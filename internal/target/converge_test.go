@@ -289,19 +289,19 @@ func (s *story) step(seen Seen) (next *Seen, action Action) {
 	case Read:
 		return s.read(), action
 	}
-	uid, resourceVersion, err := s.writer.Write(s.Context(), action)
+	written, err := s.writer.Write(s.Context(), action)
 	switch {
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err):
 		return s.read(), action
 	case err != nil:
 		s.fatalf("%s: %v", action.Verb, err)
-	case action.Verb == Apply:
+	case action.Verb == Apply || written.Altered:
 		return s.read(), action
 	case action.Verb == Delete || !s.want.Selected:
 		s.memory = Seen{}
 		return nil, action
 	}
-	s.memory = Seen{State: Held, UID: uid, ResourceVersion: resourceVersion, Holding: action.Holding}
+	s.memory = Seen{State: Held, UID: written.UID, ResourceVersion: written.ResourceVersion, Holding: action.Holding}
 	return nil, action
 }
 

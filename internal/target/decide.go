@@ -13,6 +13,9 @@ type Want struct {
 	// Gone says that the Bundle no longer exists. Garbage collection then sees
 	// to what it owned, and only shared objects are released.
 	Gone bool
+	// Orphaned says that the Bundle was deleted so that its targets stay: a
+	// shared object then loses the operator's marks, and keeps the data.
+	Orphaned bool
 	// Shape is what the target should look like; nil where the Bundle asks for
 	// no target of this kind.
 	Shape *Shape
@@ -198,7 +201,7 @@ func (a *Action) withdraw(want Want, object *Object) {
 	a.Confirm = want.Gone
 	removal := subtract(object, want)
 	switch {
-	case removal.nothingLeft:
+	case removal.nothingLeft && !want.Orphaned:
 		a.is(Delete, "it is no longer wanted")
 	case object.Immutable && removal.changes.content():
 		a.is(Refuse, "the object is no longer wanted, but it is immutable and holds data of others; delete it")

@@ -344,6 +344,31 @@ func TestDecideObjectWithOthers(t *testing.T) {
 	}
 }
 
+// T12: an orphaning deletion leaves what the operator wrote, and takes its marks
+// alone, so that nothing takes the object away later.
+func TestDecideOrphaned(t *testing.T) {
+	t.Parallel()
+	orphaned := gone()
+	orphaned.Orphaned = true
+	marks := confirmed(Action{Verb: Patch, UID: objectUID, ResourceVersion: version,
+		Changes: Changes{Drop: dropped(label(bundleLabel), annotation(hashKey), annotation(sharedKey))}})
+	for name, tc := range map[string]struct {
+		object *Object
+		action Action
+	}{
+		"shared":                   {object(withText("theirs", "x"), shared), marks},
+		"shared, the others' gone": {object(shared), marks},
+		"shared and immutable":     {object(withText("theirs", "x"), shared, immutable), marks},
+		"not shared":               {object(), Action{Verb: Leave, UID: objectUID, ResourceVersion: version}},
+		"shared, being deleted":    {object(shared, deleting), Action{Verb: Leave, UID: objectUID, ResourceVersion: version}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			check(t, orphaned, Seen{State: Whole, Object: tc.object}, tc.action)
+		})
+	}
+}
+
 // T6: a copy in which the label names another object is nobody's to release,
 // whatever else it carries.
 func TestReleaseLeavesCopies(t *testing.T) {

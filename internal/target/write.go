@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 
 	corev1 "k8s.io/api/core/v1"
@@ -67,22 +68,54 @@ func (w *Writer) Read(ctx context.Context, key Key) (*Object, error) {
 	return fromConfigMap(&object), nil
 }
 
-// Write carries out an action with one request. It gives the UID and resource
-// version that the object then has; both are empty after a delete.
-func (w *Writer) Write(ctx context.Context, action Action) (uid, resourceVersion string, err error) {
+// Written is what an object has become.
+type Written struct {
+	UID             string
+	ResourceVersion string
+	// Altered says that the object is not what was sent: an admission webhook
+	// may have added to it. It has to be read then.
+	Altered bool
+}
+
+// Write carries out an action with one request. After a delete there is nothing
+// to tell.
+func (w *Writer) Write(ctx context.Context, action Action) (Written, error) {
 	request, err := w.request(action)
 	if err != nil {
-		return "", "", err
+		return Written{}, err
 	}
 	if action.Verb == Delete {
-		return "", "", request.Do(ctx).Error()
+		return Written{}, request.Do(ctx).Error()
 	}
-	var written metav1.PartialObjectMetadata
+	var answer metav1.PartialObjectMetadata
 	request = request.SetHeader("Accept", metadataOnly).Param("fieldManager", FieldManager)
-	if err := request.Do(ctx).Into(&written); err != nil {
-		return "", "", err
+	if err := request.Do(ctx).Into(&answer); err != nil {
+		return Written{}, err
 	}
-	return string(written.UID), written.ResourceVersion, nil
+	whole := action.Verb == Create || action.Verb == Replace
+	return Written{
+		UID:             string(answer.UID),
+		ResourceVersion: answer.ResourceVersion,
+		Altered:         whole && action.altered(&answer.ObjectMeta),
+	}, nil
+}
+
+// altered says whether an object that was written whole came out otherwise, as
+// far as its metadata shows. Its managedFields name the keys of its data, and
+// what a webhook adds counts as the writer's.
+func (a *Action) altered(answer *metav1.ObjectMeta) bool {
+	keys := map[field]bool{}
+	for _, entry := range answer.ManagedFields {
+		collect(entry.FieldsV1, keys)
+	}
+	data := 0
+	for at := range keys {
+		if at.section == sectionText || at.section == sectionBinary {
+			data++
+		}
+	}
+	return data != len(a.Shape.Text) || len(answer.Finalizers) > 0 || len(answer.OwnerReferences) != 1 ||
+		!maps.Equal(answer.Labels, a.Shape.Labels) || !maps.Equal(answer.Annotations, a.Shape.Annotations)
 }
 
 // request builds the request of an action.

@@ -17,7 +17,7 @@ import (
 func created(t *testing.T, s *server) *Object {
 	t.Helper()
 	action := Decide(roots, wanted(), Seen{State: Absent})
-	if _, _, err := s.writer().Write(t.Context(), action); err != nil {
+	if _, err := s.writer().Write(t.Context(), action); err != nil {
 		t.Fatal(err)
 	}
 	read, err := s.writer().Read(t.Context(), roots)
@@ -95,12 +95,12 @@ func TestWriteRequests(t *testing.T) {
 			action := tc.action(before)
 			action.Key, action.Owner, action.Shape = roots, ownedBy(bundleUID), changed
 			action.UID, action.ResourceVersion = string(before.Meta.UID), before.Meta.ResourceVersion
-			uid, resourceVersion, err := s.writer().Write(t.Context(), action)
+			written, err := s.writer().Write(t.Context(), action)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if uid != "uid-1" || resourceVersion != "3" {
-				t.Errorf("uid %q, resource version %q", uid, resourceVersion)
+			if written.UID != "uid-1" || written.ResourceVersion != "3" {
+				t.Errorf("written: %+v", written)
 			}
 			if len(s.requests) != 1 {
 				t.Fatalf("%d requests, want 1", len(s.requests))
@@ -144,7 +144,7 @@ func TestWritePreconditions(t *testing.T) {
 					Changes: Changes{Set: map[field]string{label("team"): "b"}},
 				}, wanted())
 				change(&action)
-				if _, _, err := s.writer().Write(t.Context(), action); !apierrors.IsConflict(err) {
+				if _, err := s.writer().Write(t.Context(), action); !apierrors.IsConflict(err) {
 					t.Errorf("error %v, want a conflict", err)
 				}
 				if s.object() == nil || s.object().ResourceVersion != "2" {
@@ -160,9 +160,9 @@ func TestWriteDelete(t *testing.T) {
 	s := newServer(t)
 	before := created(t, s)
 	action := expected(Action{Verb: Delete, UID: string(before.Meta.UID), ResourceVersion: before.Meta.ResourceVersion}, deselected())
-	uid, resourceVersion, err := s.writer().Write(t.Context(), action)
-	if uid != "" || resourceVersion != "" || err != nil || s.live != nil {
-		t.Errorf("uid %q, resource version %q, error %v, object %v", uid, resourceVersion, err, s.live)
+	written, err := s.writer().Write(t.Context(), action)
+	if written != (Written{}) || err != nil || s.live != nil {
+		t.Errorf("written %+v, error %v, object %v", written, err, s.live)
 	}
 }
 
@@ -173,7 +173,7 @@ func TestWriteRefusesOtherVerbs(t *testing.T) {
 		t.Run(string(verb), func(t *testing.T) {
 			t.Parallel()
 			s := newServer(t)
-			_, _, err := s.writer().Write(t.Context(), expected(Action{Verb: verb}, wanted()))
+			_, err := s.writer().Write(t.Context(), expected(Action{Verb: verb}, wanted()))
 			if err == nil || len(s.requests) > 0 {
 				t.Errorf("error %v, %d requests", err, len(s.requests))
 			}
@@ -190,7 +190,7 @@ func TestWriterStopsWithItsContext(t *testing.T) {
 	if _, err := writer.Read(ctx, roots); err == nil {
 		t.Error("Read gives no error")
 	}
-	if _, _, err := writer.Write(ctx, expected(Action{Verb: Create}, wanted())); err == nil {
+	if _, err := writer.Write(ctx, expected(Action{Verb: Create}, wanted())); err == nil {
 		t.Error("Write gives no error")
 	}
 }
@@ -216,7 +216,7 @@ func TestApplyBringsTrackingBack(t *testing.T) {
 	if action.Verb != Apply {
 		t.Fatalf("it gets %s", action.Verb)
 	}
-	if _, _, err := s.writer().Write(t.Context(), action); err != nil {
+	if _, err := s.writer().Write(t.Context(), action); err != nil {
 		t.Fatal(err)
 	}
 	read, err = s.writer().Read(t.Context(), roots)
