@@ -133,7 +133,9 @@ func (r rollOuts) compare(t *testing.T, content []authority) {
 		env.Admission.Admit(r.faulty...)
 		r.await(t, beside, mark, r.faulty)
 	}
-	awaitTargets(t, beside.bundle, everywhere, r.now(t, beside, content)...)
+	for _, namespace := range []string{r.healthy[0], r.faulty[0], r.faulty[faultyCount-1]} {
+		target{bundle: beside.bundle, namespace: namespace, certificates: r.now(t, beside, content)}.await(t)
+	}
 	awaitSynced(t, beside.bundle, len(everywhere))
 	report := func(what string, times []time.Duration) (ratio float64) {
 		ratio = medianRatio(times, sound)
