@@ -84,6 +84,7 @@ rollout: cluster-build ## Measure a roll-out to NAMESPACES (500) beside the API 
 .PHONY: build
 build: ## Build the operator and the tools into bin/
 	@mkdir -p $(BIN)
+	@echo "== building the operator and its tools (a few minutes on the first run, seconds later)"
 	@go build $(GOFLAGS_BUILD) -o $(BIN)/ ./cmd/...
 	@go -C test/cluster build $(GOFLAGS_BUILD) -o $(BIN)/cluster .
 
