@@ -101,8 +101,9 @@ func (w *Writer) Write(ctx context.Context, action Action) (Written, error) {
 }
 
 // altered says whether an object that was written whole came out otherwise, as
-// far as its metadata shows. Its managedFields name the keys of its data, and
-// what a webhook adds counts as the writer's.
+// far as its metadata shows: labels, annotations, owners and finalizers, and the
+// keys of its data as far as managedFields name them. A key that a webhook adds
+// to the data is in nobody's managedFields until the object is read.
 func (a *Action) altered(answer *metav1.ObjectMeta) bool {
 	keys := map[field]bool{}
 	for _, entry := range answer.ManagedFields {
