@@ -56,13 +56,3 @@ type Target struct {
 	Labels      map[string]string
 	Annotations map[string]string
 }
-
-// UsesDefaultCAs says whether the default CA package is one of the sources.
-func (s Spec) UsesDefaultCAs() bool {
-	for _, source := range s.Sources {
-		if source.DefaultCAs {
-			return true
-		}
-	}
-	return false
-}

@@ -2,6 +2,7 @@ package bundle_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -93,8 +94,8 @@ func TestFromV1alpha1DefaultCAs(t *testing.T) {
 			if diff := cmp.Diff(tc.want, fields); diff != "" {
 				t.Errorf("sources (-want +got):\n%s", diff)
 			}
-			if got.UsesDefaultCAs() != tc.value {
-				t.Errorf("UsesDefaultCAs() = %t", got.UsesDefaultCAs())
+			if used := slices.ContainsFunc(got.Sources, func(s bundle.Source) bool { return s.DefaultCAs }); used != tc.value {
+				t.Errorf("default CAs used: %t", used)
 			}
 		})
 	}
@@ -220,7 +221,7 @@ func TestFromV1alpha1WithoutSources(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(got.Sources) != 0 || got.UsesDefaultCAs() {
+			if len(got.Sources) != 0 {
 				t.Errorf("sources %v", got.Sources)
 			}
 			var builder bundle.Builder
