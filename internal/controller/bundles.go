@@ -147,8 +147,8 @@ func (b *bundles) rollOut(ctx context.Context, name string, revision *target.Rev
 		}
 	}
 	b.ledger.Begin(name, number, wanted, b.clock.Now())
-	b.targets.add(bulk, keys...)
-	b.targets.add(priorityOf(before), existing...)
+	b.lanes.add(bulk, keys...)
+	b.lanes.add(priorityOf(before), existing...)
 	log.FromContext(ctx).Info("A new revision of the bundle is rolled out", "bundle", name, "targets", len(wanted))
 	return nil
 }

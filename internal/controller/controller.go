@@ -57,6 +57,7 @@ type environment struct {
 	bundles  *queue[string]
 	targets  *queue[target.Key]
 	statuses *queue[string]
+	lanes    *lanes
 }
 
 // Add puts the controllers under a manager, which must have been made with
@@ -80,6 +81,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 		targets:  newQueue[target.Key]("target"),
 		statuses: newQueue[string]("status"),
 	}
+	env.lanes = newLanes(options.Concurrency, env.targets, env.clock)
 	if err := addBundles(mgr, env, observed, options); err != nil {
 		return err
 	}

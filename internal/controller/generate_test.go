@@ -86,6 +86,7 @@ func newWorld() *world {
 	w.environment.bundles, w.bundleNotes = noted[string]()
 	w.environment.statuses, w.statusNotes = noted[string]()
 	w.environment.targets, w.targetNotes = noted[target.Key]()
+	w.environment.lanes = newLanes(1, w.environment.targets, clock.RealClock{})
 	return w
 }
 

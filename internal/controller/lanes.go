@@ -121,6 +121,23 @@ func guarded(ctx context.Context, work func(context.Context) error) (err error) 
 	return work(ctx)
 }
 
+// add has targets looked at, those that have failed last: they are the least
+// likely to succeed, and may hang.
+func (l *lanes) add(priority int, keys ...target.Key) {
+	var sound, failed []target.Key
+	l.mu.Lock()
+	for _, key := range keys {
+		if l.failures[key] == 0 {
+			sound = append(sound, key)
+		} else {
+			failed = append(failed, key)
+		}
+	}
+	l.mu.Unlock()
+	l.queue.add(priority, sound...)
+	l.queue.add(background, failed...)
+}
+
 // enter gives leave to work on a target with a worker. There is none while the
 // target goes on without one or another in its namespace does, or while too many
 // workers are held by targets that have failed before.
@@ -132,14 +149,14 @@ func (l *lanes) enter(key target.Key) (leave func(), ok bool) {
 		return nil, false
 	}
 	if l.hanging[key.Namespace] > 0 {
-		l.queue.addAfter(bulk, firstRetry, key)
+		l.queue.addAfter(background, firstRetry, key)
 		return nil, false
 	}
 	if l.failures[key] == 0 {
 		return func() {}, true
 	}
 	if l.retrying >= max(1, l.workers/retryShare) {
-		l.queue.addAfter(bulk, firstRetry, key)
+		l.queue.addAfter(background, firstRetry, key)
 		return nil, false
 	}
 	l.retrying++
@@ -193,7 +210,7 @@ func (l *lanes) settle(ctx context.Context, key target.Key, done chan<- struct{}
 		l.failures[key]++
 		delay := backoff(l.failures[key])
 		log.FromContext(ctx).V(1).Info("A target failed and is tried again", "target", key.String(), "after", delay.String(), "error", err.Error())
-		l.queue.addAfter(bulk, delay, key)
+		l.queue.addAfter(background, delay, key)
 	}
 	if again {
 		l.queue.add(urgent, key)

@@ -234,7 +234,7 @@ func TestLanesRetry(t *testing.T) {
 	between := func(least, most time.Duration) {
 		t.Helper()
 		queued := notes.take()
-		if len(queued) != 1 || queued[0].Request != k || queued[0].Priority != bulk {
+		if len(queued) != 1 || queued[0].Request != k || queued[0].Priority != background {
 			t.Fatalf("queued %v", queued)
 		}
 		if after := queued[0].After; after <= least || after > most {
@@ -299,7 +299,7 @@ func TestLanesLeaveWorkersToOthers(t *testing.T) {
 				last := key("roots", fmt.Sprint(share))
 				var ran bool
 				l.run(quiet(t), last, func(context.Context) error { ran = true; return nil })
-				if diff := cmp.Diff([]added[target.Key]{{bulk, firstRetry, last}}, notes.take()); ran || diff != "" {
+				if diff := cmp.Diff([]added[target.Key]{{background, firstRetry, last}}, notes.take()); ran || diff != "" {
 					t.Errorf("one more ran: %t, queued (-want +got):\n%s", ran, diff)
 				}
 				l.run(quiet(t), key("roots", "fresh"), func(context.Context) error { ran = true; return nil })
@@ -333,7 +333,7 @@ func TestLanesKeepOutOfAHangingNamespace(t *testing.T) {
 		if diff := cmp.Diff([]target.Key{key("other", "b")}, ran); diff != "" {
 			t.Errorf("ran (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff([]added[target.Key]{{bulk, firstRetry, key("other", "a")}}, notes.take()); diff != "" {
+		if diff := cmp.Diff([]added[target.Key]{{background, firstRetry, key("other", "a")}}, notes.take()); diff != "" {
 			t.Errorf("queued (-want +got):\n%s", diff)
 		}
 		time.Sleep(5 * time.Second)
@@ -456,5 +456,20 @@ func TestLanesDoNotDetachDuringAStop(t *testing.T) {
 			t.Errorf("the worker left after %s, and nobody waits for the rest", took)
 		}
 		time.Sleep(3 * time.Second)
+	})
+}
+
+// T8: in a roll-out, targets that have failed before come last.
+func TestLanesAddFailedTargetsLast(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, notes := lanesOf(1)
+		l.run(quiet(t), key("roots", "failed"), takes(0, errDenied))
+		notes.take()
+		l.add(bulk, key("roots", "failed"), key("roots", "sound"))
+		want := []added[target.Key]{{bulk, 0, key("roots", "sound")}, {background, 0, key("roots", "failed")}}
+		if diff := cmp.Diff(want, notes.take()); diff != "" {
+			t.Errorf("queued (-want +got):\n%s", diff)
+		}
 	})
 }

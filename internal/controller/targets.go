@@ -32,7 +32,6 @@ type targets struct {
 	observed client.Reader
 	writer   *target.Writer
 	memory   *memory
-	lanes    *lanes
 }
 
 func addTargets(mgr manager.Manager, env *environment, observed cache.Cache, options Options) error {
@@ -45,7 +44,6 @@ func addTargets(mgr manager.Manager, env *environment, observed cache.Cache, opt
 		observed:    observed,
 		writer:      writer,
 		memory:      newMemory(),
-		lanes:       newLanes(options.Concurrency, env.targets, env.clock),
 	}
 	settings := env.targets.options(options.Concurrency)
 	settings.Reconciler = t

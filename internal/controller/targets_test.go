@@ -16,7 +16,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
@@ -65,7 +64,7 @@ func targetsOf(t *testing.T, byMethod map[string]any) (*targets, *world, *answer
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &targets{environment: w.environment, observed: w.cache, writer: writer, memory: newMemory(), lanes: newLanes(1, w.targets, clock.RealClock{})}, w, server
+	return &targets{environment: w.environment, observed: w.cache, writer: writer, memory: newMemory()}, w, server
 }
 
 // written is what the API server answers to a write.
