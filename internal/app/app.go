@@ -136,7 +136,7 @@ func (o *options) manager(config *rest.Config) (manager.Manager, error) {
 		GracefulShutdownTimeout:       &stop,
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              leaseName,
-		LeaderElectionNamespace:       o.leaseNamespace(),
+		LeaderElectionNamespace:       o.leaseNamespace(podNamespaceFile),
 		LeaderElectionReleaseOnCancel: true,
 		LeaseDuration:                 &o.leaseDuration,
 		RenewDeadline:                 &o.renewDeadline,
@@ -146,7 +146,7 @@ func (o *options) manager(config *rest.Config) (manager.Manager, error) {
 
 // leaseNamespace is that of the pod whose service account is used, and otherwise
 // the trust namespace.
-func (o *options) leaseNamespace() string {
+func (o *options) leaseNamespace(podNamespaceFile string) string {
 	if o.kubeconfig == "" {
 		if namespace, err := os.ReadFile(podNamespaceFile); err == nil && len(namespace) > 0 {
 			return strings.TrimSpace(string(namespace))

@@ -58,13 +58,23 @@ func TestRESTConfigRefuses(t *testing.T) {
 	}
 }
 
-// With a kubeconfig the lease is in the trust namespace, also where the process
-// happens to run in a pod of another cluster.
+// The lease is in the pod's namespace; with a kubeconfig, and outside of a pod, in
+// the trust namespace.
 func TestLeaseNamespace(t *testing.T) {
 	t.Parallel()
-	o := &options{trustNamespace: "cert-manager", kubeconfig: "some.yaml"}
-	if got := o.leaseNamespace(); got != "cert-manager" {
-		t.Errorf("namespace %q", got)
+	file := filepath.Join(t.TempDir(), "namespace")
+	if err := os.WriteFile(file, []byte("of-the-pod\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct{ kubeconfig, file, want string }{
+		"in a pod":                    {"", file, "of-the-pod"},
+		"in a pod, with a kubeconfig": {"some.yaml", file, "trust"},
+		"outside of a pod":            {"", file + ".absent", "trust"},
+	} {
+		o := &options{trustNamespace: "trust", kubeconfig: tc.kubeconfig}
+		if got := o.leaseNamespace(tc.file); got != tc.want {
+			t.Errorf("%s: namespace %q, want %q", name, got, tc.want)
+		}
 	}
 }
 
