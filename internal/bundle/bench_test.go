@@ -41,17 +41,17 @@ func BenchmarkBuild(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			var builder bundle.Builder
-			got, err := builder.Build(inputs)
+			got, err := builder.Build(inputs, bundle.Filter{}, now)
 			check(b, got, err)
 		}
 	})
 	b.Run("warm", func(b *testing.B) {
 		var builder bundle.Builder
-		got, err := builder.Build(inputs)
+		got, err := builder.Build(inputs, bundle.Filter{}, now)
 		check(b, got, err)
 		b.ReportAllocs()
 		for b.Loop() {
-			got, err := builder.Build(inputs)
+			got, err := builder.Build(inputs, bundle.Filter{}, now)
 			check(b, got, err)
 		}
 	})

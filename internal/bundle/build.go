@@ -14,7 +14,7 @@ package bundle
 
 import (
 	"crypto/sha256"
-	"fmt"
+	"time"
 
 	"trust-manager.io/internal/certs"
 )
@@ -24,9 +24,10 @@ import (
 // before it costs memory for files.
 const MaxCertificates = 10_000
 
-// Input is what one source gave.
+// Input is what one object gave, or a source that is no object. A source with a
+// selector gives an Input for each object, or none.
 type Input struct {
-	// Origin has the source's field path and, for objects, their name.
+	// Origin has the source's field path and, for an object, its name.
 	Origin certs.Origin
 	// Texts are what was read, in the order in which they count.
 	Texts []Text
@@ -48,12 +49,22 @@ type Text struct {
 	Parsed *certs.Result
 }
 
+// Filter says which certificates are left out of a bundle.
+type Filter struct {
+	// Expired leaves out those that are past their NotAfter.
+	Expired bool
+	// NonCA leaves out those that are not a CA by their basic constraints.
+	NonCA bool
+}
+
 // Bundle is the ordered certificates of all sources. It is never changed after
 // Build.
 type Bundle struct {
 	Certificates []certs.Certificate
 	// Notes are what a person should know although the bundle is good.
 	Notes []string
+	// EarliestNotAfter is when the first of the certificates expires.
+	EarliestNotAfter time.Time
 }
 
 // Builder builds one bundle again and again, and parses only what has changed
@@ -70,13 +81,13 @@ type parsedText struct {
 	result certs.Result
 }
 
-// Build makes the bundle of the given sources. Where any source is missing or
-// invalid the error is Problems, with each of them, and the bundle is empty.
-func (b *Builder) Build(inputs []Input) (Bundle, error) {
+// Build makes the bundle of the given sources without what the filter leaves
+// out. Where any source is missing or invalid the error is Problems, with each
+// of them, and the bundle is empty.
+func (b *Builder) Build(inputs []Input, filter Filter, now time.Time) (Bundle, error) {
 	var (
-		result   Bundle
+		result   = collector{filter: filter, now: now, seen: map[[sha256.Size]byte]struct{}{}}
 		problems Problems
-		seen     = map[[sha256.Size]byte]struct{}{}
 		parsed   = make(map[certs.Origin]parsedText, len(b.parsed))
 	)
 	defer func() { b.parsed = parsed }()
@@ -86,9 +97,9 @@ func (b *Builder) Build(inputs []Input) (Bundle, error) {
 			problems = append(problems, problem)
 			continue
 		}
-		result.add(found, seen)
+		result.add(found)
 		if input.Note != "" {
-			result.Notes = append(result.Notes, input.Note)
+			result.bundle.Notes = append(result.bundle.Notes, input.Note)
 		}
 	}
 	if len(problems) == 0 {
@@ -97,10 +108,10 @@ func (b *Builder) Build(inputs []Input) (Bundle, error) {
 	if len(problems) > 0 {
 		return Bundle{}, problems
 	}
-	return result, nil
+	return result.finish(), nil
 }
 
-// read parses all texts of a source. An object without any certificate is a
+// read parses all texts of an input. An object without any certificate is a
 // problem: a truncated file must not shrink a bundle (S8).
 func (b *Builder) read(input Input, parsed map[certs.Origin]parsedText) ([]certs.Result, *certs.Problem) {
 	if input.Problem != nil {
@@ -143,35 +154,4 @@ func (b *Builder) parse(origin certs.Origin, text Text, parsed map[certs.Origin]
 	}
 	parsed[origin] = parsedText{text.PEM, result}
 	return result, nil
-}
-
-// add appends what is new, in order; a certificate that is there already keeps
-// its first place (S2).
-func (b *Bundle) add(results []certs.Result, seen map[[sha256.Size]byte]struct{}) {
-	for _, result := range results {
-		for _, certificate := range result.Certificates {
-			if _, duplicate := seen[certificate.Fingerprint]; duplicate {
-				continue
-			}
-			seen[certificate.Fingerprint] = struct{}{}
-			b.Certificates = append(b.Certificates, certificate)
-		}
-		for i := range result.Skipped {
-			b.Notes = append(b.Notes, result.Skipped[i].Error())
-		}
-	}
-}
-
-// check refuses a bundle that must not be written: an empty one (S9), and one
-// beyond all bounds.
-func (b *Bundle) check() Problems {
-	switch count := len(b.Certificates); {
-	case count == 0:
-		return Problems{{Reason: certs.SourceNotFound,
-			Detail: "the sources give no certificate at all, and an empty bundle is never written"}}
-	case count > MaxCertificates:
-		return Problems{{Reason: certs.SourceBuildError,
-			Detail: fmt.Sprintf("the sources give %d certificates, the limit is %d", count, MaxCertificates)}}
-	}
-	return nil
 }

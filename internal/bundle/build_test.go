@@ -72,7 +72,7 @@ func TestBuild(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var builder bundle.Builder
-			got, err := builder.Build(tc.inputs)
+			got, err := builder.Build(tc.inputs, bundle.Filter{}, now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -169,7 +169,7 @@ func TestBuildRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var builder bundle.Builder
-			got, err := builder.Build(tc.inputs)
+			got, err := builder.Build(tc.inputs, bundle.Filter{}, now)
 			checkProblems(t, got, err, tc.reason, tc.text)
 		})
 	}
@@ -200,7 +200,7 @@ func TestBuildReportsAllProblems(t *testing.T) {
 	_, err := builder.Build([]bundle.Input{
 		source("v", ""), failed("w", certs.SourceNotFound), source("x", roots(t, 1)),
 		source("y", "-----BEGIN X-----"), failed("z", certs.SourceNotFound),
-	})
+	}, bundle.Filter{}, now)
 	var problems bundle.Problems
 	if !errors.As(err, &problems) {
 		t.Fatalf("error %v is not Problems", err)
@@ -218,11 +218,11 @@ func TestBuildReportsAllProblems(t *testing.T) {
 func TestBuildLimit(t *testing.T) {
 	t.Parallel()
 	var builder bundle.Builder
-	got, err := builder.Build([]bundle.Input{distinct("x", bundle.MaxCertificates), distinct("y", 1)})
+	got, err := builder.Build([]bundle.Input{distinct("x", bundle.MaxCertificates), distinct("y", 1)}, bundle.Filter{}, now)
 	if err != nil || len(got.Certificates) != bundle.MaxCertificates {
 		t.Fatalf("MaxCertificates give a bundle of %d, error %v", len(got.Certificates), err)
 	}
-	got, err = builder.Build([]bundle.Input{distinct("x", bundle.MaxCertificates+1)})
+	got, err = builder.Build([]bundle.Input{distinct("x", bundle.MaxCertificates+1)}, bundle.Filter{}, now)
 	checkProblems(t, got, err, "SourceBuildError", "the sources give 10001 certificates, the limit is 10000")
 }
 

@@ -17,6 +17,9 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
+// now is a moment at which the certificates of root are valid.
+var now = time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
+
 // root gives a self-signed CA certificate as PEM text. Key and dates are
 // fixed, so one number gives the same text in every run.
 func root(tb testing.TB, number int64) string {

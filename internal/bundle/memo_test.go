@@ -13,7 +13,7 @@ import (
 // build builds or fails the test.
 func build(t *testing.T, builder *bundle.Builder, inputs ...bundle.Input) bundle.Bundle {
 	t.Helper()
-	built, err := builder.Build(inputs)
+	built, err := builder.Build(inputs, bundle.Filter{}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestFailedBuildKeepsWhatIsParsed(t *testing.T) {
 	var builder bundle.Builder
 	x := source("x", roots(t, 1))
 	first := build(t, &builder, x)
-	if _, err := builder.Build([]bundle.Input{failed("w", certs.SourceNotFound), x, source("y", "")}); err == nil {
+	if _, err := builder.Build([]bundle.Input{failed("w", certs.SourceNotFound), x, source("y", "")}, bundle.Filter{}, now); err == nil {
 		t.Fatal("no error")
 	}
 	if !parsedOnce(first, build(t, &builder, x), 0) {

@@ -1,6 +1,8 @@
 package bundle
 
 import (
+	"slices"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 )
@@ -26,6 +28,9 @@ type Spec struct {
 	Sources []Source
 	// Targets has at most one of each kind.
 	Targets []Target
+	// Stores are the key stores that every target holds beside the PEM text, at
+	// most one of each format.
+	Stores []Store
 	// Namespaces selects those that get the targets.
 	Namespaces labels.Selector
 }
@@ -40,11 +45,17 @@ type Source struct {
 	Text       string
 }
 
-// ObjectSource is a key of an object in the trust namespace.
+// ObjectSource is which objects of the trust namespace are read, and which of
+// their keys.
 type ObjectSource struct {
 	Kind Kind
-	Name string
-	Key  string
+	// Name is that of the one object to read; Selector, where it is not nil,
+	// selects any number of them instead.
+	Name     string
+	Selector labels.Selector
+	// Key is the one key to read; AllKeys says to read every key instead.
+	Key     string
+	AllKeys bool
 }
 
 // Target is what the target objects of one kind look like.
@@ -55,4 +66,28 @@ type Target struct {
 	// Labels and Annotations are put on the object besides the operator's own.
 	Labels      map[string]string
 	Annotations map[string]string
+}
+
+// Format is that of a key store.
+type Format string
+
+// The formats of key stores.
+const (
+	JKS    Format = "JKS"
+	PKCS12 Format = "PKCS#12"
+)
+
+// Store is a key store that targets hold.
+type Store struct {
+	Format Format
+	// Key holds the store.
+	Key      string
+	Password string
+	// Profile names the algorithms of a PKCS#12 store, never empty for one.
+	Profile string
+}
+
+// HasTarget says whether the Bundle asks for targets of a kind.
+func (s *Spec) HasTarget(kind Kind) bool {
+	return slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Kind == kind })
 }

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"cmp"
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -55,43 +56,75 @@ func sourceFromV1alpha1(field string, from v1alpha1.BundleSource) (*Source, *cer
 }
 
 func objectFromV1alpha1(field string, kind Kind, from *v1alpha1.SourceObject) (*Source, *certs.Problem) {
-	switch {
-	case from.Selector != nil:
-		return nil, notImplemented(field + ".selector")
-	case from.IncludeAllKeys:
-		return nil, notImplemented(field + ".includeAllKeys")
+	object := &ObjectSource{Kind: kind, Name: from.Name, Key: from.Key, AllKeys: from.IncludeAllKeys}
+	if from.Selector != nil {
+		selector, problem := selectorFromV1alpha1(field+".selector", from.Selector)
+		if problem != nil {
+			return nil, problem
+		}
+		object.Selector = selector
 	}
-	return &Source{Field: field, Object: &ObjectSource{Kind: kind, Name: from.Name, Key: from.Key}}, nil
+	return &Source{Field: field, Object: object}, nil
+}
+
+func selectorFromV1alpha1(field string, from *v1alpha1.LabelSelector) (labels.Selector, *certs.Problem) {
+	selector, err := metav1.LabelSelectorAsSelector(from.ToMetaV1())
+	if err != nil {
+		return nil, &certs.Problem{Origin: certs.Origin{Field: field}, Reason: certs.SourceBuildError, Detail: err.Error()}
+	}
+	return selector, nil
 }
 
 func (s *Spec) targetFromV1alpha1(from *v1alpha1.BundleTarget) Problems {
-	var problems Problems
-	if from.Secret != nil {
-		problems = append(problems, notImplemented("spec.target.secret"))
+	for _, target := range []struct {
+		kind Kind
+		from *v1alpha1.TargetObject
+	}{{ConfigMap, from.ConfigMap}, {Secret, from.Secret}} {
+		if target.from != nil {
+			s.Targets = append(s.Targets, Target{
+				Kind:        target.kind,
+				Key:         target.from.Key,
+				Labels:      target.from.Metadata.Labels,
+				Annotations: target.from.Metadata.Annotations,
+			})
+		}
 	}
-	if from.AdditionalFormats != nil {
-		problems = append(problems, notImplemented("spec.target.additionalFormats"))
-	}
-	if from.ConfigMap != nil {
-		s.Targets = append(s.Targets, Target{
-			Kind:        ConfigMap,
-			Key:         from.ConfigMap.Key,
-			Labels:      from.ConfigMap.Metadata.Labels,
-			Annotations: from.ConfigMap.Metadata.Annotations,
-		})
-	}
+	s.Stores = storesFromV1alpha1(from.AdditionalFormats)
 	if from.NamespaceSelector != nil {
-		selector, err := metav1.LabelSelectorAsSelector(from.NamespaceSelector.ToMetaV1())
-		if err != nil {
-			return append(problems, &certs.Problem{Origin: certs.Origin{Field: "spec.target.namespaceSelector"},
-				Reason: certs.SourceBuildError, Detail: err.Error()})
+		selector, problem := selectorFromV1alpha1("spec.target.namespaceSelector", from.NamespaceSelector)
+		if problem != nil {
+			return Problems{problem}
 		}
 		s.Namespaces = selector
 	}
-	return problems
+	return nil
 }
 
-func notImplemented(field string) *certs.Problem {
-	return &certs.Problem{Origin: certs.Origin{Field: field}, Reason: v1alpha1.BundleReasonNotImplemented,
-		Detail: "this version does not support the field yet"}
+// storesFromV1alpha1 converts the additional formats. The API server fills in
+// the default passwords; an older Bundle may be stored without.
+func storesFromV1alpha1(from *v1alpha1.AdditionalFormats) []Store {
+	if from == nil {
+		return nil
+	}
+	var stores []Store
+	if jks := from.JKS; jks != nil {
+		stores = append(stores, Store{Format: JKS, Key: jks.Key, Password: or(jks.Password, v1alpha1.DefaultJKSPassword)})
+	}
+	if pkcs12 := from.PKCS12; pkcs12 != nil {
+		stores = append(stores, Store{
+			Format:   PKCS12,
+			Key:      pkcs12.Key,
+			Password: or(pkcs12.Password, v1alpha1.DefaultPKCS12Password),
+			Profile:  string(cmp.Or(pkcs12.Profile, v1alpha1.PKCS12ProfileLegacyRC2)),
+		})
+	}
+	return stores
+}
+
+// or gives the value, or what stands for one that is unset.
+func or(value *string, unset string) string {
+	if value == nil {
+		return unset
+	}
+	return *value
 }

@@ -2,6 +2,7 @@ package bundle_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -147,30 +148,22 @@ func notProd() *v1alpha1.LabelSelector {
 // returned beside that.
 func TestFromV1alpha1Refuses(t *testing.T) {
 	t.Parallel()
-	selector := &v1alpha1.LabelSelector{}
 	badSelector := &v1alpha1.LabelSelector{MatchExpressions: []v1alpha1.LabelSelectorRequirement{{Key: "k", Operator: "Near"}}}
 	cases := map[string]struct {
 		spec   v1alpha1.BundleSpec
 		reason string
 		fields []string
 	}{
-		"everything that comes later": {
+		"V6: malformed selectors of sources": {
 			v1alpha1.BundleSpec{
 				Sources: []v1alpha1.BundleSource{
 					{ConfigMap: &v1alpha1.SourceObject{Name: "a", Key: "k"}},
-					{ConfigMap: &v1alpha1.SourceObject{Selector: selector, Key: "k"}},
-					{Secret: &v1alpha1.SourceObject{Name: "a", IncludeAllKeys: true}},
-				},
-				Target: &v1alpha1.BundleTarget{
-					Secret:            &v1alpha1.TargetObject{Key: "k"},
-					AdditionalFormats: &v1alpha1.AdditionalFormats{JKS: &v1alpha1.JKS{Key: "j"}},
+					{ConfigMap: &v1alpha1.SourceObject{Selector: badSelector, Key: "k"}},
+					{Secret: &v1alpha1.SourceObject{Selector: badSelector, Key: "k"}},
 				},
 			},
-			"NotImplemented",
-			[]string{
-				"spec.sources[1].configMap.selector", "spec.sources[2].secret.includeAllKeys",
-				"spec.target.secret", "spec.target.additionalFormats",
-			},
+			"SourceBuildError",
+			[]string{"spec.sources[1].configMap.selector", "spec.sources[2].secret.selector"},
 		},
 		"V6: a malformed selector": {
 			v1alpha1.BundleSpec{Target: &v1alpha1.BundleTarget{
@@ -226,7 +219,7 @@ func TestFromV1alpha1WithoutSources(t *testing.T) {
 			}
 			var builder bundle.Builder
 			var problems bundle.Problems
-			if _, err := builder.Build(nil); !errors.As(err, &problems) || problems.Reason() != "SourceNotFound" {
+			if _, err := builder.Build(nil, bundle.Filter{}, now); !errors.As(err, &problems) || problems.Reason() != "SourceNotFound" {
 				t.Errorf("error %v", err)
 			}
 		})
@@ -253,5 +246,94 @@ func TestFromV1alpha1ChangesNothing(t *testing.T) {
 	}
 	if !*got.Owner.Controller || !*got.Owner.BlockOwnerDeletion {
 		t.Errorf("owner %v", got.Owner)
+	}
+}
+
+// A3: sources by selector, and of all keys.
+func TestFromV1alpha1Objects(t *testing.T) {
+	t.Parallel()
+	from := v1alpha1Bundle(v1alpha1.BundleSpec{Sources: []v1alpha1.BundleSource{
+		{ConfigMap: &v1alpha1.SourceObject{Selector: &v1alpha1.LabelSelector{MatchLabels: map[string]string{"ca": "yes"}}, Key: "ca.crt"}},
+		{Secret: &v1alpha1.SourceObject{Selector: &v1alpha1.LabelSelector{}, IncludeAllKeys: true}},
+		{ConfigMap: &v1alpha1.SourceObject{Name: "a", IncludeAllKeys: true}},
+	}})
+	got, err := bundle.FromV1alpha1(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var described []string
+	for _, source := range got.Sources {
+		selector := "none"
+		if source.Object.Selector != nil {
+			selector = "{" + source.Object.Selector.String() + "}"
+		}
+		described = append(described, fmt.Sprintf("%s: %s name %q selector %s key %q all %t",
+			source.Field, source.Object.Kind, source.Object.Name, selector, source.Object.Key, source.Object.AllKeys))
+	}
+	want := []string{
+		`spec.sources[0].configMap: ConfigMap name "" selector {ca=yes} key "ca.crt" all false`,
+		`spec.sources[1].secret: Secret name "" selector {} key "" all true`,
+		`spec.sources[2].configMap: ConfigMap name "a" selector none key "" all true`,
+	}
+	if diff := cmp.Diff(want, described); diff != "" {
+		t.Errorf("sources (-want +got):\n%s", diff)
+	}
+}
+
+// A7 to A10: targets of both kinds, and key stores with what an unset password
+// and profile mean.
+func TestFromV1alpha1Targets(t *testing.T) {
+	t.Parallel()
+	object := &v1alpha1.TargetObject{Key: "k"}
+	target := func(formats *v1alpha1.AdditionalFormats) *v1alpha1.BundleTarget {
+		return &v1alpha1.BundleTarget{ConfigMap: object, AdditionalFormats: formats}
+	}
+	configMap, secret := bundle.Target{Kind: bundle.ConfigMap, Key: "k"}, bundle.Target{Kind: bundle.Secret, Key: "k"}
+	cases := map[string]struct {
+		target  *v1alpha1.BundleTarget
+		targets []bundle.Target
+		stores  []bundle.Store
+	}{
+		"A7: a Secret": {&v1alpha1.BundleTarget{Secret: object}, []bundle.Target{secret}, nil},
+		"A7: both":     {&v1alpha1.BundleTarget{Secret: object, ConfigMap: object}, []bundle.Target{configMap, secret}, nil},
+		"A9: a JKS without a password": {
+			target(&v1alpha1.AdditionalFormats{JKS: &v1alpha1.JKS{Key: "j"}}),
+			[]bundle.Target{configMap}, []bundle.Store{{Format: bundle.JKS, Key: "j", Password: "changeit"}},
+		},
+		"A10: a PKCS#12 without anything": {
+			target(&v1alpha1.AdditionalFormats{PKCS12: &v1alpha1.PKCS12{Key: "p"}}),
+			[]bundle.Target{configMap}, []bundle.Store{{Format: bundle.PKCS12, Key: "p", Profile: "LegacyRC2"}},
+		},
+		"A8: both, with everything": {
+			target(&v1alpha1.AdditionalFormats{
+				JKS:    &v1alpha1.JKS{Key: "j", Password: new("a")},
+				PKCS12: &v1alpha1.PKCS12{Key: "p", Password: new("b"), Profile: v1alpha1.PKCS12ProfileModern2023},
+			}),
+			[]bundle.Target{configMap}, []bundle.Store{
+				{Format: bundle.JKS, Key: "j", Password: "a"},
+				{Format: bundle.PKCS12, Key: "p", Password: "b", Profile: "Modern2023"},
+			},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := bundle.FromV1alpha1(v1alpha1Bundle(v1alpha1.BundleSpec{Target: tc.target}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.targets, got.Targets); diff != "" {
+				t.Errorf("targets (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.stores, got.Stores); diff != "" {
+				t.Errorf("stores (-want +got):\n%s", diff)
+			}
+			for _, kind := range []bundle.Kind{bundle.ConfigMap, bundle.Secret} {
+				want := slices.ContainsFunc(tc.targets, func(t bundle.Target) bool { return t.Kind == kind })
+				if got.HasTarget(kind) != want {
+					t.Errorf("HasTarget(%s) = %t", kind, !want)
+				}
+			}
+		})
 	}
 }

@@ -46,11 +46,23 @@ func block(der []byte) string {
 
 // numbered gives what Parse should return for certificates that stand in the
 // blocks 1, 2, 3 and so on.
-func numbered(origin certs.Origin, ders ...[]byte) []certs.Certificate {
+func numbered(tb testing.TB, origin certs.Origin, ders ...[]byte) []certs.Certificate {
+	tb.Helper()
 	var list []certs.Certificate
 	for i, der := range ders {
 		origin.Block = i + 1
-		list = append(list, certs.Certificate{DER: der, Fingerprint: sha256.Sum256(der), Origin: origin})
+		if der == nil {
+			list = append(list, certs.Certificate{Origin: origin}) // a block that is skipped
+			continue
+		}
+		parsed, err := x509.ParseCertificate(der)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		list = append(list, certs.Certificate{
+			DER: der, Fingerprint: sha256.Sum256(der), Origin: origin,
+			NotAfter: parsed.NotAfter, CA: parsed.IsCA, SelfIssued: parsed.Issuer.String() == parsed.Subject.String(),
+		})
 	}
 	return list
 }

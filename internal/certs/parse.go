@@ -1,11 +1,13 @@
 package certs
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
 	"strings"
+	"time"
 )
 
 const (
@@ -34,6 +36,13 @@ type Certificate struct {
 	Fingerprint [sha256.Size]byte
 	// Origin is the block that the certificate was read from.
 	Origin Origin
+	// NotAfter is the last moment at which the certificate is valid.
+	NotAfter time.Time
+	// CA says whether the basic constraints make it a CA (RFC 5280, 4.2.1.9).
+	CA bool
+	// SelfIssued says whether issuer and subject are the same name, as they are
+	// in a root. An intermediate has another issuer.
+	SelfIssued bool
 }
 
 // Result is what a text held.
@@ -98,7 +107,8 @@ func (r *Result) add(body []byte, origin Origin) (fault string) {
 	}
 	der = der[:n:n]
 	fingerprint := sha256.Sum256(der)
-	if _, err := x509.ParseCertificate(der); err != nil {
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
 		if fingerprint != ecACC {
 			return parseFault(err)
 		}
@@ -106,7 +116,14 @@ func (r *Result) add(body []byte, origin Origin) (fault string) {
 			Detail: "skipped the old EC-ACC root, whose negative serial number RFC 5280 forbids"})
 		return ""
 	}
-	r.Certificates = append(r.Certificates, Certificate{DER: der, Fingerprint: fingerprint, Origin: origin})
+	r.Certificates = append(r.Certificates, Certificate{
+		DER:         der,
+		Fingerprint: fingerprint,
+		Origin:      origin,
+		NotAfter:    parsed.NotAfter,
+		CA:          parsed.BasicConstraintsValid && parsed.IsCA,
+		SelfIssued:  bytes.Equal(parsed.RawIssuer, parsed.RawSubject),
+	})
 	return ""
 }
 

@@ -64,7 +64,7 @@ func TestParseAccepts(t *testing.T) {
 			if problem != nil {
 				t.Fatalf("refused: %v", problem)
 			}
-			if diff := cmp.Diff(certs.Result{Certificates: numbered(origin, tc.want...)}, got); diff != "" {
+			if diff := cmp.Diff(certs.Result{Certificates: numbered(t, origin, tc.want...)}, got); diff != "" {
 				t.Errorf("result (-want +got):\n%s", diff)
 			}
 			if got.Empty() != (tc.want == nil) {
@@ -82,7 +82,7 @@ func TestParseSkipsECACC(t *testing.T) {
 	if problem != nil {
 		t.Fatalf("refused: %v", problem)
 	}
-	want := numbered(origin, first, nil, second)
+	want := numbered(t, origin, first, nil, second)
 	if diff := cmp.Diff([]certs.Certificate{want[0], want[2]}, got.Certificates); diff != "" {
 		t.Errorf("certificates (-want +got):\n%s", diff)
 	}

@@ -10,8 +10,10 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -36,7 +38,8 @@ func NewGatherer(objects client.Reader, trustNamespace string, defaultCAs *Defau
 
 // Gathered is everything that a bundle is built from.
 type Gathered struct {
-	// Inputs has one for each source, in order.
+	// Inputs are in the order of the sources and, where one selects objects, of
+	// their names.
 	Inputs []bundle.Input
 	// DefaultCAVersion is the id of the default CA package that was read, or
 	// empty.
@@ -47,20 +50,21 @@ type Gathered struct {
 func (g *Gatherer) Gather(ctx context.Context, spec bundle.Spec) (Gathered, error) {
 	var gathered Gathered
 	for _, source := range spec.Sources {
-		input := bundle.Input{Origin: certs.Origin{Field: source.Field}}
-		var err error
+		origin := certs.Origin{Field: source.Field}
 		switch {
 		case source.Object != nil:
-			err = g.object(ctx, *source.Object, &input)
+			inputs, err := g.objectsOf(ctx, *source.Object, origin, spec)
+			if err != nil {
+				return Gathered{}, fmt.Errorf("%s: %w", source.Field, err)
+			}
+			gathered.Inputs = append(gathered.Inputs, inputs...)
 		case source.DefaultCAs:
+			input := bundle.Input{Origin: origin}
 			gathered.DefaultCAVersion = g.defaults(&input)
+			gathered.Inputs = append(gathered.Inputs, input)
 		default:
-			input.Texts = []bundle.Text{{PEM: source.Text}}
+			gathered.Inputs = append(gathered.Inputs, bundle.Input{Origin: origin, Texts: []bundle.Text{{PEM: source.Text}}})
 		}
-		if err != nil {
-			return Gathered{}, fmt.Errorf("%s: %w", source.Field, err)
-		}
-		gathered.Inputs = append(gathered.Inputs, input)
 	}
 	return gathered, nil
 }
@@ -81,48 +85,69 @@ func (g *Gatherer) defaults(input *bundle.Input) (id string) {
 	return current.id
 }
 
-// object reads one key of a ConfigMap or Secret.
-func (g *Gatherer) object(ctx context.Context, from bundle.ObjectSource, input *bundle.Input) error {
-	input.Origin.Object = fmt.Sprintf("%s %s/%s", from.Kind, g.namespace, from.Name)
-	values, err := g.values(ctx, from)
-	if apierrors.IsNotFound(err) {
-		input.Problem = missing(input.Origin, "the object does not exist")
-		return nil
+// objectsOf reads the objects that a source names or selects.
+func (g *Gatherer) objectsOf(ctx context.Context, from bundle.ObjectSource, origin certs.Origin, spec bundle.Spec) ([]bundle.Input, error) {
+	origin.Object = fmt.Sprintf("%s %s/%s", from.Kind, g.namespace, from.Name)
+	if from.Selector != nil {
+		found, err := g.selected(ctx, from, spec)
+		if err != nil {
+			return nil, err
+		}
+		inputs := make([]bundle.Input, 0, len(found))
+		for _, one := range found {
+			origin.Object = fmt.Sprintf("%s %s/%s", from.Kind, g.namespace, one.name)
+			inputs = append(inputs, one.input(from, origin))
+		}
+		return inputs, nil
 	}
-	if err != nil {
-		return err
+	one, err := g.named(ctx, from)
+	switch {
+	case apierrors.IsNotFound(err):
+		return []bundle.Input{{Origin: origin, Problem: missing(origin, "the object does not exist")}}, nil
+	case err != nil:
+		return nil, err
 	}
-	text, ok := values(from.Key)
-	if !ok {
-		input.Origin.Key = from.Key
-		input.Problem = missing(input.Origin, "the object has no such key")
-		return nil
-	}
-	input.Texts = []bundle.Text{{Key: from.Key, PEM: text}}
-	return nil
+	return []bundle.Input{one.input(from, origin)}, nil
 }
 
-// values reads an object and gives a look-up of its keys. A ConfigMap's data
-// comes before its binaryData (S4).
-func (g *Gatherer) values(ctx context.Context, from bundle.ObjectSource) (func(key string) (string, bool), error) {
+// named reads the object that a source names.
+func (g *Gatherer) named(ctx context.Context, from bundle.ObjectSource) (object, error) {
 	name := types.NamespacedName{Namespace: g.namespace, Name: from.Name}
 	if from.Kind == bundle.Secret {
 		var secret corev1.Secret
 		err := g.objects.Get(ctx, name, &secret)
-		return func(key string) (string, bool) {
-			value, ok := secret.Data[key]
-			return string(value), ok
-		}, err
+		return fromSecret(&secret), err
 	}
 	var configMap corev1.ConfigMap
 	err := g.objects.Get(ctx, name, &configMap)
-	return func(key string) (string, bool) {
-		if text, ok := configMap.Data[key]; ok {
-			return text, true
+	return fromConfigMap(&configMap), err
+}
+
+// selected lists the objects that a source selects, in the order of their names
+// (S1), without the Bundle's own targets (V7).
+func (g *Gatherer) selected(ctx context.Context, from bundle.ObjectSource, spec bundle.Spec) ([]object, error) {
+	options := []client.ListOption{client.InNamespace(g.namespace), client.MatchingLabelsSelector{Selector: from.Selector}}
+	var found []object
+	if from.Kind == bundle.Secret {
+		var list corev1.SecretList
+		if err := g.objects.List(ctx, &list, options...); err != nil {
+			return nil, err
 		}
-		value, ok := configMap.BinaryData[key]
-		return string(value), ok
-	}, err
+		for i := range list.Items {
+			found = append(found, fromSecret(&list.Items[i]))
+		}
+	} else {
+		var list corev1.ConfigMapList
+		if err := g.objects.List(ctx, &list, options...); err != nil {
+			return nil, err
+		}
+		for i := range list.Items {
+			found = append(found, fromConfigMap(&list.Items[i]))
+		}
+	}
+	found = slices.DeleteFunc(found, func(o object) bool { return o.isTarget(from.Kind, spec) })
+	slices.SortFunc(found, func(a, b object) int { return cmp.Compare(a.name, b.name) })
+	return found, nil
 }
 
 func missing(origin certs.Origin, detail string) *certs.Problem {

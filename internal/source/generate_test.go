@@ -18,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/internal/capackage"
@@ -125,4 +126,28 @@ func configMap(namespace, name string, data map[string]string, binary map[string
 
 func secret(namespace, name string, data map[string][]byte) *corev1.Secret {
 	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Data: data}
+}
+
+func (o *objects) List(_ context.Context, into client.ObjectList, options ...client.ListOption) error {
+	if o.err != nil {
+		return o.err
+	}
+	var asked client.ListOptions
+	asked.ApplyOptions(options)
+	for _, held := range o.held {
+		if held.GetNamespace() != asked.Namespace || !asked.LabelSelector.Matches(labels.Set(held.GetLabels())) {
+			continue
+		}
+		switch into := into.(type) {
+		case *corev1.ConfigMapList:
+			if held, ok := held.(*corev1.ConfigMap); ok {
+				into.Items = append(into.Items, *held)
+			}
+		case *corev1.SecretList:
+			if held, ok := held.(*corev1.Secret); ok {
+				into.Items = append(into.Items, *held)
+			}
+		}
+	}
+	return nil
 }

@@ -1,0 +1,146 @@
+package source_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/source"
+)
+
+// labelled gives an object the label ca=yes.
+func labelled[o client.Object](object o) o {
+	object.SetLabels(map[string]string{"ca": "yes"})
+	return object
+}
+
+func tlsSecret(name string) *corev1.Secret {
+	s := labelled(secret("cert-manager", name, map[string][]byte{"tls.crt": []byte("c"), "tls.key": []byte("k")}))
+	s.Type = corev1.SecretTypeTLS
+	return s
+}
+
+// What sources by selector and of all keys give, in order: S1, S4, S7, S10, and
+// of V7 that a selector never reads the Bundle's own targets.
+func TestGatherSelected(t *testing.T) {
+	t.Parallel()
+	target := labelled(configMap("cert-manager", "roots", map[string]string{"ca.crt": "target"}, nil))
+	released := labelled(secret("cert-manager", "roots", map[string][]byte{"ca.crt": []byte("target")}))
+	released.Labels["trust.cert-manager.io/bundle"] = "roots"
+	ofAnother := labelled(configMap("cert-manager", "others", map[string]string{"ca.crt": "others"}, nil))
+	ofAnother.Labels["trust.cert-manager.io/bundle"] = "others"
+	cluster := newObjects(
+		target, released, ofAnother,
+		labelled(configMap("cert-manager", "b", map[string]string{"ca.crt": "b", "a": "a"}, map[string][]byte{"b": []byte("bin")})),
+		labelled(configMap("cert-manager", "a", map[string]string{"ca.crt": "a"}, nil)),
+		labelled(configMap("elsewhere", "c", map[string]string{"ca.crt": "c"}, nil)),
+		configMap("cert-manager", "d", map[string]string{"other": "d"}, nil),
+		secret("cert-manager", "plain", map[string][]byte{"z": []byte("z"), "y": []byte("y")}),
+		tlsSecret("tls"),
+	)
+	some, err := labels.Parse("ca=yes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nothing, err := labels.Parse("ca=no")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const refusal = "includeAllKeys is refused for a Secret of type kubernetes.io/tls, since it would read the private key; name a key"
+	cases := map[string]struct {
+		from bundle.ObjectSource
+		want []string
+	}{
+		"S1: by name": {
+			bundle.ObjectSource{Kind: bundle.ConfigMap, Selector: some, Key: "ca.crt"},
+			[]string{"a ca.crt=a", "b ca.crt=b", "others ca.crt=others"},
+		},
+		"S1, S4: by key, over data and binaryData": {
+			bundle.ObjectSource{Kind: bundle.ConfigMap, Name: "b", AllKeys: true}, []string{"b a=a b=bin ca.crt=b"},
+		},
+		"S1: of selected objects, all keys": {
+			bundle.ObjectSource{Kind: bundle.ConfigMap, Selector: some, AllKeys: true},
+			[]string{"a ca.crt=a", "b a=a b=bin ca.crt=b", "others ca.crt=others"},
+		},
+		"S7: nothing selected is no error": {
+			bundle.ObjectSource{Kind: bundle.ConfigMap, Selector: nothing, Key: "ca.crt"}, nil,
+		},
+		"S7: a selected object without the key": {
+			bundle.ObjectSource{Kind: bundle.ConfigMap, Selector: labels.Everything(), Key: "ca.crt"},
+			[]string{"a ca.crt=a", "b ca.crt=b", "d SourceNotFound the object has no such key", "others ca.crt=others"},
+		},
+		"all keys of a Secret": {
+			bundle.ObjectSource{Kind: bundle.Secret, Name: "plain", AllKeys: true}, []string{"plain y=y z=z"},
+		},
+		"S10: all keys of a TLS Secret": {
+			bundle.ObjectSource{Kind: bundle.Secret, Name: "tls", AllKeys: true}, []string{"tls SourceBuildError " + refusal},
+		},
+		"S10: also of a selected one; V7: a target that is being released is none of them": {
+			bundle.ObjectSource{Kind: bundle.Secret, Selector: some, AllKeys: true}, []string{"tls SourceBuildError " + refusal},
+		},
+		"one key of a TLS Secret": {
+			bundle.ObjectSource{Kind: bundle.Secret, Selector: some, Key: "tls.crt"}, []string{"tls tls.crt=c"},
+		},
+		"S7: no such object, all keys": {
+			bundle.ObjectSource{Kind: bundle.Secret, Name: "none", AllKeys: true}, []string{"none SourceNotFound the object does not exist"},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spec := bundle.Spec{
+				Name:    "roots",
+				Sources: []bundle.Source{{Field: "spec.sources[0]", Object: &tc.from}},
+				Targets: []bundle.Target{{Kind: bundle.ConfigMap, Key: "k"}},
+			}
+			for range 5 { // S3: the order of a list is that of a map here
+				got, err := source.NewGatherer(cluster, "cert-manager", none(t)).Gather(t.Context(), spec)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(tc.want, described(got.Inputs)); diff != "" {
+					t.Fatalf("inputs (-want +got):\n%s", diff)
+				}
+			}
+		})
+	}
+}
+
+// described tells of each input the object's name and what was read of it.
+func described(inputs []bundle.Input) []string {
+	var list []string
+	for _, input := range inputs {
+		_, text, _ := strings.Cut(input.Origin.Object, "/")
+		if input.Problem != nil {
+			text += fmt.Sprintf(" %s %s", input.Problem.Reason, input.Problem.Detail)
+		}
+		for _, read := range input.Texts {
+			text += fmt.Sprintf(" %s=%s", read.Key, read.PEM)
+		}
+		list = append(list, text)
+	}
+	return list
+}
+
+// An API server that cannot be reached is worth another try.
+func TestGatherSelectedFails(t *testing.T) {
+	t.Parallel()
+	cluster := newObjects()
+	cluster.err = errors.New("broken")
+	for _, kind := range []bundle.Kind{bundle.ConfigMap, bundle.Secret} {
+		spec := bundle.Spec{Sources: []bundle.Source{{
+			Field: "spec.sources[0].x", Object: &bundle.ObjectSource{Kind: kind, Selector: labels.Everything(), Key: "k"},
+		}}}
+		_, err := source.NewGatherer(cluster, "cert-manager", none(t)).Gather(t.Context(), spec)
+		if err == nil || !strings.Contains(err.Error(), "spec.sources[0].x") {
+			t.Errorf("%s: error %v", kind, err)
+		}
+	}
+}
