@@ -28,6 +28,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/controller"
 	"trust-manager.io/internal/source"
 )
@@ -81,9 +82,12 @@ func (o *options) run(ctx context.Context) error {
 		return err
 	}
 	err = controller.Add(ctx, mgr, controller.Options{
-		TrustNamespace: o.trustNamespace,
-		Concurrency:    o.concurrency,
-		DefaultCAs:     defaultCAs,
+		TrustNamespace:   o.trustNamespace,
+		TargetNamespaces: o.targetNamespaces,
+		SecretTargets:    o.secretTargets,
+		Filter:           bundle.Filter{Expired: o.filterExpired, NonCA: o.filterNonCA},
+		Concurrency:      o.concurrency,
+		DefaultCAs:       defaultCAs,
 	})
 	if err != nil {
 		return err

@@ -22,15 +22,20 @@ type options struct {
 	kubeconfig     string
 	trustNamespace string
 	defaultPackage string
-	concurrency    int
-	leaderElect    bool
-	leaseDuration  time.Duration
-	renewDeadline  time.Duration
-	readinessPort  int
-	readinessPath  string
-	metricsPort    int
-	logFormat      string
-	logLevel       int
+	// targetNamespaces are the only ones that get targets; none means all.
+	targetNamespaces []string
+	secretTargets    bool
+	filterExpired    bool
+	filterNonCA      bool
+	concurrency      int
+	leaderElect      bool
+	leaseDuration    time.Duration
+	renewDeadline    time.Duration
+	readinessPort    int
+	readinessPath    string
+	metricsPort      int
+	logFormat        string
+	logLevel         int
 }
 
 // register adds the flags, with their defaults (R1).
@@ -41,6 +46,14 @@ func (o *options) register(flags *pflag.FlagSet) {
 		"the one namespace in which ConfigMaps and Secrets are read as sources")
 	flags.StringVar(&o.defaultPackage, "default-package-location", "",
 		"path of the default CA package, a JSON file; without it no Bundle can use the default CAs")
+	flags.StringSliceVar(&o.targetNamespaces, "target-namespaces", nil,
+		"the only namespaces that get targets, separated by commas; the operator then needs no rights on ConfigMaps and Secrets elsewhere, the trust namespace excepted. Without it: all")
+	flags.BoolVar(&o.secretTargets, "secret-targets-enabled", false,
+		"let Bundles have Secrets as targets; the operator then needs to read and write Secrets in the namespaces of its targets")
+	flags.BoolVar(&o.filterExpired, "filter-expired-certificates", false,
+		"leave expired certificates out of all bundles, from the moment on at which they expire")
+	flags.BoolVar(&o.filterNonCA, "filter-non-ca-certs", false,
+		"leave certificates that are not a CA by their basic constraints out of all bundles")
 	flags.IntVar(&o.concurrency, "concurrency", 16,
 		"how many targets are worked on at the same time; those that take unusually long do not count")
 	flags.BoolVar(&o.leaderElect, "leader-elect", true,
@@ -69,6 +82,11 @@ func (o *options) validate() error {
 	}
 	if problems := validation.IsDNS1123Label(o.trustNamespace); len(problems) > 0 {
 		refuse("trust-namespace", "%q is not the name of a namespace: %s", o.trustNamespace, problems[0])
+	}
+	for _, namespace := range o.targetNamespaces {
+		if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
+			refuse("target-namespaces", "%q is not the name of a namespace: %s", namespace, problems[0])
+		}
 	}
 	if o.concurrency < 1 || o.concurrency > 1000 {
 		refuse("concurrency", "%d is not between 1 and 1000", o.concurrency)

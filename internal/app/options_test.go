@@ -27,6 +27,8 @@ func TestFlagDefaults(t *testing.T) {
 	want := map[string]string{
 		"concurrency":                    "16",
 		"default-package-location":       "",
+		"filter-expired-certificates":    "false",
+		"filter-non-ca-certs":            "false",
 		"kubeconfig":                     "",
 		"leader-elect":                   "true",
 		"leader-election-lease-duration": "15s",
@@ -36,6 +38,8 @@ func TestFlagDefaults(t *testing.T) {
 		"metrics-port":                   "9402",
 		"readiness-probe-path":           "/readyz",
 		"readiness-probe-port":           "6060",
+		"secret-targets-enabled":         "false",
+		"target-namespaces":              "[]",
 		"trust-namespace":                "cert-manager",
 	}
 	got := map[string]string{}
@@ -61,7 +65,8 @@ func TestFlagValues(t *testing.T) {
 	t.Parallel()
 	got, err := parsed(t, "--kubeconfig=k", "--trust-namespace=n", "--default-package-location=p.json", "--concurrency=2",
 		"--leader-elect=false", "--leader-election-lease-duration=9s", "--leader-election-renew-deadline=8s",
-		"--readiness-probe-port=1", "--readiness-probe-path=/p", "--metrics-port=2", "--log-format=json", "-v=3")
+		"--readiness-probe-port=1", "--readiness-probe-path=/p", "--metrics-port=2", "--log-format=json", "-v=3",
+		"--target-namespaces=a,b", "--target-namespaces=c", "--secret-targets-enabled", "--filter-expired-certificates", "--filter-non-ca-certs")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,6 +74,7 @@ func TestFlagValues(t *testing.T) {
 		kubeconfig: "k", trustNamespace: "n", defaultPackage: "p.json", concurrency: 2,
 		leaderElect: false, leaseDuration: 9 * time.Second, renewDeadline: 8 * time.Second,
 		readinessPort: 1, readinessPath: "/p", metricsPort: 2, logFormat: "json", logLevel: 3,
+		targetNamespaces: []string{"a", "b", "c"}, secretTargets: true, filterExpired: true, filterNonCA: true,
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{})); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)
@@ -87,6 +93,8 @@ func TestBadFlagsAreRefused(t *testing.T) {
 		"no name of a namespace":    {[]string{"--trust-namespace=Cert_Manager"}, []string{"--trust-namespace", "Cert_Manager"}},
 		"a list of namespaces":      {[]string{"--trust-namespace=a,b"}, []string{"--trust-namespace"}},
 		"a long name":               {[]string{"--trust-namespace=" + strings.Repeat("a", 64)}, []string{"--trust-namespace", "63"}},
+		"no target namespace":       {[]string{"--target-namespaces=a,,b"}, []string{"--target-namespaces", `""`}},
+		"a bad target namespace":    {[]string{"--target-namespaces=a,B"}, []string{"--target-namespaces", `"B"`}},
 		"no worker":                 {[]string{"--concurrency=0"}, []string{"--concurrency", "1 and 1000"}},
 		"too many workers":          {[]string{"--concurrency=1001"}, []string{"--concurrency"}},
 		"workers in words":          {[]string{"--concurrency=many"}, []string{"--concurrency", "many"}},

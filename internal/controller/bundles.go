@@ -3,6 +3,8 @@ package controller
 import (
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -18,6 +20,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/source"
 	"trust-manager.io/internal/target"
@@ -27,11 +30,16 @@ import (
 // a core and nothing else, so more of them would only take cores from writes.
 const bundleWorkers = 2
 
+// longestWait bounds the time until a bundle is built again where expired
+// certificates are left out. Building what has not changed costs microseconds.
+const longestWait = 10 * time.Minute
+
 // bundles is the queue of bundles: it makes the revision of each.
 type bundles struct {
 	*environment
 	observed client.Reader
 	gatherer *source.Gatherer
+	filter   bundle.Filter
 }
 
 func addBundles(mgr manager.Manager, env *environment, observed cache.Cache, options Options) error {
@@ -39,6 +47,7 @@ func addBundles(mgr manager.Manager, env *environment, observed cache.Cache, opt
 		environment: env,
 		observed:    observed,
 		gatherer:    source.NewGatherer(env.objects, options.TrustNamespace, options.DefaultCAs),
+		filter:      options.Filter,
 	}
 	settings := env.bundles.options(bundleWorkers)
 	settings.Reconciler = b
@@ -59,7 +68,9 @@ func addBundles(mgr manager.Manager, env *environment, observed cache.Cache, opt
 //  2. its sources are gathered and the bundle is built;
 //  3. if that fails, the ledger learns why, and the last revision stays;
 //  4. if the revision is a new one, it comes into force, and every target that
-//     is wanted or exists goes into the target queue.
+//     is wanted or exists goes into the target queue;
+//  5. where expired certificates are left out, the bundle is built again when
+//     the next one expires.
 func (b *bundles) Reconcile(ctx context.Context, name string) (reconcile.Result, error) {
 	from := &v1alpha1.Bundle{}
 	err := b.objects.Get(ctx, types.NamespacedName{Name: name}, from)
@@ -91,7 +102,26 @@ func (b *bundles) Reconcile(ctx context.Context, name string) (reconcile.Result,
 	// would pass for those of this one.
 	b.ledger.Tried(name, attempt)
 	b.statuses.add(bulk, name)
+	b.awaitExpiry(name, attempt.EarliestNotAfter)
 	return reconcile.Result{}, nil
+}
+
+// awaitExpiry has a bundle built again when its next certificate expires. A
+// timer does not see a clock that is put forward, so it is no longer than
+// longestWait.
+func (b *bundles) awaitExpiry(name string, earliest time.Time) {
+	if !b.filter.Expired || earliest.IsZero() {
+		return
+	}
+	// NotAfter is the last moment at which the certificate is valid.
+	b.bundles.addAfter(urgent, min(longestWait, earliest.Sub(b.clock.Now())+time.Millisecond), name)
+}
+
+// secretTargetsDisabled is why a Bundle with a Secret target is not built (T13).
+var secretTargetsDisabled = &certs.Problem{
+	Origin: certs.Origin{Field: "spec.target.secret"},
+	Reason: v1alpha1.BundleReasonSecretTargetsDisabled,
+	Detail: "the operator runs without Secret targets; start it with --secret-targets-enabled, or enable secretTargets in the Helm values",
 }
 
 // build makes the revision that a Bundle asks for. The error is
@@ -105,16 +135,19 @@ func (b *bundles) build(ctx context.Context, from *v1alpha1.Bundle, attempt *led
 	if err != nil {
 		return nil, err
 	}
+	if spec.HasTarget(bundle.Secret) && !slices.Contains(b.kinds, bundle.Secret) {
+		return nil, bundle.Problems{secretTargetsDisabled}
+	}
 	gathered, err := b.gatherer.Gather(ctx, spec)
 	if err != nil {
 		return nil, err
 	}
 	attempt.DefaultCAVersion = gathered.DefaultCAVersion
-	content, err := builder.Build(gathered.Inputs)
+	content, err := builder.Build(gathered.Inputs, b.filter, b.clock.Now())
 	if err != nil {
 		return nil, err
 	}
-	attempt.Notes, attempt.Certificates = content.Notes, len(content.Certificates)
+	attempt.Notes, attempt.Certificates, attempt.EarliestNotAfter = content.Notes, len(content.Certificates), content.EarliestNotAfter
 	before, _ := b.registry.current(from.Name)
 	return target.NewRevision(spec, content, before)
 }
@@ -164,14 +197,16 @@ func priorityOf(before *target.Revision) int {
 
 // existing lists the targets of a bundle that are there.
 func (b *bundles) existing(ctx context.Context, name string) ([]target.Key, error) {
-	list := &metav1.PartialObjectMetadataList{}
-	list.SetGroupVersionKind(configMapKind)
-	if err := b.observed.List(ctx, list, client.MatchingFields{bundleIndex: name}); err != nil {
-		return nil, err
-	}
-	keys := make([]target.Key, 0, len(list.Items))
-	for i := range list.Items {
-		keys = append(keys, target.Key{Bundle: name, Kind: bundle.ConfigMap, Namespace: list.Items[i].Namespace})
+	var keys []target.Key
+	for _, kind := range b.kinds {
+		list := &metav1.PartialObjectMetadataList{}
+		list.SetGroupVersionKind(targetKind(kind))
+		if err := b.observed.List(ctx, list, client.MatchingFields{bundleIndex: name}); err != nil {
+			return nil, err
+		}
+		for i := range list.Items {
+			keys = append(keys, target.Key{Bundle: name, Kind: kind, Namespace: list.Items[i].Namespace})
+		}
 	}
 	return keys, nil
 }

@@ -18,12 +18,21 @@ import (
 var (
 	namespaceKind = corev1.SchemeGroupVersion.WithKind("Namespace")
 	configMapKind = corev1.SchemeGroupVersion.WithKind("ConfigMap")
+	secretKind    = corev1.SchemeGroupVersion.WithKind("Secret")
 )
+
+// targetKind gives the API's name of a kind of targets.
+func targetKind(kind bundle.Kind) schema.GroupVersionKind {
+	if kind == bundle.Secret {
+		return secretKind
+	}
+	return configMapKind
+}
 
 // Indexes of the caches.
 const (
-	// sourceIndex finds the Bundles that read an object, or the default CA
-	// package.
+	// sourceIndex finds the Bundles that read an object by its name or select
+	// objects of its kind, or use the default CA package.
 	sourceIndex = "source"
 	// bundleIndex finds the targets of a bundle.
 	bundleIndex = "bundle"
@@ -44,26 +53,36 @@ type targetCache struct{ cache.Cache }
 // GetCache is how the manager tells a cache from other things that it runs.
 func (c targetCache) GetCache() cache.Cache { return c.Cache }
 
-// newTargetCache makes the cache of all objects that carry the bundle label, as
-// metadata stripped to what decisions read.
-func newTargetCache(mgr manager.Manager) (cache.Cache, error) {
+// newTargetCache makes the cache of all objects of these kinds, in these
+// namespaces or in all, that carry the bundle label, as metadata stripped to what
+// decisions read.
+func newTargetCache(mgr manager.Manager, kinds []bundle.Kind, namespaces []string) (cache.Cache, error) {
 	labelled, err := labels.NewRequirement(v1alpha1.BundleLabelKey, selection.Exists, nil)
 	if err != nil {
 		return nil, err
 	}
 	shared := true
-	targets, err := cache.New(mgr.GetConfig(), cache.Options{
+	byObject := map[client.Object]cache.ByObject{}
+	for _, kind := range kinds {
+		byObject[metadataOf(targetKind(kind))] = cache.ByObject{
+			Label:                 labels.NewSelector().Add(*labelled),
+			Transform:             stripTarget,
+			UnsafeDisableDeepCopy: &shared,
+		}
+	}
+	options := cache.Options{
 		HTTPClient: mgr.GetHTTPClient(),
 		Scheme:     mgr.GetScheme(),
 		Mapper:     mgr.GetRESTMapper(),
-		ByObject: map[client.Object]cache.ByObject{
-			metadataOf(configMapKind): {
-				Label:                 labels.NewSelector().Add(*labelled),
-				Transform:             stripTarget,
-				UnsafeDisableDeepCopy: &shared,
-			},
-		},
-	})
+		ByObject:   byObject,
+	}
+	if len(namespaces) > 0 {
+		options.DefaultNamespaces = map[string]cache.Config{}
+		for _, namespace := range namespaces {
+			options.DefaultNamespaces[namespace] = cache.Config{}
+		}
+	}
+	targets, err := cache.New(mgr.GetConfig(), options)
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +144,8 @@ func sourcesOf(object client.Object) []string {
 	return entries
 }
 
+// sourceKey is the entry in the sourceIndex of a source that names an object. One
+// that selects objects has no name, and so the entry of its kind.
 func sourceKey(kind bundle.Kind, name string) string { return string(kind) + "/" + name }
 
 // bundleOf gives the Bundle whose target an object is. An object of another

@@ -27,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/source"
 	"trust-manager.io/internal/target"
@@ -40,6 +41,13 @@ const writeDeadline = 10 * time.Second
 type Options struct {
 	// TrustNamespace is the one namespace in which sources are read.
 	TrustNamespace string
+	// TargetNamespaces are the only namespaces that get targets, and the only ones
+	// in which ConfigMaps and Secrets are watched; none means all.
+	TargetNamespaces []string
+	// SecretTargets says whether Bundles may ask for Secrets.
+	SecretTargets bool
+	// Filter says which certificates are left out of every bundle.
+	Filter bundle.Filter
 	// Concurrency is how many targets are worked on at the same time.
 	Concurrency int
 	// DefaultCAs is the default CA package.
@@ -49,9 +57,13 @@ type Options struct {
 // environment is what the queues share.
 type environment struct {
 	// objects reads from the caches, live from the API server.
-	objects  client.Reader
-	live     client.Reader
-	clock    clock.PassiveClock
+	objects client.Reader
+	live    client.Reader
+	clock   clock.PassiveClock
+	// kinds are the kinds of targets that Bundles may ask for.
+	kinds []bundle.Kind
+	// reach has the namespaces that may get targets; nil stands for all.
+	reach    map[string]bool
 	registry *registry
 	ledger   *ledger.Ledger
 	bundles  *queue[string]
@@ -64,17 +76,23 @@ type environment struct {
 // CacheOptions. They start when the manager does and, where it elects a leader,
 // has been elected.
 func Add(ctx context.Context, mgr manager.Manager, options Options) error {
-	observed, err := newTargetCache(mgr)
+	kinds := []bundle.Kind{bundle.ConfigMap}
+	if options.SecretTargets {
+		kinds = append(kinds, bundle.Secret)
+	}
+	observed, err := newTargetCache(mgr, kinds, options.TargetNamespaces)
 	if err != nil {
 		return err
 	}
-	if err := prepare(ctx, mgr.GetCache(), observed); err != nil {
+	if err := prepare(ctx, mgr.GetCache(), observed, kinds); err != nil {
 		return fmt.Errorf("preparing the caches: %w", err)
 	}
 	env := &environment{
 		objects:  mgr.GetCache(),
 		live:     mgr.GetAPIReader(),
 		clock:    clock.RealClock{},
+		kinds:    kinds,
+		reach:    reachOf(options.TargetNamespaces),
 		registry: newRegistry(),
 		ledger:   ledger.New(),
 		bundles:  newQueue[string]("bundle"),
@@ -129,7 +147,7 @@ func RESTConfig(config *rest.Config) *rest.Config {
 
 // prepare registers every informer and index before the caches start, so that
 // a complete cache is complete for all queues.
-func prepare(ctx context.Context, objects, observed cache.Cache) error {
+func prepare(ctx context.Context, objects, observed cache.Cache, kinds []bundle.Kind) error {
 	for _, object := range []client.Object{
 		&v1alpha1.Bundle{}, &corev1.ConfigMap{}, &corev1.Secret{}, metadataOf(namespaceKind),
 	} {
@@ -140,11 +158,31 @@ func prepare(ctx context.Context, objects, observed cache.Cache) error {
 	if err := objects.IndexField(ctx, &v1alpha1.Bundle{}, sourceIndex, sourcesOf); err != nil {
 		return err
 	}
-	return observed.IndexField(ctx, metadataOf(configMapKind), bundleIndex, bundleOf)
+	for _, kind := range kinds {
+		if err := observed.IndexField(ctx, metadataOf(targetKind(kind)), bundleIndex, bundleOf); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// namespaces lists the namespaces that a revision selects and that are not
-// going away.
+// reachOf gives the namespaces as a set, and nil for none, which stands for all.
+func reachOf(namespaces []string) map[string]bool {
+	if len(namespaces) == 0 {
+		return nil
+	}
+	reach := make(map[string]bool, len(namespaces))
+	for _, namespace := range namespaces {
+		reach[namespace] = true
+	}
+	return reach
+}
+
+// reaches says whether targets in a namespace are the operator's to write (T14).
+func (e *environment) reaches(namespace string) bool { return e.reach == nil || e.reach[namespace] }
+
+// namespaces lists the namespaces that a revision selects, that the operator may
+// write to, and that are not going away.
 func (e *environment) namespaces(ctx context.Context, revision *target.Revision) ([]string, error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(namespaceKind)
@@ -153,7 +191,7 @@ func (e *environment) namespaces(ctx context.Context, revision *target.Revision)
 	}
 	var names []string
 	for i := range list.Items {
-		if list.Items[i].DeletionTimestamp == nil {
+		if list.Items[i].DeletionTimestamp == nil && e.reaches(list.Items[i].Name) {
 			names = append(names, list.Items[i].Name)
 		}
 	}

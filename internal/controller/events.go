@@ -62,21 +62,45 @@ func bundleEvents(env *environment) handler.TypedEventHandler[*v1alpha1.Bundle, 
 }
 
 // sourceEvents has the Bundles built that read an object of the trust
-// namespace.
+// namespace, by its name or by its labels as they are or were.
 func sourceEvents[object client.Object](env *environment, kind bundle.Kind) handler.TypedEventHandler[object, string] {
 	return listen[object, string](func(ctx context.Context, before, after *object, initial, _ bool) {
 		if initial {
 			return // every Bundle is built at the start anyway
 		}
-		if after == nil {
-			after = before
+		versions := make([]labels.Set, 0, 2)
+		var name string
+		for _, version := range []*object{before, after} {
+			if version != nil {
+				versions = append(versions, (*version).GetLabels())
+				name = (*version).GetName()
+			}
 		}
-		env.enqueueReaders(ctx, sourceKey(kind, (*after).GetName()))
+		env.enqueueReaders(ctx, sourceKey(kind, name), nil)
+		env.enqueueReaders(ctx, sourceKey(kind, ""), func(from *v1alpha1.Bundle) bool { return selectsAny(from, kind, versions) })
 	})
 }
 
-// enqueueReaders has the Bundles built that read a source.
-func (e *environment) enqueueReaders(ctx context.Context, source string) {
+// selectsAny says whether a source of the Bundle selects an object of the kind
+// with any of these labels. A selector that cannot be used selects nothing: the
+// Bundle is not built before it is changed.
+func selectsAny(from *v1alpha1.Bundle, kind bundle.Kind, versions []labels.Set) bool {
+	spec, err := bundle.FromV1alpha1(from)
+	if err != nil {
+		return false
+	}
+	for _, source := range spec.Sources {
+		if source.Object != nil && source.Object.Kind == kind && source.Object.Selector != nil &&
+			slices.ContainsFunc(versions, func(set labels.Set) bool { return source.Object.Selector.Matches(set) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// enqueueReaders has the Bundles built that have a source under this entry of
+// the sourceIndex and, where it is not nil, are concerned.
+func (e *environment) enqueueReaders(ctx context.Context, source string, concerned func(*v1alpha1.Bundle) bool) {
 	var readers v1alpha1.BundleList
 	// The cache is complete and in memory, so a look-up in its index does not
 	// fail.
@@ -84,7 +108,9 @@ func (e *environment) enqueueReaders(ctx context.Context, source string) {
 		return
 	}
 	for i := range readers.Items {
-		e.bundles.add(urgent, readers.Items[i].Name)
+		if concerned == nil || concerned(&readers.Items[i]) {
+			e.bundles.add(urgent, readers.Items[i].Name)
+		}
 	}
 }
 
@@ -98,6 +124,9 @@ func namespaceEvents(env *environment) handler.TypedEventHandler[*metav1.Partial
 		object := after
 		if object == nil {
 			object = before
+		}
+		if !env.reaches((*object).Name) {
+			return
 		}
 		priority := urgent
 		if initial {
@@ -126,8 +155,8 @@ func sameNamespace(a, b *metav1.PartialObjectMetadata) bool {
 	return a.UID == b.UID && (a.DeletionTimestamp == nil) == (b.DeletionTimestamp == nil) && maps.Equal(a.Labels, b.Labels)
 }
 
-// targetEvents has a target looked at when its object changes.
-func targetEvents(env *environment, memory *memory) handler.TypedEventHandler[*metav1.PartialObjectMetadata, target.Key] {
+// targetEvents has a target of the kind looked at when its object changes.
+func targetEvents(env *environment, memory *memory, kind bundle.Kind) handler.TypedEventHandler[*metav1.PartialObjectMetadata, target.Key] {
 	return listen[*metav1.PartialObjectMetadata, target.Key](func(_ context.Context, before, after **metav1.PartialObjectMetadata, initial, missed bool) {
 		object := after
 		if object == nil {
@@ -138,7 +167,7 @@ func targetEvents(env *environment, memory *memory) handler.TypedEventHandler[*m
 			names = bundleOf(*before) // somebody has changed the label
 		}
 		for _, name := range names {
-			key := target.Key{Bundle: name, Kind: bundle.ConfigMap, Namespace: (*object).Namespace}
+			key := target.Key{Bundle: name, Kind: kind, Namespace: (*object).Namespace}
 			switch {
 			case initial:
 				env.targets.add(background, key)

@@ -258,7 +258,7 @@ func TestTargetEvents(t *testing.T) {
 			w := newWorld()
 			m := newMemory()
 			m.learn(key("roots", "a"), "uid", "7", target.Holding{}, start)
-			tc.happens(targetEvents(w.environment, m))
+			tc.happens(targetEvents(w.environment, m, bundle.ConfigMap))
 			if diff := gocmp.Diff(tc.want, w.targetNotes.take()); diff != "" {
 				t.Errorf("queued (-want +got):\n%s", diff)
 			}

@@ -82,7 +82,10 @@ type world struct {
 
 func newWorld() *world {
 	w := &world{cache: &memoryReader{}, time: &fixedClock{now: start}}
-	w.environment = &environment{objects: w.cache, live: w.cache, clock: w.time, registry: newRegistry(), ledger: ledger.New()}
+	w.environment = &environment{
+		objects: w.cache, live: w.cache, clock: w.time, kinds: []bundle.Kind{bundle.ConfigMap},
+		registry: newRegistry(), ledger: ledger.New(),
+	}
 	w.environment.bundles, w.bundleNotes = noted[string]()
 	w.environment.statuses, w.statusNotes = noted[string]()
 	w.environment.targets, w.targetNotes = noted[target.Key]()

@@ -199,7 +199,7 @@ func watchDefaultCAs(env *environment, defaultCAs *source.DefaultCAs, log logr.L
 			} else {
 				log.Info("The default CA package has changed", "version", defaultCAs.ID())
 			}
-			env.enqueueReaders(ctx, defaultCAsKey)
+			env.enqueueReaders(ctx, defaultCAsKey, nil)
 		})
 	}
 }

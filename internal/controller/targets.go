@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,6 +19,7 @@ import (
 	ctrlsource "sigs.k8s.io/controller-runtime/pkg/source"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/target"
 )
 
@@ -32,6 +34,9 @@ type targets struct {
 	observed client.Reader
 	writer   *target.Writer
 	memory   *memory
+	// byName says that Secrets can be created by their name only: RBAC then
+	// refuses a POST, which has none.
+	byName atomic.Bool
 }
 
 func addTargets(mgr manager.Manager, env *environment, observed cache.Cache, options Options) error {
@@ -51,9 +56,13 @@ func addTargets(mgr manager.Manager, env *environment, observed cache.Cache, opt
 	if err != nil {
 		return err
 	}
+	for _, kind := range env.kinds {
+		if err := c.Watch(ctrlsource.TypedKind(observed, metadataOf(targetKind(kind)), targetEvents(env, t.memory, kind))); err != nil {
+			return err
+		}
+	}
 	return errors.Join(
 		c.Watch(ctrlsource.TypedKind(mgr.GetCache(), metadataOf(namespaceKind), namespaceEvents(env))),
-		c.Watch(ctrlsource.TypedKind(observed, metadataOf(configMapKind), targetEvents(env, t.memory))),
 		mgr.Add(manager.RunnableFunc(t.lanes.drain)),
 	)
 }
@@ -196,6 +205,7 @@ func (t *targets) see(ctx context.Context, key target.Key, last *target.Seen) (t
 		return target.Seen{}, err
 	}
 	seen, recheck := t.memory.see(key, cached, t.clock.Now())
+	seen.ByName = key.Kind == bundle.Secret && t.byName.Load()
 	if recheck > 0 {
 		t.targets.addAfter(background, recheck, key)
 	}
@@ -249,8 +259,14 @@ func (t *targets) write(ctx context.Context, action target.Action, aim *aim) (ne
 	switch {
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) && action.Verb != target.Create:
 		return &target.Seen{State: target.Unread}, nil
+	case action.Verb == target.Create && action.Key.Kind == bundle.Secret && apierrors.IsForbidden(err) && !namespaceIsGoing(err):
+		// A Role may be limited to the names of authorized Secrets.
+		return &target.Seen{State: target.Absent, ByName: true}, nil
 	case err != nil:
 		return nil, err
+	case action.Verb == target.Apply && action.UID == "":
+		t.byName.Store(true)
+		return &target.Seen{State: target.Unread}, nil
 	case action.Verb == target.Apply || written.Altered:
 		return &target.Seen{State: target.Unread}, nil
 	case action.Verb == target.Delete || !aim.want.Selected || aim.want.Shape == nil:
@@ -287,7 +303,7 @@ func (t *targets) account(key target.Key, aim *aim, err error) error {
 
 // cached gives a target's object from the cache, or nil.
 func (t *targets) cached(ctx context.Context, key target.Key) (*metav1.PartialObjectMetadata, error) {
-	return get(ctx, t.observed, metadataOf(configMapKind), types.NamespacedName{Namespace: key.Namespace, Name: key.Bundle})
+	return get(ctx, t.observed, metadataOf(targetKind(key.Kind)), types.NamespacedName{Namespace: key.Namespace, Name: key.Bundle})
 }
 
 // namespace gives a Namespace from the cache, or nil.

@@ -1,9 +1,9 @@
 // Package encode turns the certificates of a bundle into the files that a
 // target holds.
 //
-// What always holds: the same certificates give the same file, but for the salt
-// of a PKCS#12 store with a password; a file is made once for a revision,
-// however many targets hold it. The package does no input or output, asks for
+// What always holds: the same certificates and options give the same file, byte
+// for byte, in every process; aliases and friendly names do not change with the
+// compiler. The package does no input or output, asks for
 // no time and logs nothing.
 //
 // It does not decide which files a target wants: that is package target.

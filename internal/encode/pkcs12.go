@@ -1,8 +1,13 @@
 package encode
 
 import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"unicode/utf8"
 
 	"software.sslmate.com/src/go-pkcs12"
@@ -34,9 +39,9 @@ const (
 // empty one gives a store without encryption and without authentication,
 // whatever the profile (A10).
 //
-// A store with a password is salted from crypto/rand, so the same input gives
-// other bytes each time: whether anything has changed is decided on the input.
-// A store without one is the same for the same set of certificates.
+// The same input gives the same bytes: salts and initialization vectors are
+// derived from the certificates and the profile, and not drawn at random. See
+// docs/adr/0006.
 //
 // An error says which certificate cannot be stored, by its origin, or what is
 // wrong with password or profile.
@@ -56,11 +61,29 @@ func PKCS12(certificates []certs.Certificate, password string, profile Profile) 
 	for _, entry := range list {
 		trusted = append(trusted, pkcs12.TrustStoreEntry{Cert: entry.certificate, FriendlyName: entry.name})
 	}
-	file, err := encoder.EncodeTrustStoreEntries(trusted, password)
+	file, err := encoder.WithRand(salts(list, profile)).EncodeTrustStoreEntries(trusted, password)
 	if err != nil {
 		return nil, fmt.Errorf("PKCS#12: %w", err)
 	}
 	return file, nil
+}
+
+// salts gives the bytes that a store takes for random. A salt has to differ
+// where the content does; it need not be unforeseeable. The password has no part
+// in it: who knows the content could otherwise try passwords on the salt, which
+// is cheaper than on the store.
+func salts(list []entry, profile Profile) io.Reader {
+	seed := sha256.New()
+	part := func(bytes []byte) {
+		_, _ = seed.Write(binary.BigEndian.AppendUint64(nil, uint64(len(bytes)))) // a hash takes every write
+		_, _ = seed.Write(bytes)
+	}
+	part([]byte("trust-manager PKCS#12 salts"))
+	part([]byte(cmp.Or(profile, LegacyRC2)))
+	for _, entry := range list {
+		part(entry.certificate.Raw)
+	}
+	return rand.NewChaCha8([sha256.Size]byte(seed.Sum(nil)))
 }
 
 // checkPassword refuses what a PKCS#12 store cannot have: keys are derived from

@@ -2,8 +2,10 @@ package encode_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -124,22 +126,71 @@ func TestPKCS12Algorithms(t *testing.T) {
 	}
 }
 
-// T3: bytes say nothing about whether the input has changed.
-func TestPKCS12IsSalted(t *testing.T) {
+// T3, S3: the same input gives the same bytes, in every process and with every
+// compiler: stores are compared by their bytes. Where this test fails, every
+// target with a PKCS#12 store is about to be rewritten.
+func TestPKCS12IsPinned(t *testing.T) {
 	t.Parallel()
-	for _, profile := range profiles {
-		one, err := encode.PKCS12(certificates(t, 1), password, profile)
+	list := short(t)
+	random := rand.New(rand.NewPCG(1, 2))
+	for profile, want := range map[encode.Profile]string{
+		"":                "dbad7e8f1d0de0f5c48dbc85cbaf286ea6960e0174b333d117c839f3a3b68dfa",
+		encode.LegacyRC2:  "dbad7e8f1d0de0f5c48dbc85cbaf286ea6960e0174b333d117c839f3a3b68dfa",
+		encode.LegacyDES:  "4c3491e47ad8190a3170bc32ea4fd74f731013b4e046d63b52093ffd675492d5",
+		encode.Modern2023: "b34371150bcda70c6d6a309936285fc76290ddb44ffe6785af14c1f1307ef582",
+	} {
+		random.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+		file, err := encode.PKCS12(list, password, profile)
 		if err != nil {
 			t.Fatal(err)
 		}
-		two, err := encode.PKCS12(certificates(t, 1), password, profile)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if bytes.Equal(one, two) {
-			t.Errorf("profile %q gives the same bytes twice", profile)
+		if got := fmt.Sprintf("%x", sha256.Sum256(file)); got != want {
+			t.Errorf("profile %q gives a file with the SHA-256 %s, want %s", profile, got, want)
 		}
 	}
+}
+
+// T3: salts differ where the content or the profile does, and say nothing about
+// the password.
+func TestPKCS12Salts(t *testing.T) {
+	t.Parallel()
+	salt := func(list []certs.Certificate, password string, profile encode.Profile) string {
+		file, err := encode.PKCS12(list, password, profile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return macSalt(t, file)
+	}
+	one := salt(certificates(t, 1), password, encode.LegacyRC2)
+	for title, tc := range map[string]struct {
+		salt string
+		same bool
+	}{
+		"another certificate": {salt(certificates(t, 2)[1:], password, encode.LegacyRC2), false},
+		"a certificate more":  {salt(certificates(t, 2), password, encode.LegacyRC2), false},
+		"another profile":     {salt(certificates(t, 1), password, encode.LegacyDES), false},
+		"another password":    {salt(certificates(t, 1), "another", encode.LegacyRC2), true},
+	} {
+		if (tc.salt == one) != tc.same {
+			t.Errorf("%s: the same salt: %t", title, !tc.same)
+		}
+	}
+}
+
+// macSalt gives the salt of a store's MAC (RFC 7292, section 4).
+func macSalt(tb testing.TB, file []byte) string {
+	tb.Helper()
+	var store struct {
+		Version  int
+		AuthSafe asn1.RawValue
+		MAC      struct {
+			Digest     asn1.RawValue
+			Salt       []byte
+			Iterations int `asn1:"optional,default:1"`
+		}
+	}
+	unmarshal(tb, file, &store)
+	return string(store.MAC.Salt)
 }
 
 // A10: what a PKCS#12 store cannot have is refused, with a reason and without

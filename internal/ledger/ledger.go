@@ -48,6 +48,8 @@ type Attempt struct {
 	DefaultCAVersion string
 	// Certificates is how many the bundle has.
 	Certificates int
+	// EarliestNotAfter is when the first of them expires.
+	EarliestNotAfter time.Time
 }
 
 // Ledger has one row for each bundle. It is safe for concurrent use.

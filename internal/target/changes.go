@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
 )
 
 // Changes are what has to change in an object that others also write to.
@@ -29,12 +30,12 @@ func (c Changes) empty() bool {
 // content says whether data changes, which an immutable object does not allow.
 func (c Changes) content() bool {
 	for changed := range c.Set {
-		if changed.section == sectionText || changed.section == sectionBinary {
+		if changed.isData() {
 			return true
 		}
 	}
 	for changed := range c.Drop {
-		if changed.section == sectionText || changed.section == sectionBinary {
+		if changed.isData() {
 			return true
 		}
 	}
@@ -42,8 +43,8 @@ func (c Changes) content() bool {
 }
 
 // patch gives the changes as a strategic merge patch that fails with a
-// conflict where the object is no longer the one that was read.
-func (c Changes) patch(uid, resourceVersion string) ([]byte, error) {
+// conflict where the object, of this kind, is no longer the one that was read.
+func (c Changes) patch(kind bundle.Kind, uid, resourceVersion string) ([]byte, error) {
 	sections := map[string]map[string]any{}
 	put := func(at field, value any) {
 		if sections[at.section] == nil {
@@ -52,7 +53,11 @@ func (c Changes) patch(uid, resourceVersion string) ([]byte, error) {
 		sections[at.section][at.key] = value
 	}
 	for at, value := range c.Set {
-		put(at, value)
+		if at.isBinary(kind) {
+			put(at, []byte(value))
+		} else {
+			put(at, value)
+		}
 	}
 	for at := range c.Drop {
 		put(at, nil)
@@ -150,17 +155,17 @@ func split(object *Object, entries map[field]string, written map[field]bool, wan
 	stale = map[field]bool{}
 	for at := range entries {
 		_, isWanted := wanted[at]
-		_, otherForm := wanted[at.otherForm()]
+		_, otherForm := wanted[at.otherForm()] // a Secret has but one form
 		switch {
 		case isWanted:
 		case otherForm || written[at] || isOperators(at):
 			stale[at] = true
 		default:
 			others.any = true
-			others.data = others.data || at.section == sectionText || at.section == sectionBinary
+			others.data = others.data || at.isData()
 		}
 	}
-	others.any = others.any || len(object.Meta.Finalizers) > 0
+	others.any = others.any || len(object.Meta.Finalizers) > 0 || object.Typed
 	for _, reference := range object.Meta.OwnerReferences {
 		others.any = others.any || !isBundle(reference, object.Meta.Name)
 	}
@@ -171,10 +176,10 @@ func split(object *Object, entries map[field]string, written map[field]bool, wan
 // key that stands both as text and as binary.
 func (f field) otherForm() field {
 	switch f.section {
-	case sectionText:
+	case sectionData:
 		return field{sectionBinary, f.key}
 	case sectionBinary:
-		return field{sectionText, f.key}
+		return field{sectionData, f.key}
 	}
 	return field{}
 }
@@ -222,22 +227,22 @@ func sameOwner(a, b metav1.OwnerReference) bool {
 
 // entries gives all entries of the object's maps.
 func (o *Object) entries() map[field]string {
-	entries := map[field]string{}
-	collectEntries(entries, sectionText, o.Text)
-	for key, value := range o.Binary {
-		entries[field{sectionBinary, key}] = string(value)
-	}
-	collectEntries(entries, sectionLabels, o.Meta.Labels)
-	collectEntries(entries, sectionAnnotations, o.Meta.Annotations)
-	return entries
+	return entriesOf(o.Kind, o.Text, o.Binary, o.Meta.Labels, o.Meta.Annotations)
 }
 
 // entries gives all entries that the shape has.
 func (s *Shape) entries() map[field]string {
-	entries := map[field]string{}
-	collectEntries(entries, sectionText, s.Text)
-	collectEntries(entries, sectionLabels, s.Labels)
-	collectEntries(entries, sectionAnnotations, s.Annotations)
+	return entriesOf(s.Kind, s.Text, s.Binary, s.Labels, s.Annotations)
+}
+
+func entriesOf(kind bundle.Kind, text map[string]string, binary map[string][]byte, labels, annotations map[string]string) map[field]string {
+	entries := make(map[field]string, len(text)+len(binary)+len(labels)+len(annotations))
+	for key, value := range binary {
+		entries[field{binarySection(kind), key}] = string(value)
+	}
+	collectEntries(entries, sectionData, text)
+	collectEntries(entries, sectionLabels, labels)
+	collectEntries(entries, sectionAnnotations, annotations)
 	return entries
 }
 

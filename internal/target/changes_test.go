@@ -5,6 +5,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/types"
+
+	"trust-manager.io/internal/bundle"
 )
 
 // A patch says each change, names the object and the version that it is for,
@@ -53,7 +55,7 @@ func TestPatchBody(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := tc.changes.patch(objectUID, version)
+			got, err := tc.changes.patch(bundle.ConfigMap, objectUID, version)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,6 +63,24 @@ func TestPatchBody(t *testing.T) {
 				t.Errorf("patch (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Binary values are in base64, and a Secret has them under data.
+func TestPatchBodyBinary(t *testing.T) {
+	t.Parallel()
+	changes := Changes{Set: map[field]string{text("a"): "\xff", binaryData("b"): "\xff"}, Drop: dropped(text("c"))}
+	for kind, want := range map[bundle.Kind]string{
+		bundle.ConfigMap: `{"binaryData":{"b":"/w=="},"data":{"a":"\ufffd","c":null},"metadata":{"resourceVersion":"7","uid":"object-uid"}}`,
+		bundle.Secret:    `{"binaryData":{"b":"\ufffd"},"data":{"a":"/w==","c":null},"metadata":{"resourceVersion":"7","uid":"object-uid"}}`,
+	} {
+		got, err := changes.patch(kind, objectUID, version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, string(got)); diff != "" {
+			t.Errorf("patch of a %s (-want +got):\n%s", kind, diff)
+		}
 	}
 }
 
@@ -77,6 +97,27 @@ func TestApplyBody(t *testing.T) {
 		`"annotations":{"note":"b","trust.cert-manager.io/hash":"digest"},` +
 		`"labels":{"team":"a","trust.cert-manager.io/bundle":"roots"},` +
 		`"name":"roots","namespace":"team-a","resourceVersion":"7","uid":"object-uid"}}`
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("apply (-want +got):\n%s", diff)
+	}
+}
+
+// The apply that makes an object has no preconditions, and binary values where
+// the kind has them.
+func TestApplyBodyOfNewSecret(t *testing.T) {
+	t.Parallel()
+	key := roots
+	key.Kind = bundle.Secret
+	s := &Shape{Kind: bundle.Secret, Binary: map[string][]byte{"ca.pem": []byte("PEM\n")}, Labels: map[string]string{}, Annotations: map[string]string{}}
+	action := Decide(key, Want{Owner: ownedBy(bundleUID), Shape: s, Selected: true}, Seen{State: Absent, ByName: true})
+	if action.Verb != Apply || action.Confirm {
+		t.Fatalf("action %+v, want an apply", action)
+	}
+	got, err := action.applied()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"apiVersion":"v1","data":{"ca.pem":"UEVNCg=="},"kind":"Secret","metadata":{"annotations":{},"labels":{},"name":"roots","namespace":"team-a"}}`
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("apply (-want +got):\n%s", diff)
 	}

@@ -165,7 +165,7 @@ func (s *story) write(at field, value string) {
 
 func set(o *corev1.ConfigMap, at field, value string) {
 	switch at.section {
-	case sectionText:
+	case sectionData:
 		o.Data[at.key] = value
 	case sectionBinary:
 		o.BinaryData[at.key] = []byte(value)
@@ -188,7 +188,7 @@ func (s *story) add(at field) {
 // drop has others take out an entry of their own.
 func (s *story) drop(at field) {
 	s.server.edit("kubectl", func(o *corev1.ConfigMap) {
-		if at.section == sectionText {
+		if at.section == sectionData {
 			delete(o.Data, at.key)
 		} else {
 			delete(o.Labels, at.key)
@@ -360,7 +360,7 @@ func (s *story) judgeWanted(object *corev1.ConfigMap, present map[field]string) 
 		if !ok && !s.claimed[at] && s.theirs[at] == "" && at != annotation(sharedKey) {
 			s.fatalf("the stale entry %v stays", at)
 		}
-		foreignData = foreignData || !ok && (at.section == sectionText || at.section == sectionBinary)
+		foreignData = foreignData || !ok && (at.section == sectionData || at.section == sectionBinary)
 	}
 	for at, value := range wanted {
 		if present[at] != value {

@@ -46,6 +46,9 @@ type Seen struct {
 	// Vanished says of an absent object that this process had it in order
 	// before.
 	Vanished bool
+	// ByName says of an absent object that the operator may write it only by its
+	// name: POST, which has none, is refused.
+	ByName bool
 	// UID and ResourceVersion are set where State is Held.
 	UID             string
 	ResourceVersion string
@@ -121,8 +124,14 @@ func (a *Action) converge(want Want, seen Seen) {
 	case Unread:
 		a.is(Read, "its content is not known")
 	case Absent:
-		a.is(Create, "it does not exist")
 		a.Confirm = seen.Vanished
+		if seen.ByName {
+			// An apply that creates is authorized by the object's name. The owner
+			// comes with the write after it, when the object has been seen.
+			a.is(Apply, "it does not exist")
+		} else {
+			a.is(Create, "it does not exist")
+		}
 	case Held:
 		a.UID, a.ResourceVersion = seen.UID, seen.ResourceVersion
 		switch current := seen.Holding.Digest == want.Shape.Digest && seen.Holding.Owner == string(want.Owner.UID); {

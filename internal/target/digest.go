@@ -9,26 +9,33 @@ import (
 	"slices"
 
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/internal/certs"
 )
 
-// encoding is the version of the encoders. It goes up when the same inputs
-// give other files, so that each target is rewritten once.
-const encoding = 1
+// layout is the version of what a target looks like beside its files. It goes up
+// when a target with the same inputs has to be written anew.
+const layout = 1
 
 // digestOf gives the hexadecimal SHA-256 of all inputs that shape the targets
 // of one kind. Every part goes in with its length, and maps in sorted order,
 // so that no two different inputs give one digest by how they are put together.
-func digestOf(target bundle.Target, certificates []certs.Certificate) string {
+//
+// Files go in as they were encoded, and not as certificates and passwords: each
+// is a function of its inputs, so an encoder that changes shows, and nobody can
+// try passwords on the digest, which stands on every target.
+func digestOf(target bundle.Target, files *files) string {
 	d := digest{sha256.New()}
-	d.number(encoding)
+	d.number(layout)
 	d.text(string(target.Kind))
 	d.text(target.Key)
 	d.dictionary(target.Labels)
 	d.dictionary(target.Annotations)
-	d.number(len(certificates))
-	for i := range certificates {
-		d.bytes(certificates[i].Fingerprint[:])
+	d.bytes(files.pem.sum[:])
+	d.number(len(files.stores))
+	for _, store := range files.stores {
+		d.text(string(store.Format))
+		d.text(store.Key)
+		d.text(store.Profile)
+		d.bytes(store.sum[:])
 	}
 	return hex.EncodeToString(d.hash.Sum(nil))
 }

@@ -146,7 +146,7 @@ func also(entry metav1.ManagedFieldsEntry) func(*Object) {
 
 // Names of entries, as Changes have them.
 
-func text(key string) field       { return field{sectionText, key} }
+func text(key string) field       { return field{sectionData, key} }
 func binaryData(key string) field { return field{sectionBinary, key} }
 func label(key string) field      { return field{sectionLabels, key} }
 func annotation(key string) field { return field{sectionAnnotations, key} }

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
 )
 
 // beforeFirstApply is the manager to which the API server gives all fields of
@@ -16,15 +17,21 @@ const beforeFirstApply = "before-first-apply"
 
 // Object is a target object read whole.
 type Object struct {
+	Kind      bundle.Kind
 	Meta      metav1.ObjectMeta
 	Immutable bool
-	Text      map[string]string
-	Binary    map[string][]byte
+	// Text is a ConfigMap's data; Binary is its binaryData, or a Secret's data.
+	Text   map[string]string
+	Binary map[string][]byte
+	// Typed says of a Secret that somebody has given it a type of its own,
+	// which it then keeps.
+	Typed bool
 }
 
 // fromConfigMap gives a ConfigMap as an Object that shares its memory.
 func fromConfigMap(from *corev1.ConfigMap) *Object {
 	return &Object{
+		Kind:      bundle.ConfigMap,
 		Meta:      from.ObjectMeta,
 		Immutable: from.Immutable != nil && *from.Immutable,
 		Text:      from.Data,
@@ -32,17 +39,43 @@ func fromConfigMap(from *corev1.ConfigMap) *Object {
 	}
 }
 
+// fromSecret gives a Secret as an Object that shares its memory.
+func fromSecret(from *corev1.Secret) *Object {
+	return &Object{
+		Kind:      bundle.Secret,
+		Meta:      from.ObjectMeta,
+		Immutable: from.Immutable != nil && *from.Immutable,
+		Binary:    from.Data,
+		Typed:     from.Type != corev1.SecretTypeOpaque && from.Type != "",
+	}
+}
+
 // field names one entry of an object, by the names that managedFields gives to
 // the map and its key.
 type field struct{ section, key string }
 
-// The maps of an object whose entries the operator writes.
+// The maps of an object whose entries the operator writes. Values in data are
+// text in a ConfigMap and binary in a Secret.
 const (
-	sectionText        = "data"
+	sectionData        = "data"
 	sectionBinary      = "binaryData"
 	sectionLabels      = "labels"
 	sectionAnnotations = "annotations"
 )
+
+// isData says whether the entry is part of what the object is there for.
+func (f field) isData() bool { return f.section == sectionData || f.section == sectionBinary }
+
+// isBinary says whether the value is bytes, which JSON has in base64.
+func (f field) isBinary(kind bundle.Kind) bool { return f.section == binarySection(kind) }
+
+// binarySection names the map that holds binary values.
+func binarySection(kind bundle.Kind) string {
+	if kind == bundle.Secret {
+		return sectionData
+	}
+	return sectionBinary
+}
 
 // written gives the entries that the operator has written and nobody else
 // claims, as far as the API server's managedFields tell. Where they were
@@ -80,7 +113,7 @@ func collect(record *metav1.FieldsV1, into map[field]bool) {
 		return
 	}
 	var root struct {
-		Text   map[string]json.RawMessage `json:"f:data"`
+		Data   map[string]json.RawMessage `json:"f:data"`
 		Binary map[string]json.RawMessage `json:"f:binaryData"`
 		Meta   struct {
 			Labels      map[string]json.RawMessage `json:"f:labels"`
@@ -91,7 +124,7 @@ func collect(record *metav1.FieldsV1, into map[field]bool) {
 		return
 	}
 	for section, entries := range map[string]map[string]json.RawMessage{
-		sectionText:        root.Text,
+		sectionData:        root.Data,
 		sectionBinary:      root.Binary,
 		sectionLabels:      root.Meta.Labels,
 		sectionAnnotations: root.Meta.Annotations,

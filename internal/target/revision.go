@@ -14,7 +14,6 @@
 package target
 
 import (
-	"fmt"
 	"maps"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,7 +21,6 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/internal/encode"
 )
 
 // FieldManager is the name under which all writes are made.
@@ -49,14 +47,19 @@ type Revision struct {
 	Namespaces labels.Selector
 	// Shapes has what a target of each wanted kind looks like.
 	Shapes map[bundle.Kind]*Shape
+	// files are what the shapes were made of.
+	files *files
 }
 
 // Shape is the content of all targets of one kind.
 type Shape struct {
+	Kind bundle.Kind
 	// Digest is a hexadecimal SHA-256 over all inputs of the shape.
 	Digest string
-	// Text has the values that are text, by key.
-	Text map[string]string
+	// Text has the values that are text, by key, and Binary those that are not;
+	// in a Secret all are binary.
+	Text   map[string]string
+	Binary map[string][]byte
 	// Labels and Annotations are all that the operator puts on a target that
 	// it owns, its own among them.
 	Labels      map[string]string
@@ -67,48 +70,55 @@ type Shape struct {
 // server takes no more in a ConfigMap or Secret.
 const MaxSize = 1 << 20
 
-// NewRevision makes the revision of a bundle. A shape whose inputs have not
-// changed is taken over from the revision before, which may be nil. The error
-// is bundle.Problems with the reason BundleTooLarge where a target would not
-// fit into the API server (T10).
+// NewRevision makes the revision of a bundle. Files and shapes whose inputs have
+// not changed are taken over from the revision before, which may be nil. The
+// error is bundle.Problems: with the reason BundleTooLarge where a target would
+// not fit into the API server (T10), and SourceBuildError where a key store
+// cannot hold the bundle.
 func NewRevision(spec bundle.Spec, content bundle.Bundle, before *Revision) (*Revision, error) {
+	if before == nil {
+		before = &Revision{}
+	}
+	files, err := encodeFiles(spec, content.Certificates, before.files)
+	if err != nil {
+		return nil, err
+	}
 	revision := &Revision{
 		Owner:      spec.Owner,
 		Namespaces: spec.Namespaces,
 		Shapes:     make(map[bundle.Kind]*Shape, len(spec.Targets)),
+		files:      files,
 	}
 	for _, target := range spec.Targets {
-		digest := digestOf(target, content.Certificates)
-		if before != nil && before.Shapes[target.Kind] != nil && before.Shapes[target.Kind].Digest == digest {
-			revision.Shapes[target.Kind] = before.Shapes[target.Kind]
+		digest := digestOf(target, files)
+		if known := before.Shapes[target.Kind]; known != nil && known.Digest == digest {
+			revision.Shapes[target.Kind] = known
 			continue
 		}
-		shape := newShape(spec.Name, digest, target, content)
-		if err := shape.fits(target, len(content.Certificates)); err != nil {
+		if err := files.fit(target.Kind, len(content.Certificates)); err != nil {
 			return nil, err
 		}
-		revision.Shapes[target.Kind] = shape
+		revision.Shapes[target.Kind] = newShape(spec.Name, digest, target, files)
 	}
 	return revision, nil
 }
 
-// fits refuses a shape that the API server would not take.
-func (s *Shape) fits(target bundle.Target, certificates int) error {
-	size := len(s.Text[target.Key])
-	if size <= MaxSize {
-		return nil
-	}
-	return bundle.Problems{{Reason: v1alpha1.BundleReasonBundleTooLarge, Detail: fmt.Sprintf(
-		"the bundle of %d certificates takes %d bytes as PEM, and a %s holds at most %d; take certificates out, or split the Bundle",
-		certificates, size, target.Kind, MaxSize)}}
-}
-
-func newShape(name, digest string, target bundle.Target, content bundle.Bundle) *Shape {
+func newShape(name, digest string, target bundle.Target, files *files) *Shape {
 	shape := &Shape{
+		Kind:        target.Kind,
 		Digest:      digest,
-		Text:        map[string]string{target.Key: string(encode.PEM(content.Certificates))},
+		Text:        map[string]string{},
+		Binary:      map[string][]byte{},
 		Labels:      map[string]string{},
 		Annotations: map[string]string{},
+	}
+	if target.Kind == bundle.Secret {
+		shape.Binary[target.Key] = files.pem.data
+	} else {
+		shape.Text[target.Key] = string(files.pem.data)
+	}
+	for _, store := range files.stores {
+		shape.Binary[store.Key] = store.data
 	}
 	maps.Copy(shape.Labels, target.Labels)
 	maps.Copy(shape.Annotations, target.Annotations)

@@ -63,9 +63,11 @@ func TestNewRevision(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	digest := digestOf(asked, content.Certificates)
+	digest := digestWith(asked, content.Certificates)
 	want := map[bundle.Kind]*Shape{bundle.ConfigMap: {
+		Kind:        bundle.ConfigMap,
 		Digest:      digest,
+		Binary:      map[string][]byte{},
 		Text:        map[string]string{"ca.pem": "-----BEGIN CERTIFICATE-----\nY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n"},
 		Labels:      map[string]string{"team": "a", "trust.cert-manager.io/bundle": "roots"},
 		Annotations: map[string]string{"note": "b", "trust.cert-manager.io/hash": digest},
@@ -162,21 +164,41 @@ func TestNewRevisionSize(t *testing.T) {
 	if problems.Reason() != "BundleTooLarge" {
 		t.Errorf("reason %s", problems.Reason())
 	}
-	for _, part := range []string{fmt.Sprint(len(larger.Certificates), " certificates"), "1048577 bytes as PEM", "a ConfigMap holds at most 1048576"} {
+	for _, part := range []string{fmt.Sprint(len(larger.Certificates), " certificates"), "1048577 bytes (PEM 1048577)", "a ConfigMap holds at most 1048576"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q does not say %q", err, part)
 		}
 	}
 }
 
-// The size counts values: a long key takes nothing from it.
-func TestFitsCountsBytes(t *testing.T) {
+// T10: all formats count together, and the message says what each takes.
+func TestFit(t *testing.T) {
 	t.Parallel()
-	target := bundle.Target{Kind: bundle.ConfigMap, Key: strings.Repeat("k", 253)}
-	for size, want := range map[int]bool{MaxSize: true, MaxSize + 1: false, 0: true} {
-		s := &Shape{Text: map[string]string{target.Key: strings.Repeat("x", size)}}
-		if fits := s.fits(target, 1) == nil; fits != want {
-			t.Errorf("%d bytes fit: %t, want %t", size, fits, want)
+	store := func(format bundle.Format, size int) storeFile {
+		return storeFile{bundle.Store{Format: format, Key: strings.Repeat("k", 253)}, file{data: make([]byte, size)}}
+	}
+	for _, tc := range []struct {
+		pem, jks, pkcs12 int
+		fits             bool
+	}{
+		{MaxSize, 0, 0, true}, {MaxSize + 1, 0, 0, false}, {0, 0, 0, true},
+		{MaxSize - 2, 1, 1, true}, {MaxSize - 2, 1, 2, false}, {1, MaxSize, 0, false}, {1, 0, MaxSize, false},
+	} {
+		f := &files{pem: file{data: make([]byte, tc.pem)}, stores: []storeFile{store(bundle.JKS, tc.jks), store(bundle.PKCS12, tc.pkcs12)}}
+		err := f.fit(bundle.Secret, 7)
+		if (err == nil) != tc.fits {
+			t.Errorf("%+v: %v", tc, err)
+		}
+		if err == nil {
+			continue
+		}
+		for _, part := range []string{
+			fmt.Sprintf("7 certificates takes %d bytes", tc.pem+tc.jks+tc.pkcs12),
+			fmt.Sprintf("(PEM %d, JKS %d, PKCS#12 %d)", tc.pem, tc.jks, tc.pkcs12), "a Secret holds at most 1048576",
+		} {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%q does not say %q", err, part)
+			}
 		}
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
+
+	"trust-manager.io/internal/bundle"
 )
 
 const (
@@ -21,9 +23,15 @@ const (
 	// metadataOnly asks for an answer without the object's data: encoding it
 	// again would cost the API server most of the time of a write.
 	metadataOnly = protobuf + ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-	// resource is the plural under which the API server knows the targets.
-	resource = "configmaps"
 )
+
+// resource gives the plural under which the API server knows a kind.
+func resource(kind bundle.Kind) string {
+	if kind == bundle.Secret {
+		return "secrets"
+	}
+	return "configmaps"
+}
 
 // Writer reads and writes target objects. It is safe for concurrent use.
 type Writer struct {
@@ -57,15 +65,27 @@ func NewWriter(config *rest.Config, client *http.Client) (*Writer, error) {
 
 // Read gives the target's object whole, or nil where there is none.
 func (w *Writer) Read(ctx context.Context, key Key) (*Object, error) {
-	var object corev1.ConfigMap
-	err := w.client.Get().Namespace(key.Namespace).Resource(resource).Name(key.Bundle).Do(ctx).Into(&object)
-	switch {
-	case apierrors.IsNotFound(err):
+	request := w.client.Get().Namespace(key.Namespace).Resource(resource(key.Kind)).Name(key.Bundle)
+	object, err := read(ctx, request, key.Kind)
+	if apierrors.IsNotFound(err) {
 		return nil, nil
-	case err != nil:
+	}
+	return object, err
+}
+
+func read(ctx context.Context, request *rest.Request, kind bundle.Kind) (*Object, error) {
+	if kind == bundle.Secret {
+		var secret corev1.Secret
+		if err := request.Do(ctx).Into(&secret); err != nil {
+			return nil, err
+		}
+		return fromSecret(&secret), nil
+	}
+	var configMap corev1.ConfigMap
+	if err := request.Do(ctx).Into(&configMap); err != nil {
 		return nil, err
 	}
-	return fromConfigMap(&object), nil
+	return fromConfigMap(&configMap), nil
 }
 
 // Written is what an object has become.
@@ -111,11 +131,11 @@ func (a *Action) altered(answer *metav1.ObjectMeta) bool {
 	}
 	data := 0
 	for at := range keys {
-		if at.section == sectionText || at.section == sectionBinary {
+		if at.isData() {
 			data++
 		}
 	}
-	return data != len(a.Shape.Text) || len(answer.Finalizers) > 0 || len(answer.OwnerReferences) != 1 ||
+	return data != len(a.Shape.Text)+len(a.Shape.Binary) || len(answer.Finalizers) > 0 || len(answer.OwnerReferences) != 1 ||
 		!maps.Equal(answer.Labels, a.Shape.Labels) || !maps.Equal(answer.Annotations, a.Shape.Annotations)
 }
 
@@ -125,11 +145,11 @@ func (w *Writer) request(action Action) (*rest.Request, error) {
 	switch action.Verb {
 	case Create:
 		request = w.client.Post().Body(action.object())
-		return request.Namespace(action.Key.Namespace).Resource(resource), nil
+		return request.Namespace(action.Key.Namespace).Resource(resource(action.Key.Kind)), nil
 	case Replace:
 		request = w.client.Put().Body(action.object())
 	case Patch:
-		body, err := action.Changes.patch(action.UID, action.ResourceVersion)
+		body, err := action.Changes.patch(action.Key.Kind, action.UID, action.ResourceVersion)
 		if err != nil {
 			return nil, err
 		}
@@ -145,42 +165,48 @@ func (w *Writer) request(action Action) (*rest.Request, error) {
 	default:
 		return nil, fmt.Errorf("the action %q sends no request", action.Verb)
 	}
-	return request.Namespace(action.Key.Namespace).Resource(resource).Name(action.Key.Bundle), nil
+	return request.Namespace(action.Key.Namespace).Resource(resource(action.Key.Kind)).Name(action.Key.Bundle), nil
 }
 
 // object gives the whole object that a create or replace writes.
-func (a *Action) object() *corev1.ConfigMap {
-	return &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{
-			Name:            a.Key.Bundle,
-			Namespace:       a.Key.Namespace,
-			UID:             types.UID(a.UID),
-			ResourceVersion: a.ResourceVersion,
-			Labels:          a.Shape.Labels,
-			Annotations:     a.Shape.Annotations,
-			OwnerReferences: []metav1.OwnerReference{a.Owner},
-		},
-		Data: a.Shape.Text,
+func (a *Action) object() runtime.Object {
+	meta := metav1.ObjectMeta{
+		Name:            a.Key.Bundle,
+		Namespace:       a.Key.Namespace,
+		UID:             types.UID(a.UID),
+		ResourceVersion: a.ResourceVersion,
+		Labels:          a.Shape.Labels,
+		Annotations:     a.Shape.Annotations,
+		OwnerReferences: []metav1.OwnerReference{a.Owner},
 	}
+	if a.Key.Kind == bundle.Secret {
+		return &corev1.Secret{ObjectMeta: meta, Type: corev1.SecretTypeOpaque, Data: a.Shape.Binary}
+	}
+	return &corev1.ConfigMap{ObjectMeta: meta, Data: a.Shape.Text, BinaryData: a.Shape.Binary}
 }
 
 // applied gives the apply configuration that makes the API server track the
-// operator's entries again. It sets no owner: whether others have data in the
-// object is for the next look to say.
+// operator's entries again, or that makes the object where RBAC allows no other
+// way. It sets no owner: whether others have data in the object is for the next
+// look to say.
 func (a *Action) applied() ([]byte, error) {
-	return json.Marshal(map[string]any{
-		"apiVersion": "v1",
-		"kind":       string(a.Key.Kind),
-		"metadata": map[string]any{
-			"name":            a.Key.Bundle,
-			"namespace":       a.Key.Namespace,
-			"uid":             a.UID,
-			"resourceVersion": a.ResourceVersion,
-			"labels":          a.Shape.Labels,
-			"annotations":     a.Shape.Annotations,
-		},
-		"data": a.Shape.Text,
-	})
+	meta := map[string]any{
+		"name":        a.Key.Bundle,
+		"namespace":   a.Key.Namespace,
+		"labels":      a.Shape.Labels,
+		"annotations": a.Shape.Annotations,
+	}
+	if a.UID != "" {
+		meta["uid"], meta["resourceVersion"] = a.UID, a.ResourceVersion
+	}
+	body := map[string]any{"apiVersion": "v1", "kind": string(a.Key.Kind), "metadata": meta}
+	if len(a.Shape.Text) > 0 {
+		body[sectionData] = a.Shape.Text
+	}
+	if len(a.Shape.Binary) > 0 {
+		body[binarySection(a.Key.Kind)] = a.Shape.Binary
+	}
+	return json.Marshal(body)
 }
 
 func (a *Action) preconditions() *metav1.DeleteOptions {

@@ -10,6 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"trust-manager.io/internal/bundle"
 )
 
 // created writes the target of the Bundle roots to a server, and gives the
@@ -41,6 +43,7 @@ func TestCreateAndRead(t *testing.T) {
 	s := newServer(t)
 	got := created(t, s)
 	want := &Object{
+		Kind: bundle.ConfigMap,
 		Meta: metav1.ObjectMeta{
 			Name: "roots", Namespace: "team-a", UID: "uid-1", ResourceVersion: "2",
 			Labels: shape().Labels, Annotations: shape().Annotations,

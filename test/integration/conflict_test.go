@@ -158,47 +158,26 @@ func TestBundleTooLarge(t *testing.T) {
 	awaitTargets(t, bundle, slices.Concat(namespaces, s.namespaces(1)), fits...)
 }
 
-// Issue 2: a Bundle that uses what is not there yet says so, and nothing is
-// written for it; a Bundle that comes to use it keeps its targets as they are.
-func TestNotImplemented(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	selector := &v1alpha1.LabelSelector{MatchLabels: map[string]v1alpha1.LabelValue{"a": "b"}}
-	for name, use := range map[string]struct {
-		at     string
-		change func(*v1alpha1.BundleSpec)
-	}{
-		"selector": {"spec.sources[1].configMap.selector", func(b *v1alpha1.BundleSpec) {
-			b.Sources = append(b.Sources, v1alpha1.BundleSource{ConfigMap: &v1alpha1.SourceObject{Selector: selector, Key: sourceKey}})
-		}},
-		"includeAllKeys": {"spec.sources[1].secret.includeAllKeys", func(b *v1alpha1.BundleSpec) {
-			b.Sources = append(b.Sources, v1alpha1.BundleSource{Secret: &v1alpha1.SourceObject{Name: "some", IncludeAllKeys: true}})
-		}},
-		"Secret target": {"spec.target.secret", func(b *v1alpha1.BundleSpec) {
-			b.Target.Secret = &v1alpha1.TargetObject{Key: targetKey}
-		}},
-		"additionalFormats": {"spec.target.additionalFormats", func(b *v1alpha1.BundleSpec) {
-			b.Target.AdditionalFormats = &v1alpha1.AdditionalFormats{JKS: &v1alpha1.JKS{Key: "bundle.jks"}}
-		}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newScene(t)
-			namespaces := s.namespaces(2)
-			ca := newAuthority("CA")
-			before := env.Audit.Mark()
-			fresh := s.bundle(inLine(ca), func(b *v1alpha1.Bundle) { use.change(&b.Spec) })
-			awaitCondition(t, fresh, v1alpha1.BundleReasonNotImplemented, use.at)
-			existing := s.bundle(inLine(ca))
-			awaitTargets(t, existing, namespaces, ca)
-			awaitSynced(t, existing, 2)
-			changed := env.Audit.Mark()
-			change(t, existing, func(b *v1alpha1.Bundle) { use.change(&b.Spec) })
-			awaitCondition(t, existing, v1alpha1.BundleReasonNotImplemented, use.at)
-			wrote := append(requests(t, before, writesOf(fresh)), requests(t, changed, writesOf(existing))...)
-			if len(wrote) > 0 {
-				t.Errorf("the operator wrote %v", wrote)
-			}
-		})
+// T13: without --secret-targets-enabled a Bundle that asks for a Secret says so,
+// and nothing is written for it; one that comes to ask for it keeps its targets
+// as they are (S11).
+func TestSecretTargetsDisabled(t *testing.T) {
+	startOperator(t)
+	s := newScene(t)
+	namespaces := s.namespaces(2)
+	ca := newAuthority("CA")
+	askForSecret := func(b *v1alpha1.Bundle) { b.Spec.Target.Secret = &v1alpha1.TargetObject{Key: targetKey} }
+	before := env.Audit.Mark()
+	fresh := s.bundle(inLine(ca), askForSecret)
+	awaitCondition(t, fresh, v1alpha1.BundleReasonSecretTargetsDisabled, "spec.target.secret")
+	existing := s.bundle(inLine(ca))
+	awaitTargets(t, existing, namespaces, ca)
+	awaitSynced(t, existing, 2)
+	changed := env.Audit.Mark()
+	change(t, existing, askForSecret)
+	awaitCondition(t, existing, v1alpha1.BundleReasonSecretTargetsDisabled, "spec.target.secret")
+	wrote := append(requests(t, before, writesOf(fresh)), requests(t, changed, writesOf(existing))...)
+	if len(wrote) > 0 {
+		t.Errorf("the operator wrote %v", wrote)
 	}
 }

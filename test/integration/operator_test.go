@@ -15,8 +15,8 @@ import (
 // shownLog bounds how much of the operator's log a failed test shows, in lines.
 const shownLog = 80
 
-// shared is the operator that most tests use: with a default CA package, and
-// otherwise with the defaults. Tests that run side by side use no other.
+// shared is the operator that most tests use: with a default CA package and
+// Secret targets, and otherwise with the defaults. Tests that run side by side use no other.
 var shared sharedOperator
 
 type sharedOperator struct {
@@ -51,7 +51,7 @@ func (s *sharedOperator) start() (err error) {
 			return err
 		}
 	}
-	s.running, err = env.StartOperator("--default-package-location", s.packagePath())
+	s.running, err = env.StartOperator("--default-package-location", s.packagePath(), "--secret-targets-enabled")
 	return err
 }
 

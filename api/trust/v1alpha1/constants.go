@@ -54,10 +54,6 @@ const (
 	// BundleReasonBundleTooLarge: the target objects would be larger than the
 	// API server takes.
 	BundleReasonBundleTooLarge = "BundleTooLarge"
-
-	// BundleReasonNotImplemented: the Bundle uses a field that this version of
-	// the operator does not support yet.
-	BundleReasonNotImplemented = "NotImplemented"
 )
 
 // Passwords of the key store formats when a Bundle names none.

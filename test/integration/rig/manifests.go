@@ -18,7 +18,7 @@ import (
 // install applies the CRDs and the RBAC rules, as a user would, and waits until
 // Bundles are served.
 func install(ctx context.Context, api client.Client, deploy string) error {
-	for _, folder := range []string{"crds", "rbac"} {
+	for _, folder := range []string{"crds", "rbac", "rbac/optional"} {
 		files, err := filepath.Glob(filepath.Join(deploy, folder, "*.yaml"))
 		if err != nil {
 			return err
