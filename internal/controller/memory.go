@@ -88,6 +88,15 @@ func (m *memory) see(key target.Key, cached *metav1.PartialObjectMetadata, now t
 	return target.Seen{State: target.Unread}, 0
 }
 
+// isRepair says whether an action brings back what the target held before, so
+// that somebody else must have changed it.
+func (m *memory) isRepair(action target.Action) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f, known := m.known[action.Key]
+	return known && action.Verb != target.Delete && action.Holding.Digest == f.holding.Digest && action.Holding.Owner == f.holding.Owner
+}
+
 func (f fact) held() target.Seen {
 	return target.Seen{State: target.Held, UID: f.uid, ResourceVersion: f.resourceVersion, Holding: f.holding}
 }

@@ -3,16 +3,19 @@ package controller
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -36,6 +39,7 @@ const (
 type statuses struct {
 	*environment
 	client client.Client
+	events events.EventRecorder
 
 	mu sync.Mutex
 	// written has the status last written of each Bundle.
@@ -51,7 +55,12 @@ type writtenStatus struct {
 
 func addStatuses(mgr manager.Manager, env *environment) error {
 	settings := env.statuses.options(statusWorkers)
-	settings.Reconciler = &statuses{environment: env, client: mgr.GetClient(), written: map[string]writtenStatus{}}
+	settings.Reconciler = &statuses{
+		environment: env,
+		client:      mgr.GetClient(),
+		events:      mgr.GetEventRecorder(target.FieldManager),
+		written:     map[string]writtenStatus{},
+	}
 	_, err := controller.NewTyped(env.statuses.name, mgr, settings)
 	return err
 }
@@ -86,7 +95,27 @@ func (s *statuses) Reconcile(ctx context.Context, name string) (reconcile.Result
 	if same(current, wanted) {
 		return reconcile.Result{}, nil
 	}
-	return reconcile.Result{}, s.write(ctx, from, wanted)
+	return reconcile.Result{}, s.write(ctx, from, current, wanted)
+}
+
+// maxNote is the largest note that an event may have, in bytes.
+const maxNote = 1024
+
+// announce tells of a transition by an event (C4). That a roll-out is under way
+// is for the status alone: its end is the transition.
+func (s *statuses) announce(from *v1alpha1.Bundle, before *metav1.Condition, now metav1.Condition) {
+	if now.Reason == v1alpha1.BundleReasonSyncing || before != nil && before.Reason == now.Reason {
+		return
+	}
+	kind := corev1.EventTypeWarning
+	if now.Status == metav1.ConditionTrue {
+		kind = corev1.EventTypeNormal
+	}
+	note := now.Message
+	if len(note) > maxNote {
+		note = strings.ToValidUTF8(note[:maxNote-len("…")], "") + "…"
+	}
+	s.events.Eventf(from, nil, kind, now.Reason, "Sync", "%s", note)
 }
 
 // current gives the last status written by this process, and the newer of it
@@ -127,10 +156,11 @@ func same(current, wanted v1alpha1.BundleStatus) bool {
 	return current.DefaultCAVersion == wanted.DefaultCAVersion
 }
 
-// write applies the status, so that conditions of others stay. The UID is a
+// write applies the status, so that conditions of others stay, and tells of a
+// transition. The UID is a
 // precondition: the status of a Bundle says nothing about one made after it
 // under its name.
-func (s *statuses) write(ctx context.Context, from *v1alpha1.Bundle, wanted v1alpha1.BundleStatus) error {
+func (s *statuses) write(ctx context.Context, from *v1alpha1.Bundle, current, wanted v1alpha1.BundleStatus) error {
 	status, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&wanted)
 	if err != nil {
 		return err
@@ -153,6 +183,7 @@ func (s *statuses) write(ctx context.Context, from *v1alpha1.Bundle, wanted v1al
 	s.remember(from.Name, writtenStatus{wanted, from.UID, applied.GetResourceVersion(), s.clock.Now()})
 	log.FromContext(ctx).Info("The status of the bundle changed", "bundle", from.Name,
 		"reason", wanted.Conditions[0].Reason, "message", wanted.Conditions[0].Message)
+	s.announce(from, meta.FindStatusCondition(current.Conditions, wanted.Conditions[0].Type), wanted.Conditions[0])
 	return nil
 }
 

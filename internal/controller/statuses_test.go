@@ -3,11 +3,14 @@ package controller
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
@@ -103,7 +106,8 @@ func statusesOf(places ...ledger.Place) (*statuses, *world, *statusClient) {
 	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 1, Certificates: 2, DefaultCAVersion: "package-1"})
 	w.ledger.Begin("roots", 1, places, start)
 	c := &statusClient{version: "5"}
-	return &statuses{environment: w.environment, client: c, written: map[string]writtenStatus{}}, w, c
+	s := &statuses{environment: w.environment, client: c, events: &recorder{}, written: map[string]writtenStatus{}}
+	return s, w, c
 }
 
 func inA() ledger.Place { return ledger.Place{Kind: bundle.ConfigMap, Namespace: "a"} }
@@ -427,6 +431,71 @@ func TestDefaultCAsWatch(t *testing.T) {
 		}
 		if diff := cmp.Diff([]added[string]{{urgent, 0, "roots"}}, queued); diff != "" {
 			t.Errorf("%s: queued (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// recorder keeps events as text.
+type recorder struct{ events []string }
+
+func (r *recorder) Eventf(regarding, _ runtime.Object, kind, reason, action, note string, args ...any) {
+	about, ok := regarding.(*v1alpha1.Bundle)
+	if !ok {
+		about = &v1alpha1.Bundle{}
+	}
+	r.events = append(r.events, fmt.Sprintf("%s %s %s %s: %s", about.Name, kind, reason, action, fmt.Sprintf(note, args...)))
+}
+
+// C4: one event for each transition, not for each target and not for progress.
+func TestEvents(t *testing.T) {
+	t.Parallel()
+	s, w, _ := statusesOf(inA())
+	told := &recorder{}
+	s.events = told
+	want := func(what string, events ...string) {
+		t.Helper()
+		w.time.now = w.time.now.Add(10 * time.Second)
+		s.tell(t)
+		if diff := cmp.Diff(events, told.events); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+		told.events = nil
+	}
+	w.ledger.Writing("roots", 1, inA())
+	want("under way")
+	w.ledger.Synced("roots", 1, inA())
+	const synced = "roots Normal Synced Sync: The bundle of 2 certificates is in 1 namespace"
+	want("done", synced)
+	want("nothing new")
+	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 2, Certificates: 3})
+	want("another message")
+	w.ledger.Failed("roots", 1, inA(), "100% refused")
+	want("failed", "roots Warning SyncConfigMapTargetFailed Sync: 1 of 1 target failed: ConfigMap in namespace a: 100% refused")
+	w.ledger.Failed("roots", 1, inA(), "refused again")
+	want("failed otherwise")
+	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 3, Reason: "SourceBuildError", Message: strings.Repeat("é", 1000)})
+	w.time.now = w.time.now.Add(10 * time.Second)
+	s.tell(t)
+	if note := told.events[0][len("roots Warning SourceBuildError Sync: "):]; len(note) > 1024 || len(note) < 1020 || !utf8.ValidString(note) {
+		t.Errorf("a long message has %d bytes", len(note))
+	}
+}
+
+// An event is for the Bundle whose status was written, and not for another that
+// has come after it under its name.
+func TestNoEventWithoutAWrite(t *testing.T) {
+	t.Parallel()
+	for name, err := range map[string]error{
+		"another Bundle": apierrors.NewConflict(schema.GroupResource{Resource: "bundles"}, "roots", nil),
+		"an error":       apierrors.NewInternalError(errors.New("broken")),
+		"no such Bundle": apierrors.NewNotFound(schema.GroupResource{Resource: "bundles"}, "roots"),
+	} {
+		s, _, c := statusesOf()
+		told := &recorder{}
+		s.events, c.err = told, err
+		_, _ = s.Reconcile(quiet(t), "roots") // what it returns is another test's
+		if len(told.events) > 0 {
+			t.Errorf("%s: %q", name, told.events)
 		}
 	}
 }

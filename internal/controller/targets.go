@@ -34,6 +34,7 @@ type targets struct {
 	observed client.Reader
 	writer   *target.Writer
 	memory   *memory
+	contests *contests
 	// byName says that Secrets can be created by their name only: RBAC then
 	// refuses a POST, which has none.
 	byName atomic.Bool
@@ -49,6 +50,7 @@ func addTargets(mgr manager.Manager, env *environment, observed cache.Cache, opt
 		observed:    observed,
 		writer:      writer,
 		memory:      newMemory(),
+		contests:    newContests(),
 	}
 	settings := env.targets.options(options.Concurrency)
 	settings.Reconciler = t
@@ -179,6 +181,7 @@ func (t *targets) aimWithoutBundle(ctx context.Context, key target.Key) (*aim, e
 // leave forgets a target whose namespace is gone or going: what is in it goes
 // with it.
 func (t *targets) leave(key target.Key) {
+	t.contests.forget(key)
 	t.memory.forget(key)
 	if t.ledger.Forget(key.Bundle, place(key)) {
 		t.statuses.add(bulk, key.Bundle)
@@ -251,6 +254,11 @@ func (t *targets) act(ctx context.Context, action target.Action, aim *aim) (next
 // write sends the request of an action, and takes what it has become into
 // memory.
 func (t *targets) write(ctx context.Context, action target.Action, aim *aim) (next *target.Seen, err error) {
+	if t.memory.isRepair(action) {
+		if err := t.contests.allow(action.Key, t.clock.Now()); err != nil {
+			return nil, err
+		}
+	}
 	if t.ledger.Writing(action.Key.Bundle, aim.number, place(action.Key)) {
 		t.statuses.add(bulk, action.Key.Bundle)
 	}
@@ -270,6 +278,7 @@ func (t *targets) write(ctx context.Context, action target.Action, aim *aim) (ne
 	case action.Verb == target.Apply || written.Altered:
 		return &target.Seen{State: target.Unread}, nil
 	case action.Verb == target.Delete || !aim.want.Selected || aim.want.Shape == nil:
+		t.contests.forget(action.Key)
 		t.memory.forget(action.Key)
 		return nil, nil
 	}
@@ -291,6 +300,10 @@ func (t *targets) account(key target.Key, aim *aim, err error) error {
 	case err != nil:
 		tell = t.ledger.Failed(key.Bundle, aim.number, place(key), explain(err))
 	case aim.want.Selected && aim.want.Shape != nil:
+		if wait := t.contests.wait(key, t.clock.Now()); wait > 0 {
+			t.targets.addAfter(background, wait, key)
+			return nil
+		}
 		tell = t.ledger.Synced(key.Bundle, aim.number, place(key))
 	default:
 		tell = t.ledger.Forget(key.Bundle, place(key))

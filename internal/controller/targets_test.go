@@ -64,7 +64,7 @@ func targetsOf(t *testing.T, byMethod map[string]any) (*targets, *world, *answer
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &targets{environment: w.environment, observed: w.cache, writer: writer, memory: newMemory()}, w, server
+	return &targets{environment: w.environment, observed: w.cache, writer: writer, memory: newMemory(), contests: newContests()}, w, server
 }
 
 // written is what the API server answers to a write.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"trust-manager.io/internal/bundle"
 )
 
 // Want is what should become of a target.
@@ -105,13 +107,28 @@ type Action struct {
 	Holding Holding
 }
 
+// reserved are ConfigMaps that Kubernetes or a distribution of it puts into every
+// namespace, writes whole, and that pods rely on to reach the API server. No
+// Bundle can share them.
+var reserved = map[string]string{
+	"kube-root-ca.crt":         "Kubernetes",
+	"openshift-service-ca.crt": "OpenShift",
+}
+
 // Decide says what to do about a target. It is a pure function: the same
 // knowledge gives the same Action.
 func Decide(key Key, want Want, seen Seen) Action {
 	action := Action{Key: key, Owner: want.Owner, Shape: want.Shape}
-	if want.Selected && want.Shape != nil {
+	owner, isReserved := reserved[key.Bundle]
+	isReserved = isReserved && key.Kind == bundle.ConfigMap
+	switch wanted := want.Selected && want.Shape != nil; {
+	case wanted && isReserved:
+		action.is(Refuse, "the ConfigMap of this name in each namespace is "+owner+"'s own; rename the Bundle")
+	case wanted:
 		action.converge(want, seen)
-	} else {
+	case isReserved:
+		action.is(Leave, "it is not the operator's to release")
+	default:
 		action.release(want, seen)
 	}
 	return action

@@ -8,6 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"trust-manager.io/internal/bundle"
 )
 
 // What is decided of an object that has not just been read.
@@ -437,6 +439,33 @@ func TestDecideChangesNothing(t *testing.T) {
 			if diff := cmp.Diff(objectBefore, *one, cmp.AllowUnexported(metav1.FieldsV1{})); diff != "" {
 				t.Errorf("the object changed:\n%s", diff)
 			}
+		}
+	}
+}
+
+// A ConfigMap that Kubernetes itself keeps in every namespace is never touched:
+// pods reach the API server by it. A Secret of that name is one like any other.
+func TestDecideReserved(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"kube-root-ca.crt", "openshift-service-ca.crt"} {
+		key := Key{Bundle: name, Namespace: "team-a", Kind: bundle.ConfigMap}
+		for title, tc := range map[string]struct {
+			want Want
+			seen Seen
+			verb Verb
+		}{
+			"wanted":            {wanted(), Seen{State: Whole, Object: object()}, Refuse},
+			"wanted and absent": {wanted(), Seen{State: Absent}, Refuse},
+			"not wanted":        {deselected(), Seen{State: Whole, Object: object()}, Leave},
+			"held, not wanted":  {deselected(), Seen{State: Held, Holding: held(true)}, Leave},
+		} {
+			if action := Decide(key, tc.want, tc.seen); action.Verb != tc.verb || action.Reason == "" {
+				t.Errorf("%s, %s: %s, because %s; want %s", name, title, action.Verb, action.Reason, tc.verb)
+			}
+		}
+		key.Kind = bundle.Secret
+		if action := Decide(key, wanted(), Seen{State: Absent}); action.Verb != Create {
+			t.Errorf("a Secret %s: %s", name, action.Verb)
 		}
 	}
 }
