@@ -25,6 +25,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"trust-manager.io/api/trust/v1alpha1"
@@ -88,6 +89,7 @@ func (o *options) run(ctx context.Context) error {
 		Filter:           bundle.Filter{Expired: o.filterExpired, NonCA: o.filterNonCA},
 		Concurrency:      o.concurrency,
 		DefaultCAs:       defaultCAs,
+		Metrics:          metrics.Registry,
 	})
 	if err != nil {
 		return err

@@ -84,10 +84,13 @@ func (b *bundles) Reconcile(ctx context.Context, name string) (reconcile.Result,
 		return reconcile.Result{}, nil
 	}
 	attempt := ledger.Attempt{UID: string(from.UID), Generation: from.Generation}
+	began := b.clock.Now()
 	revision, err := b.build(ctx, from, &attempt)
 	var problems bundle.Problems
+	invalid := errors.As(err, &problems)
+	b.metrics.built(b.clock.Since(began), buildResult(err, invalid))
 	switch {
-	case errors.As(err, &problems):
+	case invalid:
 		attempt.Reason, attempt.Message = problems.Reason(), problems.Error()
 		log.FromContext(ctx).Info("The bundle cannot be built", "bundle", name, "reason", attempt.Reason, "message", attempt.Message)
 	case err != nil:
@@ -104,6 +107,16 @@ func (b *bundles) Reconcile(ctx context.Context, name string) (reconcile.Result,
 	b.statuses.add(bulk, name)
 	b.awaitExpiry(name, attempt.EarliestNotAfter)
 	return reconcile.Result{}, nil
+}
+
+func buildResult(err error, invalid bool) string {
+	switch {
+	case err == nil:
+		return "success"
+	case invalid:
+		return "invalid"
+	}
+	return "error"
 }
 
 // awaitExpiry has a bundle built again when its next certificate expires. A
@@ -147,7 +160,8 @@ func (b *bundles) build(ctx context.Context, from *v1alpha1.Bundle, attempt *led
 	if err != nil {
 		return nil, err
 	}
-	attempt.Notes, attempt.Certificates, attempt.EarliestNotAfter = content.Notes, len(content.Certificates), content.EarliestNotAfter
+	attempt.Notes = content.Notes
+	attempt.Content = ledger.Content{Certificates: len(content.Certificates), EarliestNotAfter: content.EarliestNotAfter}
 	before, _ := b.registry.current(from.Name)
 	return target.NewRevision(spec, content, before)
 }

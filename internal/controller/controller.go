@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -52,6 +53,8 @@ type Options struct {
 	Concurrency int
 	// DefaultCAs is the default CA package.
 	DefaultCAs *source.DefaultCAs
+	// Metrics is where the operator's metrics are registered.
+	Metrics prometheus.Registerer
 }
 
 // environment is what the queues share.
@@ -70,6 +73,7 @@ type environment struct {
 	targets  *queue[target.Key]
 	statuses *queue[string]
 	lanes    *lanes
+	metrics  *metrics
 }
 
 // Add puts the controllers under a manager, which must have been made with
@@ -98,6 +102,9 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 		bundles:  newQueue[string]("bundle"),
 		targets:  newQueue[target.Key]("target"),
 		statuses: newQueue[string]("status"),
+	}
+	if env.metrics, err = newMetrics(options.Metrics, env.ledger); err != nil {
+		return fmt.Errorf("registering the metrics: %w", err)
 	}
 	env.lanes = newLanes(options.Concurrency, env.targets, env.clock)
 	if err := addBundles(mgr, env, observed, options); err != nil {

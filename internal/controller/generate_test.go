@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -86,6 +87,7 @@ func newWorld() *world {
 		objects: w.cache, live: w.cache, clock: w.time, kinds: []bundle.Kind{bundle.ConfigMap},
 		registry: newRegistry(), ledger: ledger.New(),
 	}
+	w.environment.metrics, _ = newMetrics(prometheus.NewRegistry(), w.environment.ledger) // an empty registry takes all
 	w.environment.bundles, w.bundleNotes = noted[string]()
 	w.environment.statuses, w.statusNotes = noted[string]()
 	w.environment.targets, w.targetNotes = noted[target.Key]()

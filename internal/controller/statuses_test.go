@@ -103,7 +103,7 @@ func (c *statusClient) reasons(t *testing.T) []string {
 func statusesOf(places ...ledger.Place) (*statuses, *world, *statusClient) {
 	w := newWorld()
 	w.cache.bundles = []*v1alpha1.Bundle{made("roots")}
-	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 1, Certificates: 2, DefaultCAVersion: "package-1"})
+	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 1, Content: ledger.Content{Certificates: 2}, DefaultCAVersion: "package-1"})
 	w.ledger.Begin("roots", 1, places, start)
 	c := &statusClient{version: "5"}
 	s := &statuses{environment: w.environment, client: c, events: &recorder{}, written: map[string]writtenStatus{}}
@@ -467,7 +467,7 @@ func TestEvents(t *testing.T) {
 	const synced = "roots Normal Synced Sync: The bundle of 2 certificates is in 1 namespace"
 	want("done", synced)
 	want("nothing new")
-	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 2, Certificates: 3})
+	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 2, Content: ledger.Content{Certificates: 3}})
 	want("another message")
 	w.ledger.Failed("roots", 1, inA(), "100% refused")
 	want("failed", "roots Warning SyncConfigMapTargetFailed Sync: 1 of 1 target failed: ConfigMap in namespace a: 100% refused")

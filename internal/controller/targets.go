@@ -262,7 +262,9 @@ func (t *targets) write(ctx context.Context, action target.Action, aim *aim) (ne
 	if t.ledger.Writing(action.Key.Bundle, aim.number, place(action.Key)) {
 		t.statuses.add(bulk, action.Key.Bundle)
 	}
+	began := t.clock.Now()
 	written, err := t.writer.Write(ctx, action)
+	t.metrics.wrote(action.Verb, t.clock.Since(began), err)
 	log.FromContext(ctx).V(2).Info("Wrote a target", "verb", action.Verb, "target", action.Key.String(), "reason", action.Reason, "error", err)
 	switch {
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) && action.Verb != target.Create:

@@ -21,7 +21,7 @@ const maxMessage = 32768
 // C1, C2, S11: what the condition says of each state of affairs.
 func TestCondition(t *testing.T) {
 	t.Parallel()
-	built := ledger.Attempt{Generation: 7, Certificates: 2}
+	built := ledger.Attempt{Generation: 7, Content: ledger.Content{Certificates: 2}}
 	invalid := ledger.Attempt{Generation: 7, Reason: "SourceBuildError", Message: "block 3 is damaged"}
 	failure := func(kind bundle.Kind, namespace string) ledger.Failure {
 		return ledger.Failure{Place: ledger.Place{Kind: kind, Namespace: namespace}, Cause: "webhook denied it"}
@@ -38,7 +38,7 @@ func TestCondition(t *testing.T) {
 			yes, "Synced", "The bundle of 2 certificates is in 3 namespaces",
 		},
 		"C1 one of each": {
-			ledger.Summary{Attempt: ledger.Attempt{Generation: 7, Certificates: 1}, Built: true, Wanted: 2, Synced: 2, Namespaces: 1},
+			ledger.Summary{Attempt: ledger.Attempt{Generation: 7, Content: ledger.Content{Certificates: 1}}, Built: true, Wanted: 2, Synced: 2, Namespaces: 1},
 			yes, "Synced", "The bundle of 1 certificate is in 1 namespace",
 		},
 		"A6 no target": {
@@ -46,11 +46,11 @@ func TestCondition(t *testing.T) {
 			yes, "Synced", "The bundle of 2 certificates is in 0 namespaces",
 		},
 		"S6 with notes": {
-			ledger.Summary{Attempt: ledger.Attempt{Generation: 7, Certificates: 2, Notes: []string{"one", "two"}}, Built: true, Wanted: 1, Synced: 1, Namespaces: 1},
+			ledger.Summary{Attempt: ledger.Attempt{Generation: 7, Content: ledger.Content{Certificates: 2}, Notes: []string{"one", "two"}}, Built: true, Wanted: 1, Synced: 1, Namespaces: 1},
 			yes, "Synced", "The bundle of 2 certificates is in 1 namespace; note: one; note: two",
 		},
 		"with more notes than are shown": {
-			ledger.Summary{Attempt: ledger.Attempt{Generation: 7, Certificates: 2, Notes: []string{"1", "2", "3", "4"}}, Built: true, Wanted: 1, Synced: 1, Namespaces: 1},
+			ledger.Summary{Attempt: ledger.Attempt{Generation: 7, Content: ledger.Content{Certificates: 2}, Notes: []string{"1", "2", "3", "4"}}, Built: true, Wanted: 1, Synced: 1, Namespaces: 1},
 			yes, "Synced", "The bundle of 2 certificates is in 1 namespace; note: 1; note: 2; note: 3; and 1 more",
 		},
 		"C1 rolling out": {
@@ -173,7 +173,7 @@ func TestRestartSaysNothingOnTheWay(t *testing.T) {
 func TestBuiltButNotBegun(t *testing.T) {
 	t.Parallel()
 	l := ledger.New()
-	l.Tried("roots", ledger.Attempt{UID: "uid", Generation: 1, Certificates: 2})
+	l.Tried("roots", ledger.Attempt{UID: "uid", Generation: 1, Content: ledger.Content{Certificates: 2}})
 	if condition, _, keep := summary(t, l).Condition(start); !keep {
 		t.Errorf("it says %s %s: %s", condition.Status, condition.Reason, condition.Message)
 	}
@@ -189,7 +189,7 @@ func TestWordsDoNotFollowTheOrderOfEvents(t *testing.T) {
 		for attempt := range 5 {
 			random.Shuffle(len(places), func(i, j int) { places[i], places[j] = places[j], places[i] })
 			l := ledger.New()
-			l.Tried("roots", ledger.Attempt{Generation: 2, Certificates: 5})
+			l.Tried("roots", ledger.Attempt{Generation: 2, Content: ledger.Content{Certificates: 5}})
 			l.Begin("roots", 1, places, start)
 			random.Shuffle(len(places), func(i, j int) { places[i], places[j] = places[j], places[i] })
 			for _, place := range places {
@@ -241,7 +241,7 @@ func TestMessageIsBounded(t *testing.T) {
 	const many = 5000
 	loud := strings.Repeat("ä very long cause. ", 10_000)
 	l := ledger.New()
-	l.Tried("roots", ledger.Attempt{Certificates: 1})
+	l.Tried("roots", ledger.Attempt{Content: ledger.Content{Certificates: 1}})
 	var places []ledger.Place
 	for i := range many {
 		places = append(places, configMap(fmt.Sprintf("team-%04d-%s", i, strings.Repeat("x", 50))))

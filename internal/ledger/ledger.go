@@ -46,7 +46,13 @@ type Attempt struct {
 	// DefaultCAVersion is the id of the default CA package in use, or empty. A
 	// failed attempt leaves that of the bundle in force.
 	DefaultCAVersion string
-	// Certificates is how many the bundle has.
+	// Content is what was built, after a success.
+	Content
+}
+
+// Content is what there is to tell of a bundle's certificates.
+type Content struct {
+	// Certificates is how many there are.
 	Certificates int
 	// EarliestNotAfter is when the first of them expires.
 	EarliestNotAfter time.Time
@@ -60,6 +66,8 @@ type Ledger struct {
 
 type row struct {
 	attempt Attempt
+	// good is the content of the bundle that was built last.
+	good Content
 	// revision is the number of the revision that the places are about, 0 for
 	// none.
 	revision uint64
@@ -85,6 +93,9 @@ func (l *Ledger) Tried(bundle string, attempt Attempt) {
 	if attempt.Reason != "" && r.revision != 0 {
 		// The targets hold the last good bundle still, and so its package.
 		attempt.DefaultCAVersion = r.attempt.DefaultCAVersion
+	}
+	if attempt.Reason == "" {
+		r.good = attempt.Content
 	}
 	r.attempt = attempt
 }

@@ -27,7 +27,7 @@ func secret(namespace string) ledger.Place {
 // some places.
 func begun(places ...ledger.Place) *ledger.Ledger {
 	l := ledger.New()
-	l.Tried("roots", ledger.Attempt{UID: "uid", Generation: 3, Certificates: 2})
+	l.Tried("roots", ledger.Attempt{UID: "uid", Generation: 3, Content: ledger.Content{Certificates: 2}})
 	l.Begin("roots", 1, places, start)
 	return l
 }
@@ -178,7 +178,7 @@ func TestNoRevisionYet(t *testing.T) {
 // The summary has all that the condition and the metrics are made of.
 func TestSummary(t *testing.T) {
 	t.Parallel()
-	attempt := ledger.Attempt{UID: "uid", Generation: 3, Certificates: 2, Notes: []string{"n"}, DefaultCAVersion: "v"}
+	attempt := ledger.Attempt{UID: "uid", Generation: 3, Content: ledger.Content{Certificates: 2}, Notes: []string{"n"}, DefaultCAVersion: "v"}
 	l := ledger.New()
 	l.Tried("roots", attempt)
 	l.Tried("other", ledger.Attempt{Reason: "SourceNotFound"})
@@ -191,7 +191,7 @@ func TestSummary(t *testing.T) {
 	}
 	l.Synced("roots", 1, configMap("a"))
 	want := ledger.Summary{
-		Attempt: attempt, Built: true, Wanted: 6, Synced: 1, Failed: 4, Namespaces: 3,
+		Attempt: attempt, Content: attempt.Content, Built: true, Wanted: 6, Synced: 1, Failed: 4, Namespaces: 3,
 		Failures: []ledger.Failure{
 			{Place: configMap("b"), Cause: "cause of b"},
 			{Place: configMap("c"), Cause: "cause of c"},

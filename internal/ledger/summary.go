@@ -38,6 +38,9 @@ type Failure struct {
 // Summary is how far a bundle has come, at one moment.
 type Summary struct {
 	Attempt Attempt
+	// Content is that of the bundle that was built last: the one in force, also
+	// where the latest attempt has failed.
+	Content
 	// Built says whether there is a revision in this process.
 	Built bool
 	// Wanted, Synced and Failed count targets; Namespaces counts the
@@ -63,8 +66,23 @@ func (l *Ledger) Summary(bundleName string) (summary Summary, ok bool) {
 	if !ok {
 		return Summary{}, false
 	}
-	summary = Summary{
-		Attempt: r.attempt, Built: r.revision != 0,
+	return r.summary(), true
+}
+
+// Summaries gives the accounts of all bundles, by name.
+func (l *Ledger) Summaries() map[string]Summary {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := make(map[string]Summary, len(l.rows))
+	for name, r := range l.rows {
+		all[name] = r.summary()
+	}
+	return all
+}
+
+func (r *row) summary() Summary {
+	summary := Summary{
+		Attempt: r.attempt, Content: r.good, Built: r.revision != 0,
 		Wanted: len(r.places), Synced: r.counts[synced], Failed: r.counts[failed],
 		Since: r.since, Wrote: r.wrote,
 		Namespaces: len(r.places) / max(1, r.kinds()),
@@ -78,7 +96,7 @@ func (l *Ledger) Summary(bundleName string) (summary Summary, ok bool) {
 		}
 		summary.ConfigMapFailed = summary.ConfigMapFailed || place.Kind == bundle.ConfigMap
 	}
-	return summary, true
+	return summary
 }
 
 // kinds counts the kinds of targets of the bundle: each namespace that is

@@ -1,0 +1,136 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"trust-manager.io/internal/ledger"
+	"trust-manager.io/internal/target"
+)
+
+// metricPrefix begins the name of each metric of the operator's own.
+const metricPrefix = "trust_manager_"
+
+// metrics are what an administrator watches (C5). No label has values that grow
+// with namespaces or certificates. It is safe for concurrent use.
+type metrics struct {
+	build  *prometheus.HistogramVec
+	write  *prometheus.HistogramVec
+	writes *prometheus.CounterVec
+}
+
+// newMetrics makes the metrics, and registers them and those that are read from
+// the ledger.
+func newMetrics(registerer prometheus.Registerer, accounts *ledger.Ledger) (*metrics, error) {
+	m := &metrics{
+		build: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    metricPrefix + "bundle_build_duration_seconds",
+			Help:    "How long it took to read the sources of a Bundle and to build and encode it, by result (success, invalid, error).",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9),
+		}, []string{"result"}),
+		write: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    metricPrefix + "target_write_duration_seconds",
+			Help:    "How long a write of a target took, by verb (create, replace, patch, apply, delete).",
+			Buckets: prometheus.ExponentialBuckets(0.002, 2, 13),
+		}, []string{"verb"}),
+		writes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: metricPrefix + "target_writes_total",
+			Help: "Writes of targets, by verb (create, replace, patch, apply, delete) and result (success, conflict, refused, timeout, error).",
+		}, []string{"verb", "result"}),
+	}
+	return m, errors.Join(
+		registerer.Register(m.build),
+		registerer.Register(m.write),
+		registerer.Register(m.writes),
+		registerer.Register(newBundleMetrics(accounts)),
+	)
+}
+
+// built counts one build of a bundle.
+func (m *metrics) built(took time.Duration, result string) {
+	m.build.WithLabelValues(result).Observe(took.Seconds())
+}
+
+// wrote counts one write of a target.
+func (m *metrics) wrote(verb target.Verb, took time.Duration, err error) {
+	m.write.WithLabelValues(string(verb)).Observe(took.Seconds())
+	m.writes.WithLabelValues(string(verb), resultOf(err)).Inc()
+}
+
+// resultOf classes the outcome of a write.
+func resultOf(err error) string {
+	switch {
+	case err == nil:
+		return "success"
+	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err):
+		return "conflict"
+	case apierrors.IsForbidden(err) || apierrors.IsInvalid(err):
+		return "refused"
+	case errors.Is(err, context.DeadlineExceeded) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err):
+		return "timeout"
+	}
+	return "error"
+}
+
+// bundleMetrics are gauges for each Bundle, read from the ledger when they are
+// asked for: so there is no series of a Bundle that is gone, and none from a
+// replica that does not lead.
+type bundleMetrics struct {
+	accounts *ledger.Ledger
+	gauges   []bundleGauge
+}
+
+// bundleGauge is one gauge and how to read it; ok is false where a Bundle has no
+// such value.
+type bundleGauge struct {
+	description *prometheus.Desc
+	read        func(ledger.Summary) (value float64, ok bool)
+}
+
+func newBundleMetrics(accounts *ledger.Ledger) *bundleMetrics {
+	gauge := func(name, help string, read func(ledger.Summary) (float64, bool)) bundleGauge {
+		return bundleGauge{prometheus.NewDesc(metricPrefix+"bundle_"+name, help, []string{"bundle"}, nil), read}
+	}
+	count := func(name, help string, read func(ledger.Summary) int) bundleGauge {
+		return gauge(name, help, func(s ledger.Summary) (float64, bool) { return float64(read(s)), s.Built })
+	}
+	return &bundleMetrics{accounts, []bundleGauge{
+		count("certificates", "Certificates in the bundle that was built last.", func(s ledger.Summary) int { return s.Certificates }),
+		count("targets_desired", "Targets that the Bundle asks for.", func(s ledger.Summary) int { return s.Wanted }),
+		count("targets_synced", "Targets that hold the current bundle.", func(s ledger.Summary) int { return s.Synced }),
+		count("targets_failed", "Targets that could not be put in order.", func(s ledger.Summary) int { return s.Failed }),
+		gauge("earliest_not_after_seconds", "When the first certificate of the bundle expires, in seconds since 1970.",
+			func(s ledger.Summary) (float64, bool) {
+				return float64(s.EarliestNotAfter.Unix()), s.Built && !s.EarliestNotAfter.IsZero()
+			}),
+		gauge("synced", "Whether every target holds the current bundle and the sources are good: 1 or 0.",
+			func(s ledger.Summary) (float64, bool) {
+				if s.Attempt.Reason == "" && s.Built && s.Synced == s.Wanted && s.Failed == 0 {
+					return 1, true
+				}
+				return 0, true
+			}),
+	}}
+}
+
+// Describe implements prometheus.Collector.
+func (b *bundleMetrics) Describe(descriptions chan<- *prometheus.Desc) {
+	for _, gauge := range b.gauges {
+		descriptions <- gauge.description
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (b *bundleMetrics) Collect(found chan<- prometheus.Metric) {
+	for name, summary := range b.accounts.Summaries() {
+		for _, gauge := range b.gauges {
+			if value, ok := gauge.read(summary); ok {
+				found <- prometheus.MustNewConstMetric(gauge.description, prometheus.GaugeValue, value, name)
+			}
+		}
+	}
+}

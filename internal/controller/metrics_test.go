@@ -1,0 +1,114 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/ledger"
+	"trust-manager.io/internal/target"
+)
+
+// C5: gauges for each Bundle, as the ledger has them at the moment; none of a
+// Bundle that was never built, but that it is not synced.
+func TestBundleMetrics(t *testing.T) {
+	t.Parallel()
+	accounts := ledger.New()
+	accounts.Tried("broken", ledger.Attempt{Reason: "SourceNotFound"})
+	accounts.Tried("roots", ledger.Attempt{Content: ledger.Content{Certificates: 3, EarliestNotAfter: time.Unix(1900000000, 0)}})
+	places := []ledger.Place{{Kind: bundle.ConfigMap, Namespace: "a"}, {Kind: bundle.ConfigMap, Namespace: "b"}, {Kind: bundle.Secret, Namespace: "b"}}
+	accounts.Begin("roots", 1, places, start)
+	accounts.Synced("roots", 1, places[0])
+	accounts.Failed("roots", 1, places[1], "refused")
+	check := func(synced, failed, done string) {
+		t.Helper()
+		want := `
+# HELP trust_manager_bundle_certificates Certificates in the bundle that was built last.
+# TYPE trust_manager_bundle_certificates gauge
+trust_manager_bundle_certificates{bundle="roots"} 3
+# HELP trust_manager_bundle_earliest_not_after_seconds When the first certificate of the bundle expires, in seconds since 1970.
+# TYPE trust_manager_bundle_earliest_not_after_seconds gauge
+trust_manager_bundle_earliest_not_after_seconds{bundle="roots"} 1.9e+09
+# HELP trust_manager_bundle_synced Whether every target holds the current bundle and the sources are good: 1 or 0.
+# TYPE trust_manager_bundle_synced gauge
+trust_manager_bundle_synced{bundle="broken"} 0
+trust_manager_bundle_synced{bundle="roots"} ` + done + `
+# HELP trust_manager_bundle_targets_desired Targets that the Bundle asks for.
+# TYPE trust_manager_bundle_targets_desired gauge
+trust_manager_bundle_targets_desired{bundle="roots"} 3
+# HELP trust_manager_bundle_targets_failed Targets that could not be put in order.
+# TYPE trust_manager_bundle_targets_failed gauge
+trust_manager_bundle_targets_failed{bundle="roots"} ` + failed + `
+# HELP trust_manager_bundle_targets_synced Targets that hold the current bundle.
+# TYPE trust_manager_bundle_targets_synced gauge
+trust_manager_bundle_targets_synced{bundle="roots"} ` + synced + "\n"
+		if err := testutil.CollectAndCompare(newBundleMetrics(accounts), strings.NewReader(want)); err != nil {
+			t.Error(err)
+		}
+	}
+	check("1", "1", "0")
+	accounts.Synced("roots", 1, places[1])
+	accounts.Synced("roots", 1, places[2])
+	check("3", "0", "1")
+	// The bundle before stays in force while a source is missing.
+	accounts.Tried("roots", ledger.Attempt{Reason: "SourceNotFound"})
+	check("3", "0", "0")
+	accounts.Drop("roots")
+	accounts.Drop("broken")
+	if count := testutil.CollectAndCount(newBundleMetrics(accounts)); count != 0 {
+		t.Errorf("%d series of Bundles that are gone", count)
+	}
+}
+
+// C5: times and counts of builds and writes.
+func TestWorkMetrics(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewPedanticRegistry()
+	m, err := newMetrics(registry, ledger.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	resource := schema.GroupResource{Resource: "configmaps"}
+	for _, err := range []error{
+		nil, nil,
+		apierrors.NewConflict(resource, "roots", nil), apierrors.NewAlreadyExists(resource, "roots"),
+		apierrors.NewForbidden(resource, "roots", nil), apierrors.NewInvalid(schema.GroupKind{}, "roots", nil),
+		context.DeadlineExceeded, apierrors.NewTimeoutError("slow", 1),
+		errors.New("broken"),
+	} {
+		m.wrote(target.Replace, time.Second, err)
+	}
+	m.built(time.Millisecond, buildResult(nil, false))
+	m.built(time.Millisecond, buildResult(bundle.Problems{}, true))
+	m.built(time.Millisecond, buildResult(errors.New("broken"), false))
+	want := `
+# HELP trust_manager_target_writes_total Writes of targets, by verb (create, replace, patch, apply, delete) and result (success, conflict, refused, timeout, error).
+# TYPE trust_manager_target_writes_total counter
+trust_manager_target_writes_total{result="conflict",verb="replace"} 2
+trust_manager_target_writes_total{result="error",verb="replace"} 1
+trust_manager_target_writes_total{result="refused",verb="replace"} 2
+trust_manager_target_writes_total{result="success",verb="replace"} 2
+trust_manager_target_writes_total{result="timeout",verb="replace"} 2
+`
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "trust_manager_target_writes_total"); err != nil {
+		t.Error(err)
+	}
+	for name, series := range map[string]int{
+		"trust_manager_target_write_duration_seconds": 1, "trust_manager_bundle_build_duration_seconds": 3,
+	} {
+		if count, err := testutil.GatherAndCount(registry, name); err != nil || count != series {
+			t.Errorf("%s: %d series, error %v; want %d", name, count, err, series)
+		}
+	}
+	if _, err := newMetrics(registry, ledger.New()); err == nil {
+		t.Error("registered twice without an error")
+	}
+}
