@@ -103,6 +103,8 @@ type fixedClock struct {
 
 func (c *fixedClock) Now() time.Time { return c.now }
 
+func (c *fixedClock) Since(then time.Time) time.Duration { return c.now.Sub(then) }
+
 // memoryReader is a cache of Bundles, Namespaces and targets.
 type memoryReader struct {
 	bundles    []*v1alpha1.Bundle
