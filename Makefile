@@ -89,8 +89,10 @@ build: ## Build the operator and the tools into bin/
 	@go -C test/cluster build $(GOFLAGS_BUILD) -o $(BIN)/cluster .
 
 .PHONY: generate
-generate: $(BIN)/controller-gen ## Write the generated files anew
+generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Write the generated files anew
 	@cd api && $(BIN)/controller-gen object crd paths=./... output:crd:dir=$(CURDIR)/deploy/crds
+	@$(BIN)/crd-ref-docs --source-path=api/trust --config=hack/apidocs/config.yaml --renderer=markdown --output-path=docs/reference/api.md --log-level=ERROR
+	@go run ./hack/flagdocs >docs/reference/flags.md
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint ## Run the linters over all modules
@@ -120,6 +122,12 @@ $(BIN)/controller-gen: hack/tools/go.mod
 	@mkdir -p $(BIN)
 	@echo "building controller-gen"
 	@go -C hack/tools build -o $(BIN)/ sigs.k8s.io/controller-tools/cmd/controller-gen
+	@touch $@
+
+$(BIN)/crd-ref-docs: hack/tools/go.mod
+	@mkdir -p $(BIN)
+	@echo "building crd-ref-docs"
+	@go -C hack/tools build -o $(BIN)/ github.com/elastic/crd-ref-docs
 	@touch $@
 
 $(BIN)/golangci-lint: hack/tools/go.mod

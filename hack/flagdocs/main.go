@@ -1,0 +1,40 @@
+// Command flagdocs writes the reference of the operator's flags, in Markdown, to
+// its standard output.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"trust-manager.io/internal/app"
+)
+
+func main() {
+	if err := write(os.Stdout, app.Command().Flags()); err != nil {
+		fmt.Fprintln(os.Stderr, "flagdocs:", err)
+		os.Exit(1)
+	}
+}
+
+func write(out io.Writer, flags *pflag.FlagSet) error {
+	var text strings.Builder
+	text.WriteString("# Flags of the operator\n\nThis page is generated from the code; `make generate` writes it anew.\n\n" +
+		"| flag | default | |\n|---|---|---|\n")
+	flags.VisitAll(func(flag *pflag.Flag) {
+		name := "`--" + flag.Name + "`"
+		if flag.Shorthand != "" {
+			name += ", `-" + flag.Shorthand + "`"
+		}
+		value := "none"
+		if flag.DefValue != "" && flag.DefValue != "[]" {
+			value = "`" + flag.DefValue + "`"
+		}
+		fmt.Fprintf(&text, "| %s | %s | %s |\n", name, value, strings.ReplaceAll(flag.Usage, "|", `\|`))
+	})
+	_, err := io.WriteString(out, text.String())
+	return err
+}
