@@ -19,7 +19,7 @@ import (
 // with. The empty Profile is LegacyRC2.
 type Profile string
 
-// The profiles. What reads them is in docs/formats.md.
+// The profiles. What reads them is in docs/guide/formats.md.
 const (
 	// LegacyRC2 encrypts with 40 bit RC2 and authenticates with HMAC-SHA-1.
 	LegacyRC2 Profile = "LegacyRC2"
