@@ -1,0 +1,202 @@
+// Package contract checks docs/contract.md: that each behaviour of the contract
+// is mapped to tests, that these tests exist and name the behaviour, and that for
+// the ids of S, T and V a change is named that makes one of them fail.
+//
+// It does not run those tests.
+package contract
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	root  = "../.."
+	table = "docs/contract.md"
+)
+
+// sizes is how many ids each letter of the contract has.
+var sizes = map[string]int{"A": 14, "V": 8, "S": 13, "T": 14, "C": 5, "D": 4, "R": 5}
+
+// mutated are the letters whose ids need a change that makes a test fail.
+const mutated = "STV"
+
+// row is one line of the table.
+type row struct {
+	id     string
+	tests  []string
+	change string
+}
+
+// Every id has a row with tests that exist and name it, and no other id has one.
+func TestEveryBehaviourIsProven(t *testing.T) {
+	t.Parallel()
+	tests := testsOf(t)
+	rows := rowsOf(t)
+	for _, r := range rows {
+		if !slices.Contains(ids(), r.id) {
+			t.Errorf("%s: there is no such id, or it has two rows", r.id)
+		}
+		for _, fault := range r.faults(tests) {
+			t.Errorf("%s: %s", r.id, fault)
+		}
+	}
+	for _, id := range ids() {
+		if count := len(slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return r.id != id })); count != 1 {
+			t.Errorf("%s has %d rows in %s, want 1", id, count, table)
+		}
+	}
+}
+
+// A row that proves nothing is noticed.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	tests := map[string]string{"a TestOne": "// S1: it holds.\nfunc TestOne() {}", "a TestRange": "// S3 to S5\nfunc TestRange() {}"}
+	for name, tc := range map[string]struct {
+		row    row
+		faults int
+	}{
+		"proven":              {row{"S1", []string{"a TestOne"}, "x"}, 0},
+		"proven in a range":   {row{"S4", []string{"a TestRange"}, "x"}, 0},
+		"outside of a range":  {row{"S6", []string{"a TestRange"}, "x"}, 1},
+		"part of another id":  {row{"S", []string{"a TestOne"}, "x"}, 1},
+		"no test":             {row{"S1", nil, "x"}, 1},
+		"no such test":        {row{"S1", []string{"a TestTwo"}, "x"}, 1},
+		"no change":           {row{"S1", []string{"a TestOne"}, ""}, 1},
+		"no change is needed": {row{"C3", []string{"a TestRange"}, ""}, 1},
+	} {
+		if got := tc.row.faults(tests); len(got) != tc.faults {
+			t.Errorf("%s: %q, want %d faults", name, got, tc.faults)
+		}
+	}
+}
+
+// faults says what is wrong with a row.
+func (r row) faults(tests map[string]string) []string {
+	var faults []string
+	if len(r.tests) == 0 {
+		faults = append(faults, "no test is named")
+	}
+	for _, name := range r.tests {
+		text, exists := tests[name]
+		switch {
+		case !exists:
+			faults = append(faults, fmt.Sprintf("there is no test %q", name))
+		case !names(text, r.id):
+			faults = append(faults, fmt.Sprintf("the test %q does not name it", name))
+		}
+	}
+	if strings.Contains(mutated, r.id[:1]) && r.change == "" {
+		faults = append(faults, "no change is named that makes a test fail")
+	}
+	return faults
+}
+
+var span = regexp.MustCompile(`\b([A-Z])(\d+) to ([A-Z])(\d+)\b`)
+
+// names says whether a text has the id, by itself or within a range.
+func names(text, id string) bool {
+	if regexp.MustCompile(`\b` + id + `\b`).MatchString(text) {
+		return true
+	}
+	for _, found := range span.FindAllStringSubmatch(text, -1) {
+		var from, to, number int
+		if _, err := fmt.Sscan(found[2]+" "+found[4]+" "+id[1:], &from, &to, &number); err != nil {
+			continue
+		}
+		if found[1] == id[:1] && from <= number && number <= to {
+			return true
+		}
+	}
+	return false
+}
+
+// ids gives all ids of the contract.
+func ids() []string {
+	var list []string
+	for letter, size := range sizes {
+		for number := range size {
+			list = append(list, fmt.Sprint(letter, number+1))
+		}
+	}
+	return list
+}
+
+var quoted = regexp.MustCompile("`([^`]+)`")
+
+// rowsOf reads the table: | id | behaviour | tests, each in backquotes | change |.
+func rowsOf(t *testing.T) []row {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, table))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []row
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
+		id := strings.TrimSpace(cells[0])
+		if len(cells) < 3 || !regexp.MustCompile(`^[A-Z]\d+$`).MatchString(id) {
+			continue
+		}
+		r := row{id: id}
+		for _, name := range quoted.FindAllStringSubmatch(cells[2], -1) {
+			r.tests = append(r.tests, name[1])
+		}
+		if len(cells) > 3 {
+			r.change = strings.TrimSpace(cells[3])
+		}
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+// testsOf gives the source of each test of the root module with its comment, by
+// folder and name: "internal/bundle TestBuild".
+func testsOf(t *testing.T) map[string]string {
+	t.Helper()
+	tests := map[string]string{}
+	err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		files := token.NewFileSet()
+		file, err := parser.ParseFile(files, path, source, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		folder, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		for _, declaration := range file.Decls {
+			function, ok := declaration.(*ast.FuncDecl)
+			if !ok || function.Recv != nil || !regexp.MustCompile(`^(Test|Fuzz)`).MatchString(function.Name.Name) {
+				continue
+			}
+			from := function.Pos()
+			if function.Doc != nil {
+				from = function.Doc.Pos()
+			}
+			text := source[files.Position(from).Offset:files.Position(function.End()).Offset]
+			tests[filepath.ToSlash(folder)+" "+function.Name.Name] = string(text)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tests
+}
