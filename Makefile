@@ -10,7 +10,7 @@ MAKEFLAGS += --no-print-directory
 
 BIN := $(CURDIR)/bin
 # Modules of the project, each with its own dependencies.
-MODULES := . api test/cluster hack/tools
+MODULES := . api test/cluster test/oldest hack/tools
 LINTED := . api test/cluster
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 GOFLAGS_BUILD := -trimpath -ldflags "-s -w"
@@ -59,6 +59,10 @@ test-cluster: cluster-build ## Run the tests of the cluster tool
 test-integration: cluster-build ## Run the tests that need a real API server
 	@echo "== tests on a real API server (about 3 minutes)"
 	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m ./test/...
+
+.PHONY: test-oldest
+test-oldest: cluster-build ## Run the tests of what is accepted on the oldest Kubernetes (builds it once: 5 minutes)
+	@hack/oldest.sh
 
 FUZZTIME ?= 10m
 .PHONY: fuzz
