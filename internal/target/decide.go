@@ -123,7 +123,7 @@ func Decide(key Key, want Want, seen Seen) Action {
 	isReserved = isReserved && key.Kind == bundle.ConfigMap
 	switch wanted := want.Selected && want.Shape != nil; {
 	case wanted && isReserved:
-		action.is(Refuse, "the ConfigMap of this name in each namespace is "+owner+"'s own; rename the Bundle")
+		action.is(Refuse, "the ConfigMap of this name belongs to "+owner+" in each namespace; rename the Bundle")
 	case wanted:
 		action.converge(want, seen)
 	case isReserved:

@@ -1,0 +1,96 @@
+package integration
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+)
+
+// T8: a Bundle under the name of a ConfigMap that Kubernetes itself keeps in every
+// namespace says so, and nothing of it is written: pods reach the API server by
+// that ConfigMap.
+func TestKubernetesOwnConfigMapIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	s := newScene(t)
+	namespace := s.namespaces(1)[0]
+	const name = "kube-root-ca.crt"
+	own := configMap(namespace, name)
+	eventually(t, "Kubernetes' own ConfigMap", func() error { return api.Get(t.Context(), client.ObjectKeyFromObject(own), own) })
+	before := env.Audit.Mark()
+	bundle := s.bundle(inLine(newAuthority("CA")), func(b *v1alpha1.Bundle) {
+		b.Name = name
+		b.Spec.Target.ConfigMap.Key = "ca.crt"
+	})
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSyncConfigMapTargetFailed, "rename the Bundle")
+	if wrote := requests(t, before, writesOf(bundle)); len(wrote) > 0 {
+		t.Errorf("the operator wrote %v", wrote)
+	}
+	if now := read(t, configMap(namespace, name)); now.ResourceVersion != own.ResourceVersion {
+		t.Errorf("it has changed: %v", now.Data)
+	}
+}
+
+// T7, T8: somebody who undoes each write of a target is answered at a bounded
+// rate, and named as a failure; other targets do not suffer. When that is over, so
+// is the failure.
+func TestContestedTarget(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	s := newScene(t)
+	namespaces := s.namespaces(2)
+	ca := newAuthority("CA")
+	bundle := s.bundle(inLine(ca))
+	awaitTargets(t, bundle, namespaces, ca)
+
+	before := env.Audit.Mark()
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	undone := undo(t, ctx, namespaces[0], bundle.Name)
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSyncConfigMapTargetFailed, "keeps undoing")
+	time.Sleep(3 * time.Second)
+	contest := requests(t, before, writesOf(bundle))
+	// 60 at once, and then one in 10 s.
+	if count := len(contest); count < 30 || count > 65 {
+		t.Errorf("%d writes while each was undone", count)
+	}
+	if condition := awaitCondition(t, bundle, v1alpha1.BundleReasonSyncConfigMapTargetFailed, namespaces[0]); !strings.Contains(condition.Message, "1 of 2 targets failed") {
+		t.Errorf("message %q", condition.Message)
+	}
+	target{bundle: bundle, namespace: namespaces[1], certificates: []authority{ca}}.await(t)
+
+	end()
+	<-undone
+	target{bundle: bundle, namespace: namespaces[0], certificates: []authority{ca}}.await(t)
+	awaitSynced(t, bundle, 2)
+}
+
+// undo empties a ConfigMap each time that it is written, until the context ends.
+func undo(t *testing.T, ctx context.Context, namespace, name string) (done <-chan struct{}) {
+	t.Helper()
+	events, err := api.Watch(ctx, &corev1.ConfigMapList{}, client.InNamespace(namespace), client.MatchingFields{"metadata.name": name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer events.Stop()
+		for event := range events.ResultChan() {
+			object, ok := event.Object.(*corev1.ConfigMap)
+			if !ok || event.Type == watch.Deleted || object.Data[targetKey] == "undone" {
+				continue
+			}
+			object.Data = map[string]string{targetKey: "undone"}
+			_ = api.Update(ctx, object) // a conflict means that another event comes
+		}
+	}()
+	return ended
+}
