@@ -190,9 +190,11 @@ func TestDecideOwnObject(t *testing.T) {
 			object(immutable, withLabel("team", "b")),
 			patch(Changes{Set: map[field]string{label("team"): "a"}}), erase, leave,
 		},
-		"T8 being deleted":                {object(deleting), Action{Verb: Wait, Holding: held(true)}, leave, leave},
-		"T12 being deleted, shared":       {object(deleting, shared), confirmed(Action{Verb: Wait, Holding: held(true)}), leave, leave},
-		"managedFields cleared, in order": {object(tracked()), keep(true), erase, leave},
+		"T8 being deleted":          {object(deleting), Action{Verb: Wait, Holding: held(true)}, leave, leave},
+		"T12 being deleted, shared": {object(deleting, shared), confirmed(Action{Verb: Wait, Holding: held(true)}), leave, leave},
+		"T7 managedFields cleared, in order: nothing in it would be told from others' later": {
+			object(tracked()), Action{Verb: Apply, Holding: held(true)}, erase, leave,
+		},
 		"T7 managedFields cleared, text changed: what differs cannot be told from others' on release": {
 			object(tracked(), withText("ca.pem", "other")), Action{Verb: Apply, Holding: held(true)},
 			remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), leave,
@@ -314,7 +316,7 @@ func TestDecideObjectWithOthers(t *testing.T) {
 			remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), leave,
 		},
 		"managedFields cleared, shared already": {
-			object(withText("theirs", "x"), shared, tracked()), keep(false), unshare,
+			object(withText("theirs", "x"), shared, tracked()), Action{Verb: Apply, Holding: held(false)}, unshare,
 			confirmed(remove(Changes{Drop: dropped(label(bundleLabel), annotation(hashKey), annotation(sharedKey))})),
 		},
 		"immutable": {
@@ -489,4 +491,20 @@ func TestDecideValueOfTwo(t *testing.T) {
 	check(t, wanted(), Seen{State: Whole, Object: object(both, withAnnotation("note", "theirs"))}, Action{
 		Verb: Replace, UID: objectUID, ResourceVersion: version, Holding: held(true),
 	})
+}
+
+// T7: an object that is not tracked after a patch is looked at again, and then
+// applied: a patch alone leaves it untracked.
+func TestUntrackedObjectIsLookedAtAgain(t *testing.T) {
+	t.Parallel()
+	tracked := metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{{Manager: FieldManager}}}
+	for _, verb := range []Verb{Patch, Apply, Create, Replace} {
+		action := Action{Verb: verb, Shape: shape()}
+		if !action.altered(&metav1.ObjectMeta{}) {
+			t.Errorf("%s: an untracked object counts as what was sent", verb)
+		}
+		if whole := verb == Create || verb == Replace; action.altered(&tracked) != whole {
+			t.Errorf("%s: an object without data counts as what was sent: %t", verb, !whole)
+		}
+	}
 }
