@@ -1,0 +1,91 @@
+package walk
+
+import (
+	"maps"
+	"slices"
+)
+
+// action is one thing that happens to the cluster, and to the model of it.
+type action struct {
+	// text is the line that tells of it.
+	text string
+	// changes and needs are what makes the result depend on which of two actions
+	// the operator sees first. Such two are not done in one step while it runs.
+	changes, needs []string
+	// calm says that the operator must not be killed in the middle of it.
+	calm  bool
+	model func(*model)
+	do    func(*world) error
+}
+
+// What actions change and need, besides single objects. The content of a Bundle
+// is what it is built from; its shape is which targets it has, and what for.
+func contentOf(bundle string) string { return "content of " + bundle }
+func shapeOf(bundle string) string   { return "shape of " + bundle }
+func namespaceAt(name string) string { return "namespace " + name }
+func objectAt(at target) string      { return at.String() }
+func sourceAt(at source) string      { return at.kind + " " + at.name }
+func each(list []string, of func(string) string) []string {
+	var all []string
+	for _, one := range list {
+		all = append(all, of(one))
+	}
+	return all
+}
+
+// collides says whether the order of two actions would make a difference.
+func (a *action) collides(b *action) bool {
+	overlap := func(a, b []string) bool {
+		return slices.ContainsFunc(a, func(one string) bool { return slices.Contains(b, one) })
+	}
+	return overlap(a.changes, b.changes) || overlap(a.changes, b.needs) || overlap(a.needs, b.changes)
+}
+
+// maker makes an action that fits the model as it is, or gives nil.
+type maker func(*chance, *model) *action
+
+// kinds are all kinds of actions, and how often each is tried.
+var kinds = []struct {
+	weight int
+	make   maker
+}{
+	{40, editObject},
+	{8, deleteObject},
+	{5, createObject},
+	{4, copyObject},
+	{16, changeSource},
+	{4, changePackage},
+	{5, createBundle},
+	{14, changeBundle},
+	{4, deleteBundle},
+	{4, remakeBundle},
+	{9, labelNamespace},
+	{5, createNamespace},
+	{3, deleteNamespace},
+}
+
+// next makes an action that collides with none of the others.
+func (c *chance) next(m *model, others []*action) *action {
+	weights := make([]int, len(kinds))
+	for i, kind := range kinds {
+		weights[i] = kind.weight
+	}
+	for {
+		made := kinds[c.weighted(weights...)].make(c, m)
+		if made == nil || m.running && slices.ContainsFunc(others, made.collides) {
+			continue
+		}
+		return made
+	}
+}
+
+// existingBundles gives the names of the Bundles that there are, in order.
+func (m *model) existingBundles() []string { return slices.Sorted(maps.Keys(m.bundles)) }
+
+// missing gives those of some names that a map does not have.
+func missing[thing any](names []string, from map[string]thing) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		_, there := from[name]
+		return there
+	})
+}
