@@ -149,7 +149,7 @@ func (c *chance) formats() *v1alpha1.AdditionalFormats {
 	}
 	formats := &v1alpha1.AdditionalFormats{}
 	if which != 1 {
-		formats.JKS = &v1alpha1.JKS{Key: jksKey, Password: pick(c, nil, word("changeit"), word("pässword"))}
+		formats.JKS = &v1alpha1.JKS{Key: jksKey, Password: pick(c, nil, word("changeit"), word("another"))}
 	}
 	if which != 2 {
 		formats.PKCS12 = &v1alpha1.PKCS12{

@@ -14,7 +14,7 @@ import (
 
 // patience bounds each wait. It is long, since three walks may share a machine,
 // and namespaces take their time to go.
-const patience = 2 * time.Minute
+const patience = time.Minute
 
 // world is the cluster, and the operator in it.
 type world struct {
