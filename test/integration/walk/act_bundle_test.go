@@ -14,11 +14,30 @@ import (
 // bundleNames are all Bundles that there can be.
 var bundleNames = []string{"walk-a", "walk-b", "walk-c", "walk-d"}
 
-func bundleAction(name, text string) *action {
+// bundleAction makes or changes a Bundle. A source that changes at the same time
+// would make a difference on the way: the operator watches them one by one.
+func bundleAction(name, text string, spec v1alpha1.BundleSpec) *action {
 	return &action{
 		text:    fmt.Sprintf("Bundle %s: %s", name, text),
 		changes: []string{contentOf(name), shapeOf(name)},
+		needs:   readBy(spec),
 	}
+}
+
+// readBy gives all sources that a spec may read.
+func readBy(spec v1alpha1.BundleSpec) []string {
+	var all []string
+	for _, one := range spec.Sources {
+		if one.UseDefaultCAs != nil {
+			all = append(all, defaultPackage)
+		}
+		for _, at := range sourceNames {
+			if from := objectOf(one, at.kind); from != nil && (from.Selector != nil || from.Name == at.name) {
+				all = append(all, sourceAt(at))
+			}
+		}
+	}
+	return all
 }
 
 func createBundle(c *chance, m *model) *action {
@@ -27,7 +46,7 @@ func createBundle(c *chance, m *model) *action {
 		return nil
 	}
 	name, spec := pick(c, names...), c.spec(m)
-	a := bundleAction(name, "made, "+describe(spec))
+	a := bundleAction(name, "made, "+describe(spec), spec)
 	a.model = func(m *model) { m.createBundle(name, spec) }
 	a.do = func(w *world) error { return w.createBundle(name, spec) }
 	return a
@@ -53,8 +72,11 @@ func changeBundle(c *chance, m *model) *action {
 		return nil
 	}
 	name := pick(c, names...)
+	if len(m.recent) > 0 && m.bundles[m.recent[0].bundle] != nil && c.percent(50) {
+		name = m.recent[0].bundle // others have just been at its targets
+	}
 	spec := c.changedSpec(m, m.bundles[name].spec)
-	a := bundleAction(name, "now "+describe(spec))
+	a := bundleAction(name, "now "+describe(spec), spec)
 	a.model = func(m *model) { m.bundles[name].spec = spec }
 	a.do = func(w *world) error {
 		return w.retry(func() error {
@@ -76,7 +98,7 @@ func deleteBundle(c *chance, m *model) *action {
 	}
 	name := pick(c, names...)
 	policy := pick(c, metav1.DeletePropagationBackground, metav1.DeletePropagationForeground, metav1.DeletePropagationOrphan)
-	a := bundleAction(name, "deleted, "+string(policy))
+	a := bundleAction(name, "deleted, "+string(policy), v1alpha1.BundleSpec{})
 	a.calm = true
 	a.model = func(m *model) { m.deleteBundle(name, policy) }
 	a.do = func(w *world) error { return w.deleteBundle(name, policy) }
@@ -110,7 +132,7 @@ func remakeBundle(c *chance, m *model) *action {
 		// looks in the moment without a Bundle.
 		return nil
 	}
-	a := bundleAction(name, fmt.Sprintf("deleted, %s, and made again, %s", policy, describe(spec)))
+	a := bundleAction(name, fmt.Sprintf("deleted, %s, and made again, %s", policy, describe(spec)), spec)
 	a.calm = true
 	a.model = func(m *model) {
 		m.deleteBundle(name, policy)

@@ -62,11 +62,10 @@ func (e *edit) claims() claims {
 // editObject edits an object: entries of the operator, which have to be put
 // right, and entries of others, which have to stay.
 func editObject(c *chance, m *model) *action {
-	all := m.sortedObjects()
-	if len(all) == 0 {
+	at, ok := m.anyObject(c)
+	if !ok {
 		return nil
 	}
-	at := pick(c, all...)
 	o := m.objects[at]
 	e := c.edit(at, o)
 	if len(e.set)+len(e.drop)+len(e.keep) == 0 && e.owner == "" && !e.clear {
@@ -96,8 +95,13 @@ func (c *chance) edit(at target, o *object) *edit {
 	if c.percent(20) {
 		e.manager = "trust-manager"
 	}
-	for range 1 + c.IntN(3) {
-		c.change(e, o)
+	// An edit that changes no value is one too: it claims entries that are already
+	// right, or clears managedFields.
+	bare := c.percent(20)
+	if !bare {
+		for range 1 + c.IntN(3) {
+			c.change(e, o)
+		}
 	}
 	if e.way == serverApply {
 		c.keep(e, o)
@@ -106,7 +110,7 @@ func (c *chance) edit(at target, o *object) *edit {
 	if e.way == update && o.owner == full && c.percent(25) {
 		e.owner = pick(c, ownerDropped, ownerNoController, ownerNotBlocking)
 	}
-	e.clear = c.percent(12)
+	e.clear = clearsFields && (bare || c.percent(10))
 	return e
 }
 
@@ -173,7 +177,7 @@ func foreignKeys(kind, section string) []string {
 // keep adds what an apply has besides: entries applied before, or else they go,
 // and entries of the operator as they are.
 func (c *chance) keep(e *edit, o *object) {
-	again, claim := c.percent(60), c.percent(20)
+	again, claim := c.percent(60), claimsOurs && c.percent(40)
 	for _, at := range o.fields() {
 		_, set := e.set[at]
 		_, clash := e.set[at.otherForm()]
@@ -217,6 +221,7 @@ func list(set map[field]value) string {
 // edit changes the model as the cluster.
 func (m *model) edit(e *edit) {
 	o := m.objects[e.at]
+	m.remember(e.at)
 	if e.clear {
 		o.clear()
 		m.cleared[e.at] = true

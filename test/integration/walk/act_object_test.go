@@ -57,6 +57,14 @@ func createObject(c *chance, m *model) *action {
 		key := pick(c, foreignKeys(at.kind, section)...)
 		set[field{section, key}] = value{text: c.unique("made")}
 	}
+	if b := m.bundles[at.bundle]; claimsOurs && b != nil && b.revision != nil && c.percent(40) {
+		// What is already right stays of those who wrote it.
+		for at, right := range b.revision.shapes[at.kind] {
+			if at.section == data && right.format == "" {
+				set[at] = right
+			}
+		}
+	}
 	a := objectAction(at, fmt.Sprintf("made with %s", list(set)))
 	a.needs = append(a.needs, contentOf(at.bundle))
 	a.model = func(m *model) { m.create(at, set) }
@@ -68,6 +76,7 @@ func (m *model) create(at target, set map[field]value) {
 	o := newObject()
 	o.update(byEditor, set)
 	m.objects[at] = o
+	m.remember(at)
 }
 
 func (w *world) create(at target, set map[field]any) error {
@@ -83,11 +92,10 @@ func (w *world) create(at target, set map[field]any) error {
 // copyObject copies a target as it is, but for the owner, to where it is not
 // wanted: to another name, or to the Bundle's name in another namespace.
 func copyObject(c *chance, m *model) *action {
-	all := m.sortedObjects()
-	if len(all) == 0 || len(m.copies) > 5 {
+	from, ok := m.anyObject(c)
+	if !ok || len(m.copies) > 5 {
 		return nil
 	}
-	from := pick(c, all...)
 	to := target{from.bundle, from.kind, pick(c, slices.Sorted(maps.Keys(m.namespaces))...)}
 	if c.percent(50) {
 		to.bundle = c.unique("walk-copy")

@@ -160,7 +160,7 @@ func changePackage(c *chance, m *model) *action {
 			}
 		}
 	}
-	a := &action{changes: append(each(readers, contentOf), "package"), calm: true}
+	a := &action{changes: append(each(readers, contentOf), defaultPackage), calm: true}
 	if m.running && !m.brokenPackage && c.percent(25) {
 		a.text = "default CA package: broken"
 		a.model = func(m *model) { m.brokenPackage = true }

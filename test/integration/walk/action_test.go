@@ -9,6 +9,8 @@ import (
 type action struct {
 	// text is the line that tells of it.
 	text string
+	// kind is that of kinds.
+	kind string
 	// changes and needs are what makes the result depend on which of two actions
 	// the operator sees first. Such two are not done in one step while it runs.
 	changes, needs []string
@@ -25,6 +27,10 @@ func shapeOf(bundle string) string   { return "shape of " + bundle }
 func namespaceAt(name string) string { return "namespace " + name }
 func objectAt(at target) string      { return at.String() }
 func sourceAt(at source) string      { return at.kind + " " + at.name }
+
+// defaultPackage is the default CA package.
+const defaultPackage = "package"
+
 func each(list []string, of func(string) string) []string {
 	var all []string
 	for _, one := range list {
@@ -44,24 +50,34 @@ func (a *action) collides(b *action) bool {
 // maker makes an action that fits the model as it is, or gives nil.
 type maker func(*chance, *model) *action
 
+// What others do besides.
+const (
+	// claimsOurs: they apply entries of the operator with the values that these
+	// have, or make an object that has the right value already.
+	claimsOurs = true
+	// clearsFields: they clear managedFields.
+	clearsFields = true
+)
+
 // kinds are all kinds of actions, and how often each is tried.
 var kinds = []struct {
 	weight int
+	name   string
 	make   maker
 }{
-	{40, editObject},
-	{8, deleteObject},
-	{5, createObject},
-	{4, copyObject},
-	{16, changeSource},
-	{4, changePackage},
-	{5, createBundle},
-	{14, changeBundle},
-	{4, deleteBundle},
-	{4, remakeBundle},
-	{9, labelNamespace},
-	{5, createNamespace},
-	{3, deleteNamespace},
+	{40, "object edited", editObject},
+	{8, "object deleted", deleteObject},
+	{5, "object made", createObject},
+	{4, "object copied", copyObject},
+	{16, "source changed", changeSource},
+	{4, "package changed", changePackage},
+	{5, "Bundle made", createBundle},
+	{14, "Bundle changed", changeBundle},
+	{4, "Bundle deleted", deleteBundle},
+	{4, "Bundle made again", remakeBundle},
+	{9, "namespace labelled", labelNamespace},
+	{5, "namespace made", createNamespace},
+	{3, "namespace deleted", deleteNamespace},
 }
 
 // next makes an action that collides with none of the others.
@@ -71,10 +87,12 @@ func (c *chance) next(m *model, others []*action) *action {
 		weights[i] = kind.weight
 	}
 	for {
-		made := kinds[c.weighted(weights...)].make(c, m)
+		kind := kinds[c.weighted(weights...)]
+		made := kind.make(c, m)
 		if made == nil || m.running && slices.ContainsFunc(others, made.collides) {
 			continue
 		}
+		made.kind = kind.name
 		return made
 	}
 }

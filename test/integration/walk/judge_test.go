@@ -71,8 +71,8 @@ func (j *judge) lookAt(at target, before, after *seen) error {
 // isReleased says whether an entry may go for a while although it is there in the
 // end: that of a Bundle that was deleted, and is made again.
 func (j *judge) isReleased(at target, field field) bool {
-	_, before := j.before.shape(at)[field]
-	_, after := j.after.shape(at)[field]
+	_, before := j.before.asked(at)[field]
+	_, after := j.after.asked(at)[field]
 	return j.after.dropped[at.bundle] && (field.isMark() || before || after)
 }
 
@@ -101,7 +101,7 @@ func (j *judge) isWanted(at target, field field, text string) bool {
 		return true
 	}
 	for _, m := range []*model{j.before, j.after} {
-		if want, asked := m.shape(at)[field]; asked && want.differs(text) == nil {
+		if want, asked := m.asked(at)[field]; asked && want.differs(text) == nil {
 			return true
 		}
 	}
@@ -113,7 +113,7 @@ func (j *judge) isWanted(at target, field field, text string) bool {
 func (j *judge) isWhole(at target, o *seen) bool {
 	wanted := false
 	for _, m := range []*model{j.before, j.after} {
-		for field, want := range m.shape(at) {
+		for field, want := range m.asked(at) {
 			if field.section != data || want.format != "" {
 				continue
 			}

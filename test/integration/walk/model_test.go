@@ -35,6 +35,8 @@ type model struct {
 	objects       map[target]*object
 	// copies are objects that merely carry the label of a Bundle, by their names.
 	copies map[target]bool
+	// recent are the last few objects that others have edited.
+	recent []target
 	// running says that the operator is.
 	running bool
 	// orphaned are Bundles that this run of the operator has seen to be deleted
@@ -100,6 +102,29 @@ func (m *model) snapshot() *model {
 // sortedObjects gives the targets that have an object, in order.
 func (m *model) sortedObjects() []target {
 	return slices.SortedFunc(maps.Keys(m.objects), compareTargets)
+}
+
+// anyObject gives the target of some object; most times of one that was edited
+// lately, since it is the second edit that finds faults.
+func (m *model) anyObject(c *chance) (at target, ok bool) {
+	for _, at := range m.recent {
+		if m.objects[at] != nil && c.percent(25) {
+			return at, true
+		}
+	}
+	all := m.sortedObjects()
+	if len(all) == 0 {
+		return target{}, false
+	}
+	return pick(c, all...), true
+}
+
+// remember notes an object as edited.
+func (m *model) remember(at target) {
+	if !slices.Contains(m.recent, at) {
+		m.recent = append([]target{at}, m.recent...)
+		m.recent = m.recent[:min(len(m.recent), 5)]
+	}
 }
 
 // remove deletes an object in the name of somebody else than the operator.
@@ -192,6 +217,14 @@ func (m *model) shape(at target) map[field]value {
 	return b.revision.shapes[at.kind]
 }
 
+// asked gives what a Bundle asks for in targets of a kind, wherever it wants them.
+func (m *model) asked(at target) map[field]value {
+	if b := m.bundles[at.bundle]; b != nil && b.revision != nil {
+		return b.revision.shapes[at.kind]
+	}
+	return nil
+}
+
 // reconcile brings one object to where the operator should bring it.
 func (m *model) reconcile(at target) {
 	b, o := m.bundles[at.bundle], m.objects[at]
@@ -208,11 +241,7 @@ func (m *model) reconcile(at target) {
 	case o == nil || !o.isTargetOf(at.bundle, b == nil):
 		// A copy that merely carries the label is left alone (T6).
 	default:
-		var shape map[field]value
-		if b != nil {
-			shape = b.revision.shapes[at.kind]
-		}
-		o.release(shape, m.orphaned[at.bundle])
+		o.release(m.asked(at), m.orphaned[at.bundle])
 		if len(o.entries) == 0 {
 			delete(m.objects, at)
 		}

@@ -39,7 +39,7 @@ func (c *chance) changedSpec(m *model, before v1alpha1.BundleSpec) v1alpha1.Bund
 	if before.Target == nil || fresh.Target == nil {
 		return fresh
 	}
-	switch c.weighted(3, 2, 2, 2, 2, 1) {
+	switch c.weighted(2, 3, 2, 2, 3, 1) {
 	case 0:
 		after.Sources = fresh.Sources
 	case 1:
@@ -168,8 +168,7 @@ func (c *chance) namespaceSelector() *v1alpha1.LabelSelector {
 		return &v1alpha1.LabelSelector{MatchExpressions: []v1alpha1.LabelSelectorRequirement{{Key: key, Operator: operator, Values: values}}}
 	}
 	return pick(c,
-		nil,
-		&v1alpha1.LabelSelector{},
+		pick(c, nil, &v1alpha1.LabelSelector{}),
 		&v1alpha1.LabelSelector{MatchLabels: map[string]string{zone: "a"}},
 		&v1alpha1.LabelSelector{MatchLabels: map[string]string{zone: "b"}},
 		expression(zone, metav1.LabelSelectorOpIn, "a", "b"),

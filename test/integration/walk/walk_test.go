@@ -2,7 +2,9 @@ package walk
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +20,8 @@ type walk struct {
 	chance *chance
 	model  *model
 	step   int
+	// happened counts what has happened, by kind.
+	happened map[string]int
 }
 
 // S2, S3, S7 to S11, S13, T1 to T9, T11, T12, C1, D1: the walk.
@@ -26,7 +30,7 @@ func TestWalk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &walk{T: t, chance: newChance(*seed), model: newModel(), world: &world{
+	w := &walk{T: t, chance: newChance(*seed), model: newModel(), happened: map[string]int{}, world: &world{
 		ctx: t.Context(), api: env.Client, folder: t.TempDir(), watcher: watcher, theirs: map[string]bool{},
 	}}
 	t.Cleanup(w.end)
@@ -34,7 +38,10 @@ func TestWalk(t *testing.T) {
 	for w.step = 1; w.step <= *steps; w.step++ {
 		w.take()
 	}
-	t.Logf("seed %d: %d steps in order", *seed, *steps)
+	for _, kind := range slices.Sorted(maps.Keys(w.happened)) {
+		t.Logf("%5d times: %s", w.happened[kind], kind)
+	}
+	t.Logf("seed %d: %d steps, each in order", *seed, *steps)
 }
 
 // end tells how to walk there again, and stops the operator.
@@ -75,7 +82,8 @@ func (w *walk) setUp() {
 		createObject, createObject,
 	}
 	for _, make := range makers {
-		for a := make(w.chance, w.model); a != nil; a = nil {
+		if a := make(w.chance, w.model); a != nil {
+			a.kind = "made before the first step"
 			w.do(a)
 		}
 	}
@@ -86,6 +94,7 @@ func (w *walk) setUp() {
 func (w *walk) do(a *action) {
 	w.Helper()
 	w.Logf("step %d: %s", w.step, a.text)
+	w.happened[a.kind]++
 	a.model(w.model)
 	w.must(a.do(w.world))
 }
@@ -159,12 +168,14 @@ func (w *walk) stop() {
 		w.kill()
 		return
 	}
+	w.happened["operator stopped"]++
 	w.Logf("step %d: the operator is stopped", w.step)
 	w.must(w.operator.Stop())
 	w.model.stop()
 }
 
 func (w *walk) kill() {
+	w.happened["operator killed"]++
 	w.Logf("step %d: the operator is killed", w.step)
 	w.must(w.operator.Kill())
 	w.model.stop()
