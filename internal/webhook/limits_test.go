@@ -69,7 +69,7 @@ func TestSlowBodies(t *testing.T) {
 	var clients sync.WaitGroup
 	clients.Go(func() {
 		began := time.Now()
-		response, err := http.Post(server.URL, "application/json", body) //nolint:noctx // ends with the server
+		response, err := http.Post(server.URL, "application/json", body)
 		if err == nil {
 			_ = response.Body.Close()
 			if response.StatusCode != http.StatusBadRequest {
@@ -80,7 +80,7 @@ func TestSlowBodies(t *testing.T) {
 			t.Errorf("it took %s", took)
 		}
 	})
-	response, err := http.Post(server.URL, "application/json", strings.NewReader("{}")) //nolint:noctx // ends with the server
+	response, err := http.Post(server.URL, "application/json", strings.NewReader("{}"))
 	if err != nil {
 		t.Fatal(err)
 	}
