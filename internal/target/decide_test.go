@@ -291,7 +291,7 @@ func TestDecideObjectWithOthers(t *testing.T) {
 			remove(Changes{Drop: oursDropped(text("old.pem")), DropOwners: owners}), leave,
 		},
 		"a wanted label that others also claim": {
-			object(also(managed(kubectl, update, `{"f:metadata":{"f:labels":{"f:team":{}}}}`))), keep(true),
+			object(also(managed(kubectl, update, `{"f:metadata":{"f:labels":{"f:team":{}}}}`))), keep(false),
 			remove(Changes{Drop: dropped(text("ca.pem"), label(bundleLabel), annotation(hashKey), annotation("note")), DropOwners: owners}), leave,
 		},
 		"the operator's own label though others claim it": {
@@ -468,4 +468,25 @@ func TestDecideReserved(t *testing.T) {
 			t.Errorf("a Secret %s: %s", name, action.Verb)
 		}
 	}
+}
+
+// T6: a value that others have applied too is theirs as well. It is not replaced
+// away when it is no longer wanted, but only what nobody else has written.
+func TestDecideValueOfTwo(t *testing.T) {
+	t.Parallel()
+	both := also(managed("applier", metav1.ManagedFieldsOperationApply, `{"f:metadata":{"f:annotations":{"f:note":{}}}}`))
+	kept := Action{Verb: Keep, UID: objectUID, ResourceVersion: version, Holding: held(false)}
+	check(t, wanted(), Seen{State: Whole, Object: object(both)}, kept)
+
+	want := wanted()
+	delete(want.Shape.Annotations, "note")
+	want.Shape.Labels["team"] = "b"
+	check(t, want, Seen{State: Whole, Object: object(both)}, Action{
+		Verb: Patch, UID: objectUID, ResourceVersion: version, Holding: held(false),
+		Changes: Changes{Set: map[field]string{label("team"): "b"}},
+	})
+	// Their claim goes with their value.
+	check(t, wanted(), Seen{State: Whole, Object: object(both, withAnnotation("note", "theirs"))}, Action{
+		Verb: Replace, UID: objectUID, ResourceVersion: version, Holding: held(true),
+	})
 }
