@@ -60,15 +60,23 @@ test-integration: cluster-build ## Run the tests that need a real API server
 	@echo "== tests on a real API server (about 3 minutes)"
 	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m ./test/...
 
+SEEDS ?= 1 2 3
+STEPS ?= 300
+QUIET ?= 10s
+.PHONY: soak
+soak: cluster-build ## Walk at random for STEPS (300) steps with QUIET (10s) after each, once for each of SEEDS (1 2 3): about 75 minutes
+	@hack/soak.sh "$(STEPS)" "$(QUIET)" "$(SEEDS)"
+
 .PHONY: test-oldest
 test-oldest: cluster-build ## Run the tests of what is accepted on the oldest Kubernetes (builds it once: 5 minutes)
 	@hack/oldest.sh
 
 FUZZTIME ?= 10m
 .PHONY: fuzz
-fuzz: ## Fuzz the strict parser and the rendering of subjects, each for FUZZTIME (10m)
+fuzz: ## Fuzz the strict parser, the rendering of subjects and the admission webhook, each for FUZZTIME (10m)
 	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./internal/certs
 	go test -run '^$$' -fuzz '^FuzzSubject$$' -fuzztime $(FUZZTIME) ./internal/encode
+	go test -run '^$$' -fuzz '^FuzzAdmission$$' -fuzztime $(FUZZTIME) ./internal/webhook
 
 .PHONY: cover
 cover: ## Show the statement coverage of the pure packages

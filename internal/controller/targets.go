@@ -199,7 +199,7 @@ func (t *targets) see(ctx context.Context, key target.Key, last *target.Seen) (t
 		case err != nil:
 			return target.Seen{}, err
 		case object == nil:
-			return target.Seen{State: target.Absent, Vanished: true}, nil
+			return target.Seen{State: target.Absent, Vanished: true, ByName: last.ByName || t.mustName(key)}, nil
 		}
 		return target.Seen{State: target.Whole, Object: object}, nil
 	}
@@ -208,12 +208,19 @@ func (t *targets) see(ctx context.Context, key target.Key, last *target.Seen) (t
 		return target.Seen{}, err
 	}
 	seen, recheck := t.memory.see(key, cached, t.clock.Now())
-	seen.ByName = key.Kind == bundle.Secret && t.byName.Load()
+	if seen.State == target.Absent && t.mustName(key) {
+		// The cache has labelled objects alone, and an apply writes over whatever
+		// there is, where a POST would be refused.
+		seen = target.Seen{State: target.Unread}
+	}
 	if recheck > 0 {
 		t.targets.addAfter(background, recheck, key)
 	}
 	return seen, nil
 }
+
+// mustName says whether a target can be created by its name only.
+func (t *targets) mustName(key target.Key) bool { return key.Kind == bundle.Secret && t.byName.Load() }
 
 // confirm reads the Bundle from the API server: what was seen of its target may
 // be the work of its own deletion. The error is errUnconfirmed if that is so.
@@ -271,7 +278,7 @@ func (t *targets) write(ctx context.Context, action target.Action, aim *aim) (ne
 		return &target.Seen{State: target.Unread}, nil
 	case action.Verb == target.Create && action.Key.Kind == bundle.Secret && apierrors.IsForbidden(err) && !namespaceIsGoing(err):
 		// A Role may be limited to the names of authorized Secrets.
-		return &target.Seen{State: target.Absent, ByName: true}, nil
+		return &target.Seen{State: target.Unread, ByName: true}, nil
 	case err != nil:
 		return nil, err
 	case action.Verb == target.Apply && action.UID == "":

@@ -71,6 +71,7 @@ func targetsOf(t *testing.T, byMethod map[string]any) (*targets, *world, *answer
 func written(resourceVersion string) *metav1.PartialObjectMetadata {
 	object := observed("roots", "a", resourceVersion)
 	object.OwnerReferences = []metav1.OwnerReference{{UID: "roots-uid"}}
+	object.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: target.FieldManager}}
 	object.SetGroupVersionKind(metav1.SchemeGroupVersion.WithKind("PartialObjectMetadata"))
 	return object
 }

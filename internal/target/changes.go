@@ -105,6 +105,13 @@ func compare(object *Object, want Want) difference {
 	entries := object.entries()
 	wanted := want.Shape.entries()
 	stale, others := split(object, entries, object.written(want.Shape), wanted)
+	for at := range object.claimed() {
+		// Others have written the very value that is wanted: it stays theirs when
+		// it is no longer wanted. A value that is changed loses their claim.
+		if value, isWanted := wanted[at]; isWanted && entries[at] == value && !isOperators(at) {
+			others.any = true
+		}
+	}
 	shared := others.data
 	if shared {
 		wanted[field{sectionAnnotations, v1alpha1.SharedAnnotationKey}] = "true"

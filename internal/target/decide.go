@@ -177,15 +177,16 @@ func (a *Action) repair(want Want, object *Object) {
 		a.is(Wait, "the object is being deleted")
 	case owner != nil:
 		a.is(Refuse, fmt.Sprintf("the object is controlled by %s %s; delete it, or rename the Bundle", owner.Kind, owner.Name))
-	case difference.changes.empty():
-		a.is(Keep, "it is in order")
 	case object.Immutable && difference.changes.content():
 		a.is(Refuse, "the object is immutable and has other content; delete it, and it is created anew")
 	case len(object.Meta.ManagedFields) == 0 && len(difference.changes.Drop) == 0:
-		// An apply cannot take anything away, and with a key left behind in the
-		// other map the API server would refuse it. A patch or a replacement
-		// comes first then, and an apply when something changes again.
+		// Also where nothing differs: later, what the operator has written could
+		// not be told from what others have. An apply cannot take anything away,
+		// and with a key left behind in the other map the API server would refuse
+		// it. A patch or a replacement comes first then.
 		a.is(Apply, "its managedFields were cleared, so nothing in it is tracked")
+	case difference.changes.empty():
+		a.is(Keep, "it is in order")
 	case difference.clean:
 		a.is(Replace, "it differs from the bundle")
 	default:

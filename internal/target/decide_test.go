@@ -190,9 +190,11 @@ func TestDecideOwnObject(t *testing.T) {
 			object(immutable, withLabel("team", "b")),
 			patch(Changes{Set: map[field]string{label("team"): "a"}}), erase, leave,
 		},
-		"T8 being deleted":                {object(deleting), Action{Verb: Wait, Holding: held(true)}, leave, leave},
-		"T12 being deleted, shared":       {object(deleting, shared), confirmed(Action{Verb: Wait, Holding: held(true)}), leave, leave},
-		"managedFields cleared, in order": {object(tracked()), keep(true), erase, leave},
+		"T8 being deleted":          {object(deleting), Action{Verb: Wait, Holding: held(true)}, leave, leave},
+		"T12 being deleted, shared": {object(deleting, shared), confirmed(Action{Verb: Wait, Holding: held(true)}), leave, leave},
+		"T7 managedFields cleared, in order: nothing in it would be told from others' later": {
+			object(tracked()), Action{Verb: Apply, Holding: held(true)}, erase, leave,
+		},
 		"T7 managedFields cleared, text changed: what differs cannot be told from others' on release": {
 			object(tracked(), withText("ca.pem", "other")), Action{Verb: Apply, Holding: held(true)},
 			remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), leave,
@@ -291,7 +293,7 @@ func TestDecideObjectWithOthers(t *testing.T) {
 			remove(Changes{Drop: oursDropped(text("old.pem")), DropOwners: owners}), leave,
 		},
 		"a wanted label that others also claim": {
-			object(also(managed(kubectl, update, `{"f:metadata":{"f:labels":{"f:team":{}}}}`))), keep(true),
+			object(also(managed(kubectl, update, `{"f:metadata":{"f:labels":{"f:team":{}}}}`))), keep(false),
 			remove(Changes{Drop: dropped(text("ca.pem"), label(bundleLabel), annotation(hashKey), annotation("note")), DropOwners: owners}), leave,
 		},
 		"the operator's own label though others claim it": {
@@ -314,7 +316,7 @@ func TestDecideObjectWithOthers(t *testing.T) {
 			remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), leave,
 		},
 		"managedFields cleared, shared already": {
-			object(withText("theirs", "x"), shared, tracked()), keep(false), unshare,
+			object(withText("theirs", "x"), shared, tracked()), Action{Verb: Apply, Holding: held(false)}, unshare,
 			confirmed(remove(Changes{Drop: dropped(label(bundleLabel), annotation(hashKey), annotation(sharedKey))})),
 		},
 		"immutable": {
@@ -466,6 +468,43 @@ func TestDecideReserved(t *testing.T) {
 		key.Kind = bundle.Secret
 		if action := Decide(key, wanted(), Seen{State: Absent}); action.Verb != Create {
 			t.Errorf("a Secret %s: %s", name, action.Verb)
+		}
+	}
+}
+
+// T6: a value that others have applied too is theirs as well. It is not replaced
+// away when it is no longer wanted, but only what nobody else has written.
+func TestDecideValueOfTwo(t *testing.T) {
+	t.Parallel()
+	both := also(managed("applier", metav1.ManagedFieldsOperationApply, `{"f:metadata":{"f:annotations":{"f:note":{}}}}`))
+	kept := Action{Verb: Keep, UID: objectUID, ResourceVersion: version, Holding: held(false)}
+	check(t, wanted(), Seen{State: Whole, Object: object(both)}, kept)
+
+	want := wanted()
+	delete(want.Shape.Annotations, "note")
+	want.Shape.Labels["team"] = "b"
+	check(t, want, Seen{State: Whole, Object: object(both)}, Action{
+		Verb: Patch, UID: objectUID, ResourceVersion: version, Holding: held(false),
+		Changes: Changes{Set: map[field]string{label("team"): "b"}},
+	})
+	// Their claim goes with their value.
+	check(t, wanted(), Seen{State: Whole, Object: object(both, withAnnotation("note", "theirs"))}, Action{
+		Verb: Replace, UID: objectUID, ResourceVersion: version, Holding: held(true),
+	})
+}
+
+// T7: an object that is not tracked after a patch is looked at again, and then
+// applied: a patch alone leaves it untracked.
+func TestUntrackedObjectIsLookedAtAgain(t *testing.T) {
+	t.Parallel()
+	tracked := metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{{Manager: FieldManager}}}
+	for _, verb := range []Verb{Patch, Apply, Create, Replace} {
+		action := Action{Verb: verb, Shape: shape()}
+		if !action.altered(&metav1.ObjectMeta{}) {
+			t.Errorf("%s: an untracked object counts as what was sent", verb)
+		}
+		if whole := verb == Create || verb == Replace; action.altered(&tracked) != whole {
+			t.Errorf("%s: an object without data counts as what was sent: %t", verb, !whole)
 		}
 	}
 }

@@ -82,7 +82,7 @@ func binarySection(kind bundle.Kind) string {
 // cleared, an entry that holds just what the shape says is taken for ours; the
 // shape may be nil.
 func (o *Object) written(shape *Shape) map[field]bool {
-	ours, others := map[field]bool{}, map[field]bool{}
+	ours := map[field]bool{}
 	if len(o.Meta.ManagedFields) == 0 && shape != nil {
 		present := o.entries()
 		for at, value := range shape.entries() {
@@ -92,18 +92,26 @@ func (o *Object) written(shape *Shape) map[field]bool {
 		}
 	}
 	for _, entry := range o.Meta.ManagedFields {
-		switch entry.Manager {
-		case FieldManager:
+		if entry.Manager == FieldManager {
 			collect(entry.FieldsV1, ours)
-		case beforeFirstApply:
-		default:
+		}
+	}
+	for at := range o.claimed() {
+		delete(ours, at)
+	}
+	return ours
+}
+
+// claimed gives the entries that others have written, as far as managedFields
+// tell. The operator may have written the same values.
+func (o *Object) claimed() map[field]bool {
+	others := map[field]bool{}
+	for _, entry := range o.Meta.ManagedFields {
+		if entry.Manager != FieldManager && entry.Manager != beforeFirstApply {
 			collect(entry.FieldsV1, others)
 		}
 	}
-	for claimed := range others {
-		delete(ours, claimed)
-	}
-	return ours
+	return others
 }
 
 // collect adds the entries that a managedFields record names. A record that

@@ -112,19 +112,25 @@ func (w *Writer) Write(ctx context.Context, action Action) (Written, error) {
 	if err := request.Do(ctx).Into(&answer); err != nil {
 		return Written{}, err
 	}
-	whole := action.Verb == Create || action.Verb == Replace
 	return Written{
 		UID:             string(answer.UID),
 		ResourceVersion: answer.ResourceVersion,
-		Altered:         whole && action.altered(&answer.ObjectMeta),
+		Altered:         action.altered(&answer.ObjectMeta),
 	}, nil
 }
 
-// altered says whether an object that was written whole came out otherwise, as
-// far as its metadata shows: labels, annotations, owners and finalizers, and the
+// altered says whether an object has to be looked at again after a write: one that
+// is still not tracked, or that was written whole and came out otherwise, as far as
+// its metadata shows: labels, annotations, owners and finalizers, and the
 // keys of its data as far as managedFields name them. A key that a webhook adds
 // to the data is in nobody's managedFields until the object is read.
 func (a *Action) altered(answer *metav1.ObjectMeta) bool {
+	if len(answer.ManagedFields) == 0 {
+		return true
+	}
+	if a.Verb != Create && a.Verb != Replace {
+		return false
+	}
 	keys := map[field]bool{}
 	for _, entry := range answer.ManagedFields {
 		collect(entry.FieldsV1, keys)
@@ -159,7 +165,10 @@ func (w *Writer) request(action Action) (*rest.Request, error) {
 		if err != nil {
 			return nil, err
 		}
-		request = w.client.Patch(types.ApplyPatchType).Body(body).Param("force", "true")
+		request = w.client.Patch(types.ApplyPatchType).Body(body)
+		if action.UID != "" { // else somebody may have made the object just now
+			request = request.Param("force", "true")
+		}
 	case Delete:
 		request = w.client.Delete().Body(action.preconditions())
 	default:

@@ -16,7 +16,12 @@ const patience = 30 * time.Second
 // Await looks again and again until check finds nothing to complain of. After 30
 // seconds, or at the end of ctx, it returns an error with what check said last.
 func Await(ctx context.Context, what string, check func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	return AwaitWithin(ctx, patience, what, check)
+}
+
+// AwaitWithin is Await for what may take longer.
+func AwaitWithin(ctx context.Context, limit time.Duration, what string, check func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	began := time.Now()
 	for {

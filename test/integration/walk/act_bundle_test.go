@@ -1,0 +1,266 @@
+package walk
+
+import (
+	"fmt"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+)
+
+// bundleNames are all Bundles that there can be.
+var bundleNames = []string{"walk-a", "walk-b", "walk-c", "walk-d"}
+
+// bundleAction makes or changes a Bundle. A source that changes at the same time
+// would make a difference on the way: the operator watches them one by one.
+func bundleAction(name, text string, spec v1alpha1.BundleSpec) *action {
+	return &action{
+		text:    fmt.Sprintf("Bundle %s: %s", name, text),
+		changes: []string{contentOf(name), shapeOf(name)},
+		needs:   readBy(spec),
+	}
+}
+
+// readBy gives all sources that a spec may read.
+func readBy(spec v1alpha1.BundleSpec) []string {
+	var all []string
+	for _, one := range spec.Sources {
+		if one.UseDefaultCAs != nil {
+			all = append(all, defaultPackage)
+		}
+		for _, at := range sourceNames {
+			if from := objectOf(one, at.kind); from != nil && (from.Selector != nil || from.Name == at.name) {
+				all = append(all, sourceAt(at))
+			}
+		}
+	}
+	return all
+}
+
+func createBundle(c *chance, m *model) *action {
+	names := missing(bundleNames, m.bundles)
+	if len(names) == 0 {
+		return nil
+	}
+	name, spec := pick(c, names...), c.spec(m)
+	a := bundleAction(name, "made, "+describe(spec), spec)
+	a.model = func(m *model) { m.createBundle(name, spec) }
+	a.do = func(w *world) error { return w.createBundle(name, spec) }
+	return a
+}
+
+func (m *model) createBundle(name string, spec v1alpha1.BundleSpec) {
+	m.bundles[name] = &bundle{spec: spec}
+	delete(m.orphaned, name)
+}
+
+// createBundle makes a Bundle, once one of the name that is on its way out is
+// gone.
+func (w *world) createBundle(name string, spec v1alpha1.BundleSpec) error {
+	if err := w.awaitNoBundle(name); err != nil {
+		return err
+	}
+	return w.api.Create(w.ctx, &v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec})
+}
+
+func changeBundle(c *chance, m *model) *action {
+	names := m.existingBundles()
+	if len(names) == 0 {
+		return nil
+	}
+	name := pick(c, names...)
+	if len(m.recent) > 0 && m.bundles[m.recent[0].bundle] != nil && c.percent(50) {
+		name = m.recent[0].bundle // others have just been at its targets
+	}
+	spec := c.changedSpec(m, m.bundles[name].spec)
+	a := bundleAction(name, "now "+describe(spec), spec)
+	a.model = func(m *model) { m.bundles[name].spec = spec }
+	a.do = func(w *world) error {
+		return w.retry(func() error {
+			var now v1alpha1.Bundle
+			if err := w.api.Get(w.ctx, client.ObjectKey{Name: name}, &now); err != nil {
+				return err
+			}
+			now.Spec = spec
+			return w.api.Update(w.ctx, &now)
+		})
+	}
+	return a
+}
+
+func deleteBundle(c *chance, m *model) *action {
+	names := m.existingBundles()
+	if len(names) < 3 {
+		return nil // enough is to be going on
+	}
+	name := pick(c, names...)
+	policy := pick(c, metav1.DeletePropagationBackground, metav1.DeletePropagationForeground, metav1.DeletePropagationOrphan)
+	a := bundleAction(name, "deleted, "+string(policy), v1alpha1.BundleSpec{})
+	a.calm = true
+	a.model = func(m *model) { m.deleteBundle(name, policy) }
+	a.do = func(w *world) error { return w.deleteBundle(name, policy) }
+	return a
+}
+
+func (w *world) deleteBundle(name string, policy metav1.DeletionPropagation) error {
+	bundle := &v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	return w.api.Delete(w.ctx, bundle, client.PropagationPolicy(policy))
+}
+
+// remakeBundle deletes a Bundle and makes it again at once.
+func remakeBundle(c *chance, m *model) *action {
+	names := m.existingBundles()
+	if len(names) == 0 {
+		return nil
+	}
+	name := pick(c, names...)
+	policies := []metav1.DeletionPropagation{metav1.DeletePropagationOrphan}
+	if m.ownsNothingOfOthers(name) {
+		policies = append(policies, metav1.DeletePropagationBackground, metav1.DeletePropagationForeground)
+	} else if m.blocks(name) {
+		policies = append(policies, metav1.DeletePropagationForeground)
+	}
+	policy, spec := pick(c, policies...), m.bundles[name].spec
+	if c.percent(50) {
+		spec = c.changedSpec(m, spec)
+	}
+	if m.running && m.shares(name) && !m.builds(name, spec) {
+		// Whether what it shares is released would depend on whether the operator
+		// looks in the moment without a Bundle.
+		return nil
+	}
+	a := bundleAction(name, fmt.Sprintf("deleted, %s, and made again, %s", policy, describe(spec)), spec)
+	a.calm = true
+	a.model = func(m *model) {
+		m.deleteBundle(name, policy)
+		m.createBundle(name, spec)
+	}
+	a.do = func(w *world) error {
+		if err := w.deleteBundle(name, policy); err != nil {
+			return err
+		}
+		return w.createBundle(name, spec)
+	}
+	return a
+}
+
+// ownsNothingOfOthers says that others have nothing in objects that the Bundle
+// owns. Otherwise, where a Bundle is deleted in the background and made again, it
+// is up to chance whether garbage collection takes that along or the new Bundle is
+// first to take the object over.
+func (m *model) ownsNothingOfOthers(name string) bool {
+	for at, o := range m.objects {
+		if at.bundle != name || !o.owner.present {
+			continue
+		}
+		for at, now := range o.entries {
+			if !at.isMark() && !now.claims.ours() {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// blocks says that a deletion in the foreground waits for all that the Bundle owns.
+func (m *model) blocks(name string) bool {
+	for at, o := range m.objects {
+		if at.bundle == name && o.owner.present && !o.owner.blocking {
+			return false
+		}
+	}
+	return true
+}
+
+// shares says whether an object is marked as shared with others.
+func (m *model) shares(name string) bool {
+	for at, o := range m.objects {
+		if at.bundle == name && o.holds(sharedMark, "true") {
+			return true
+		}
+	}
+	return false
+}
+
+// builds says whether a spec can be built as things are.
+func (m *model) builds(name string, spec v1alpha1.BundleSpec) bool {
+	b := &bundle{spec: spec}
+	m.build(name, b)
+	return b.revision != nil
+}
+
+// describe tells the parts of a spec that matter.
+func describe(spec v1alpha1.BundleSpec) string {
+	var parts []string
+	for _, one := range spec.Sources {
+		parts = append(parts, describeSource(one))
+	}
+	text := strings.Join(parts, " + ")
+	if spec.Target == nil {
+		return text + " to nowhere"
+	}
+	if to := spec.Target.ConfigMap; to != nil {
+		text += fmt.Sprintf(" to ConfigMap %s %v %v", to.Key, to.Metadata.Labels, to.Metadata.Annotations)
+	}
+	if to := spec.Target.Secret; to != nil {
+		text += fmt.Sprintf(" to Secret %s %v %v", to.Key, to.Metadata.Labels, to.Metadata.Annotations)
+	}
+	if formats := spec.Target.AdditionalFormats; formats != nil && formats.JKS != nil {
+		text += ", JKS " + orDefault(formats.JKS.Password, "")
+	}
+	if formats := spec.Target.AdditionalFormats; formats != nil && formats.PKCS12 != nil {
+		text += fmt.Sprintf(", PKCS#12 %s %s", orDefault(formats.PKCS12.Password, ""), formats.PKCS12.Profile)
+	}
+	return text + " where " + describeSelector(spec.Target.NamespaceSelector)
+}
+
+func describeSource(from v1alpha1.BundleSource) string {
+	switch {
+	case from.InLine != nil:
+		return fmt.Sprint("in line ", numbersIn(*from.InLine))
+	case from.UseDefaultCAs != nil:
+		return "default CAs"
+	}
+	kind, object := configMap, from.ConfigMap
+	if object == nil {
+		kind, object = secret, from.Secret
+	}
+	name := object.Name
+	if name == "" {
+		name = "where " + describeSelector(object.Selector)
+	}
+	if object.IncludeAllKeys {
+		return fmt.Sprintf("%s %s all keys", kind, name)
+	}
+	return fmt.Sprintf("%s %s %s", kind, name, object.Key)
+}
+
+func describeSelector(selector *v1alpha1.LabelSelector) string {
+	if selector == nil {
+		return "anything"
+	}
+	return metav1.FormatLabelSelector(selector.ToMetaV1())
+}
+
+// awaitNoBundle waits until there is no Bundle of a name.
+func (w *world) awaitNoBundle(name string) error {
+	return w.await("Bundle "+name+" to be gone", func() error {
+		err := w.api.Get(w.ctx, client.ObjectKey{Name: name}, &v1alpha1.Bundle{})
+		if err == nil {
+			return fmt.Errorf("it is there")
+		}
+		return client.IgnoreNotFound(err)
+	})
+}
+
+// retry does again what came too late because somebody else had written first.
+func (w *world) retry(do func() error) error {
+	for {
+		if err := do(); !apierrors.IsConflict(err) {
+			return err
+		}
+	}
+}

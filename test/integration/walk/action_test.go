@@ -1,0 +1,109 @@
+package walk
+
+import (
+	"maps"
+	"slices"
+)
+
+// action is one thing that happens to the cluster, and to the model of it.
+type action struct {
+	// text is the line that tells of it.
+	text string
+	// kind is that of kinds.
+	kind string
+	// changes and needs are what makes the result depend on which of two actions
+	// the operator sees first. Such two are not done in one step while it runs.
+	changes, needs []string
+	// calm says that the operator must not be killed in the middle of it.
+	calm  bool
+	model func(*model)
+	do    func(*world) error
+}
+
+// What actions change and need, besides single objects. The content of a Bundle
+// is what it is built from; its shape is which targets it has, and what for.
+func contentOf(bundle string) string { return "content of " + bundle }
+func shapeOf(bundle string) string   { return "shape of " + bundle }
+func namespaceAt(name string) string { return "namespace " + name }
+func objectAt(at target) string      { return at.String() }
+func sourceAt(at source) string      { return at.kind + " " + at.name }
+
+// defaultPackage is the default CA package.
+const defaultPackage = "package"
+
+func each(list []string, of func(string) string) []string {
+	var all []string
+	for _, one := range list {
+		all = append(all, of(one))
+	}
+	return all
+}
+
+// collides says whether the order of two actions would make a difference.
+func (a *action) collides(b *action) bool {
+	overlap := func(a, b []string) bool {
+		return slices.ContainsFunc(a, func(one string) bool { return slices.Contains(b, one) })
+	}
+	return overlap(a.changes, b.changes) || overlap(a.changes, b.needs) || overlap(a.needs, b.changes)
+}
+
+// maker makes an action that fits the model as it is, or gives nil.
+type maker func(*chance, *model) *action
+
+// What others do besides.
+const (
+	// claimsOurs: they apply entries of the operator with the values that these
+	// have, or make an object that has the right value already.
+	claimsOurs = true
+	// clearsFields: they clear managedFields.
+	clearsFields = true
+)
+
+// kinds are all kinds of actions, and how often each is tried.
+var kinds = []struct {
+	weight int
+	name   string
+	make   maker
+}{
+	{40, "object edited", editObject},
+	{8, "object deleted", deleteObject},
+	{5, "object made", createObject},
+	{4, "object copied", copyObject},
+	{16, "source changed", changeSource},
+	{4, "package changed", changePackage},
+	{5, "Bundle made", createBundle},
+	{14, "Bundle changed", changeBundle},
+	{4, "Bundle deleted", deleteBundle},
+	{4, "Bundle made again", remakeBundle},
+	{9, "namespace labelled", labelNamespace},
+	{5, "namespace made", createNamespace},
+	{3, "namespace deleted", deleteNamespace},
+}
+
+// next makes an action that collides with none of the others.
+func (c *chance) next(m *model, others []*action) *action {
+	weights := make([]int, len(kinds))
+	for i, kind := range kinds {
+		weights[i] = kind.weight
+	}
+	for {
+		kind := kinds[c.weighted(weights...)]
+		made := kind.make(c, m)
+		if made == nil || m.running && slices.ContainsFunc(others, made.collides) {
+			continue
+		}
+		made.kind = kind.name
+		return made
+	}
+}
+
+// existingBundles gives the names of the Bundles that there are, in order.
+func (m *model) existingBundles() []string { return slices.Sorted(maps.Keys(m.bundles)) }
+
+// missing gives those of some names that a map does not have.
+func missing[thing any](names []string, from map[string]thing) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		_, there := from[name]
+		return there
+	})
+}

@@ -1,0 +1,61 @@
+package walk
+
+import (
+	"fmt"
+	"math/rand/v2"
+)
+
+// chance is where everything random comes from.
+type chance struct {
+	*rand.Rand
+	made int
+}
+
+func newChance(seed uint64) *chance {
+	return &chance{Rand: rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // to be repeated, not to be secret
+}
+
+// percent is true in so many cases of a hundred.
+func (c *chance) percent(share int) bool { return c.IntN(100) < share }
+
+// unique gives a text that the walk has not had before. It is fit for a label.
+func (c *chance) unique(prefix string) string {
+	c.made++
+	return fmt.Sprintf("%s-%d", prefix, c.made)
+}
+
+// pick gives one of a list, which must not be empty.
+func pick[thing any](c *chance, list ...thing) thing { return list[c.IntN(len(list))] }
+
+// some gives up to so many different ones of a list, and at least one.
+func some[thing any](c *chance, most int, list ...thing) []thing {
+	var chosen []thing
+	for _, i := range c.Perm(len(list))[:1+c.IntN(min(most, len(list)))] {
+		chosen = append(chosen, list[i])
+	}
+	return chosen
+}
+
+// weighted gives the index of one of some weights, by its share in their sum.
+func (c *chance) weighted(weights ...int) int {
+	sum := 0
+	for _, weight := range weights {
+		sum += weight
+	}
+	at := c.IntN(sum)
+	for i, weight := range weights {
+		if at -= weight; at < 0 {
+			return i
+		}
+	}
+	return len(weights) - 1
+}
+
+// numbers gives one to three CAs.
+func (c *chance) numbers() []int {
+	all := make([]int, len(authorities))
+	for i := range all {
+		all[i] = i
+	}
+	return some(c, 3, all...)
+}

@@ -1,0 +1,61 @@
+// Package walk leads the operator through a random walk on a real control plane:
+// Bundles, sources and namespaces come, change and go, others edit the targets in
+// every way that Kubernetes has, and the operator is stopped and killed on the
+// way.
+//
+// After each step the cluster has to be what a model of it says, and then nothing
+// may be written any more. A watch over all ConfigMaps and Secrets sees each event
+// on the way: no target may ever be without its certificates, nothing of others
+// may ever be lost, and no write may be in vain.
+//
+// The model (files model_, object_, bundle_) is pure. It knows the contract and
+// how Kubernetes keeps managedFields, and nothing of how the operator works. What
+// is done (files act_) comes from one seeded source of random numbers and from the
+// model alone, so that a seed repeats a walk. Situations in which the contract
+// leaves the result to chance are left out, where they are generated, with a word
+// why.
+package walk
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"trust-manager.io/test/integration/rig"
+)
+
+var (
+	steps = flag.Int("steps", 20, "how many steps the walk has")
+	quiet = flag.Duration("quiet", time.Second, "how long nothing may be written after each step")
+	seed  = flag.Uint64("seed", 1, "the seed of the walk; the same seed repeats it")
+)
+
+// env is set by TestMain.
+var env *rig.Rig
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "test/integration/walk:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	flag.Parse()
+	log.SetLogger(logr.Discard()) // the client's
+	env, err = rig.Start(context.Background(), os.Stderr)
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, env.Stop()) }()
+	return m.Run(), nil
+}

@@ -1,0 +1,251 @@
+package walk
+
+import (
+	"maps"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"trust-manager.io/api/trust/v1alpha1"
+)
+
+// The keys of sources and of targets. Others use those of targets too.
+const (
+	mainKey   = "ca.crt"
+	moreKey   = "more.pem"
+	binaryKey = "binary.pem"
+	jksKey    = "store.jks"
+	p12Key    = "store.p12"
+)
+
+var pemKeys = []string{"bundle.pem", "trust.pem"}
+
+// Labels of sources, and of namespaces. Targets have none of these: a target in
+// the trust namespace would become a source of other Bundles.
+const (
+	feed = "feed"
+	zone = "zone"
+	tier = "tier"
+)
+
+func (c *chance) spec(m *model) v1alpha1.BundleSpec {
+	return v1alpha1.BundleSpec{Sources: c.sourcesOf(m), Target: c.target()}
+}
+
+// changedSpec gives a spec that differs in one respect or in all.
+func (c *chance) changedSpec(m *model, before v1alpha1.BundleSpec) v1alpha1.BundleSpec {
+	after := *before.DeepCopy()
+	fresh := c.spec(m)
+	if before.Target == nil || fresh.Target == nil {
+		return fresh
+	}
+	switch c.weighted(2, 3, 2, 2, 3, 1) {
+	case 0:
+		after.Sources = fresh.Sources
+	case 1:
+		after.Target.ConfigMap, after.Target.Secret = fresh.Target.ConfigMap, fresh.Target.Secret
+	case 2:
+		after.Target.AdditionalFormats = fresh.Target.AdditionalFormats
+	case 3:
+		after.Target.NamespaceSelector = fresh.Target.NamespaceSelector
+	case 4:
+		for _, to := range []*v1alpha1.TargetObject{after.Target.ConfigMap, after.Target.Secret} {
+			if to != nil {
+				to.Metadata = c.metadata()
+			}
+		}
+	default:
+		return fresh
+	}
+	return after
+}
+
+func (c *chance) sourcesOf(m *model) []v1alpha1.BundleSource {
+	var list []v1alpha1.BundleSource
+	for range 1 + c.IntN(3) {
+		list = append(list, c.source(m))
+	}
+	if c.percent(25) {
+		yes := true
+		list = append(list, v1alpha1.BundleSource{UseDefaultCAs: &yes})
+	}
+	return list
+}
+
+func (c *chance) source(m *model) v1alpha1.BundleSource {
+	if c.percent(30) {
+		text := pemOf(c.numbers())
+		return v1alpha1.BundleSource{InLine: &text}
+	}
+	from := &v1alpha1.SourceObject{}
+	kind := pick(c, configMap, configMap, secret)
+	if c.percent(60) {
+		from.Name = c.sourceName(m, kind)
+	} else {
+		from.Selector = &v1alpha1.LabelSelector{MatchLabels: map[string]string{feed: pick(c, "a", "b")}}
+	}
+	if c.percent(60) {
+		from.Key = pick(c, mainKey, mainKey, mainKey, moreKey)
+		if from.Selector != nil {
+			from.Key = mainKey
+		}
+	} else {
+		from.IncludeAllKeys = true
+	}
+	if kind == secret {
+		return v1alpha1.BundleSource{Secret: from}
+	}
+	return v1alpha1.BundleSource{ConfigMap: from}
+}
+
+// sourceName gives a source's name, most times of one that exists.
+func (c *chance) sourceName(m *model, kind string) string {
+	var all, there []string
+	for _, at := range sourceNames {
+		if at.kind != kind {
+			continue
+		}
+		all = append(all, at.name)
+		if m.sources[at] != nil {
+			there = append(there, at.name)
+		}
+	}
+	if len(there) > 0 && c.percent(90) {
+		return pick(c, there...)
+	}
+	return pick(c, all...)
+}
+
+func (c *chance) target() *v1alpha1.BundleTarget {
+	if c.percent(4) {
+		return nil
+	}
+	to := &v1alpha1.BundleTarget{NamespaceSelector: c.namespaceSelector(), AdditionalFormats: c.formats()}
+	kinds := c.weighted(4, 2, 3)
+	if kinds != 1 {
+		to.ConfigMap = &v1alpha1.TargetObject{Key: pick(c, pemKeys...), Metadata: c.metadata()}
+	}
+	if kinds != 0 {
+		to.Secret = &v1alpha1.TargetObject{Key: pick(c, pemKeys...), Metadata: c.metadata()}
+	}
+	return to
+}
+
+func (c *chance) metadata() v1alpha1.TargetMetadata {
+	metadata := v1alpha1.TargetMetadata{}
+	if c.percent(50) {
+		metadata.Labels = map[string]string{"team": pick(c, "red", "blue")}
+	}
+	if c.percent(50) {
+		metadata.Annotations = map[string]string{pick(c, "note", "memo"): pick(c, "one", "two")}
+	}
+	return metadata
+}
+
+func (c *chance) formats() *v1alpha1.AdditionalFormats {
+	which := c.weighted(4, 2, 2, 2)
+	if which == 0 {
+		return nil
+	}
+	formats := &v1alpha1.AdditionalFormats{}
+	if which != 1 {
+		formats.JKS = &v1alpha1.JKS{Key: jksKey, Password: pick(c, nil, word("changeit"), word("another"))}
+	}
+	if which != 2 {
+		formats.PKCS12 = &v1alpha1.PKCS12{
+			Key:      p12Key,
+			Password: pick(c, nil, word(""), word("secret"), word("secret")),
+			Profile:  pick(c, "", v1alpha1.PKCS12ProfileLegacyRC2, v1alpha1.PKCS12ProfileLegacyDES, v1alpha1.PKCS12ProfileModern2023),
+		}
+	}
+	return formats
+}
+
+func word(text string) *string { return &text }
+
+func (c *chance) namespaceSelector() *v1alpha1.LabelSelector {
+	expression := func(key string, operator metav1.LabelSelectorOperator, values ...string) *v1alpha1.LabelSelector {
+		return &v1alpha1.LabelSelector{MatchExpressions: []v1alpha1.LabelSelectorRequirement{{Key: key, Operator: operator, Values: values}}}
+	}
+	return pick(c,
+		pick(c, nil, &v1alpha1.LabelSelector{}),
+		&v1alpha1.LabelSelector{MatchLabels: map[string]string{zone: "a"}},
+		&v1alpha1.LabelSelector{MatchLabels: map[string]string{zone: "b"}},
+		expression(zone, metav1.LabelSelectorOpIn, "a", "b"),
+		expression(zone, metav1.LabelSelectorOpExists),
+		expression(tier, metav1.LabelSelectorOpExists),
+		expression(tier, metav1.LabelSelectorOpDoesNotExist),
+		expression(zone, metav1.LabelSelectorOpNotIn, "b", "c"),
+	)
+}
+
+func (c *chance) namespaceLabels() map[string]string {
+	has := map[string]string{}
+	if where := pick(c, "", "a", "a", "b", "b", "c"); where != "" {
+		has[zone] = where
+	}
+	if c.percent(40) {
+		has[tier] = "gold"
+	}
+	return has
+}
+
+// sourceNames are all sources that there can be.
+var sourceNames = []source{
+	{configMap, "feed-1"}, {configMap, "feed-2"}, {configMap, "feed-3"}, {configMap, "feed-4"},
+	{secret, "feed-5"}, {secret, "feed-6"}, {secret, "feed-7"}, tlsSource,
+}
+
+// tlsSource is a Secret of the type kubernetes.io/tls.
+var tlsSource = source{secret, "feed-8"}
+
+// content gives what a source may hold.
+func (c *chance) content(at source) *content {
+	one := &content{labels: map[string]string{}, texts: map[string]text{}, tls: at == tlsSource}
+	// A selector that matches the Secret with a private key is an error most
+	// times, and so would keep all its readers from anything else.
+	if group := pick(c, "", "a", "b"); group != "" && (!one.tls || c.percent(10)) {
+		one.labels[feed] = group
+	}
+	one.texts[mainKey] = c.text()
+	if c.percent(60) {
+		one.texts[moreKey] = c.text()
+	}
+	if at.kind == configMap && c.percent(40) {
+		binary := c.text()
+		binary.binary = true
+		one.texts[binaryKey] = binary
+	}
+	return one
+}
+
+func (c *chance) text() text {
+	return text{certificates: c.numbers(), style: pick(c, plain, plain, plain, commented, windows, doubled)}
+}
+
+// readers gives the Bundles that read a source, or would if it were there.
+func (m *model) readers(at source, before, after *content) []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(m.bundles)) {
+		for _, one := range m.bundles[name].spec.Sources {
+			if from := objectOf(one, at.kind); from != nil && (from.Name == at.name ||
+				from.Selector != nil && (before.isSelected(from) || after.isSelected(from))) {
+				names = append(names, name)
+				break
+			}
+		}
+	}
+	return names
+}
+
+// objectOf gives the objects of a kind that a source reads, or nil.
+func objectOf(from v1alpha1.BundleSource, kind string) *v1alpha1.SourceObject {
+	if kind == secret {
+		return from.Secret
+	}
+	return from.ConfigMap
+}
+
+func (c *content) isSelected(from *v1alpha1.SourceObject) bool {
+	return c != nil && selects(from.Selector, c.labels)
+}

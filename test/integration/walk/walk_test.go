@@ -1,0 +1,247 @@
+package walk
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// shownLog bounds how much of the operator's log a failed walk shows, in lines.
+const shownLog = 150
+
+// walk is one random walk.
+type walk struct {
+	*testing.T
+	*world
+	chance *chance
+	model  *model
+	step   int
+	// happened counts what has happened, by kind.
+	happened map[string]int
+}
+
+// S2, S3, S7 to S11, S13, T1 to T9, T11, T12, C1, D1: the walk.
+func TestWalk(t *testing.T) {
+	watcher, err := watchAll(t.Context(), env.Client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &walk{T: t, chance: newChance(*seed), model: newModel(), happened: map[string]int{}, world: &world{
+		ctx: t.Context(), api: env.Client, folder: t.TempDir(), watcher: watcher, theirs: map[string]bool{},
+	}}
+	t.Cleanup(w.end)
+	w.setUp()
+	for w.step = 1; w.step <= *steps; w.step++ {
+		w.take()
+	}
+	for _, kind := range slices.Sorted(maps.Keys(w.happened)) {
+		t.Logf("%5d times: %s", w.happened[kind], kind)
+	}
+	t.Logf("seed %d: %d steps, each in order", *seed, *steps)
+}
+
+// end tells how to walk there again, and stops the operator.
+func (w *walk) end() {
+	if w.Failed() {
+		w.Logf("to repeat it: go test ./test/integration/walk -seed %d -steps %d", *seed, w.step)
+	}
+	if w.operator == nil {
+		return
+	}
+	if w.Failed() {
+		lines := strings.Split(strings.TrimSpace(w.operator.Log()), "\n")
+		w.Logf("the end of the operator's log:\n%s", strings.Join(lines[max(0, len(lines)-shownLog):], "\n"))
+	}
+	if !w.operator.Ended() {
+		w.must(w.operator.Stop())
+	}
+}
+
+// must ends the walk at an error.
+func (w *walk) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatalf("seed %d, step %d: %v", *seed, w.step, err)
+	}
+}
+
+// setUp makes the first namespaces, sources and Bundles, with the operator down.
+func (w *walk) setUp() {
+	if _, err := os.Stat(w.packagePath()); err == nil {
+		w.Fatal("there is a package already")
+	}
+	makers := []maker{
+		changePackage,
+		createNamespace, createNamespace, createNamespace, createNamespace, createNamespace, createNamespace,
+		changeSource, changeSource, changeSource, changeSource, changeSource, changeSource, changeSource, changeSource,
+		createBundle, createBundle, createBundle,
+		createObject, createObject,
+	}
+	for _, make := range makers {
+		if a := make(w.chance, w.model); a != nil {
+			a.kind = "made before the first step"
+			w.do(a)
+		}
+	}
+	w.startAndSettle(w.model.snapshot())
+}
+
+// do does an action, in the model and in the cluster.
+func (w *walk) do(a *action) {
+	w.Helper()
+	w.Logf("step %d: %s", w.step, a.text)
+	w.happened[a.kind]++
+	a.model(w.model)
+	w.must(a.do(w.world))
+}
+
+// take takes one step: some things happen, while the operator runs, while it is
+// down, or just before it is killed. Then all has to be in order again.
+func (w *walk) take() {
+	w.model.beginStep()
+	before := w.model.snapshot()
+	switch way := w.chance.weighted(55, 20, 15, 5, 5); {
+	case way >= 2 && w.model.brokenPackage: // it would not start
+		w.happen(1)
+	case way == 0:
+		w.happen(1)
+	case way == 1:
+		w.happen(2 + w.chance.IntN(3))
+	case way == 2:
+		w.stop()
+		w.happenWhileDown(1 + w.chance.IntN(4))
+		w.startAndSettle(before)
+		return
+	case way == 3:
+		w.stop()
+		w.startAndSettle(before)
+		return
+	default:
+		if calm := w.happen(1 + w.chance.IntN(2)); !calm && w.model.allBuild() {
+			w.kill()
+			w.startAndSettle(before)
+			return
+		}
+	}
+	w.settle(before)
+}
+
+// happen does some actions one right after the other, whose order makes no
+// difference to the operator. calm says that it should not be killed meanwhile.
+func (w *walk) happen(times int) (calm bool) {
+	var done []*action
+	for range times {
+		a := w.chance.next(w.model, done)
+		w.do(a)
+		done = append(done, a)
+		calm = calm || a.calm
+	}
+	return calm
+}
+
+// happenWhileDown does some actions while the operator is down. After each, the
+// cluster has to be what the model is, which proves the model itself.
+func (w *walk) happenWhileDown(times int) {
+	for range times {
+		w.do(w.chance.next(w.model, nil))
+		w.must(w.await("the cluster to be what was done", func() error { return w.compare(w.model) }))
+	}
+}
+
+// allBuild says whether all Bundles can be built. If not, what becomes of targets
+// depends on whether the operator saw something before it was killed.
+func (m *model) allBuild() bool {
+	for name, b := range m.bundles {
+		if !m.builds(name, b.spec) {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *walk) stop() {
+	if w.chance.percent(50) {
+		w.kill()
+		return
+	}
+	w.happened["operator stopped"]++
+	w.Logf("step %d: the operator is stopped", w.step)
+	w.must(w.operator.Stop())
+	w.model.stop()
+}
+
+func (w *walk) kill() {
+	w.happened["operator killed"]++
+	w.Logf("step %d: the operator is killed", w.step)
+	w.must(w.operator.Kill())
+	w.model.stop()
+}
+
+func (w *walk) startAndSettle(before *model) {
+	w.Logf("step %d: the operator is started", w.step)
+	since, err := w.start()
+	w.must(err)
+	w.model.running = true
+	w.model.settle()
+	var wanted []target
+	for name, b := range w.model.bundles {
+		wanted = append(wanted, w.model.wanted(name, b.revision)...)
+	}
+	w.must(w.awaitVerified(since, wanted))
+	w.settle(before)
+}
+
+// settle waits until the cluster is what the model is, looks at all events on the
+// way, and sees to it that nothing is written then.
+func (w *walk) settle(before *model) {
+	w.Helper()
+	w.model.settle()
+	began := time.Now()
+	w.must(w.await("the cluster to be in order", func() error { return w.compare(w.model) }))
+	inOrder := env.Audit.Mark()
+	w.must(w.awaitStill())
+	w.must(w.compare(w.model))
+	w.judge(before)
+	wrote, err := writes(inOrder)
+	w.must(err)
+	for _, q := range wrote {
+		// Where managedFields were cleared, the operator may apply its entries.
+		if q.Resource != "bundles/status" && len(w.model.cleared) == 0 {
+			w.must(fmt.Errorf("when all was in order, the operator wrote %v", wrote))
+		}
+	}
+	w.beQuiet()
+	w.Logf("step %d: in order after %s", w.step, time.Since(began).Round(10*time.Millisecond))
+}
+
+// beQuiet sees to it that nothing is written any more (T11, C3).
+func (w *walk) beQuiet() {
+	calm := env.Audit.Mark()
+	time.Sleep(*quiet)
+	wrote, err := writes(calm)
+	w.must(err)
+	if len(wrote) > 0 {
+		w.must(fmt.Errorf("after all had been in order for a while, the operator wrote %v", wrote))
+	}
+	if w.operator.Ended() {
+		w.must(fmt.Errorf("the operator has ended by itself"))
+	}
+	w.must(w.compare(w.model))
+	for _, e := range w.watcher.take() {
+		w.must(fmt.Errorf("%s has changed, although nobody was to do anything", e.at))
+	}
+}
+
+// judge looks at all events since the last step.
+func (w *walk) judge(before *model) {
+	j := &judge{before: before, after: w.model, theirs: w.theirs}
+	for _, e := range w.watcher.take() {
+		if err := j.look(e); err != nil {
+			w.must(fmt.Errorf("on the way, %s: %w", e.at, err))
+		}
+	}
+}

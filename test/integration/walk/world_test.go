@@ -1,0 +1,106 @@
+package walk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/test/integration/rig"
+)
+
+// patience bounds each wait. It is long, since three walks may share a machine,
+// and namespaces take their time to go.
+const patience = time.Minute
+
+// world is the cluster, and the operator in it.
+type world struct {
+	ctx      context.Context //nolint:containedctx // that of the one test
+	api      client.WithWatch
+	operator *rig.Operator
+	// folder has the default CA package.
+	folder  string
+	watcher *watcher
+	// theirs are the resource versions that the walk's own writes have given to
+	// targets: all other events are the work of the operator, or of Kubernetes.
+	theirs map[string]bool
+}
+
+// wrote remembers a write of the walk.
+func (w *world) wrote(object client.Object, err error) error {
+	if err == nil {
+		w.theirs[object.GetResourceVersion()] = true
+	}
+	return err
+}
+
+// start starts the operator. It gives the moment before.
+func (w *world) start() (before rig.Mark, err error) {
+	before = env.Audit.Mark()
+	w.operator, err = env.StartOperator("--secret-targets-enabled", "--default-package-location", w.packagePath())
+	return before, err
+}
+
+// await waits until check finds nothing to complain of.
+func (w *world) await(what string, check func() error) error {
+	return rig.AwaitWithin(w.ctx, patience, what, check)
+}
+
+// writes gives what the operator has changed, or tried to, since a mark.
+func writes(since rig.Mark) ([]rig.Request, error) {
+	all, err := env.Audit.Since(since)
+	return slices.DeleteFunc(all, func(q rig.Request) bool {
+		return !q.IsWrite() || !slices.Contains([]string{"configmaps", "secrets", "bundles/status", "bundles"}, q.Resource)
+	}), err
+}
+
+// awaitStill waits until the operator has written nothing for longer than it
+// holds a status back.
+func (w *world) awaitStill() error {
+	const long = 1200 * time.Millisecond
+	var last rig.Mark
+	began := time.Time{}
+	return w.await("the operator to stop writing", func() error {
+		if began.IsZero() {
+			last, began = env.Audit.Mark(), time.Now()
+		}
+		wrote, err := writes(last)
+		if err != nil {
+			return err
+		}
+		if len(wrote) > 0 {
+			began = time.Time{}
+			return fmt.Errorf("it wrote %v", wrote)
+		}
+		if time.Since(began) < long {
+			return errors.New("it is too early to say")
+		}
+		return nil
+	})
+}
+
+// awaitVerified waits until an operator that was started has looked at each of
+// some targets (T7).
+func (w *world) awaitVerified(since rig.Mark, wanted []target) error {
+	return w.await("all targets to be verified after the start", func() error {
+		all, err := env.Audit.Since(since)
+		if err != nil {
+			return err
+		}
+		seen := map[target]bool{}
+		for _, q := range all {
+			kind := map[string]string{"configmaps": configMap, "secrets": secret}[q.Resource]
+			seen[target{q.Name, kind, q.Namespace}] = true
+		}
+		for _, at := range wanted {
+			// The name of an object that is created is not in the log.
+			if !seen[at] && !seen[target{"", at.kind, at.namespace}] {
+				return fmt.Errorf("%s is not", at)
+			}
+		}
+		return nil
+	})
+}
