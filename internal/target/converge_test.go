@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"trust-manager.io/internal/bundle"
 )
@@ -255,7 +254,7 @@ func (s *story) claim() {
 	if err != nil {
 		s.Fatal(err)
 	}
-	if err := s.server.patch(string(types.ApplyPatchType), body, "argocd"); err != nil {
+	if err := s.server.apply(body, "argocd", true); err != nil {
 		s.Fatal(err)
 	}
 	maps.Copy(s.claimed, s.present()) // what was untracked before is now nobody's

@@ -200,7 +200,11 @@ func (s *server) serve(request *http.Request, body []byte) (runtime.Object, erro
 	case http.MethodPut:
 		err = s.put(s.decode(body), manager)
 	case http.MethodPatch:
-		err = s.patch(request.Header.Get("Content-Type"), body, manager)
+		if apply {
+			err = s.apply(body, manager, request.URL.Query().Get("force") == "true")
+		} else {
+			err = s.patch(body, manager)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -234,10 +238,7 @@ func (s *server) object() *stored {
 	return storedOf(object)
 }
 
-func (s *server) patch(contentType string, body []byte, manager string) error {
-	if contentType == string(types.ApplyPatchType) {
-		return s.apply(body, manager)
-	}
+func (s *server) patch(body []byte, manager string) error {
 	before, err := json.Marshal(s.object().typed(s.kind))
 	if err != nil {
 		return err
@@ -254,7 +255,7 @@ func (s *server) patch(contentType string, body []byte, manager string) error {
 }
 
 // apply changes the object, or makes it where there is none.
-func (s *server) apply(body []byte, manager string) error {
+func (s *server) apply(body []byte, manager string, force bool) error {
 	applied := &unstructured.Unstructured{}
 	if err := json.Unmarshal(body, &applied.Object); err != nil {
 		return err
@@ -270,7 +271,7 @@ func (s *server) apply(body []byte, manager string) error {
 	}
 	applied.SetUID("")
 	applied.SetResourceVersion("")
-	result, err := s.managers.Apply(before, applied, manager, true)
+	result, err := s.managers.Apply(before, applied, manager, force)
 	if err != nil {
 		return err
 	}

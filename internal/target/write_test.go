@@ -216,6 +216,24 @@ func TestCreateByName(t *testing.T) {
 	}
 }
 
+// T8: an apply that is to make an object changes nothing of one that somebody has
+// made just now.
+func TestCreateByNameWritesNothingOver(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, bundle.Secret)
+	if err := s.put(&stored{ObjectMeta: metav1.ObjectMeta{Name: "roots", Namespace: "team-a"}, Data: map[string]string{"ca.pem": "theirs"}}, "kubectl"); err != nil {
+		t.Fatal(err)
+	}
+	before := s.object()
+	action := Decide(keyOf(s.kind), wantedOf(s.kind), Seen{State: Absent, ByName: true})
+	if _, err := s.writer().Write(t.Context(), action); !apierrors.IsConflict(err) {
+		t.Errorf("error %v, want a conflict", err)
+	}
+	if diff := cmp.Diff(before, s.object()); diff != "" {
+		t.Errorf("the object has changed:\n%s", diff)
+	}
+}
+
 // No write lands on an object, or on a version of it, that was not the one
 // decided about.
 func TestWritePreconditions(t *testing.T) {
