@@ -150,13 +150,13 @@ func TestSelectorLeavesOwnTargetOut(t *testing.T) {
 			bundle := s.bundle([]v1alpha1.BundleSource{s.selectingOf(k), everythingOf(k)}, k.ask, func(b *v1alpha1.Bundle) {
 				k.asked(b).Key = sourceKey
 				k.asked(b).Metadata.Labels = map[string]v1alpha1.LabelValue{sourceLabel: v1alpha1.LabelValue(s.name)}
-				b.Spec.Target.NamespaceSelector = nil
+				b.Spec.Target.NamespaceSelector.MatchLabels = map[string]v1alpha1.LabelValue{corev1.LabelMetadataName: rig.TrustNamespace}
 			})
 			here := []string{rig.TrustNamespace}
 			k.await(t, bundle, here, append([]authority{old}, others...)...)
 			k.change(t, rig.TrustNamespace, source.Name, func(o *corev1.ConfigMap) { o.Data[sourceKey] = pemOf(next) })
 			k.await(t, bundle, here, append([]authority{next}, others...)...)
-			awaitCondition(t, bundle, v1alpha1.BundleReasonSynced)
+			awaitSynced(t, bundle, 1)
 			calm := env.Audit.Mark()
 			stays(t, 400*time.Millisecond, "that nothing is written any more", func() error { return noWrites(t, calm, bundle) })
 			k.await(t, bundle, here, append([]authority{next}, others...)...)
