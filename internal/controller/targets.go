@@ -95,6 +95,11 @@ func (t *targets) converge(ctx context.Context, key target.Key) error {
 			err = fmt.Errorf("others keep changing the object: after %d tries it is still not in order", maxSteps)
 		}
 		if err != nil || next == nil {
+			if err != nil && aim.want.Gone && !errors.Is(err, errUnconfirmed) {
+				// There is no Bundle any more whose status could tell.
+				log.FromContext(ctx).Info("The part of a Bundle that is gone cannot be taken out of an object that it shared with others, and is tried again",
+					"target", key.String(), "cause", explain(err))
+			}
 			return t.account(key, aim, err)
 		}
 		last = next
