@@ -173,6 +173,7 @@ func (t *targets) aim(ctx context.Context, key target.Key) (*aim, error) {
 func (t *targets) aimWithoutBundle(ctx context.Context, key target.Key) (*aim, error) {
 	cached, err := t.cached(ctx, key)
 	if err != nil || cached == nil || cached.Annotations[v1alpha1.SharedAnnotationKey] != "true" {
+		t.contests.forget(key)
 		t.memory.forget(key)
 		return nil, err
 	}
@@ -252,6 +253,7 @@ func (t *targets) act(ctx context.Context, action target.Action, aim *aim) (next
 		t.memory.learn(action.Key, action.UID, action.ResourceVersion, action.Holding, t.clock.Now())
 		return nil, nil
 	case target.Leave:
+		t.contests.forget(action.Key)
 		t.memory.forget(action.Key)
 		return nil, nil
 	case target.Wait, target.Refuse:

@@ -318,6 +318,24 @@ func TestConvergeWithoutBundle(t *testing.T) {
 	}
 }
 
+// Nothing is remembered of a target whose Bundle is gone: the next one of that name
+// starts without the contests of this one.
+func TestConvergeForgetsWithTheBundle(t *testing.T) {
+	t.Parallel()
+	x, w, _ := targetsOf(t, nil)
+	if err := x.contests.allow(key("roots", "a"), w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	w.cache.bundles, w.cache.targets = nil, nil
+	w.registry.drop("roots")
+	if err := x.converge(quiet(t), key("roots", "a")); err != nil {
+		t.Fatal(err)
+	}
+	if len(x.contests.repair) > 0 || len(x.memory.known) > 0 {
+		t.Errorf("it remembers %v and %v", x.contests.repair, x.memory.known)
+	}
+}
+
 // T12: what cannot be cleaned has no Bundle whose status could tell, so the log does.
 func TestConvergeTellsOfFailedCleanings(t *testing.T) {
 	t.Parallel()
