@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"regexp"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -34,5 +35,14 @@ func explain(err error) string {
 		return "the API server cannot be reached" // the rest changes with each try
 	}
 	text, _, _ := strings.Cut(err.Error(), "\n")
-	return text
+	text = localAddress.ReplaceAllString(text, "")
+	return timeOfDay.ReplaceAllString(text, "it is")
 }
+
+// What the API server says of an admission webhook that it cannot call has parts
+// that are others with each try: the address that it called from, and what the time
+// was when it found a certificate expired.
+var (
+	localAddress = regexp.MustCompile(`\S+:\d+->`)
+	timeOfDay    = regexp.MustCompile(`current time \S+ is`)
+)

@@ -95,6 +95,11 @@ func (t *targets) converge(ctx context.Context, key target.Key) error {
 			err = fmt.Errorf("others keep changing the object: after %d tries it is still not in order", maxSteps)
 		}
 		if err != nil || next == nil {
+			if err != nil && aim.want.Gone && !errors.Is(err, errUnconfirmed) {
+				// There is no Bundle any more whose status could tell.
+				log.FromContext(ctx).Info("The part of a Bundle that is gone cannot be taken out of an object that it shared with others, and is tried again",
+					"target", key.String(), "cause", explain(err))
+			}
 			return t.account(key, aim, err)
 		}
 		last = next
@@ -168,6 +173,7 @@ func (t *targets) aim(ctx context.Context, key target.Key) (*aim, error) {
 func (t *targets) aimWithoutBundle(ctx context.Context, key target.Key) (*aim, error) {
 	cached, err := t.cached(ctx, key)
 	if err != nil || cached == nil || cached.Annotations[v1alpha1.SharedAnnotationKey] != "true" {
+		t.contests.forget(key)
 		t.memory.forget(key)
 		return nil, err
 	}
@@ -247,6 +253,7 @@ func (t *targets) act(ctx context.Context, action target.Action, aim *aim) (next
 		t.memory.learn(action.Key, action.UID, action.ResourceVersion, action.Holding, t.clock.Now())
 		return nil, nil
 	case target.Leave:
+		t.contests.forget(action.Key)
 		t.memory.forget(action.Key)
 		return nil, nil
 	case target.Wait, target.Refuse:

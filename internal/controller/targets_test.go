@@ -11,11 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
@@ -319,6 +321,46 @@ func TestConvergeWithoutBundle(t *testing.T) {
 				t.Error("there is something to tell of a Bundle that is gone")
 			}
 		})
+	}
+}
+
+// Nothing is remembered of a target whose Bundle is gone: the next one of that name
+// starts without the contests of this one.
+func TestConvergeForgetsWithTheBundle(t *testing.T) {
+	t.Parallel()
+	x, w, _ := targetsOf(t, nil)
+	if err := x.contests.allow(key("roots", "a"), w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	w.cache.bundles, w.cache.targets = nil, nil
+	w.registry.drop("roots")
+	if err := x.converge(quiet(t), key("roots", "a")); err != nil {
+		t.Fatal(err)
+	}
+	if len(x.contests.repair) > 0 || len(x.memory.known) > 0 {
+		t.Errorf("it remembers %v and %v", x.contests.repair, x.memory.known)
+	}
+}
+
+// T12: what cannot be cleaned has no Bundle whose status could tell, so the log does.
+func TestConvergeTellsOfFailedCleanings(t *testing.T) {
+	t.Parallel()
+	whole := &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: written("7").ObjectMeta, Data: map[string]string{"theirs": "x"}}
+	whole.Annotations = map[string]string{v1alpha1.SharedAnnotationKey: "true"}
+	whole.ManagedFields, whole.OwnerReferences = []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}, nil
+	x, w, _ := targetsOf(t, map[string]any{"GET": whole, "PATCH": apierrors.NewForbidden(corev1.Resource("configmaps"), "roots", errDenied)})
+	shared := observed("roots", "a", "7")
+	shared.Annotations = whole.Annotations
+	w.cache.bundles, w.cache.targets = nil, []*metav1.PartialObjectMetadata{shared}
+	w.registry.drop("roots")
+	w.ledger.Drop("roots")
+	var told []string
+	logger := funcr.New(func(_, line string) { told = append(told, line) }, funcr.Options{})
+	if err := x.converge(log.IntoContext(t.Context(), logger), key("roots", "a")); err == nil {
+		t.Fatal("a refused write gives no error")
+	}
+	if len(told) != 1 || !strings.Contains(told[0], "ConfigMap a/roots") || !strings.Contains(told[0], "denied") {
+		t.Errorf("logged %q, want one line with the object and the cause", told)
 	}
 }
 

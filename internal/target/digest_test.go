@@ -91,6 +91,36 @@ func TestDigestTellsInputsApart(t *testing.T) {
 	}
 }
 
+// T4: each key store shapes the digest: its format, key, profile and bytes, and where
+// it stands.
+func TestDigestTellsStoresApart(t *testing.T) {
+	t.Parallel()
+	jks := storeFile{bundle.Store{Format: bundle.JKS, Key: "ca.jks"}, newFile([]byte("jks"))}
+	p12 := storeFile{bundle.Store{Format: bundle.PKCS12, Key: "ca.p12", Profile: "LegacyRC2"}, newFile([]byte("p12"))}
+	with := func(from storeFile, change func(*storeFile)) storeFile {
+		change(&from)
+		return from
+	}
+	seen := map[string]string{}
+	for name, stores := range map[string][]storeFile{
+		"none":           nil,
+		"JKS":            {jks},
+		"PKCS#12":        {p12},
+		"both":           {jks, p12},
+		"keys exchanged": {with(jks, func(s *storeFile) { s.Key = "ca.p12" }), with(p12, func(s *storeFile) { s.Key = "ca.jks" })},
+		"other key":      {with(p12, func(s *storeFile) { s.Key = "x" })},
+		"other profile":  {with(p12, func(s *storeFile) { s.Profile = "Modern2023" })},
+		"other format":   {with(p12, func(s *storeFile) { s.Format = bundle.JKS })},
+		"other bytes":    {with(p12, func(s *storeFile) { s.file = newFile([]byte("p12 with a password")) })},
+	} {
+		digest := digestOf(withMetadata(), &files{pem: newFile([]byte("pem")), stores: stores})
+		if other, ok := seen[digest]; ok {
+			t.Errorf("%q and %q have one digest", name, other)
+		}
+		seen[digest] = name
+	}
+}
+
 // S3: the order of a map is no input, nor is who holds the memory.
 func TestDigestIsStable(t *testing.T) {
 	t.Parallel()

@@ -247,3 +247,42 @@ func configMap(key string) bundle.Target {
 	return bundle.Target{Kind: bundle.ConfigMap, Key: key,
 		Labels: map[string]string{"team": "a"}, Annotations: map[string]string{"note": "b"}}
 }
+
+// T3, T4: a store is taken over from the revision before where nothing but its key
+// differs; another password or profile makes another digest.
+func TestEncodeFilesTakesStoresOver(t *testing.T) {
+	t.Parallel()
+	store := bundle.Store{Format: bundle.PKCS12, Key: "ca.p12", Password: "one", Profile: "LegacyRC2"}
+	target := bundle.Target{Kind: bundle.ConfigMap, Key: "ca.pem"}
+	encoded := func(store bundle.Store, before *files) *files {
+		made, err := encodeFiles(bundle.Spec{Targets: []bundle.Target{target}, Stores: []bundle.Store{store}}, nil, before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	before := encoded(store, nil)
+	for name, tc := range map[string]struct {
+		change func(*bundle.Store)
+		reused bool
+	}{
+		"nothing":  {func(*bundle.Store) {}, true},
+		"key":      {func(s *bundle.Store) { s.Key = "other" }, true},
+		"password": {func(s *bundle.Store) { s.Password = "two" }, false},
+		"profile":  {func(s *bundle.Store) { s.Profile = "Modern2023" }, false},
+		"format":   {func(s *bundle.Store) { s.Format, s.Profile = bundle.JKS, "" }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			changed := store
+			tc.change(&changed)
+			after := encoded(changed, before)
+			if reused := &after.stores[0].data[0] == &before.stores[0].data[0]; reused != tc.reused {
+				t.Errorf("taken over: %t, want %t", reused, tc.reused)
+			}
+			if same := digestOf(target, after) == digestOf(target, before); same != (name == "nothing") {
+				t.Errorf("the same digest: %t", same)
+			}
+		})
+	}
+}
