@@ -272,3 +272,23 @@ func TestTriedKeepsTheAccount(t *testing.T) {
 		t.Errorf("summary %v", s)
 	}
 }
+
+// C5: the accounts of all bundles are those of each.
+func TestSummaries(t *testing.T) {
+	t.Parallel()
+	if all := ledger.New().Summaries(); len(all) > 0 {
+		t.Errorf("of nothing: %v", all)
+	}
+	l := begun(configMap("a"), secret("a"))
+	l.Failed("roots", 1, secret("a"), "refused")
+	l.Tried("broken", ledger.Attempt{UID: "other", Reason: "SourceNotFound"})
+	want := map[string]ledger.Summary{"roots": summary(t, l)}
+	want["broken"], _ = l.Summary("broken")
+	if diff := cmp.Diff(want, l.Summaries()); diff != "" {
+		t.Errorf("(-one by one +all):\n%s", diff)
+	}
+	l.Drop("broken")
+	if all := l.Summaries(); len(all) != 1 || all["roots"].Failed != 1 {
+		t.Errorf("after one was dropped: %v", all)
+	}
+}

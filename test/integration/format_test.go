@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
@@ -334,6 +335,49 @@ func TestFormatsTooLarge(t *testing.T) {
 		change(t, bundle, formats(nil, p12("secret", "")))
 		k.await(t, bundle, namespaces, large)
 		awaitSynced(t, bundle, 2)
+	})
+}
+
+// T10, T7: a bundle that just fits is written and put right by each kind of
+// request, also where it stands in base64: created, applied, replaced, patched. T8:
+// where it does not fit beside what others have, that one target fails, and what
+// they have stays.
+func TestLargestTargetsAreRepaired(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	eachKind(t, func(t *testing.T, k kind) {
+		s := newScene(t)
+		namespace := s.namespaces(1)[0]
+		content := []authority{newLargeAuthority("A", 220_000), newLargeAuthority("B", 220_000)}
+		bundle := s.newBundle(from(s.source(content[0]), s.source(content[1])), k.ask, formats(jks(), nil))
+		full := configMap(s.namespaces(1)[0], bundle.Name)
+		full.Data = map[string]string{"theirs": strings.Repeat("x", 200_000)}
+		k.create(t, full)
+		s.temporary(bundle)
+		want := target{kind: k, bundle: bundle, namespace: namespace, certificates: content}
+		if size := len(pemOf(content...)) + 440_000; size < 1_000_000 || size > 1<<20 {
+			t.Fatalf("the test's bundle has %d bytes", size)
+		}
+		want.await(t)
+		for _, drift := range []func(*corev1.ConfigMap){
+			func(o *corev1.ConfigMap) { k.setBinary(o, jksKey, []byte("edited")) },
+			func(o *corev1.ConfigMap) {
+				o.ManagedFields = []metav1.ManagedFieldsEntry{{}}
+				k.setBinary(o, jksKey, []byte("edited"))
+			},
+			func(o *corev1.ConfigMap) {
+				want.labels = map[string]string{"theirs": "label"}
+				o.Labels["theirs"] = "label"
+				o.Data = nil
+			},
+		} {
+			k.change(t, namespace, bundle.Name, drift, client.FieldOwner("somebody"))
+			want.await(t)
+		}
+		awaitCondition(t, bundle, k.failed(), "1 of 2 targets failed", full.Namespace, "1048576")
+		if now := k.read(t, full.Namespace, bundle.Name); now.ResourceVersion != full.ResourceVersion {
+			t.Error("the object of others was written")
+		}
 	})
 }
 
