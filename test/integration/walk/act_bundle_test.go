@@ -2,6 +2,7 @@ package walk
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -127,9 +128,7 @@ func remakeBundle(c *chance, m *model) *action {
 	if c.percent(50) {
 		spec = c.changedSpec(m, spec)
 	}
-	if m.running && m.shares(name) && !m.builds(name, spec) {
-		// Whether what it shares is released would depend on whether the operator
-		// looks in the moment without a Bundle.
+	if m.running && !m.outcomeIsCertain(name, policy, spec) {
 		return nil
 	}
 	a := bundleAction(name, fmt.Sprintf("deleted, %s, and made again, %s", policy, describe(spec)), spec)
@@ -175,14 +174,24 @@ func (m *model) blocks(name string) bool {
 	return true
 }
 
-// shares says whether an object is marked as shared with others.
-func (m *model) shares(name string) bool {
+// outcomeIsCertain says whether what becomes of objects that a Bundle shares with
+// others is the same whether or not the operator looks in the moment without a
+// Bundle. If it does, it releases them, but for their data where the Bundle was
+// deleted without its targets. If not, it is for the new Bundle to take them over
+// or to release them, and that one may not be built.
+func (m *model) outcomeIsCertain(name string, policy metav1.DeletionPropagation, spec v1alpha1.BundleSpec) bool {
+	next := &bundle{spec: spec}
+	m.build(name, next)
+	wanted := m.wanted(name, next.revision)
 	for at, o := range m.objects {
-		if at.bundle == name && o.holds(sharedMark, "true") {
-			return true
+		if at.bundle != name || !o.holds(sharedMark, "true") {
+			continue
+		}
+		if next.revision == nil || policy == metav1.DeletePropagationOrphan && !slices.Contains(wanted, at) {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // builds says whether a spec can be built as things are.

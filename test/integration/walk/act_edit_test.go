@@ -88,6 +88,11 @@ func editObject(c *chance, m *model) *action {
 func (c *chance) edit(at target, o *object) *edit {
 	e := &edit{at: at, set: map[field]value{}}
 	e.way = pick(c, update, update, mergePatch, strategicPatch, serverApply, serverApply)
+	if o.untracked && e.way == serverApply {
+		// All that is in the object would be before-first-apply's: whether the
+		// operator wrote it could not be told any more.
+		e.way = update
+	}
 	e.manager = "editor"
 	if e.way == serverApply {
 		e.manager = "applier"
