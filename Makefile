@@ -47,7 +47,7 @@ cluster-down: demo-down ## Stop the control plane, and the demo if that is what 
 .PHONY: test-unit
 test-unit: ## Run the tests that need nothing but Go
 	@echo "== unit tests"
-	@go test ./cmd/... ./internal/...
+	@go test ./cmd/... ./internal/... ./test/contract
 	@go -C api test ./...
 
 .PHONY: test-cluster
@@ -73,9 +73,10 @@ test-oldest: cluster-build ## Run the tests of what is accepted on the oldest Ku
 
 FUZZTIME ?= 10m
 .PHONY: fuzz
-fuzz: ## Fuzz the strict parser and the rendering of subjects, each for FUZZTIME (10m)
+fuzz: ## Fuzz the strict parser, the rendering of subjects and the admission webhook, each for FUZZTIME (10m)
 	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./internal/certs
 	go test -run '^$$' -fuzz '^FuzzSubject$$' -fuzztime $(FUZZTIME) ./internal/encode
+	go test -run '^$$' -fuzz '^FuzzAdmission$$' -fuzztime $(FUZZTIME) ./internal/webhook
 
 .PHONY: cover
 cover: ## Show the statement coverage of the pure packages

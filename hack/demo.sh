@@ -57,7 +57,7 @@ start_operator() {
   "$assets/kubectl" "${context[@]}" config set-context --current --user trust-manager >/dev/null
   setsid "$bin/trust-manager" --kubeconfig "$operator/kubeconfig.yaml" \
     --default-package-location "$operator/package/mozilla.json" \
-    --readiness-probe-port 0 --metrics-port 0 \
+    --readiness-probe-port 0 --metrics-port 0 --webhook-port 0 \
     >"$operator/log" 2>&1 </dev/null &
   echo $! >"$operator/pid"
 }

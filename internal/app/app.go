@@ -57,6 +57,7 @@ func Command() *cobra.Command {
 			if err := o.validate(); err != nil {
 				return err
 			}
+			o.certificateDirGiven = command.Flags().Changed("webhook-certificate-dir")
 			return o.run(command.Context())
 		},
 	}
@@ -80,6 +81,9 @@ func (o *options) run(ctx context.Context) error {
 		return err
 	}
 	if err := reportReadiness(mgr); err != nil {
+		return err
+	}
+	if err := o.addWebhook(mgr, defaultCAs); err != nil {
 		return err
 	}
 	err = controller.Add(ctx, mgr, controller.Options{

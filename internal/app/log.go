@@ -9,7 +9,8 @@ import (
 )
 
 // logger makes the logger that the flags ask for, for the operator and the
-// libraries beneath it. Level n shows what is logged at verbosity n-1 and less.
+// libraries beneath it. Level n shows what is logged at verbosity n-1 and less;
+// what Go's own HTTP server says of clients that make no sense is of verbosity 1.
 func (o *options) logger(out io.Writer) logr.Logger {
 	// logr's verbosities are slog's levels, negated.
 	settings := &slog.HandlerOptions{Level: slog.Level(1 - o.logLevel)}
@@ -19,5 +20,7 @@ func (o *options) logger(out io.Writer) logr.Logger {
 	}
 	logger := logr.FromSlogHandler(handler)
 	klog.SetLogger(logger)
+	slog.SetDefault(slog.New(handler))
+	slog.SetLogLoggerLevel(slog.Level(-1))
 	return logger
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"log"
 	"strings"
 	"testing"
 
@@ -77,5 +78,19 @@ func TestLogOfLibraries(t *testing.T) {
 	var message map[string]any
 	if err := json.Unmarshal(out.Bytes(), &message); err != nil || message["msg"] != "from a library" || message["key"] != "value" {
 		t.Errorf("%q: %v", out.String(), err)
+	}
+}
+
+// What the standard library logs, such as of TLS handshakes that fail, is in the
+// same form, and not shown unless more is asked for.
+func TestLogOfStandardLibrary(t *testing.T) {
+	for level, want := range map[int]int{1: 0, 2: 1} {
+		var out bytes.Buffer
+		o := &options{logFormat: "json", logLevel: level}
+		o.logger(&out)
+		log.Print("http: TLS handshake error")
+		if got := strings.Count(out.String(), `"msg":"http: TLS handshake error"`); got != want || strings.Count(out.String(), "\n") != want {
+			t.Errorf("level %d: %q, want the message %d times", level, out.String(), want)
+		}
 	}
 }

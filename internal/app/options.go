@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -34,8 +35,15 @@ type options struct {
 	readinessPort    int
 	readinessPath    string
 	metricsPort      int
-	logFormat        string
-	logLevel         int
+	webhookHost      string
+	webhookPort      int
+	certificateDir   string
+	// certificateDirGiven says that certificateDir is not merely the default.
+	certificateDirGiven bool
+	tlsMinVersion       string
+	tlsCipherSuites     []string
+	logFormat           string
+	logLevel            int
 }
 
 // register adds the flags, with their defaults (R1).
@@ -68,6 +76,16 @@ func (o *options) register(flags *pflag.FlagSet) {
 		"path of the readiness probe")
 	flags.IntVar(&o.metricsPort, "metrics-port", 9402,
 		"port on which Prometheus metrics are served at /metrics; 0 for none")
+	flags.StringVar(&o.webhookHost, "webhook-host", "0.0.0.0",
+		"address on which the admission webhook is served; :: for IPv6 as well")
+	flags.IntVar(&o.webhookPort, "webhook-port", 6443,
+		"port of the admission webhook; 0 for none")
+	flags.StringVar(&o.certificateDir, "webhook-certificate-dir", "/tls",
+		"folder of the webhook's certificate, tls.crt, and its key, tls.key; a new certificate is taken without a restart. If this is set, the operator is not ready before there is one; if not, and there is none at the start, it runs without a webhook")
+	flags.StringVar(&o.tlsMinVersion, "tls-min-version", "VersionTLS12",
+		"lowest version of TLS for the webhook: VersionTLS12 or VersionTLS13")
+	flags.StringSliceVar(&o.tlsCipherSuites, "tls-cipher-suites", nil,
+		"cipher suites of TLS 1.2 for the webhook, separated by commas, by their names in Go and Kubernetes; those of TLS 1.3 cannot be chosen. Without it: Go's own choice")
 	flags.StringVar(&o.logFormat, "log-format", "text",
 		"format of the log: text or json")
 	flags.IntVarP(&o.logLevel, "log-level", "v", 1,
@@ -94,16 +112,8 @@ func (o *options) validate() error {
 	if o.leaderElect {
 		o.validateElection(refuse)
 	}
-	checkPort := func(flag string, port int) {
-		if port < 0 || port > 65535 {
-			refuse(flag, "%d is not a port between 0 and 65535", port)
-		}
-	}
-	checkPort("readiness-probe-port", o.readinessPort)
-	checkPort("metrics-port", o.metricsPort)
-	if o.readinessPort == o.metricsPort && o.metricsPort != 0 {
-		refuse("metrics-port", "%d is also the value of --readiness-probe-port", o.metricsPort)
-	}
+	o.validatePorts(refuse)
+	o.validateTLS(refuse)
 	if !strings.HasPrefix(o.readinessPath, "/") || strings.ContainsAny(o.readinessPath, " \t{}") {
 		refuse("readiness-probe-path", "%q is not a path that starts with / and has no blanks or braces", o.readinessPath)
 	}
@@ -125,5 +135,42 @@ func (o *options) validateElection(refuse func(flag, format string, args ...any)
 	}
 	if o.leaseDuration < time.Second {
 		refuse("leader-election-lease-duration", "%s is shorter than a second, which a Lease cannot hold", o.leaseDuration)
+	}
+}
+
+// validatePorts refuses what is no port, and one port for two servers.
+func (o *options) validatePorts(refuse func(flag, format string, args ...any)) {
+	taken := map[int]string{}
+	for _, one := range []struct {
+		flag string
+		port int
+	}{
+		{"readiness-probe-port", o.readinessPort},
+		{"metrics-port", o.metricsPort},
+		{"webhook-port", o.webhookPort},
+	} {
+		if one.port < 0 || one.port > 65535 {
+			refuse(one.flag, "%d is not a port between 0 and 65535", one.port)
+		}
+		if other := taken[one.port]; other != "" && one.port != 0 {
+			refuse(one.flag, "%d is also the value of --%s", one.port, other)
+		}
+		taken[one.port] = one.flag
+	}
+}
+
+func (o *options) validateTLS(refuse func(flag, format string, args ...any)) {
+	_, err := netip.ParseAddr(o.webhookHost)
+	if err != nil && o.webhookHost != "" && len(validation.IsDNS1123Subdomain(o.webhookHost)) > 0 {
+		refuse("webhook-host", "%q is neither an IP address nor the name of a host", o.webhookHost)
+	}
+	if o.certificateDir == "" {
+		refuse("webhook-certificate-dir", "a folder is needed; for no webhook, set --webhook-port to 0")
+	}
+	if _, err := tlsVersion(o.tlsMinVersion); err != nil {
+		refuse("tls-min-version", "%v", err)
+	}
+	if _, err := cipherSuites(o.tlsCipherSuites); err != nil {
+		refuse("tls-cipher-suites", "%v", err)
 	}
 }

@@ -40,7 +40,12 @@ func TestFlagDefaults(t *testing.T) {
 		"readiness-probe-port":           "6060",
 		"secret-targets-enabled":         "false",
 		"target-namespaces":              "[]",
+		"tls-cipher-suites":              "[]",
+		"tls-min-version":                "VersionTLS12",
 		"trust-namespace":                "cert-manager",
+		"webhook-certificate-dir":        "/tls",
+		"webhook-host":                   "0.0.0.0",
+		"webhook-port":                   "6443",
 	}
 	got := map[string]string{}
 	Command().Flags().VisitAll(func(flag *pflag.Flag) {
@@ -66,7 +71,9 @@ func TestFlagValues(t *testing.T) {
 	got, err := parsed(t, "--kubeconfig=k", "--trust-namespace=n", "--default-package-location=p.json", "--concurrency=2",
 		"--leader-elect=false", "--leader-election-lease-duration=9s", "--leader-election-renew-deadline=8s",
 		"--readiness-probe-port=1", "--readiness-probe-path=/p", "--metrics-port=2", "--log-format=json", "-v=3",
-		"--target-namespaces=a,b", "--target-namespaces=c", "--secret-targets-enabled", "--filter-expired-certificates", "--filter-non-ca-certs")
+		"--target-namespaces=a,b", "--target-namespaces=c", "--secret-targets-enabled", "--filter-expired-certificates", "--filter-non-ca-certs",
+		"--webhook-host=::1", "--webhook-port=3", "--webhook-certificate-dir=d", "--tls-min-version=VersionTLS13",
+		"--tls-cipher-suites=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,6 +82,8 @@ func TestFlagValues(t *testing.T) {
 		leaderElect: false, leaseDuration: 9 * time.Second, renewDeadline: 8 * time.Second,
 		readinessPort: 1, readinessPath: "/p", metricsPort: 2, logFormat: "json", logLevel: 3,
 		targetNamespaces: []string{"a", "b", "c"}, secretTargets: true, filterExpired: true, filterNonCA: true,
+		webhookHost: "::1", webhookPort: 3, certificateDir: "d", tlsMinVersion: "VersionTLS13",
+		tlsCipherSuites: []string{"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{})); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)
@@ -109,6 +118,18 @@ func TestBadFlagsAreRefused(t *testing.T) {
 		"a large metrics port":      {[]string{"--metrics-port=65536"}, []string{"--metrics-port"}},
 		"a port with an address":    {[]string{"--metrics-port=:9402"}, []string{"--metrics-port"}},
 		"one port for two":          {[]string{"--metrics-port=6060"}, []string{"--metrics-port", "--readiness-probe-port"}},
+		"a negative webhook port":   {[]string{"--webhook-port=-1"}, []string{"--webhook-port"}},
+		"a large webhook port":      {[]string{"--webhook-port=65536"}, []string{"--webhook-port"}},
+		"the port of the metrics":   {[]string{"--webhook-port=9402"}, []string{"--webhook-port", "--metrics-port"}},
+		"the port of the readiness": {[]string{"--webhook-port=6060"}, []string{"--webhook-port", "--readiness-probe-port"}},
+		"a host with a port":        {[]string{"--webhook-host=0.0.0.0:6443"}, []string{"--webhook-host"}},
+		"a host with a blank":       {[]string{"--webhook-host=a b"}, []string{"--webhook-host"}},
+		"no folder":                 {[]string{"--webhook-certificate-dir="}, []string{"--webhook-certificate-dir"}},
+		"TLS 1.1":                   {[]string{"--tls-min-version=VersionTLS11"}, []string{"--tls-min-version", "VersionTLS11", "VersionTLS12"}},
+		"TLS in another spelling":   {[]string{"--tls-min-version=1.3"}, []string{"--tls-min-version"}},
+		"an unknown suite":          {[]string{"--tls-cipher-suites=TLS_X"}, []string{"--tls-cipher-suites", "TLS_X", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"}},
+		"an insecure suite":         {[]string{"--tls-cipher-suites=TLS_RSA_WITH_RC4_128_SHA"}, []string{"--tls-cipher-suites", "TLS_RSA_WITH_RC4_128_SHA", "insecure"}},
+		"a bad suite among good":    {[]string{"--tls-cipher-suites=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,"}, []string{"--tls-cipher-suites", `""`}},
 		"no path":                   {[]string{"--readiness-probe-path="}, []string{"--readiness-probe-path"}},
 		"a path without a slash":    {[]string{"--readiness-probe-path=readyz"}, []string{"--readiness-probe-path", "readyz"}},
 		"a path with a blank":       {[]string{"--readiness-probe-path=/ready now"}, []string{"--readiness-probe-path"}},
@@ -148,6 +169,14 @@ func TestGoodFlagsAreAccepted(t *testing.T) {
 		"the root as path":               {"--readiness-probe-path=/"},
 		"one worker":                     {"--concurrency=1"},
 		"many workers":                   {"--concurrency=1000"},
+		"no webhook":                     {"--webhook-port=0", "--metrics-port=6443"},
+		"a host by its name":             {"--webhook-host=localhost"},
+		"all addresses":                  {"--webhook-host=::"},
+		"all addresses, unsaid":          {"--webhook-host="},
+		"TLS 1.2":                        {"--tls-min-version=VersionTLS12"},
+		"no version of TLS":              {"--tls-min-version="},
+		"no suites":                      {"--tls-cipher-suites="},
+		"a suite of TLS 1.3":             {"--tls-cipher-suites=TLS_AES_128_GCM_SHA256"},
 		"level 5 in short":               {"-v5"},
 		"level in full":                  {"--log-level", "5"},
 	} {

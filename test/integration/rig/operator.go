@@ -30,6 +30,7 @@ func (r *Rig) StartOperator(flags ...string) (*Operator, error) {
 		"--leader-elect=false",
 		"--readiness-probe-port=0",
 		"--metrics-port=0",
+		"--webhook-port=0",
 		"--log-level=3",
 	}, flags...)...)
 	o.command.Stdout, o.command.Stderr = &o.log, &o.log

@@ -1,0 +1,97 @@
+package webhook
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"k8s.io/utils/clock"
+	clocktesting "k8s.io/utils/clock/testing"
+)
+
+// So many requests are answered at the same time, and those beyond wait for their
+// turn, but not for ever.
+func TestRequestsTakeTurns(t *testing.T) {
+	t.Parallel()
+	fake := clocktesting.NewFakeClock(now)
+	entered, leave := make(chan struct{}), make(chan struct{})
+	handler := limited(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		entered <- struct{}{}
+		<-leave
+	}), fake)
+	codes := make(chan int, maxRequests+2)
+	send := func() {
+		recorder := httptest.NewRecorder()
+		handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, Path, nil))
+		codes <- recorder.Code
+	}
+	for range maxRequests {
+		go send()
+	}
+	for range maxRequests {
+		<-entered
+	}
+	waiters := fake.Waiters()
+	go send()
+	for fake.Waiters() == waiters {
+		time.Sleep(time.Millisecond)
+	}
+	fake.Step(requestTime)
+	if code := <-codes; code != http.StatusTooManyRequests {
+		t.Errorf("a request that has waited too long gets %d, want %d", code, http.StatusTooManyRequests)
+	}
+	go send()
+	leave <- struct{}{}
+	<-entered // the next takes the turn
+	close(leave)
+	for range maxRequests + 1 {
+		if code := <-codes; code != http.StatusOK {
+			t.Errorf("a request in its turn gets %d", code)
+		}
+	}
+}
+
+// A body that does not come ends the request, while others are answered.
+func TestSlowBodies(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(limited(http.HandlerFunc(func(response http.ResponseWriter, request *http.Request) {
+		if _, err := io.ReadAll(request.Body); err != nil {
+			http.Error(response, "the body does not come", http.StatusBadRequest)
+		}
+	}), hurried{}))
+	defer server.Close()
+	body, stop := io.Pipe()
+	defer stop.Close() //nolint:errcheck // ends the client's side
+	var clients sync.WaitGroup
+	clients.Go(func() {
+		began := time.Now()
+		response, err := http.Post(server.URL, "application/json", body)
+		if err == nil {
+			_ = response.Body.Close()
+			if response.StatusCode != http.StatusBadRequest {
+				t.Errorf("got %s", response.Status)
+			}
+		}
+		if took := time.Since(began); took > 4*time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
+	response, err := http.Post(server.URL, "application/json", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("another request gets %s", response.Status)
+	}
+	clients.Wait()
+}
+
+// hurried is a clock on which a request's time is over in half a second.
+type hurried struct{ clock.RealClock }
+
+func (hurried) Now() time.Time { return time.Now().Add(500*time.Millisecond - requestTime) }

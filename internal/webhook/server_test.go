@@ -1,0 +1,267 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+)
+
+// served is a server that runs until the test ends.
+type served struct {
+	t       *testing.T
+	server  *Server
+	address string
+	log     *messages
+	ended   chan error
+	stop    context.CancelFunc
+}
+
+func serve(t *testing.T, change func(*Options)) *served {
+	t.Helper()
+	port := freePort(t)
+	log := &messages{}
+	options := Options{Host: "127.0.0.1", Port: port, CertificateDir: t.TempDir(), MinVersion: tls.VersionTLS12,
+		Log: logr.FromSlogHandler(slog.NewTextHandler(log, nil))}
+	change(&options)
+	ctx, cancel := context.WithCancel(t.Context())
+	s := &served{t: t, server: NewServer(options, newTestHandler(t, &gatherer{})), address: fmt.Sprintf("127.0.0.1:%d", port),
+		log: log, ended: make(chan error, 1), stop: cancel}
+	go func() { s.ended <- s.server.Start(ctx) }()
+	t.Cleanup(cancel)
+	return s
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close() //nolint:errcheck // to be used by the server
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// eventually waits for something that takes a second or so.
+func (s *served) eventually(what string, check func() error) {
+	s.t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("waited in vain for %s: %v\n%s", what, err, s.log)
+		}
+	}
+}
+
+func (s *served) ready() error { return s.server.Ready(nil) }
+
+// handshake gives what a client of this version of TLS sees.
+func (s *served) handshake(version uint16) (tls.ConnectionState, error) {
+	dialer := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version}}
+	connection, err := dialer.DialContext(s.t.Context(), "tcp", s.address)
+	if err != nil {
+		return tls.ConnectionState{}, err
+	}
+	defer connection.Close() //nolint:errcheck // only read
+	return connection.(*tls.Conn).ConnectionState(), nil
+}
+
+func (s *served) shows(wanted pair) func() error {
+	return func() error {
+		state, err := s.handshake(tls.VersionTLS12)
+		if err == nil && !wanted.isShownBy(state) {
+			err = errors.New("another certificate is shown")
+		}
+		return err
+	}
+}
+
+// messages collects a log.
+type messages struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (m *messages) Write(text []byte) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.text.Write(text)
+}
+
+func (m *messages) String() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.text.String()
+}
+
+// R1: the server waits for its certificate, says why once, and is not ready
+// before; a pair that does not fit together is reported, and tried again.
+func TestServerAwaitsCertificate(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	s := serve(t, func(o *Options) { o.CertificateDir = folder })
+	said := func(part string) func() error {
+		return func() error {
+			if !strings.Contains(s.log.String(), part) {
+				return errors.New("not said")
+			}
+			return nil
+		}
+	}
+	s.eventually("word that it waits", said("Waiting for the webhook's certificate"))
+	if s.ready() == nil {
+		t.Error("it is ready without a certificate")
+	}
+	good, other := newPair(t), newPair(t)
+	pair{good.certificate, other.key}.write(t, folder)
+	s.eventually("word that they do not fit", said("cannot be used"))
+	time.Sleep(2 * retry)
+	if s.ready() == nil {
+		t.Error("it is ready with a key of another certificate")
+	}
+	good.write(t, folder)
+	s.eventually("readiness", s.ready)
+	if err := s.shows(good)(); err != nil {
+		t.Error(err)
+	}
+	for _, part := range []string{"Waiting for", "cannot be used"} {
+		if count := strings.Count(s.log.String(), part); count != 1 {
+			t.Errorf("%q is said %d times, want once:\n%s", part, count, s.log)
+		}
+	}
+}
+
+// R1: a new certificate is taken without a restart; one that cannot be used leaves
+// the old one in place.
+func TestServerTakesNewCertificates(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	first, second := newPair(t), newPair(t)
+	first.write(t, folder)
+	s := serve(t, func(o *Options) { o.CertificateDir = folder })
+	s.eventually("readiness", s.ready)
+	pair{second.certificate, "broken"}.write(t, folder)
+	time.Sleep(retry)
+	if err := s.shows(first)(); err != nil {
+		t.Errorf("after a broken pair: %v", err)
+	}
+	second.write(t, folder)
+	s.eventually("the new certificate", s.shows(second))
+	if err := os.Remove(filepath.Join(folder, KeyFile)); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(retry)
+	if err := errors.Join(s.shows(second)(), s.ready()); err != nil {
+		t.Errorf("after the key is gone: %v", err)
+	}
+}
+
+// R1: version and suites of TLS are those asked for, and HTTP/2 is not offered.
+func TestServerTLS(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	newPair(t).write(t, folder)
+	for name, tc := range map[string]struct {
+		change func(*Options)
+		// twelve says whether TLS 1.2 works, suite with which suite.
+		twelve bool
+		suite  uint16
+	}{
+		"1.2": {func(*Options) {}, true, 0},
+		"1.3": {func(o *Options) { o.MinVersion = tls.VersionTLS13 }, false, 0},
+		"a suite of 1.2 alone": {
+			func(o *Options) { o.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384} }, true, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+		},
+		"a suite that HTTP/2 forbids": {
+			func(o *Options) { o.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA} }, true, tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
+		},
+		"suites of 1.3 alone": {func(o *Options) { o.CipherSuites = []uint16{tls.TLS_AES_128_GCM_SHA256} }, false, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, func(o *Options) { o.CertificateDir = folder; tc.change(o) })
+			s.eventually("readiness", s.ready)
+			state, err := s.handshake(tls.VersionTLS12)
+			if (err == nil) != tc.twelve || tc.suite != 0 && state.CipherSuite != tc.suite {
+				t.Errorf("TLS 1.2: %v, suite %s; want success %t", err, tls.CipherSuiteName(state.CipherSuite), tc.twelve)
+			}
+			if _, err := s.handshake(tls.VersionTLS11); err == nil {
+				t.Error("TLS 1.1 works")
+			}
+			if _, err := s.handshake(tls.VersionTLS13); err != nil {
+				t.Errorf("TLS 1.3: %v", err)
+			}
+			client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}
+			response, err := client.Post("https://"+s.address+Path, "application/json", strings.NewReader("{"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close() //nolint:errcheck // only read
+			if body, err := io.ReadAll(response.Body); err != nil || response.ProtoMajor != 1 || !strings.Contains(string(body), `"code":400`) {
+				t.Errorf("%s: %s (%v)", response.Proto, body, err)
+			}
+		})
+	}
+}
+
+// An address that is taken ends the start with an error; the end of the context
+// does so without one, be there a certificate or not.
+func TestServerEnds(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	newPair(t).write(t, folder)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() })
+	for name, tc := range map[string]struct {
+		change func(*Options)
+		fails  bool
+	}{
+		"an address that is taken": {func(o *Options) { o.CertificateDir, o.Port = folder, taken.Addr().(*net.TCPAddr).Port }, true},
+		"while it serves":          {func(o *Options) { o.CertificateDir = folder }, false},
+		"while it waits":           {func(*Options) {}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, tc.change)
+			if !tc.fails {
+				time.Sleep(100 * time.Millisecond)
+				s.stop()
+			}
+			select {
+			case err := <-s.ended:
+				if (err != nil) != tc.fails {
+					t.Errorf("error %v", err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Error("it does not end")
+			}
+		})
+	}
+}
+
+// R2: every replica serves, leader or not.
+func TestServerOfStandbys(t *testing.T) {
+	t.Parallel()
+	if (&Server{}).NeedLeaderElection() {
+		t.Error("a standby would not serve")
+	}
+}

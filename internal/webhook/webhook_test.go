@@ -1,0 +1,238 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/certs"
+	"trust-manager.io/internal/source"
+)
+
+// gatherer gives a text for every object, or fails, and notes what was asked for.
+type gatherer struct {
+	text  string
+	fails map[string]bool
+	asked []string
+}
+
+func (g *gatherer) Gather(_ context.Context, spec bundle.Spec) (source.Gathered, error) {
+	var gathered source.Gathered
+	for _, from := range spec.Sources {
+		g.asked = append(g.asked, from.Field)
+		if g.fails[from.Field] {
+			return source.Gathered{}, errors.New("no connection")
+		}
+		text := from.Text
+		if from.Object != nil {
+			text = g.text
+		}
+		gathered.Inputs = append(gathered.Inputs, bundle.Input{Origin: certs.Origin{Field: from.Field}, Texts: []bundle.Text{{PEM: text}}})
+	}
+	return gathered, nil
+}
+
+func newTestHandler(tb testing.TB, sources Gatherer) http.Handler {
+	tb.Helper()
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		tb.Fatal(err)
+	}
+	return NewHandler(scheme, sources, clocktesting.NewFakePassiveClock(now)).WithRecoverPanic(false)
+}
+
+// review gives the JSON of an AdmissionReview; an object can be nil, JSON text or
+// anything that has a JSON form.
+func review(tb testing.TB, operation admissionv1.Operation, asked, stored any) string {
+	tb.Helper()
+	raw := func(object any) (extension runtime.RawExtension) {
+		if text, ok := object.(string); ok {
+			extension.Raw = []byte(text)
+		} else if object != nil {
+			extension.Raw = marshal(tb, object)
+		}
+		return extension
+	}
+	kind := v1alpha1.GroupVersion.WithKind(v1alpha1.BundleKind)
+	return string(marshal(tb, admissionv1.AdmissionReview{
+		TypeMeta: metav1.TypeMeta{APIVersion: "admission.k8s.io/v1", Kind: "AdmissionReview"},
+		Request: &admissionv1.AdmissionRequest{
+			UID: "the-uid", Operation: operation, Name: "example", Kind: metav1.GroupVersionKind(kind),
+			Object: raw(asked), OldObject: raw(stored),
+		},
+	}))
+}
+
+func marshal(tb testing.TB, object any) []byte {
+	tb.Helper()
+	text, err := json.Marshal(object)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return text
+}
+
+// post sends a body as the API server does and gives the answer.
+func post(tb testing.TB, handler http.Handler, body string) *admissionv1.AdmissionResponse {
+	tb.Helper()
+	request := httptest.NewRequest(http.MethodPost, Path, strings.NewReader(body))
+	request.Header.Set("Content-Type", "application/json")
+	recorder := httptest.NewRecorder()
+	handler.ServeHTTP(recorder, request)
+	var answer admissionv1.AdmissionReview
+	if err := json.NewDecoder(bytes.NewReader(recorder.Body.Bytes())).Decode(&answer); err != nil || answer.Response == nil {
+		tb.Fatalf("the answer is no AdmissionReview with a response: %v: %s", err, recorder.Body)
+	}
+	return answer.Response
+}
+
+// R3: what is admitted, refused and warned of, by operation.
+func TestHandle(t *testing.T) {
+	t.Parallel()
+	leaf := certificate{leaf: true}.pem(t)
+	good, odd := bundleOf(root(t)), bundleOf(leaf)
+	never := bundleOf(leaf, func(s *v1alpha1.BundleSpec) { s.Target.ConfigMap.Key = "a/b" })
+	labelled := never.DeepCopy()
+	labelled.Labels = map[string]string{"a": "b"}
+	for name, tc := range map[string]struct {
+		operation     admissionv1.Operation
+		asked, stored any
+		code          int32
+		warnings      int
+	}{
+		"create":                        {admissionv1.Create, good, nil, 200, 0},
+		"create with a warning":         {admissionv1.Create, odd, nil, 200, 1},
+		"create what cannot be written": {admissionv1.Create, never, nil, 422, 0},
+		"change the spec":               {admissionv1.Update, odd, good, 200, 1},
+		"change it to the worse":        {admissionv1.Update, never, good, 422, 0},
+		"put it right":                  {admissionv1.Update, good, never, 200, 0},
+		"leave the spec alone":          {admissionv1.Update, labelled, never, 200, 0},
+		"leave a spec alone that warns": {admissionv1.Update, odd, odd, 200, 0},
+		"the stored one cannot be read": {admissionv1.Update, good, `{"spec": 1}`, 200, 0},
+		"nor is there one":              {admissionv1.Update, odd, nil, 200, 1},
+		"delete":                        {admissionv1.Delete, nil, never, 200, 0},
+		"delete what cannot be read":    {admissionv1.Delete, nil, `{"spec": 1}`, 200, 0},
+		"connect":                       {admissionv1.Connect, nil, nil, 200, 0},
+		"no operation":                  {"", good, nil, 400, 0},
+		"an unknown operation":          {"APPLY", good, nil, 400, 0},
+		"no object":                     {admissionv1.Create, nil, nil, 400, 0},
+		"an object of another kind":     {admissionv1.Create, `{"apiVersion": "v1", "kind": "ConfigMap"}`, nil, 400, 0},
+		"a Bundle of another version":   {admissionv1.Create, `{"apiVersion": "trust.cert-manager.io/v2", "kind": "Bundle"}`, nil, 400, 0},
+		"a Bundle with nothing in it":   {admissionv1.Create, `{"apiVersion": "trust.cert-manager.io/v1alpha1", "kind": "Bundle"}`, nil, 200, 0},
+		"a Bundle with a null for sources": {admissionv1.Create,
+			`{"apiVersion": "trust.cert-manager.io/v1alpha1", "kind": "Bundle", "spec": {"sources": [null, {"configMap": null}], "target": {"additionalFormats": null}}}`, nil, 200, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := post(t, newTestHandler(t, &gatherer{}), review(t, tc.operation, tc.asked, tc.stored))
+			if got.UID != "the-uid" || got.Allowed != (tc.code == 200) || got.Result == nil || got.Result.Code != tc.code || len(got.Warnings) != tc.warnings {
+				t.Errorf("UID %q, allowed %t, result %+v, warnings %q; want code %d and %d warnings",
+					got.UID, got.Allowed, got.Result, got.Warnings, tc.code, tc.warnings)
+			}
+			wantNoSecrets(t, string(marshal(t, got)))
+		})
+	}
+}
+
+// A refusal has the form of the API server's own: reason, and a cause with the
+// field.
+func TestRefusalIsAStatus(t *testing.T) {
+	t.Parallel()
+	never := bundleOf("x", func(s *v1alpha1.BundleSpec) { s.Target.ConfigMap.Key = "a/b" })
+	got := post(t, newTestHandler(t, &gatherer{}), review(t, admissionv1.Create, never, nil)).Result
+	if got.Reason != metav1.StatusReasonInvalid || got.Details == nil || got.Details.Kind != "Bundle" || got.Details.Name != "example" {
+		t.Fatalf("status %+v", got)
+	}
+	if len(got.Details.Causes) != 1 || got.Details.Causes[0].Field != "spec.target.configMap.key" {
+		t.Errorf("causes %+v", got.Details.Causes)
+	}
+}
+
+// Sources are read one by one, so that one that fails refuses nothing and hides no
+// other; those of the default CA package are not read.
+func TestGatheringFails(t *testing.T) {
+	t.Parallel()
+	yes, text := true, root(t)
+	asked := bundleOf(text, func(s *v1alpha1.BundleSpec) {
+		read := &v1alpha1.SourceObject{Name: "o", Key: "k"}
+		s.Sources = append(s.Sources, v1alpha1.BundleSource{ConfigMap: read}, v1alpha1.BundleSource{UseDefaultCAs: &yes}, v1alpha1.BundleSource{Secret: read})
+	})
+	sources := &gatherer{text: certificate{leaf: true}.pem(t), fails: map[string]bool{"spec.sources[1].configMap": true}}
+	got := post(t, newTestHandler(t, sources), review(t, admissionv1.Create, asked, nil))
+	if diff := cmp.Diff([]string{"spec.sources[0].inLine", "spec.sources[1].configMap", "spec.sources[3].secret"}, sources.asked); diff != "" {
+		t.Errorf("sources that were read (-want +got):\n%s", diff)
+	}
+	if !got.Allowed || len(got.Warnings) != 1 || !strings.HasPrefix(got.Warnings[0], "spec.sources[3].secret: block 1: not a CA") {
+		t.Errorf("allowed %t, warnings %q", got.Allowed, got.Warnings)
+	}
+}
+
+// Reading ends where there is more than will be looked at.
+func TestGatheringIsBounded(t *testing.T) {
+	t.Parallel()
+	asked := bundleOf("x", func(s *v1alpha1.BundleSpec) {
+		s.Sources = slices.Repeat([]v1alpha1.BundleSource{{ConfigMap: &v1alpha1.SourceObject{Name: "o", Key: "k"}}}, 100)
+	})
+	sources := &gatherer{text: root(t) + strings.Repeat("#\n", 1<<19)}
+	got := post(t, newTestHandler(t, sources), review(t, admissionv1.Create, asked, nil))
+	if len(sources.asked) != 4 || len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "not looked at") {
+		t.Errorf("%d sources of 1 MiB were read, warnings %q; want 4, and one warning", len(sources.asked), got.Warnings)
+	}
+}
+
+// Whatever is posted, the handler neither panics nor admits what it could not
+// read, and its warnings fit.
+func FuzzAdmission(f *testing.F) {
+	leaf := certificate{leaf: true}.pem(f)
+	good, odd := bundleOf(root(f)), bundleOf(leaf)
+	never := bundleOf(leaf, func(s *v1alpha1.BundleSpec) {
+		s.Target.ConfigMap.Key = "a/b"
+		s.Target.AdditionalFormats = &v1alpha1.AdditionalFormats{JKS: &v1alpha1.JKS{Key: "j"}, PKCS12: &v1alpha1.PKCS12{Key: "p", Password: new("\U0001f600")}}
+	})
+	selecting := bundleOf(leaf, func(s *v1alpha1.BundleSpec) {
+		selector := &v1alpha1.LabelSelector{MatchExpressions: []v1alpha1.LabelSelectorRequirement{{Key: "k", Operator: "In", Values: []string{"v"}}}}
+		s.Sources = append(s.Sources, v1alpha1.BundleSource{Secret: &v1alpha1.SourceObject{Selector: selector, IncludeAllKeys: true}})
+		s.Target.NamespaceSelector = selector
+	})
+	for _, seed := range []string{
+		"", "{", "null", "[]", `{"kind": "AdmissionReview"}`, `{"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": null}`,
+		`{"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1beta1", "request": {"operation": "CREATE"}}`,
+		review(f, admissionv1.Create, good, nil), review(f, admissionv1.Create, odd, nil), review(f, admissionv1.Create, never, nil),
+		review(f, admissionv1.Create, selecting, nil), review(f, admissionv1.Update, odd, good), review(f, admissionv1.Update, odd, `{"spec": 1}`),
+		review(f, admissionv1.Delete, nil, good), review(f, admissionv1.Create, `{"spec": [null]}`, nil),
+	} {
+		f.Add(seed)
+	}
+	handler := newTestHandler(f, &gatherer{text: leaf})
+	f.Fuzz(func(t *testing.T, body string) {
+		got := post(t, handler, body)
+		if !got.Allowed && (got.Result == nil || got.Result.Code < 400) {
+			t.Errorf("refused with %+v, want a code of an error", got.Result)
+		}
+		if !json.Valid([]byte(body)) && got.Allowed {
+			t.Error("admitted what is no JSON")
+		}
+		if len(got.Warnings) > maxWarnings {
+			t.Errorf("%d warnings", len(got.Warnings))
+		}
+		for _, warning := range got.Warnings {
+			if len(warning) > maxWarning {
+				t.Errorf("%d bytes of warning: %s", len(warning), warning)
+			}
+		}
+	})
+}

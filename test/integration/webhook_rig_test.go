@@ -1,0 +1,283 @@
+package integration
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/integration/rig"
+)
+
+// webhookPath is where the contract says that the webhook is (R3).
+const webhookPath = "/validate-trust-cert-manager-io-v1alpha1-bundle"
+
+// webhook is an operator's webhook, and what calls it.
+type webhook struct {
+	t        *testing.T
+	operator *rig.Operator
+	issuer   *issuer
+	// folder is that of the certificate, which is mounted as kubelet does it.
+	folder string
+	port   string
+	mounts int
+}
+
+// startWebhook runs an operator with a webhook, whose folder has no certificate
+// yet. The API server does not know of it.
+func startWebhook(t *testing.T, flags ...string) *webhook {
+	t.Helper()
+	w := &webhook{t: t, issuer: newIssuer(t), folder: t.TempDir(), port: freePort(t)}
+	w.operator = startOperator(t, append([]string{
+		"--webhook-port", w.port, "--webhook-host", "127.0.0.1", "--webhook-certificate-dir", w.folder,
+	}, flags...)...)
+	return w
+}
+
+// startRegisteredWebhook runs an operator whose webhook the API server asks, from
+// the return of this function until the end of the test.
+func startRegisteredWebhook(t *testing.T, flags ...string) *webhook {
+	t.Helper()
+	w := startWebhook(t, flags...)
+	w.mount(w.issuer.issue(t))
+	w.register()
+	return w
+}
+
+// url gives where the webhook answers.
+func (w *webhook) url() string { return "https://127.0.0.1:" + w.port + webhookPath }
+
+// register has the API server ask the webhook about each Bundle that is created
+// or changed, and refuse it if there is no answer.
+func (w *webhook) register() {
+	w.t.Helper()
+	url, timeout := w.url(), int32(10)
+	fail, none := admissionregistrationv1.Fail, admissionregistrationv1.SideEffectClassNone
+	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{
+		ObjectMeta: metav1.ObjectMeta{Name: "trust-manager"},
+		Webhooks: []admissionregistrationv1.ValidatingWebhook{{
+			Name:         "bundles.trust-manager.io",
+			ClientConfig: admissionregistrationv1.WebhookClientConfig{URL: &url, CABundle: []byte(w.issuer.pem)},
+			Rules: []admissionregistrationv1.RuleWithOperations{{
+				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
+				Rule: admissionregistrationv1.Rule{
+					APIGroups: []string{v1alpha1.GroupVersion.Group}, APIVersions: []string{v1alpha1.GroupVersion.Version}, Resources: []string{"bundles"},
+				},
+			}},
+			FailurePolicy:           &fail,
+			SideEffects:             &none,
+			TimeoutSeconds:          &timeout,
+			AdmissionReviewVersions: []string{"v1"},
+		}},
+	}
+	create(w.t, configuration)
+	w.t.Cleanup(func() {
+		// The test's own context has ended.
+		if err := api.Delete(context.Background(), configuration); err != nil {
+			w.t.Error(err)
+		}
+		w.awaitAsked(false)
+	})
+	w.awaitAsked(true)
+}
+
+// awaitAsked waits until the API server asks the webhook, or does so no more.
+func (w *webhook) awaitAsked(wanted bool) {
+	w.t.Helper()
+	never := newScene(w.t).newBundle(inLine(newAuthority("CA")), func(b *v1alpha1.Bundle) { b.Spec.Target.ConfigMap.Key = "a/b" })
+	err := rig.Await(context.Background(), fmt.Sprintf("the API server to ask the webhook: %t", wanted), func() error {
+		err := api.Create(context.Background(), never.DeepCopy(), client.DryRunAll)
+		if (err != nil) != wanted || err != nil && wanted && !isInvalid(err) {
+			return fmt.Errorf("the answer is %w", errors.Join(errNotYet, err))
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// mount puts a certificate into the folder as kubelet does with a Secret: the files
+// are links into a folder that is exchanged as a whole.
+func (w *webhook) mount(pair keyPair) {
+	w.t.Helper()
+	w.mounts++
+	name := fmt.Sprintf("..mount-%d", w.mounts)
+	data := filepath.Join(w.folder, "..data")
+	before, _ := os.Readlink(data) // there is none at first
+	err := errors.Join(
+		os.Mkdir(filepath.Join(w.folder, name), 0o700),
+		pair.write(filepath.Join(w.folder, name)),
+		os.Symlink(name, data+"_tmp"),
+		os.Rename(data+"_tmp", data),
+	)
+	if before == "" {
+		for _, file := range []string{"tls.crt", "tls.key"} {
+			err = errors.Join(err, os.Symlink(filepath.Join("..data", file), filepath.Join(w.folder, file)))
+		}
+	} else {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(w.folder, before)))
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// clientConfig trusts the issuer, and speaks these versions of TLS.
+func (w *webhook) clientConfig(lowest, highest uint16) *tls.Config {
+	roots := x509.NewCertPool()
+	roots.AddCert(w.issuer.certificate)
+	return &tls.Config{RootCAs: roots, MinVersion: lowest, MaxVersion: highest}
+}
+
+// client calls the webhook as the API server does, over a new connection each
+// time.
+func (w *webhook) client() *http.Client {
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: w.clientConfig(tls.VersionTLS12, 0), DisableKeepAlives: true}}
+}
+
+// handshake gives the serial number of the certificate that the webhook shows.
+func (w *webhook) handshake(lowest, highest uint16) (serial *big.Int, err error) {
+	dialer := &tls.Dialer{Config: w.clientConfig(lowest, highest)}
+	connection, err := dialer.DialContext(w.t.Context(), "tcp", "127.0.0.1:"+w.port)
+	if err != nil {
+		return nil, err
+	}
+	defer connection.Close() //nolint:errcheck // only read
+	return connection.(*tls.Conn).ConnectionState().PeerCertificates[0].SerialNumber, nil
+}
+
+// awaitShown waits until the webhook shows a certificate.
+func (w *webhook) awaitShown(pair keyPair) {
+	w.t.Helper()
+	eventually(w.t, "the certificate to be shown", func() error {
+		serial, err := w.handshake(tls.VersionTLS12, 0)
+		if err == nil && serial.Cmp(pair.serial) != 0 {
+			err = errors.New("another one is")
+		}
+		return err
+	})
+}
+
+// issuer is a CA for serving certificates.
+type issuer struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+	pem         string
+}
+
+// keyPair is a serving certificate for 127.0.0.1, in PEM.
+type keyPair struct {
+	certificate, key string
+	serial           *big.Int
+}
+
+func newIssuer(t *testing.T) *issuer {
+	t.Helper()
+	i := &issuer{key: newKey(t)}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "issuer"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
+	}
+	i.pem, i.certificate = sign(t, template, template, i.key, i.key)
+	return i
+}
+
+func (i *issuer) issue(t *testing.T) keyPair {
+	t.Helper()
+	key := newKey(t)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+	}
+	certificate, _ := sign(t, template, i.certificate, key, i.key)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keyPair{certificate, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), template.SerialNumber}
+}
+
+func (p keyPair) write(folder string) error {
+	return errors.Join(
+		os.WriteFile(filepath.Join(folder, "tls.crt"), []byte(p.certificate), 0o600),
+		os.WriteFile(filepath.Join(folder, "tls.key"), []byte(p.key), 0o600),
+	)
+}
+
+func newKey(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func sign(t *testing.T, template, parent *x509.Certificate, key, by *ecdsa.PrivateKey) (text string, certificate *x509.Certificate) {
+	t.Helper()
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), by)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if certificate, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), certificate
+}
+
+// warningsClient is an administrator's client that keeps the warnings it is given.
+type warningsClient struct {
+	client.Client
+	mu   sync.Mutex
+	told []string
+}
+
+func newWarningsClient(t *testing.T) *warningsClient {
+	t.Helper()
+	w := &warningsClient{}
+	config := rest.CopyConfig(env.Config)
+	config.WarningHandler = w
+	var err error
+	if w.Client, err = client.New(config, client.Options{Scheme: api.Scheme()}); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// HandleWarningHeader implements rest.WarningHandler.
+func (w *warningsClient) HandleWarningHeader(_ int, _ string, text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.told = append(w.told, text)
+}
+
+// take gives the warnings since the last call.
+func (w *warningsClient) take() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	told := slices.Clone(w.told)
+	w.told = nil
+	return told
+}
