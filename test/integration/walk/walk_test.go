@@ -3,7 +3,6 @@ package walk
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -71,9 +70,6 @@ func (w *walk) must(err error) {
 
 // setUp makes the first namespaces, sources and Bundles, with the operator down.
 func (w *walk) setUp() {
-	if _, err := os.Stat(w.packagePath()); err == nil {
-		w.Fatal("there is a package already")
-	}
 	makers := []maker{
 		changePackage,
 		createNamespace, createNamespace, createNamespace, createNamespace, createNamespace, createNamespace,
