@@ -2,7 +2,7 @@ package walk
 
 import (
 	"fmt"
-	"strings"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -127,9 +127,7 @@ func remakeBundle(c *chance, m *model) *action {
 	if c.percent(50) {
 		spec = c.changedSpec(m, spec)
 	}
-	if m.running && m.shares(name) && !m.builds(name, spec) {
-		// Whether what it shares is released would depend on whether the operator
-		// looks in the moment without a Bundle.
+	if m.running && !m.outcomeIsCertain(name, policy, spec) {
 		return nil
 	}
 	a := bundleAction(name, fmt.Sprintf("deleted, %s, and made again, %s", policy, describe(spec)), spec)
@@ -175,14 +173,24 @@ func (m *model) blocks(name string) bool {
 	return true
 }
 
-// shares says whether an object is marked as shared with others.
-func (m *model) shares(name string) bool {
+// outcomeIsCertain says whether what becomes of objects that a Bundle shares with
+// others is the same whether or not the operator looks in the moment without a
+// Bundle. If it does, it releases them, but for their data where the Bundle was
+// deleted without its targets. If not, it is for the new Bundle to take them over
+// or to release them, and that one may not be built.
+func (m *model) outcomeIsCertain(name string, policy metav1.DeletionPropagation, spec v1alpha1.BundleSpec) bool {
+	next := &bundle{spec: spec}
+	m.build(name, next)
+	wanted := m.wanted(name, next.revision)
 	for at, o := range m.objects {
-		if at.bundle == name && o.holds(sharedMark, "true") {
-			return true
+		if at.bundle != name || !o.holds(sharedMark, "true") {
+			continue
+		}
+		if next.revision == nil || policy == metav1.DeletePropagationOrphan && !slices.Contains(wanted, at) {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // builds says whether a spec can be built as things are.
@@ -190,59 +198,6 @@ func (m *model) builds(name string, spec v1alpha1.BundleSpec) bool {
 	b := &bundle{spec: spec}
 	m.build(name, b)
 	return b.revision != nil
-}
-
-// describe tells the parts of a spec that matter.
-func describe(spec v1alpha1.BundleSpec) string {
-	var parts []string
-	for _, one := range spec.Sources {
-		parts = append(parts, describeSource(one))
-	}
-	text := strings.Join(parts, " + ")
-	if spec.Target == nil {
-		return text + " to nowhere"
-	}
-	if to := spec.Target.ConfigMap; to != nil {
-		text += fmt.Sprintf(" to ConfigMap %s %v %v", to.Key, to.Metadata.Labels, to.Metadata.Annotations)
-	}
-	if to := spec.Target.Secret; to != nil {
-		text += fmt.Sprintf(" to Secret %s %v %v", to.Key, to.Metadata.Labels, to.Metadata.Annotations)
-	}
-	if formats := spec.Target.AdditionalFormats; formats != nil && formats.JKS != nil {
-		text += ", JKS " + orDefault(formats.JKS.Password, "")
-	}
-	if formats := spec.Target.AdditionalFormats; formats != nil && formats.PKCS12 != nil {
-		text += fmt.Sprintf(", PKCS#12 %s %s", orDefault(formats.PKCS12.Password, ""), formats.PKCS12.Profile)
-	}
-	return text + " where " + describeSelector(spec.Target.NamespaceSelector)
-}
-
-func describeSource(from v1alpha1.BundleSource) string {
-	switch {
-	case from.InLine != nil:
-		return fmt.Sprint("in line ", numbersIn(*from.InLine))
-	case from.UseDefaultCAs != nil:
-		return "default CAs"
-	}
-	kind, object := configMap, from.ConfigMap
-	if object == nil {
-		kind, object = secret, from.Secret
-	}
-	name := object.Name
-	if name == "" {
-		name = "where " + describeSelector(object.Selector)
-	}
-	if object.IncludeAllKeys {
-		return fmt.Sprintf("%s %s all keys", kind, name)
-	}
-	return fmt.Sprintf("%s %s %s", kind, name, object.Key)
-}
-
-func describeSelector(selector *v1alpha1.LabelSelector) string {
-	if selector == nil {
-		return "anything"
-	}
-	return metav1.FormatLabelSelector(selector.ToMetaV1())
 }
 
 // awaitNoBundle waits until there is no Bundle of a name.

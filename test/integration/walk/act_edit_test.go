@@ -1,17 +1,10 @@
 package walk
 
 import (
-	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // The ways in which an object is edited.
@@ -88,6 +81,11 @@ func editObject(c *chance, m *model) *action {
 func (c *chance) edit(at target, o *object) *edit {
 	e := &edit{at: at, set: map[field]value{}}
 	e.way = pick(c, update, update, mergePatch, strategicPatch, serverApply, serverApply)
+	if o.untracked && e.way == serverApply {
+		// All that is in the object would be before-first-apply's: whether the
+		// operator wrote it could not be told any more.
+		e.way = update
+	}
 	e.manager = "editor"
 	if e.way == serverApply {
 		e.manager = "applier"
@@ -110,7 +108,7 @@ func (c *chance) edit(at target, o *object) *edit {
 	if e.way == update && o.owner == full && c.percent(25) {
 		e.owner = pick(c, ownerDropped, ownerNoController, ownerNotBlocking)
 	}
-	e.clear = clearsFields && (bare || c.percent(10))
+	e.clear = bare || c.percent(10)
 	return e
 }
 
@@ -177,7 +175,7 @@ func foreignKeys(kind, section string) []string {
 // keep adds what an apply has besides: entries applied before, or else they go,
 // and entries of the operator as they are.
 func (c *chance) keep(e *edit, o *object) {
-	again, claim := c.percent(60), claimsOurs && c.percent(40)
+	again, claim := c.percent(60), c.percent(40)
 	for _, at := range o.fields() {
 		_, set := e.set[at]
 		_, clash := e.set[at.otherForm()]
@@ -243,111 +241,4 @@ func (m *model) edit(e *edit) {
 	case ownerNotBlocking:
 		o.owner.blocking = false
 	}
-}
-
-// path gives where an entry stands in the object.
-func (f field) path() []string { return append(pathOf(f.section), f.key) }
-
-func pathOf(section string) []string {
-	if section == labels || section == annotations {
-		return []string{"metadata", section}
-	}
-	return []string{section}
-}
-
-// encoded gives values as JSON has them.
-func encoded(kind string, set map[field]value) map[field]any {
-	all := map[field]any{}
-	for at, value := range set {
-		if at.section == binaryData || at.section == data && kind == secret {
-			all[at] = base64.StdEncoding.EncodeToString([]byte(value.text))
-		} else {
-			all[at] = value.text
-		}
-	}
-	return all
-}
-
-func (w *world) edit(e *edit) error {
-	return w.retry(func() error {
-		object := e.at.empty()
-		if err := w.api.Get(w.ctx, client.ObjectKeyFromObject(object), object); err != nil {
-			return err
-		}
-		manager := client.FieldOwner(e.manager)
-		if e.way == update {
-			if err := e.change(object); err != nil {
-				return err
-			}
-			return w.wrote(object, w.api.Update(w.ctx, object, manager))
-		}
-		body, err := e.body(object)
-		if err != nil {
-			return err
-		}
-		way := map[string]types.PatchType{
-			mergePatch: types.MergePatchType, strategicPatch: types.StrategicMergePatchType, serverApply: types.ApplyPatchType,
-		}[e.way]
-		options := []client.PatchOption{manager}
-		if e.way == serverApply {
-			options = append(options, client.ForceOwnership)
-		}
-		return w.wrote(object, w.api.Patch(w.ctx, object, client.RawPatch(way, body), options...))
-	})
-}
-
-// change edits an object that is to be updated.
-func (e *edit) change(object *unstructured.Unstructured) error {
-	for _, at := range e.drop {
-		unstructured.RemoveNestedField(object.Object, at.path()...)
-	}
-	for at, value := range encoded(e.at.kind, e.set) {
-		if err := unstructured.SetNestedField(object.Object, value, at.path()...); err != nil {
-			return err
-		}
-	}
-	owners := object.GetOwnerReferences()
-	for i := range owners {
-		switch e.owner {
-		case ownerNoController:
-			owners[i].Controller = nil
-		case ownerNotBlocking:
-			owners[i].BlockOwnerDeletion = nil
-		}
-	}
-	if e.owner == ownerDropped {
-		owners = nil
-	}
-	object.SetOwnerReferences(owners)
-	if e.clear {
-		object.SetManagedFields([]metav1.ManagedFieldsEntry{{}})
-	}
-	return nil
-}
-
-// body gives an edit as a patch of an object as it is.
-func (e *edit) body(live *unstructured.Unstructured) ([]byte, error) {
-	set := encoded(e.at.kind, e.set)
-	for _, at := range e.keep {
-		now, there, err := unstructured.NestedFieldNoCopy(live.Object, at.path()...)
-		if err != nil || !there {
-			return nil, fmt.Errorf("%s has no %s to keep: %w", e.at, at, err)
-		}
-		set[at] = now
-	}
-	for _, at := range e.drop {
-		set[at] = nil
-	}
-	patch := e.at.empty().Object
-	for at, value := range set {
-		if err := unstructured.SetNestedField(patch, value, at.path()...); err != nil {
-			return nil, err
-		}
-	}
-	if e.clear {
-		if err := unstructured.SetNestedField(patch, []any{map[string]any{}}, "metadata", "managedFields"); err != nil {
-			return nil, err
-		}
-	}
-	return runtime.Encode(unstructured.UnstructuredJSONScheme, &unstructured.Unstructured{Object: patch})
 }

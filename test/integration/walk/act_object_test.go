@@ -57,7 +57,7 @@ func createObject(c *chance, m *model) *action {
 		key := pick(c, foreignKeys(at.kind, section)...)
 		set[field{section, key}] = value{text: c.unique("made")}
 	}
-	if b := m.bundles[at.bundle]; claimsOurs && b != nil && b.revision != nil && c.percent(40) {
+	if b := m.bundles[at.bundle]; b != nil && b.revision != nil && c.percent(40) {
 		// What is already right stays of those who wrote it.
 		for at, right := range b.revision.shapes[at.kind] {
 			if at.section == data && right.format == "" {

@@ -50,15 +50,6 @@ func (a *action) collides(b *action) bool {
 // maker makes an action that fits the model as it is, or gives nil.
 type maker func(*chance, *model) *action
 
-// What others do besides.
-const (
-	// claimsOurs: they apply entries of the operator with the values that these
-	// have, or make an object that has the right value already.
-	claimsOurs = true
-	// clearsFields: they clear managedFields.
-	clearsFields = true
-)
-
 // kinds are all kinds of actions, and how often each is tried.
 var kinds = []struct {
 	weight int

@@ -12,7 +12,7 @@ type chance struct {
 }
 
 func newChance(seed uint64) *chance {
-	return &chance{Rand: rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // to be repeated, not to be secret
+	return &chance{Rand: rand.New(rand.NewPCG(seed, 0))}
 }
 
 // percent is true in so many cases of a hundred.

@@ -3,7 +3,6 @@ package walk
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -71,9 +70,6 @@ func (w *walk) must(err error) {
 
 // setUp makes the first namespaces, sources and Bundles, with the operator down.
 func (w *walk) setUp() {
-	if _, err := os.Stat(w.packagePath()); err == nil {
-		w.Fatal("there is a package already")
-	}
 	makers := []maker{
 		changePackage,
 		createNamespace, createNamespace, createNamespace, createNamespace, createNamespace, createNamespace,
@@ -201,7 +197,12 @@ func (w *walk) settle(before *model) {
 	w.Helper()
 	w.model.settle()
 	began := time.Now()
-	w.must(w.await("the cluster to be in order", func() error { return w.compare(w.model) }))
+	err := w.await("the cluster to be in order", func() error { return w.compare(w.model) })
+	if err != nil {
+		w.Logf("step %d: %v", w.step, err)
+		w.judge(before) // which may know how that came
+	}
+	w.must(err)
 	inOrder := env.Audit.Mark()
 	w.must(w.awaitStill())
 	w.must(w.compare(w.model))
