@@ -29,22 +29,75 @@ type fact struct {
 	holding         target.Holding
 	// at is when the fact was learned.
 	at time.Time
+	// proof says whether a write has been checked by reading the object.
+	proof proof
 	// vanished says that the object was deleted afterwards.
 	vanished bool
 }
+
+// proof says how sure it is that a target came out as it was sent. An admission
+// webhook or policy may change the data on the way, and the answer to a write does
+// not show that. What is done to an object once is done again, so one look after the
+// first write by this process is enough, and one after each creation.
+type proof uint8
+
+const (
+	// unwritten: this process has not written the object.
+	unwritten proof = iota
+	// doubtful: written, and not read since.
+	doubtful
+	// proven: written, and read whole afterwards.
+	proven
+)
+
+// proofDelay is how long after its write a target is read. By then most roll-outs
+// are over.
+const proofDelay = 2 * time.Second
 
 func newMemory() *memory {
 	return &memory{known: map[target.Key]fact{}}
 }
 
-// learn remembers what a target holds at a resource version.
+// learn remembers what a target, which was read whole, holds at a resource version.
 func (m *memory) learn(key target.Key, uid, resourceVersion string, holding target.Holding, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if before, ok := m.known[key]; ok && before.resourceVersion == resourceVersion && before.uid == uid && before.holding == holding {
+	before, ok := m.known[key]
+	if ok && before.resourceVersion == resourceVersion && before.uid == uid && before.holding == holding {
 		return // nothing new about it; it may even have vanished since
 	}
-	m.known[key] = fact{uid: uid, resourceVersion: resourceVersion, holding: holding, at: now}
+	next := fact{uid: uid, resourceVersion: resourceVersion, holding: holding, at: now}
+	if before.uid == uid {
+		next.proof = before.proof
+	}
+	m.known[key] = next
+}
+
+// wrote remembers what a target holds by the answer to a write. It says whether
+// the object should be read to prove that.
+func (m *memory) wrote(key target.Key, uid, resourceVersion string, holding target.Holding, now time.Time) (doubted bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	next := fact{uid: uid, resourceVersion: resourceVersion, holding: holding, at: now, proof: doubtful}
+	if before := m.known[key]; before.uid == uid && before.proof == proven {
+		next.proof = proven
+	}
+	m.known[key] = next
+	return next.proof == doubtful
+}
+
+// prove remembers that a target was read whole at a resource version. From then on
+// its writes count as what they were sent as. It says whether that is news.
+func (m *memory) prove(key target.Key, uid, resourceVersion string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.known[key]
+	if f.proof != doubtful || f.uid != uid || f.resourceVersion != resourceVersion {
+		return false
+	}
+	f.proof = proven
+	m.known[key] = f
+	return true
 }
 
 // forget drops what is known of a target.
@@ -68,11 +121,20 @@ func (m *memory) vanish(key target.Key, resourceVersion string) {
 // see gives what is known of a target, from the newer of the cache and memory.
 // cached is nil where the cache has no such object. recheck, if not 0, is when
 // to look again although nothing may happen: the watch has yet to show what
-// memory knows.
+// memory knows, or a write has to be proven.
 func (m *memory) see(key target.Key, cached *metav1.PartialObjectMetadata, now time.Time) (seen target.Seen, recheck time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f, known := m.known[key]
+	if f.proof == doubtful && !f.vanished {
+		due := proofDelay - now.Sub(f.at)
+		if due <= 0 {
+			return target.Seen{State: target.Unread}, 0
+		}
+		// An event that comes before takes the look that was planned out of the
+		// queue.
+		defer func() { recheck = due }()
+	}
 	switch left := unseen - now.Sub(f.at); {
 	case !known && cached == nil:
 		return target.Seen{State: target.Absent}, 0
@@ -98,7 +160,10 @@ func (m *memory) isRepair(action target.Action) bool {
 }
 
 func (f fact) held() target.Seen {
-	return target.Seen{State: target.Held, UID: f.uid, ResourceVersion: f.resourceVersion, Holding: f.holding}
+	return target.Seen{
+		State: target.Held, UID: f.uid, ResourceVersion: f.resourceVersion, Holding: f.holding,
+		Doubtful: f.proof == doubtful,
+	}
 }
 
 // newer says whether a is a later resource version than b. Those that cannot

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,6 +29,10 @@ import (
 // rests must not hold a worker for ever.
 const maxSteps = 8
 
+// byNameFor is how long Secrets are created by their names before the cheaper way is
+// tried again: a quota may have refused it, or RBAC have changed.
+const byNameFor = 10 * time.Minute
+
 // targets is the queue of targets: it brings single objects in line.
 type targets struct {
 	*environment
@@ -35,9 +40,9 @@ type targets struct {
 	writer   *target.Writer
 	memory   *memory
 	contests *contests
-	// byName says that Secrets can be created by their name only: RBAC then
-	// refuses a POST, which has none.
-	byName atomic.Bool
+	// byName is until when, in seconds since 1970, Secrets are created by their
+	// names without trying otherwise: RBAC may refuse a POST, which has none.
+	byName atomic.Int64
 }
 
 func addTargets(mgr manager.Manager, env *environment, observed cache.Cache, options Options) error {
@@ -207,6 +212,9 @@ func (t *targets) see(ctx context.Context, key target.Key, last *target.Seen) (t
 		case object == nil:
 			return target.Seen{State: target.Absent, Vanished: true, ByName: last.ByName || t.mustName(key)}, nil
 		}
+		if t.memory.prove(key, string(object.Meta.UID), object.Meta.ResourceVersion) {
+			t.targets.addAfter(background, unseen, key) // the watch may not have shown it yet
+		}
 		return target.Seen{State: target.Whole, Object: object}, nil
 	}
 	cached, err := t.cached(ctx, key)
@@ -226,7 +234,9 @@ func (t *targets) see(ctx context.Context, key target.Key, last *target.Seen) (t
 }
 
 // mustName says whether a target can be created by its name only.
-func (t *targets) mustName(key target.Key) bool { return key.Kind == bundle.Secret && t.byName.Load() }
+func (t *targets) mustName(key target.Key) bool {
+	return key.Kind == bundle.Secret && t.clock.Now().Unix() < t.byName.Load()
+}
 
 // confirm reads the Bundle from the API server: what was seen of its target may
 // be the work of its own deletion. The error is errUnconfirmed if that is so.
@@ -289,7 +299,7 @@ func (t *targets) write(ctx context.Context, action target.Action, aim *aim) (ne
 	case err != nil:
 		return nil, err
 	case action.Verb == target.Apply && action.UID == "":
-		t.byName.Store(true)
+		t.byName.Store(t.clock.Now().Add(byNameFor).Unix())
 		return &target.Seen{State: target.Unread}, nil
 	case action.Verb == target.Apply || written.Altered:
 		return &target.Seen{State: target.Unread}, nil
@@ -298,8 +308,11 @@ func (t *targets) write(ctx context.Context, action target.Action, aim *aim) (ne
 		t.memory.forget(action.Key)
 		return nil, nil
 	}
-	t.memory.learn(action.Key, written.UID, written.ResourceVersion, action.Holding, t.clock.Now())
-	t.targets.addAfter(background, unseen, action.Key)
+	again := unseen
+	if t.memory.wrote(action.Key, written.UID, written.ResourceVersion, action.Holding, t.clock.Now()) {
+		again = proofDelay
+	}
+	t.targets.addAfter(background, again, action.Key)
 	return nil, nil
 }
 

@@ -56,6 +56,9 @@ type Seen struct {
 	ResourceVersion string
 	// Holding is set where State is Held.
 	Holding Holding
+	// Doubtful says of a Held object that it has not been read since it was
+	// written: admission may have put something of others into its data.
+	Doubtful bool
 	// Object is set where State is Whole.
 	Object *Object
 }
@@ -155,10 +158,10 @@ func (a *Action) converge(want Want, seen Seen) {
 		case current:
 			a.Holding = seen.Holding
 			a.is(Keep, "it is in order")
-		case seen.Holding.Clean:
+		case seen.Holding.Clean && !seen.Doubtful:
 			a.is(Replace, "the bundle has changed")
 		default:
-			a.is(Read, "others have something in it")
+			a.is(Read, "others may have something in it")
 		}
 	case Whole:
 		a.repair(want, seen.Object)
@@ -178,7 +181,7 @@ func (a *Action) repair(want Want, object *Object) {
 	case owner != nil:
 		a.is(Refuse, fmt.Sprintf("the object is controlled by %s %s; delete it, or rename the Bundle", owner.Kind, owner.Name))
 	case object.Immutable && difference.changes.content():
-		a.is(Refuse, "the object is immutable and has other content; delete it, and it is created anew")
+		a.is(Refuse, "the object is immutable and has other content; save what others have in it and delete it, and it is created anew")
 	case len(object.Meta.ManagedFields) == 0 && len(difference.changes.Drop) == 0:
 		// Also where nothing differs: later, what the operator has written could
 		// not be told from what others have. An apply cannot take anything away,
@@ -204,10 +207,10 @@ func (a *Action) release(want Want, seen Seen) {
 		a.is(Read, "its content is not known")
 	case Held:
 		a.UID, a.ResourceVersion = seen.UID, seen.ResourceVersion
-		if seen.Holding.Clean && !want.Gone {
+		if seen.Holding.Clean && !seen.Doubtful && !want.Gone {
 			a.is(Delete, "it is no longer wanted")
 		} else {
-			a.is(Read, "others have something in it")
+			a.is(Read, "others may have something in it")
 		}
 	case Whole:
 		a.withdraw(want, seen.Object)
@@ -231,7 +234,7 @@ func (a *Action) withdraw(want Want, object *Object) {
 	case removal.nothingLeft && !want.Orphaned:
 		a.is(Delete, "it is no longer wanted")
 	case object.Immutable && removal.changes.content():
-		a.is(Refuse, "the object is no longer wanted, but it is immutable and holds data of others; delete it")
+		a.is(Refuse, "the object is no longer wanted, but it is immutable and holds data of others; save those and delete it")
 	default:
 		a.Changes = removal.changes
 		a.is(Patch, "it is no longer wanted, and others have something in it")

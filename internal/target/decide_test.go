@@ -508,3 +508,25 @@ func TestUntrackedObjectIsLookedAtAgain(t *testing.T) {
 		}
 	}
 }
+
+// T6: a target that has not been read since it was written is not replaced or
+// deleted unread, and is left in peace where it is in order.
+func TestDecideDoubtful(t *testing.T) {
+	t.Parallel()
+	seen := Seen{State: Held, UID: objectUID, ResourceVersion: version, Holding: held(true), Doubtful: true}
+	older := seen
+	older.Holding.Digest = "older"
+	for name, tc := range map[string]struct {
+		want Want
+		seen Seen
+		verb Verb
+	}{
+		"in order":     {wanted(), seen, Keep},
+		"out of date":  {wanted(), older, Read},
+		"not selected": {deselected(), seen, Read},
+	} {
+		if action := Decide(roots, tc.want, tc.seen); action.Verb != tc.verb {
+			t.Errorf("%s: %s, want %s", name, action.Verb, tc.verb)
+		}
+	}
+}

@@ -93,7 +93,7 @@ func TestDigestTellsInputsApart(t *testing.T) {
 
 // T4: each key store shapes the digest: its format, key, profile and bytes, and where
 // it stands.
-func TestDigestTellsStoresApart(t *testing.T) {
+func TestDigestOfEachStore(t *testing.T) {
 	t.Parallel()
 	jks := storeFile{bundle.Store{Format: bundle.JKS, Key: "ca.jks"}, newFile([]byte("jks"))}
 	p12 := storeFile{bundle.Store{Format: bundle.PKCS12, Key: "ca.p12", Profile: "LegacyRC2"}, newFile([]byte("p12"))}
