@@ -38,12 +38,11 @@ func (o *options) addWebhook(mgr manager.Manager, defaultCAs *source.DefaultCAs)
 	}
 	sources := source.NewGatherer(mgr.GetCache(), o.trustNamespace, defaultCAs)
 	server := webhook.NewServer(webhook.Options{
-		Host:           o.webhookHost,
-		Port:           o.webhookPort,
-		CertificateDir: o.certificateDir,
-		MinVersion:     version,
-		CipherSuites:   suites,
-		Log:            logger,
+		Host:         o.webhookHost,
+		Port:         o.webhookPort,
+		Certificate:  webhook.NewFiles(o.certificateDir, logger),
+		MinVersion:   version,
+		CipherSuites: suites,
 	}, webhook.NewHandler(mgr.GetScheme(), sources, clock.RealClock{}))
 	if err := mgr.AddReadyzCheck("webhook", server.Ready); err != nil {
 		return err
