@@ -75,9 +75,11 @@ func isVouchedFor(pair *tls.Certificate, authorities []*x509.Certificate, names 
 	for _, authority := range authorities {
 		roots.AddCert(authority)
 	}
+	if _, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now}); err != nil {
+		return false
+	}
 	for _, name := range names {
-		_, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: name, CurrentTime: now})
-		if err != nil {
+		if pair.Leaf.VerifyHostname(name) != nil {
 			return false
 		}
 	}

@@ -2,7 +2,9 @@ package serving
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -55,7 +57,8 @@ func (k *Keeper) write(ctx context.Context, secret *corev1.Secret, found verdict
 	if !k.writes.TryAccept() {
 		return contents{}, errTooOften
 	}
-	made, err := found.step.take(held, append(trusted(secret.Data), k.remembered...), k.names, now)
+	before := slices.Concat(k.issuers(), trusted(secret.Data), k.remembered)
+	made, err := found.step.take(held, before, k.names, now)
 	if err != nil {
 		return contents{}, err
 	}
@@ -71,4 +74,14 @@ func (k *Keeper) write(ctx context.Context, secret *corev1.Secret, found verdict
 		return contents{}, fmt.Errorf("writing the Secret: %w", err)
 	}
 	return made, nil
+}
+
+// issuers gives the CAs of the certificate that is shown, if they are remembered.
+func (k *Keeper) issuers() (issuers []*x509.Certificate) {
+	for _, authority := range k.remembered {
+		if k.shown.current != nil && k.shown.current.Leaf.CheckSignatureFrom(authority) == nil {
+			issuers = append(issuers, authority)
+		}
+	}
+	return issuers
 }
