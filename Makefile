@@ -47,7 +47,7 @@ cluster-down: demo-down ## Stop the control plane, and the demo if that is what 
 .PHONY: test-unit
 test-unit: ## Run the tests that need nothing but Go
 	@echo "== unit tests"
-	@go test ./cmd/... ./internal/...
+	@go test ./cmd/... ./internal/... ./test/contract
 	@go -C api test ./...
 
 .PHONY: test-cluster

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -148,10 +149,17 @@ func (m *memoryReader) Get(_ context.Context, key client.ObjectKey, into client.
 }
 
 func (m *memoryReader) metadata(kind string) []*metav1.PartialObjectMetadata {
-	if kind == "Namespace" || kind == "NamespaceList" {
+	kind = strings.TrimSuffix(kind, "List")
+	if kind == namespaceKind.Kind {
 		return m.namespaces
 	}
-	return m.targets
+	var ofKind []*metav1.PartialObjectMetadata
+	for _, object := range m.targets {
+		if object.Kind == kind {
+			ofKind = append(ofKind, object)
+		}
+	}
+	return ofKind
 }
 
 func (m *memoryReader) List(_ context.Context, into client.ObjectList, options ...client.ListOption) error {
@@ -217,6 +225,17 @@ func observed(bundle, namespace, resourceVersion string) *metav1.PartialObjectMe
 // key names the ConfigMap target of a bundle in a namespace.
 func key(name, namespace string) target.Key {
 	return target.Key{Bundle: name, Kind: bundle.ConfigMap, Namespace: namespace}
+}
+
+// secretKey names the Secret target of a bundle in a namespace.
+func secretKey(name, namespace string) target.Key {
+	return target.Key{Bundle: name, Kind: bundle.Secret, Namespace: namespace}
+}
+
+// asSecret makes an object of the cache a Secret.
+func asSecret(object *metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
+	object.SetGroupVersionKind(secretKind)
+	return object
 }
 
 // revision is one with ConfigMap targets, in the namespaces that a selector of

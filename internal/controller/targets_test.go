@@ -60,11 +60,17 @@ func targetsOf(t *testing.T, byMethod map[string]any) (*targets, *world, *answer
 	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid"})
 	w.ledger.Begin("roots", 1, []ledger.Place{{Kind: bundle.ConfigMap, Namespace: "a"}}, start)
 	server := &answers{byMethod: byMethod}
+	writer := writerTo(t, server)
+	return &targets{environment: w.environment, observed: w.cache, writer: writer, memory: newMemory(), contests: newContests()}, w, server
+}
+
+func writerTo(t *testing.T, server http.RoundTripper) *target.Writer {
+	t.Helper()
 	writer, err := target.NewWriter(&rest.Config{Host: "http://server"}, &http.Client{Transport: server})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &targets{environment: w.environment, observed: w.cache, writer: writer, memory: newMemory(), contests: newContests()}, w, server
+	return writer
 }
 
 // written is what the API server answers to a write.

@@ -10,7 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
+
+	"trust-manager.io/internal/bundle"
 )
 
 // steps bounds how often a target is decided about until it is in order: a
@@ -23,6 +24,7 @@ const steps = 6
 // After each look it is checked what the operator promises (T4, T6, T7, T11).
 type story struct {
 	*testing.T
+	key    Key
 	server *server
 	writer *Writer
 	want   Want
@@ -41,27 +43,29 @@ type story struct {
 }
 
 // shapes are what the target should look like at one time or another.
-func shapes(number int) *Shape {
+func shapes(kind bundle.Kind, number int) *Shape {
 	s := shape()
 	switch number {
 	case 1:
 		s.Text = map[string]string{"new.pem": "PEM\n"}
+		s.Binary = map[string][]byte{"new.jks": {0xfe, 0xed}}
 		delete(s.Annotations, "note")
 	case 2:
 		s.Text = map[string]string{"ca.pem": "NEW\n"}
+		s.Binary = map[string][]byte{"new.jks": {0xfe}, "new.p12": {}}
 		s.Labels = map[string]string{bundleLabel: "roots", "team": "b", "app": "x"}
 	}
 	s.Digest = fmt.Sprintf("digest-%d", number)
 	s.Annotations[hashKey] = s.Digest
-	return s
+	return of(kind, s)
 }
 
-func newStory(t *testing.T) *story {
+func newStory(t *testing.T, kind bundle.Kind) *story {
 	t.Helper()
-	server := newServer(t)
+	server := newServer(t, kind)
 	want := wanted()
-	want.Shape = shapes(0)
-	return &story{T: t, server: server, writer: server.writer(), want: want, editor: "kubectl",
+	want.Shape = shapes(kind, 0)
+	return &story{T: t, key: keyOf(kind), server: server, writer: server.writer(), want: want, editor: "kubectl",
 		theirs: map[field]string{}, claimed: map[field]bool{}}
 }
 
@@ -74,6 +78,7 @@ var events = []struct {
 	{"look", (*story).look},
 	{"look", (*story).look},
 	{"read and look", func(s *story) { s.memory = Seen{}; s.look() }},
+	{"look at the cache", (*story).lookAtCache},
 	{"want shape 0", func(s *story) { s.reshape(0) }},
 	{"want shape 1", func(s *story) { s.reshape(1) }},
 	{"want shape 2", func(s *story) { s.reshape(2) }},
@@ -85,28 +90,28 @@ var events = []struct {
 	{"others add a label", func(s *story) { s.add(label("theirs")) }},
 	{"others add an annotation", func(s *story) { s.add(annotation("theirs")) }},
 	{"others add a finalizer", func(s *story) {
-		s.edit(func(o *corev1.ConfigMap) { o.Finalizers = []string{"example.com/keep"} })
+		s.edit(func(o *stored) { o.Finalizers = []string{"example.com/keep"} })
 	}},
-	{"others drop the finalizer", func(s *story) { s.edit(func(o *corev1.ConfigMap) { o.Finalizers = nil }) }},
+	{"others drop the finalizer", func(s *story) { s.edit(func(o *stored) { o.Finalizers = nil }) }},
 	{"others add an owner", func(s *story) {
-		s.edit(func(o *corev1.ConfigMap) { o.OwnerReferences = append(o.OwnerReferences, deployment(false)) })
+		s.edit(func(o *stored) { o.OwnerReferences = append(o.OwnerReferences, deployment(false)) })
 	}},
-	{"others drop all owners", func(s *story) { s.edit(func(o *corev1.ConfigMap) { o.OwnerReferences = nil }) }},
+	{"others drop all owners", func(s *story) { s.edit(func(o *stored) { o.OwnerReferences = nil }) }},
 	{"others take control", func(s *story) {
-		s.edit(func(o *corev1.ConfigMap) { o.OwnerReferences = []metav1.OwnerReference{deployment(true)} })
+		s.edit(func(o *stored) { o.OwnerReferences = []metav1.OwnerReference{deployment(true)} })
 	}},
 	{"an older Bundle owns it too", func(s *story) {
-		s.edit(func(o *corev1.ConfigMap) {
+		s.edit(func(o *stored) {
 			older := ownedBy("older-uid")
 			older.Controller = nil
 			o.OwnerReferences = append(o.OwnerReferences, older)
 		})
 	}},
 	{"an older Bundle owns it", func(s *story) {
-		s.edit(func(o *corev1.ConfigMap) { o.OwnerReferences = []metav1.OwnerReference{ownedBy("older-uid")} })
+		s.edit(func(o *stored) { o.OwnerReferences = []metav1.OwnerReference{ownedBy("older-uid")} })
 	}},
 	{"others change the owner", func(s *story) {
-		s.edit(func(o *corev1.ConfigMap) {
+		s.edit(func(o *stored) {
 			for i := range o.OwnerReferences {
 				o.OwnerReferences[i].BlockOwnerDeletion = nil
 			}
@@ -116,22 +121,22 @@ var events = []struct {
 	{"others take their label out", func(s *story) { s.drop(label("theirs")) }},
 	{"others change the text", func(s *story) { s.write(text("ca.pem"), "other") }},
 	{"others change the new text", func(s *story) { s.write(text("new.pem"), "other") }},
-	{"others delete the text", func(s *story) { s.edit(func(o *corev1.ConfigMap) { delete(o.Data, "ca.pem") }) }},
+	{"others delete the text", func(s *story) { s.edit(func(o *stored) { delete(o.Data, "ca.pem") }) }},
 	{"others move the text to binary data", func(s *story) {
-		s.claimed[binaryData("ca.pem")] = true
-		s.edit(func(o *corev1.ConfigMap) { delete(o.Data, "ca.pem"); o.BinaryData["ca.pem"] = []byte("PEM\n") })
+		s.claimed[s.at(binaryData("ca.pem"))] = true
+		s.edit(func(o *stored) { delete(o.Data, "ca.pem"); o.BinaryData["ca.pem"] = []byte("PEM\n") })
 	}},
 	{"others change a label", func(s *story) { s.write(label("team"), "z") }},
-	{"others delete a label", func(s *story) { s.edit(func(o *corev1.ConfigMap) { delete(o.Labels, "team") }) }},
+	{"others delete a label", func(s *story) { s.edit(func(o *stored) { delete(o.Labels, "team") }) }},
 	{"others change the bundle label", func(s *story) { s.write(label(bundleLabel), "z") }},
-	{"others delete the hash", func(s *story) { s.edit(func(o *corev1.ConfigMap) { delete(o.Annotations, hashKey) }) }},
+	{"others delete the hash", func(s *story) { s.edit(func(o *stored) { delete(o.Annotations, hashKey) }) }},
 	{"others mark it shared", func(s *story) { s.write(annotation(sharedKey), "true") }},
 	{"others claim a label by apply", (*story).claim},
 	{"others clear managedFields", func(s *story) {
-		s.edit(func(o *corev1.ConfigMap) { o.ManagedFields = []metav1.ManagedFieldsEntry{{}} })
+		s.edit(func(o *stored) { o.ManagedFields = []metav1.ManagedFieldsEntry{{}} })
 		maps.Copy(s.claimed, s.present())
 	}},
-	{"others make it immutable", func(s *story) { s.edit(func(o *corev1.ConfigMap) { o.Immutable = new(true) }) }},
+	{"others make it immutable", func(s *story) { s.edit(func(o *stored) { o.Immutable = new(true) }) }},
 	{"others delete it", (*story).deleteIt},
 	{"others edit under the operator's name", func(s *story) { s.editor = FieldManager }},
 	{"others edit under their name", func(s *story) { s.editor = "kubectl" }},
@@ -142,17 +147,55 @@ var events = []struct {
 		s.server.interfere = func() {
 			if s.server.live != nil {
 				s.deleteIt()
-			} else if err := s.server.put(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "roots", Namespace: "team-a"}}, s.editor); err != nil {
-				s.Fatal(err)
+			} else {
+				s.make(&stored{}, s.editor)
 			}
 		}
 	}},
+	{"others change the store", func(s *story) { s.write(s.at(binaryData("new.jks")), "other") }},
+	{"others move the store to text", func(s *story) {
+		s.claimed[text("new.jks")] = true
+		s.edit(func(o *stored) { delete(o.BinaryData, "new.jks"); o.Data["new.jks"] = "text" })
+	}},
+	{"others make it with a type", func(s *story) {
+		s.deleteIt()
+		s.make(&stored{Type: corev1.SecretTypeBasicAuth, Data: map[string]string{"username": "theirs"}}, "kubectl")
+		if s.present()[text("username")] {
+			s.theirs[text("username")] = "theirs"
+		}
+	}},
+	{"others make it with the text in it", func(s *story) {
+		s.deleteIt()
+		s.make(&stored{Data: map[string]string{"ca.pem": "other"}}, s.editor)
+		s.claimed[text("ca.pem")] = true
+	}},
+	{"RBAC comes to name the objects", func(s *story) { s.server.byName = s.key.Kind == bundle.Secret }},
 }
 
-func (s *story) reshape(number int) { s.shape, s.want.Shape = number, shapes(number) }
+func (s *story) reshape(number int) { s.shape, s.want.Shape = number, shapes(s.key.Kind, number) }
+
+// make has others make the object, unless a finalizer has held the one before.
+func (s *story) make(object *stored, manager string) {
+	object.Name, object.Namespace = "roots", "team-a"
+	if s.server.live != nil {
+		return
+	}
+	if err := s.server.put(object, manager); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// at names an entry as it is in an object of the story's kind: a Secret has one
+// map of data.
+func (s *story) at(entry field) field {
+	if s.key.Kind == bundle.Secret && entry.section == sectionBinary {
+		entry.section = sectionData
+	}
+	return entry
+}
 
 // edit changes the object under the name of the current editor.
-func (s *story) edit(change func(*corev1.ConfigMap)) {
+func (s *story) edit(change func(*stored)) {
 	s.server.edit(s.editor, change)
 	s.forgetObject() // its last finalizer may be gone
 }
@@ -160,10 +203,10 @@ func (s *story) edit(change func(*corev1.ConfigMap)) {
 // write sets an entry that has one of the operator's names.
 func (s *story) write(at field, value string) {
 	s.claimed[at] = true
-	s.edit(func(o *corev1.ConfigMap) { set(o, at, value) })
+	s.edit(func(o *stored) { set(o, at, value) })
 }
 
-func set(o *corev1.ConfigMap, at field, value string) {
+func set(o *stored, at field, value string) {
 	switch at.section {
 	case sectionData:
 		o.Data[at.key] = value
@@ -178,8 +221,9 @@ func set(o *corev1.ConfigMap, at field, value string) {
 
 // add has others put an entry of their own into the object. Under the
 // operator's own name it would be the operator's.
-func (s *story) add(at field) {
-	s.server.edit("kubectl", func(o *corev1.ConfigMap) { set(o, at, "theirs") })
+func (s *story) add(entry field) {
+	at := s.at(entry)
+	s.server.edit("kubectl", func(o *stored) { set(o, at, "theirs") })
 	if _, ok := s.present()[at]; ok {
 		s.theirs[at] = "theirs"
 	}
@@ -187,7 +231,7 @@ func (s *story) add(at field) {
 
 // drop has others take out an entry of their own.
 func (s *story) drop(at field) {
-	s.server.edit("kubectl", func(o *corev1.ConfigMap) {
+	s.server.edit("kubectl", func(o *stored) {
 		if at.section == sectionData {
 			delete(o.Data, at.key)
 		} else {
@@ -205,12 +249,12 @@ func (s *story) claim() {
 		return
 	}
 	s.claimed[label("team")] = true
-	body, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "ConfigMap",
+	body, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": string(s.key.Kind),
 		"metadata": map[string]any{"name": "roots", "namespace": "team-a", "labels": map[string]string{"team": "a"}}})
 	if err != nil {
 		s.Fatal(err)
 	}
-	if err := s.server.patch(string(types.ApplyPatchType), body, "argocd"); err != nil {
+	if err := s.server.apply(body, "argocd", true); err != nil {
 		s.Fatal(err)
 	}
 	maps.Copy(s.claimed, s.present()) // what was untracked before is now nobody's
@@ -237,7 +281,7 @@ func (s *story) forgetObject() {
 func (s *story) present() map[field]bool {
 	entries := map[field]bool{}
 	if object := s.server.object(); object != nil {
-		for at := range fromConfigMap(object).entries() {
+		for at := range object.whole(s.key.Kind).entries() {
 			entries[at] = true
 		}
 	}
@@ -250,13 +294,29 @@ func (s *story) look() {
 	if s.server.live == nil || s.server.live.GetResourceVersion() != s.memory.ResourceVersion {
 		s.memory = Seen{} // an event told that it has changed
 	}
-	before := s.server.object()
+	s.lookFrom(s.memory)
+}
+
+// lookAtCache has the operator look as after a start: it sees no object that does
+// not carry the label. Where it may write by name only, it reads first.
+func (s *story) lookAtCache() {
+	s.memory = Seen{}
+	if object := s.server.object(); !s.server.byName && (object == nil || object.Labels[bundleLabel] == "") {
+		s.memory = Seen{State: Absent}
+	}
+	s.lookFrom(s.memory)
+}
+
+func (s *story) lookFrom(seen Seen) {
+	before, alone := s.server.object(), s.server.interfere == nil
 	inOrder := before != nil && s.decide(s.want.Shape != nil, before).Verb == Keep
-	seen := s.memory
 	for range steps {
 		next, action := s.step(seen)
 		if next == nil {
 			s.forgetObject()
+			if action.Verb == Refuse && alone && before.ResourceVersion != s.server.live.GetResourceVersion() {
+				s.fatalf("T8: it was written all the same")
+			}
 			s.judge(action, before, inOrder)
 			if s.server.live != nil && len(s.server.live.GetManagedFields()) == 0 {
 				maps.Copy(s.claimed, s.present()) // the operator writes untracked too
@@ -269,15 +329,15 @@ func (s *story) look() {
 }
 
 // decide asks what would become of the object if it were read now.
-func (s *story) decide(selected bool, object *corev1.ConfigMap) Action {
+func (s *story) decide(selected bool, object *stored) Action {
 	want := s.want
 	want.Selected = selected
-	return Decide(roots, want, Seen{State: Whole, Object: fromConfigMap(object)})
+	return Decide(s.key, want, Seen{State: Whole, Object: object.whole(s.key.Kind)})
 }
 
 // step decides and acts once, as the controller does. next is nil at the end.
 func (s *story) step(seen Seen) (next *Seen, action Action) {
-	action = Decide(roots, s.want, seen)
+	action = Decide(s.key, s.want, seen)
 	s.told = append(s.told, fmt.Sprintf("  %s: %s", action.Verb, action.Reason))
 	switch action.Verb {
 	case Keep:
@@ -293,6 +353,10 @@ func (s *story) step(seen Seen) (next *Seen, action Action) {
 	switch {
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err):
 		return s.read(), action
+	case apierrors.IsForbidden(err) && action.Verb == Create:
+		next := s.read()
+		next.ByName = true
+		return next, action
 	case err != nil:
 		s.fatalf("%s: %v", action.Verb, err)
 	case action.Verb == Apply || written.Altered:
@@ -306,7 +370,7 @@ func (s *story) step(seen Seen) (next *Seen, action Action) {
 }
 
 func (s *story) read() *Seen {
-	object, err := s.writer.Read(s.Context(), roots)
+	object, err := s.writer.Read(s.Context(), s.key)
 	switch {
 	case err != nil:
 		s.fatalf("reading: %v", err)
@@ -317,11 +381,11 @@ func (s *story) read() *Seen {
 }
 
 // judge checks the object after the operator's last action.
-func (s *story) judge(last Action, before *corev1.ConfigMap, inOrder bool) {
+func (s *story) judge(last Action, before *stored, inOrder bool) {
 	present := map[field]string{}
 	object := s.server.object()
 	if object != nil {
-		present = fromConfigMap(object).entries()
+		present = object.whole(s.key.Kind).entries()
 	}
 	for at, value := range s.theirs {
 		if present[at] != value {
@@ -330,7 +394,7 @@ func (s *story) judge(last Action, before *corev1.ConfigMap, inOrder bool) {
 	}
 	switch {
 	case last.Verb == Refuse:
-		controlled := fromConfigMap(object).foreignController("roots") != nil
+		controlled := object.whole(s.key.Kind).foreignController("roots") != nil
 		if !controlled && (object.Immutable == nil || !*object.Immutable) {
 			s.fatalf("refused for no reason")
 		}
@@ -346,7 +410,7 @@ func (s *story) judge(last Action, before *corev1.ConfigMap, inOrder bool) {
 }
 
 // judgeWanted checks an object that has been put in order.
-func (s *story) judgeWanted(object *corev1.ConfigMap, present map[field]string) {
+func (s *story) judgeWanted(object *stored, present map[field]string) {
 	if object == nil {
 		s.fatalf("T7: there is no object")
 	}
@@ -383,7 +447,7 @@ func (s *story) judgeWanted(object *corev1.ConfigMap, present map[field]string) 
 
 // judgeReleased checks what is left of an object that was in order before it
 // was released.
-func (s *story) judgeReleased(object *corev1.ConfigMap, present map[field]string) {
+func (s *story) judgeReleased(object *stored, present map[field]string) {
 	if object == nil || object.DeletionTimestamp != nil {
 		return
 	}
@@ -398,7 +462,7 @@ func (s *story) judgeReleased(object *corev1.ConfigMap, present map[field]string
 			s.fatalf("T6: the owner %v is left behind", owner)
 		}
 	}
-	if len(present) == 0 && len(object.OwnerReferences) == 0 && len(object.Finalizers) == 0 {
+	if len(present) == 0 && len(object.OwnerReferences) == 0 && len(object.Finalizers) == 0 && !object.whole(s.key.Kind).Typed {
 		s.fatalf("T6: an empty object is left behind")
 	}
 }
@@ -416,9 +480,9 @@ func (s *story) fatalf(format string, args ...any) {
 }
 
 // tell plays a story. At its end the target is put in order and released.
-func tell(t *testing.T, course []byte) {
+func tell(t *testing.T, kind bundle.Kind, course []byte) {
 	t.Helper()
-	s := newStory(t)
+	s := newStory(t, kind)
 	for _, b := range course {
 		event := events[int(b)%len(events)]
 		s.told = append(s.told, event.name)
@@ -435,14 +499,19 @@ func tell(t *testing.T, course []byte) {
 // others is lost, and nothing of the operator's stays after a release.
 func TestConvergence(t *testing.T) {
 	t.Parallel()
-	const stories, length = 200, 40
-	random := rand.New(rand.NewPCG(1, 2))
-	for range stories {
-		course := make([]byte, random.IntN(length))
-		for i := range course {
-			course[i] = byte(random.IntN(len(events)))
-		}
-		tell(t, course)
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			const stories, length = 200, 40
+			random := rand.New(rand.NewPCG(1, 2))
+			for range stories {
+				course := make([]byte, random.IntN(length))
+				for i := range course {
+					course[i] = byte(random.IntN(len(events)))
+				}
+				tell(t, kind, course)
+			}
+		})
 	}
 }
 
@@ -454,6 +523,8 @@ func FuzzConvergence(f *testing.F) {
 		if len(course) > 100 {
 			t.Skip("longer than any story needs to be")
 		}
-		tell(t, course)
+		for _, kind := range kinds {
+			tell(t, kind, course)
+		}
 	})
 }

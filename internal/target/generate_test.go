@@ -49,8 +49,36 @@ func shape() *Shape {
 	}
 }
 
+// of gives what a shape is in targets of a kind.
+func of(kind bundle.Kind, s *Shape) *Shape {
+	s.Kind = kind
+	if kind == bundle.Secret {
+		binary := maps.Clone(s.Binary)
+		for key, value := range s.Text {
+			if binary == nil {
+				binary = map[string][]byte{}
+			}
+			binary[key] = []byte(value)
+		}
+		s.Text, s.Binary = nil, binary
+	}
+	return s
+}
+
+// keyOf names the target of the Bundle roots of a kind.
+func keyOf(kind bundle.Kind) Key {
+	key := roots
+	key.Kind = kind
+	return key
+}
+
 // Wants of one target: one for each reason why it may have to be or not to be.
-func wanted() Want     { return Want{Owner: ownedBy(bundleUID), Shape: shape(), Selected: true} }
+func wanted() Want { return Want{Owner: ownedBy(bundleUID), Shape: shape(), Selected: true} }
+func wantedOf(kind bundle.Kind) Want {
+	want := wanted()
+	want.Shape = of(kind, want.Shape)
+	return want
+}
 func deselected() Want { return Want{Owner: ownedBy(bundleUID), Shape: shape()} }
 func gone() Want       { return Want{Owner: metav1.OwnerReference{Name: "roots"}, Gone: true} }
 

@@ -2,10 +2,12 @@ package target
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -17,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	protocodec "k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/managedfields"
@@ -25,13 +28,16 @@ import (
 	"k8s.io/client-go/applyconfigurations"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+
+	"trust-manager.io/internal/bundle"
 )
 
-// server is an API server with room for one ConfigMap, in memory. Patches and
-// the tracking of fields are the API server's own code; preconditions and
-// validation are modelled, as far as they matter to the operator.
+// server is an API server with room for one ConfigMap or Secret, in memory.
+// Patches and the tracking of fields are the API server's own code; preconditions
+// and validation are modelled, as far as they matter to the operator.
 type server struct {
 	tb       testing.TB
+	kind     bundle.Kind
 	managers *managedfields.FieldManager
 	// live is the object, or nil.
 	live *unstructured.Unstructured
@@ -42,22 +48,85 @@ type server struct {
 	interfere func()
 	// webhook, if set, changes each object that is written, as a mutating
 	// admission webhook does: after the fields have been tracked.
-	webhook func(*corev1.ConfigMap)
+	webhook func(*stored)
+	// byName refuses a POST, as RBAC does where it names the objects.
+	byName bool
+	// refuses, if set, is the answer to every request.
+	refuses error
 	// requests are those served, as method and content type.
 	requests []*http.Request
 	bodies   [][]byte
 }
 
-var (
-	configMaps    = corev1.Resource("configmaps")
-	configMapKind = corev1.SchemeGroupVersion.WithKind("ConfigMap")
-)
+// kinds are those of targets.
+var kinds = []bundle.Kind{bundle.ConfigMap, bundle.Secret}
 
-func newServer(tb testing.TB) *server {
+func newServer(tb testing.TB, kind bundle.Kind) *server {
 	tb.Helper()
 	converter := applyconfigurations.NewTypeConverter(scheme.Scheme)
-	return &server{tb: tb, managers: managedfieldstest.NewFakeFieldManager(converter, configMapKind)}
+	managers := managedfieldstest.NewFakeFieldManager(converter, corev1.SchemeGroupVersion.WithKind(string(kind)))
+	return &server{tb: tb, kind: kind, managers: managers}
 }
+
+func (s *server) resource() schema.GroupResource { return corev1.Resource(resource(s.kind)) }
+
+// stored is the object of a server, of either kind. What a Secret holds is in
+// Data; in BinaryData it may be put.
+type stored struct {
+	metav1.ObjectMeta
+	Immutable  *bool
+	Data       map[string]string
+	BinaryData map[string][]byte
+	Type       corev1.SecretType
+}
+
+// typed gives the object as the API has it.
+func (o *stored) typed(kind bundle.Kind) runtime.Object {
+	meta := metav1.TypeMeta{APIVersion: "v1", Kind: string(kind)}
+	if kind == bundle.ConfigMap {
+		return &corev1.ConfigMap{TypeMeta: meta, ObjectMeta: o.ObjectMeta, Immutable: o.Immutable, Data: o.Data, BinaryData: o.BinaryData}
+	}
+	data := maps.Clone(o.BinaryData)
+	for key, value := range o.Data {
+		if data == nil {
+			data = map[string][]byte{}
+		}
+		data[key] = []byte(value)
+	}
+	return &corev1.Secret{TypeMeta: meta, ObjectMeta: o.ObjectMeta, Immutable: o.Immutable, Data: data, Type: cmp.Or(o.Type, corev1.SecretTypeOpaque)}
+}
+
+// whole gives the object as the operator sees it after a read.
+func (o *stored) whole(kind bundle.Kind) *Object {
+	switch object := o.typed(kind).(type) {
+	case *corev1.Secret:
+		return fromSecret(object)
+	case *corev1.ConfigMap:
+		return fromConfigMap(object)
+	}
+	return nil
+}
+
+// storedOf takes an object from the API's form.
+func storedOf(from runtime.Object) *stored {
+	switch from := from.(type) {
+	case *corev1.Secret:
+		o := &stored{ObjectMeta: from.ObjectMeta, Immutable: from.Immutable, Type: from.Type}
+		for key, value := range from.Data {
+			if o.Data == nil {
+				o.Data = map[string]string{}
+			}
+			o.Data[key] = string(value)
+		}
+		return o
+	case *corev1.ConfigMap:
+		return &stored{ObjectMeta: from.ObjectMeta, Immutable: from.Immutable, Data: from.Data, BinaryData: from.BinaryData}
+	}
+	return nil
+}
+
+// empty gives an object of the server's kind to decode into.
+func (s *server) empty() runtime.Object { return (&stored{}).typed(s.kind) }
 
 // writer gives a Writer that talks to the server.
 func (s *server) writer() *Writer {
@@ -106,25 +175,36 @@ func (s *server) RoundTrip(request *http.Request) (*http.Response, error) {
 
 // serve gives the object to answer with.
 func (s *server) serve(request *http.Request, body []byte) (runtime.Object, error) {
-	if s.live == nil && request.Method != http.MethodPost {
-		return nil, apierrors.NewNotFound(configMaps, "roots")
+	if s.refuses != nil {
+		return nil, s.refuses
+	}
+	apply := request.Header.Get("Content-Type") == string(types.ApplyPatchType)
+	if s.live == nil && request.Method != http.MethodPost && !apply {
+		return nil, apierrors.NewNotFound(s.resource(), "roots")
 	}
 	var err error
 	manager := request.URL.Query().Get("fieldManager")
 	switch request.Method {
 	case http.MethodGet:
-		return s.object(), nil
+		return s.object().typed(s.kind), nil
 	case http.MethodDelete:
 		return &metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: "Success"}, s.remove(body)
 	case http.MethodPost:
-		if s.live != nil {
-			return nil, apierrors.NewAlreadyExists(configMaps, "roots")
+		switch {
+		case s.byName:
+			return nil, apierrors.NewForbidden(s.resource(), "", errors.New("it has no name"))
+		case s.live != nil:
+			return nil, apierrors.NewAlreadyExists(s.resource(), "roots")
 		}
 		err = s.put(s.decode(body), manager)
 	case http.MethodPut:
 		err = s.put(s.decode(body), manager)
 	case http.MethodPatch:
-		err = s.patch(request.Header.Get("Content-Type"), body, manager)
+		if apply {
+			err = s.apply(body, manager, request.URL.Query().Get("force") == "true")
+		} else {
+			err = s.patch(body, manager)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -135,66 +215,79 @@ func (s *server) serve(request *http.Request, body []byte) (runtime.Object, erro
 			ObjectMeta: s.object().ObjectMeta,
 		}, nil
 	}
-	return s.object(), nil
+	return s.object().typed(s.kind), nil
 }
 
-func (s *server) decode(body []byte) *corev1.ConfigMap {
-	into := &corev1.ConfigMap{}
+func (s *server) decode(body []byte) *stored {
+	into := s.empty()
 	if _, _, err := protocodec.NewSerializer(scheme.Scheme, scheme.Scheme).Decode(body, nil, into); err != nil {
 		s.tb.Fatalf("a body is not protobuf: %v", err)
 	}
-	return into
+	return storedOf(into)
 }
 
-// object gives the live object with its type, or nil.
-func (s *server) object() *corev1.ConfigMap {
+// object gives the live object, or nil.
+func (s *server) object() *stored {
 	if s.live == nil {
 		return nil
 	}
-	object := &corev1.ConfigMap{}
+	object := s.empty()
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(s.live.Object, object); err != nil {
 		s.tb.Fatal(err)
 	}
-	return object
+	return storedOf(object)
 }
 
-func (s *server) patch(contentType string, body []byte, manager string) error {
-	if contentType == string(types.ApplyPatchType) {
-		applied := &unstructured.Unstructured{}
-		if err := json.Unmarshal(body, &applied.Object); err != nil {
-			return err
-		}
-		if err := s.precondition(applied.GetUID(), applied.GetResourceVersion()); err != nil {
-			return err
-		}
-		applied.SetUID("")
-		applied.SetResourceVersion("")
-		result, err := s.managers.Apply(s.live.DeepCopy(), applied, manager, true)
-		if err != nil {
-			return err
-		}
-		return s.admit(result)
-	}
-	before, err := json.Marshal(s.object())
+func (s *server) patch(body []byte, manager string) error {
+	before, err := json.Marshal(s.object().typed(s.kind))
 	if err != nil {
 		return err
 	}
-	after, err := strategicpatch.StrategicMergePatch(before, body, corev1.ConfigMap{})
+	after, err := strategicpatch.StrategicMergePatch(before, body, s.empty())
 	if err != nil {
 		return err
 	}
-	object := &corev1.ConfigMap{}
+	object := s.empty()
 	if err := json.Unmarshal(after, object); err != nil {
 		return err
 	}
-	return s.put(object, manager)
+	return s.put(storedOf(object), manager)
+}
+
+// apply changes the object, or makes it where there is none.
+func (s *server) apply(body []byte, manager string, force bool) error {
+	applied := &unstructured.Unstructured{}
+	if err := json.Unmarshal(body, &applied.Object); err != nil {
+		return err
+	}
+	before := s.nothing()
+	if s.live != nil {
+		if err := s.precondition(applied.GetUID(), applied.GetResourceVersion()); err != nil {
+			return err
+		}
+		before = s.live.DeepCopy()
+	} else if applied.GetUID() != "" {
+		return apierrors.NewConflict(s.resource(), "roots", errors.New("there is no such object"))
+	}
+	applied.SetUID("")
+	applied.SetResourceVersion("")
+	result, err := s.managers.Apply(before, applied, manager, force)
+	if err != nil {
+		return err
+	}
+	return s.admit(result)
+}
+
+// nothing is what tracking of fields starts from.
+func (s *server) nothing() *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": string(s.kind)}}
 }
 
 // put creates or replaces the object.
-func (s *server) put(object *corev1.ConfigMap, manager string) error {
-	object = object.DeepCopy()
-	object.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}
-	before := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap"}}
+func (s *server) put(from *stored, manager string) error {
+	copied := *from
+	object := &copied
+	before := s.nothing()
 	if s.live != nil {
 		if err := s.precondition(object.UID, object.ResourceVersion); err != nil {
 			return err
@@ -202,7 +295,7 @@ func (s *server) put(object *corev1.ConfigMap, manager string) error {
 		before = s.live.DeepCopy()
 		object.UID, object.DeletionTimestamp = s.live.GetUID(), s.live.GetDeletionTimestamp()
 	}
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object.typed(s.kind))
 	if err != nil {
 		return err
 	}
@@ -226,7 +319,7 @@ func (s *server) admit(tracked runtime.Object) error {
 	candidate.live = object
 	admitted := candidate.object()
 	s.webhook(admitted)
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(admitted)
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(admitted.typed(s.kind))
 	if err != nil {
 		return err
 	}
@@ -237,7 +330,7 @@ func (s *server) admit(tracked runtime.Object) error {
 // another version of it. Empty values set no condition.
 func (s *server) precondition(uid types.UID, resourceVersion string) error {
 	if uid != "" && uid != s.live.GetUID() || resourceVersion != "" && resourceVersion != s.live.GetResourceVersion() {
-		return apierrors.NewConflict(configMaps, "roots", errors.New("the object has been modified"))
+		return apierrors.NewConflict(s.resource(), "roots", errors.New("the object has been modified"))
 	}
 	return nil
 }
@@ -249,8 +342,8 @@ func (s *server) store(object *unstructured.Unstructured) error {
 	candidate := *s
 	candidate.live = object
 	after := candidate.object()
-	if err := validate(before, after); err != nil {
-		return err
+	if why := refusal(before, after); why != "" {
+		return apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "put", s.resource(), "roots", why, 0, true)
 	}
 	if before != nil && after.DeletionTimestamp != nil && len(after.Finalizers) == 0 {
 		s.live = nil
@@ -272,14 +365,11 @@ func (s *server) store(object *unstructured.Unstructured) error {
 	return nil
 }
 
-// validate is what the API server refuses of a ConfigMap.
-func validate(before, after *corev1.ConfigMap) error {
-	refuse := func(why string) error {
-		return apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "put", configMaps, "roots", why, 0, true)
-	}
+// refusal says why the API server does not take an object, or nothing.
+func refusal(before, after *stored) string {
 	for key := range after.BinaryData {
 		if _, twice := after.Data[key]; twice {
-			return refuse("the key " + key + " stands in data and in binaryData")
+			return "the key " + key + " stands in data and in binaryData"
 		}
 	}
 	controllers := 0
@@ -288,16 +378,20 @@ func validate(before, after *corev1.ConfigMap) error {
 			controllers++
 		}
 	}
-	if controllers > 1 {
-		return refuse("only one owner may be the controller")
+	switch {
+	case controllers > 1:
+		return "only one owner may be the controller"
+	case after.Type == corev1.SecretTypeBasicAuth && after.Data["username"] == "":
+		return "a Secret of this type has to have a user name"
+	case before == nil:
+	case cmp.Or(before.Type, corev1.SecretTypeOpaque) != cmp.Or(after.Type, corev1.SecretTypeOpaque):
+		return "the type cannot be changed"
+	case before.Immutable != nil && *before.Immutable &&
+		(after.Immutable == nil || !*after.Immutable || !apiequality.Semantic.DeepEqual(before.Data, after.Data) ||
+			!apiequality.Semantic.DeepEqual(before.BinaryData, after.BinaryData)):
+		return "the object is immutable"
 	}
-	if before != nil && before.Immutable != nil && *before.Immutable {
-		if after.Immutable == nil || !*after.Immutable || !apiequality.Semantic.DeepEqual(before.Data, after.Data) ||
-			!apiequality.Semantic.DeepEqual(before.BinaryData, after.BinaryData) {
-			return refuse("the object is immutable")
-		}
-	}
-	return nil
+	return ""
 }
 
 // remove deletes the object, or marks it where finalizers hold it.
@@ -326,7 +420,7 @@ func (s *server) remove(body []byte) error {
 
 // edit changes the object as another client does. It does nothing where there
 // is no object, or where the change would be refused.
-func (s *server) edit(manager string, change func(*corev1.ConfigMap)) {
+func (s *server) edit(manager string, change func(*stored)) {
 	object := s.object()
 	if object == nil {
 		return

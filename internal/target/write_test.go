@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"testing"
 
@@ -18,115 +19,219 @@ import (
 // object as it is read back.
 func created(t *testing.T, s *server) *Object {
 	t.Helper()
-	action := Decide(roots, wanted(), Seen{State: Absent})
+	action := Decide(keyOf(s.kind), wantedOf(s.kind), Seen{State: Absent})
 	if _, err := s.writer().Write(t.Context(), action); err != nil {
 		t.Fatal(err)
 	}
-	read, err := s.writer().Read(t.Context(), roots)
+	return s.read(t)
+}
+
+// read gives the object as the operator reads it.
+func (s *server) read(t *testing.T) *Object {
+	t.Helper()
+	read, err := s.writer().Read(t.Context(), keyOf(s.kind))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return read
 }
 
-func TestReadNothing(t *testing.T) {
-	t.Parallel()
-	object, err := newServer(t).writer().Read(t.Context(), roots)
-	if object != nil || err != nil {
-		t.Errorf("object %v, error %v; want neither", object, err)
+// eachKind runs a test for each kind of target.
+func eachKind(t *testing.T, test func(t *testing.T, kind bundle.Kind)) {
+	t.Helper()
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			test(t, kind)
+		})
 	}
 }
 
-// T4, T5: what a create writes is what is decided to be in order.
+func TestReadNothing(t *testing.T) {
+	t.Parallel()
+	eachKind(t, func(t *testing.T, kind bundle.Kind) {
+		object, err := newServer(t, kind).writer().Read(t.Context(), keyOf(kind))
+		if object != nil || err != nil {
+			t.Errorf("object %v, error %v; want neither", object, err)
+		}
+	})
+}
+
+// What cannot be read is an error, and no object.
+func TestReadRefused(t *testing.T) {
+	t.Parallel()
+	eachKind(t, func(t *testing.T, kind bundle.Kind) {
+		s := newServer(t, kind)
+		s.refuses = apierrors.NewForbidden(s.resource(), "roots", errors.New("no rights"))
+		object, err := s.writer().Read(t.Context(), keyOf(kind))
+		if object != nil || !apierrors.IsForbidden(err) {
+			t.Errorf("object %v, error %v", object, err)
+		}
+	})
+}
+
+// T4, T5: what a create writes is what is decided to be in order. T2: a ConfigMap
+// has PEM as text and key stores in binaryData, a Secret all in data.
 func TestCreateAndRead(t *testing.T) {
 	t.Parallel()
-	s := newServer(t)
-	got := created(t, s)
-	want := &Object{
-		Kind: bundle.ConfigMap,
-		Meta: metav1.ObjectMeta{
-			Name: "roots", Namespace: "team-a", UID: "uid-1", ResourceVersion: "2",
-			Labels: shape().Labels, Annotations: shape().Annotations,
-			OwnerReferences: []metav1.OwnerReference{ownedBy(bundleUID)},
-		},
-		Text: shape().Text,
-	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(metav1.ObjectMeta{}, "ManagedFields")); diff != "" {
-		t.Errorf("object (-want +got):\n%s", diff)
-	}
-	if len(got.Meta.ManagedFields) != 1 || got.Meta.ManagedFields[0].Manager != "trust-manager" {
-		t.Errorf("managed by %v, want trust-manager", got.Meta.ManagedFields)
-	}
-	if action := Decide(roots, wanted(), Seen{State: Whole, Object: got}); action.Verb != Keep {
-		t.Errorf("then it gets %s, because %s", action.Verb, action.Reason)
-	}
+	eachKind(t, func(t *testing.T, kind bundle.Kind) {
+		want := wantedOf(kind)
+		want.Shape = shapes(kind, 1)
+		s := newServer(t, kind)
+		if _, err := s.writer().Write(t.Context(), Decide(keyOf(kind), want, Seen{State: Absent})); err != nil {
+			t.Fatal(err)
+		}
+		got := s.read(t)
+		object := &Object{
+			Kind: kind,
+			Meta: metav1.ObjectMeta{
+				Name: "roots", Namespace: "team-a", UID: "uid-1", ResourceVersion: "2",
+				Labels: want.Shape.Labels, Annotations: want.Shape.Annotations,
+				OwnerReferences: []metav1.OwnerReference{ownedBy(bundleUID)},
+			},
+			Text: want.Shape.Text, Binary: want.Shape.Binary,
+		}
+		if diff := cmp.Diff(object, got, cmpopts.IgnoreFields(metav1.ObjectMeta{}, "ManagedFields")); diff != "" {
+			t.Errorf("object (-want +got):\n%s", diff)
+		}
+		if len(got.Meta.ManagedFields) != 1 || got.Meta.ManagedFields[0].Manager != "trust-manager" {
+			t.Errorf("managed by %v, want trust-manager", got.Meta.ManagedFields)
+		}
+		if action := Decide(keyOf(kind), want, Seen{State: Whole, Object: got}); action.Verb != Keep {
+			t.Errorf("then it gets %s, because %s", action.Verb, action.Reason)
+		}
+		if s.object().Type != map[bundle.Kind]corev1.SecretType{bundle.Secret: "Opaque"}[kind] {
+			t.Errorf("type %q", s.object().Type)
+		}
+	})
 }
 
 // Each verb is one request, of the cheapest kind that does it.
 func TestWriteRequests(t *testing.T) {
 	t.Parallel()
-	const collection, one = "/api/v1/namespaces/team-a/configmaps", "/api/v1/namespaces/team-a/configmaps/roots"
+	relabel := Changes{Set: map[field]string{label("team"): "b"}}
 	cases := map[string]struct {
-		action      func(*Object) Action
+		action      Action
 		method      string
-		path, query string
+		query       string
 		contentType string
 	}{
-		"replace": {
-			func(*Object) Action { return Action{Verb: Replace} },
-			http.MethodPut, one, "fieldManager=trust-manager", protobuf,
-		},
+		"replace": {Action{Verb: Replace}, http.MethodPut, "fieldManager=trust-manager", protobuf},
 		"patch": {
-			func(*Object) Action {
-				return Action{Verb: Patch, Changes: Changes{Set: map[field]string{label("team"): "b"}}}
-			},
-			http.MethodPatch, one, "fieldManager=trust-manager", "application/strategic-merge-patch+json",
+			Action{Verb: Patch, Changes: relabel}, http.MethodPatch,
+			"fieldManager=trust-manager", "application/strategic-merge-patch+json",
 		},
-		"apply": {
-			func(*Object) Action { return Action{Verb: Apply} },
-			http.MethodPatch, one, "fieldManager=trust-manager&force=true", "application/apply-patch+yaml",
-		},
+		"apply": {Action{Verb: Apply}, http.MethodPatch, "fieldManager=trust-manager&force=true", "application/apply-patch+yaml"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newServer(t)
-			before := created(t, s)
-			s.requests = nil
-			changed := shape()
-			changed.Labels["team"] = "b"
-			action := tc.action(before)
-			action.Key, action.Owner, action.Shape = roots, ownedBy(bundleUID), changed
-			action.UID, action.ResourceVersion = string(before.Meta.UID), before.Meta.ResourceVersion
-			written, err := s.writer().Write(t.Context(), action)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if written.UID != "uid-1" || written.ResourceVersion != "3" {
-				t.Errorf("written: %+v", written)
-			}
-			if len(s.requests) != 1 {
-				t.Fatalf("%d requests, want 1", len(s.requests))
-			}
-			r := s.requests[0]
-			want := []string{tc.method, tc.path, tc.query, tc.contentType, protobuf + ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
-			got := []string{r.Method, r.URL.Path, r.URL.RawQuery, r.Header.Get("Content-Type"), r.Header.Get("Accept")}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("request (-want +got):\n%s", diff)
-			}
-			if team := s.object().Labels["team"]; team != "b" {
-				t.Errorf("the label is %q afterwards, want b", team)
-			}
+			eachKind(t, func(t *testing.T, kind bundle.Kind) {
+				s := newServer(t, kind)
+				before := created(t, s)
+				s.requests = nil
+				changed := of(kind, shape())
+				changed.Labels["team"] = "b"
+				action := tc.action
+				action.Key, action.Owner, action.Shape = keyOf(kind), ownedBy(bundleUID), changed
+				action.UID, action.ResourceVersion = string(before.Meta.UID), before.Meta.ResourceVersion
+				written, err := s.writer().Write(t.Context(), action)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if written.UID != "uid-1" || written.ResourceVersion != "3" {
+					t.Errorf("written: %+v", written)
+				}
+				s.wantRequests(t, []string{tc.method, collections[kind] + "/roots", tc.query, tc.contentType, metadataOnly})
+				if team := s.object().Labels["team"]; team != "b" {
+					t.Errorf("the label is %q afterwards, want b", team)
+				}
+			})
 		})
 	}
-	t.Run("create", func(t *testing.T) {
-		t.Parallel()
-		s := newServer(t)
-		created(t, s)
-		if r := s.requests[0]; r.Method != http.MethodPost || r.URL.Path != collection || r.URL.RawQuery != "fieldManager=trust-manager" {
-			t.Errorf("request %s %s", r.Method, r.URL)
+}
+
+// collections are the paths of the objects of one namespace.
+var collections = map[bundle.Kind]string{
+	bundle.ConfigMap: "/api/v1/namespaces/team-a/configmaps",
+	bundle.Secret:    "/api/v1/namespaces/team-a/secrets",
+}
+
+// wantRequests compares what was asked of the server: method, path, query, and
+// what is sent and wanted back.
+func (s *server) wantRequests(t *testing.T, want ...[]string) {
+	t.Helper()
+	var got [][]string
+	for _, r := range s.requests {
+		got = append(got, []string{r.Method, r.URL.Path, r.URL.RawQuery, r.Header.Get("Content-Type"), r.Header.Get("Accept")})
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
+	}
+}
+
+// A create names its target in the body alone, and that is not enough where RBAC
+// names the objects (T8).
+func TestCreateRequest(t *testing.T) {
+	t.Parallel()
+	eachKind(t, func(t *testing.T, kind bundle.Kind) {
+		s := newServer(t, kind)
+		s.byName = true
+		create := Decide(keyOf(kind), wantedOf(kind), Seen{State: Absent})
+		if _, err := s.writer().Write(t.Context(), create); !apierrors.IsForbidden(err) || s.live != nil {
+			t.Errorf("error %v, object %v", err, s.live)
 		}
+		s.wantRequests(t, []string{http.MethodPost, collections[kind], "fieldManager=trust-manager", protobuf, metadataOnly})
 	})
+}
+
+// T4, T8: an apply makes the object where a POST is refused; the write after it
+// makes it what it is elsewhere, owner and all.
+func TestCreateByName(t *testing.T) {
+	t.Parallel()
+	elsewhere := newServer(t, bundle.Secret)
+	want := created(t, elsewhere)
+	s := newServer(t, bundle.Secret)
+	s.byName = true
+	for _, seen := range []func() Seen{
+		func() Seen { return Seen{State: Absent, ByName: true} },
+		func() Seen { return Seen{State: Whole, Object: s.read(t)} },
+	} {
+		action := Decide(keyOf(s.kind), wantedOf(s.kind), seen())
+		if _, err := s.writer().Write(t.Context(), action); err != nil {
+			t.Fatalf("%s: %v", action.Verb, err)
+		}
+	}
+	got := s.read(t)
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(metav1.ObjectMeta{}, "ManagedFields", "ResourceVersion")); diff != "" {
+		t.Errorf("(-elsewhere +got):\n%s", diff)
+	}
+	for at := range want.written(nil) {
+		if !got.written(nil)[at] {
+			t.Errorf("%v is not tracked as the operator's", at)
+		}
+	}
+	if action := Decide(keyOf(s.kind), wantedOf(s.kind), Seen{State: Whole, Object: got}); action.Verb != Keep {
+		t.Errorf("then it gets %s, because %s", action.Verb, action.Reason)
+	}
+}
+
+// T8: an apply that is to make an object changes nothing of one that somebody has
+// made just now.
+func TestCreateByNameWritesNothingOver(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, bundle.Secret)
+	if err := s.put(&stored{ObjectMeta: metav1.ObjectMeta{Name: "roots", Namespace: "team-a"}, Data: map[string]string{"ca.pem": "theirs"}}, "kubectl"); err != nil {
+		t.Fatal(err)
+	}
+	before := s.object()
+	action := Decide(keyOf(s.kind), wantedOf(s.kind), Seen{State: Absent, ByName: true})
+	if _, err := s.writer().Write(t.Context(), action); !apierrors.IsConflict(err) {
+		t.Errorf("error %v, want a conflict", err)
+	}
+	if diff := cmp.Diff(before, s.object()); diff != "" {
+		t.Errorf("the object has changed:\n%s", diff)
+	}
 }
 
 // No write lands on an object, or on a version of it, that was not the one
@@ -140,19 +245,22 @@ func TestWritePreconditions(t *testing.T) {
 		} {
 			t.Run(string(verb)+", "+name, func(t *testing.T) {
 				t.Parallel()
-				s := newServer(t)
-				before := created(t, s)
-				action := expected(Action{
-					Verb: verb, UID: string(before.Meta.UID), ResourceVersion: before.Meta.ResourceVersion,
-					Changes: Changes{Set: map[field]string{label("team"): "b"}},
-				}, wanted())
-				change(&action)
-				if _, err := s.writer().Write(t.Context(), action); !apierrors.IsConflict(err) {
-					t.Errorf("error %v, want a conflict", err)
-				}
-				if s.object() == nil || s.object().ResourceVersion != "2" {
-					t.Error("the object has changed")
-				}
+				eachKind(t, func(t *testing.T, kind bundle.Kind) {
+					s := newServer(t, kind)
+					before := created(t, s)
+					action := expected(Action{
+						Verb: verb, UID: string(before.Meta.UID), ResourceVersion: before.Meta.ResourceVersion,
+						Changes: Changes{Set: map[field]string{label("team"): "b"}},
+					}, wantedOf(kind))
+					action.Key = keyOf(kind)
+					change(&action)
+					if _, err := s.writer().Write(t.Context(), action); !apierrors.IsConflict(err) {
+						t.Errorf("error %v, want a conflict", err)
+					}
+					if s.object() == nil || s.object().ResourceVersion != "2" {
+						t.Error("the object has changed")
+					}
+				})
 			})
 		}
 	}
@@ -160,7 +268,7 @@ func TestWritePreconditions(t *testing.T) {
 
 func TestWriteDelete(t *testing.T) {
 	t.Parallel()
-	s := newServer(t)
+	s := newServer(t, bundle.ConfigMap)
 	before := created(t, s)
 	action := expected(Action{Verb: Delete, UID: string(before.Meta.UID), ResourceVersion: before.Meta.ResourceVersion}, deselected())
 	written, err := s.writer().Write(t.Context(), action)
@@ -175,7 +283,7 @@ func TestWriteRefusesOtherVerbs(t *testing.T) {
 	for _, verb := range []Verb{Keep, Leave, Wait, Refuse, Read, "", "other"} {
 		t.Run(string(verb), func(t *testing.T) {
 			t.Parallel()
-			s := newServer(t)
+			s := newServer(t, bundle.ConfigMap)
 			_, err := s.writer().Write(t.Context(), expected(Action{Verb: verb}, wanted()))
 			if err == nil || len(s.requests) > 0 {
 				t.Errorf("error %v, %d requests", err, len(s.requests))
@@ -189,7 +297,7 @@ func TestWriterStopsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	writer := newServer(t).writer()
+	writer := newServer(t, bundle.ConfigMap).writer()
 	if _, err := writer.Read(ctx, roots); err == nil {
 		t.Error("Read gives no error")
 	}
@@ -202,34 +310,28 @@ func TestWriterStopsWithItsContext(t *testing.T) {
 // apply, and in order at the next look.
 func TestApplyBringsTrackingBack(t *testing.T) {
 	t.Parallel()
-	s := newServer(t)
-	created(t, s)
-	s.edit("kubectl", func(o *corev1.ConfigMap) {
-		o.ManagedFields = []metav1.ManagedFieldsEntry{{}}
-		o.Data["ca.pem"] = "other"
+	eachKind(t, func(t *testing.T, kind bundle.Kind) {
+		s := newServer(t, kind)
+		created(t, s)
+		s.edit("kubectl", func(o *stored) {
+			o.ManagedFields = []metav1.ManagedFieldsEntry{{}}
+			o.Data["ca.pem"] = "other"
+		})
+		if fields := s.object().ManagedFields; len(fields) != 0 {
+			t.Fatalf("managedFields %v, want none", fields)
+		}
+		action := Decide(keyOf(kind), wantedOf(kind), Seen{State: Whole, Object: s.read(t)})
+		if action.Verb != Apply {
+			t.Fatalf("it gets %s", action.Verb)
+		}
+		if _, err := s.writer().Write(t.Context(), action); err != nil {
+			t.Fatal(err)
+		}
+		if !s.read(t).written(nil)[text("ca.pem")] {
+			t.Error("the key is not tracked as the operator's")
+		}
+		if action := Decide(keyOf(kind), wantedOf(kind), Seen{State: Whole, Object: s.read(t)}); action.Verb != Keep {
+			t.Errorf("then it gets %s, because %s", action.Verb, action.Reason)
+		}
 	})
-	if fields := s.object().ManagedFields; len(fields) != 0 {
-		t.Fatalf("managedFields %v, want none", fields)
-	}
-	read, err := s.writer().Read(t.Context(), roots)
-	if err != nil {
-		t.Fatal(err)
-	}
-	action := Decide(roots, wanted(), Seen{State: Whole, Object: read})
-	if action.Verb != Apply {
-		t.Fatalf("it gets %s", action.Verb)
-	}
-	if _, err := s.writer().Write(t.Context(), action); err != nil {
-		t.Fatal(err)
-	}
-	read, err = s.writer().Read(t.Context(), roots)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !read.written(nil)[text("ca.pem")] {
-		t.Error("the key is not tracked as the operator's")
-	}
-	if action := Decide(roots, wanted(), Seen{State: Whole, Object: read}); action.Verb != Keep {
-		t.Errorf("then it gets %s, because %s", action.Verb, action.Reason)
-	}
 }

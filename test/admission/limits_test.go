@@ -13,7 +13,7 @@ type limit struct {
 	at       string             // where a refusal is reported, if not at the field
 }
 
-// A3 to A11, V3: every limit, and the first length beyond it.
+// A1, A3 to A11, V3: every limit, and the first length beyond it.
 func TestLimits(t *testing.T) {
 	limits := map[string]limit{
 		"spec.sources":           {min: 1, max: 100, spec: func(n int) string { return "sources: [" + repeat(n, "{inLine: x}") + "]" }},

@@ -38,7 +38,7 @@ func TestSources(t *testing.T) {
 	})
 }
 
-// V2: what one source needs.
+// A2, V2: what one source needs.
 func TestSource(t *testing.T) {
 	checkPairs(t, map[string]pair{
 		"V2 a source has a kind": {

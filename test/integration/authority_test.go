@@ -25,12 +25,9 @@ type authority struct {
 	key string
 }
 
-// newAuthority makes a CA with this common name.
-func newAuthority(name string) authority { return newLargeAuthority(name, 0) }
-
-// newLargeAuthority makes a CA whose certificate has so many bytes more than it
-// needs, in an extension that nobody knows.
-func newLargeAuthority(name string, padding int) authority {
+// newAuthority makes a CA with this common name. Changes are made to what it is
+// made of.
+func newAuthority(name string, changes ...func(*x509.Certificate)) authority {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		panic(err)
@@ -44,10 +41,8 @@ func newLargeAuthority(name string, padding int) authority {
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageCertSign,
 	}
-	if padding > 0 {
-		noise := make([]byte, padding)
-		_, _ = rand.Read(noise) // never fails, says its documentation
-		template.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 999, 1}, Value: noise}}
+	for _, change := range changes {
+		change(template)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
 	if err != nil {
@@ -62,6 +57,30 @@ func newLargeAuthority(name string, padding int) authority {
 		certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
 		key:         string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})),
 	}
+}
+
+// newLargeAuthority makes a CA whose certificate has so many bytes more than it
+// needs, in an extension that nobody knows.
+func newLargeAuthority(name string, padding int) authority {
+	return newAuthority(name, func(c *x509.Certificate) {
+		noise := make([]byte, padding)
+		_, _ = rand.Read(noise) // never fails, says its documentation
+		c.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 999, 1}, Value: noise}}
+	})
+}
+
+// notCA makes a certificate that is not a CA.
+func notCA(c *x509.Certificate) { c.IsCA, c.KeyUsage = false, x509.KeyUsageDigitalSignature }
+
+// expiring makes a certificate end at a time, to the second.
+func expiring(at time.Time) func(*x509.Certificate) {
+	return func(c *x509.Certificate) { c.NotAfter = at }
+}
+
+// der gives the certificate itself.
+func (a authority) der() []byte {
+	block, _ := pem.Decode([]byte(a.certificate))
+	return block.Bytes
 }
 
 // authorities makes CAs with these names.

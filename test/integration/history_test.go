@@ -9,23 +9,33 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// history is what a watch tells of one ConfigMap.
+// history is what a watch tells of one target.
 type history struct {
+	kind   kind
 	mu     sync.Mutex
 	events []watch.Event
 }
 
-// observe begins a history. Its first event is the object as it is, if it is
-// there.
+// observe begins a history of a ConfigMap. Its first event is the object as it is,
+// if it is there.
 func observe(t *testing.T, namespace, name string) *history {
 	t.Helper()
-	watcher, err := api.Watch(t.Context(), &corev1.ConfigMapList{},
-		client.InNamespace(namespace), client.MatchingFields{"metadata.name": name})
+	return inConfigMaps.observe(t, namespace, name)
+}
+
+// observe begins a history of an object of the kind.
+func (k kind) observe(t *testing.T, namespace, name string) *history {
+	t.Helper()
+	var list client.ObjectList = &corev1.ConfigMapList{}
+	if k == inSecrets {
+		list = &corev1.SecretList{}
+	}
+	watcher, err := api.Watch(t.Context(), list, client.InNamespace(namespace), client.MatchingFields{"metadata.name": name})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(watcher.Stop)
-	h := &history{}
+	h := &history{kind: k}
 	go func() {
 		for event := range watcher.ResultChan() {
 			h.mu.Lock()
@@ -45,7 +55,7 @@ func (h *history) until(t *testing.T, resourceVersion string) []watch.Event {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		for i, event := range h.events {
-			if object, ok := event.Object.(*corev1.ConfigMap); ok && object.ResourceVersion == resourceVersion {
+			if object, ok := event.Object.(client.Object); ok && object.GetResourceVersion() == resourceVersion {
 				events = h.events[:i+1]
 				return nil
 			}
@@ -55,19 +65,30 @@ func (h *history) until(t *testing.T, resourceVersion string) []watch.Event {
 	return events
 }
 
-// wantTakenOver checks that an object was never deleted, and never without a
-// value under targetKey (T5).
-func (h *history) wantTakenOver(t *testing.T, last *corev1.ConfigMap) {
+// wantTakenOver checks that an object was never deleted, and that at no moment
+// anybody saw fewer certificates in it, or no store, than at the beginning (T5).
+func (h *history) wantTakenOver(t *testing.T, last *corev1.ConfigMap, stores ...string) {
 	t.Helper()
-	for _, event := range h.until(t, last.ResourceVersion) {
-		object, ok := event.Object.(*corev1.ConfigMap)
+	certificates := 1
+	for i, event := range h.until(t, last.ResourceVersion) {
+		object, ok := event.Object.(client.Object)
 		if !ok || event.Type == watch.Deleted {
 			t.Errorf("the watch says %s: %v", event.Type, event.Object)
 			continue
 		}
-		if object.UID != last.UID || object.Data[targetKey] == "" {
-			t.Errorf("on the way the object was %s with the keys %q; want %s, with the key %q at any moment",
-				object.UID, keysOf(object), last.UID, targetKey)
+		seen := form(object)
+		count := len(commonNames(seen.Data[targetKey]))
+		if i == 0 {
+			certificates = max(certificates, count)
+		}
+		if seen.UID != last.UID || count < certificates {
+			t.Errorf("on the way the object was %s with the keys %q and %d certificates; want %s, with %d at any moment",
+				seen.UID, keysOf(seen), count, last.UID, certificates)
+		}
+		for _, key := range stores {
+			if len(h.kind.binary(seen, key)) == 0 {
+				t.Errorf("on the way there was no store under %q", key)
+			}
 		}
 	}
 }

@@ -119,7 +119,7 @@ func stays(t *testing.T, long time.Duration, what string, check func() error) {
 // writesOf selects the writes of a Bundle's targets.
 func writesOf(bundle client.Object) func(rig.Request) bool {
 	return func(q rig.Request) bool {
-		return q.IsWrite() && q.Resource == "configmaps" && q.Name == bundle.GetName()
+		return q.IsWrite() && (q.Resource == "configmaps" || q.Resource == "secrets") && q.Name == bundle.GetName()
 	}
 }
 

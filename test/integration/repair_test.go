@@ -166,9 +166,15 @@ func TestAppliedDriftIsRepaired(t *testing.T) {
 // apply applies fields to a ConfigMap by force.
 func apply(t *testing.T, namespace, name, manager string, fields map[string]any) {
 	t.Helper()
+	inConfigMaps.apply(t, namespace, name, manager, fields)
+}
+
+// apply applies fields to an object of the kind by force.
+func (k kind) apply(t *testing.T, namespace, name, manager string, fields map[string]any) {
+	t.Helper()
 	object := &unstructured.Unstructured{Object: fields}
 	object.SetAPIVersion("v1")
-	object.SetKind("ConfigMap")
+	object.SetKind(k.String())
 	object.SetNamespace(namespace)
 	object.SetName(name)
 	err := api.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(manager), client.ForceOwnership)

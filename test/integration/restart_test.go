@@ -37,25 +37,35 @@ func TestRestartWritesNothing(t *testing.T) {
 
 	began := env.Audit.Mark()
 	startOperator(t)
-	verified := func(q rig.Request) bool { return q.Resource == "configmaps" && !q.IsWrite() }
-	eventually(t, "all targets to be verified", func() error {
-		if got := len(requests(t, began, verified)); got < 40 {
-			return fmt.Errorf("%d of 40 are", got)
-		}
-		return nil
-	})
+	awaitVerified(t, began, 40)
 	stays(t, 3*time.Second, "peace", func() error {
 		if wrote := requests(t, began, rig.Request.IsWrite); len(wrote) > 0 {
 			return fmt.Errorf("the operator wrote %v", wrote)
 		}
 		return nil
 	})
-	if got := len(requests(t, began, verified)); got != 40 {
+	if got := len(requests(t, began, isVerification)); got != 40 {
 		t.Errorf("%d reads of targets, want one for each of 40", got)
 	}
 	// The peace was not that of the dead.
 	fill(t, source, other)
 	awaitTargets(t, first, namespaces[1:], other)
+}
+
+// isVerification says whether a request is the reading of a target.
+func isVerification(q rig.Request) bool {
+	return (q.Resource == "configmaps" || q.Resource == "secrets") && !q.IsWrite()
+}
+
+// awaitVerified waits until this many targets have been read since a start.
+func awaitVerified(t *testing.T, since rig.Mark, targets int) {
+	t.Helper()
+	eventually(t, "all targets to be verified", func() error {
+		if got := len(requests(t, since, isVerification)); got < targets {
+			return fmt.Errorf("%d of %d are", got, targets)
+		}
+		return nil
+	})
 }
 
 // T7, S11, S13: what has changed while the operator was down takes effect when

@@ -3,62 +3,94 @@ package integration
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
 )
 
-// T5: targets that cert-manager's trust-manager has left are taken over in
-// place: the same objects, no delete, no moment without data. What it wrote and
-// nobody asks for any more goes, and what others added stays.
-func TestTakeOver(t *testing.T) {
-	noOperator(t)
-	s := newScene(t)
-	namespaces := s.namespaces(3)
-	ca := newAuthority("CA")
-	bundle := s.bundle(inLine(ca))
+// left makes a target as cert-manager's trust-manager leaves it: by server-side
+// apply, with a hash that says nothing, and without the last line end.
+func (k kind) left(t *testing.T, bundle *v1alpha1.Bundle, namespace string, stores map[string][]byte, content ...authority) {
+	t.Helper()
 	owner := ownedBy(bundle)
-	for _, namespace := range namespaces {
-		apply(t, namespace, bundle.Name, "trust-manager", map[string]any{
-			"metadata": map[string]any{
-				"labels":      map[string]any{v1alpha1.BundleLabelKey: bundle.Name},
-				"annotations": map[string]any{v1alpha1.BundleHashAnnotationKey: "0123456789abcdef"},
-				"ownerReferences": []any{map[string]any{
-					"apiVersion": owner.APIVersion, "kind": owner.Kind, "name": owner.Name, "uid": string(owner.UID),
-					"controller": true, "blockOwnerDeletion": true,
-				}},
-			},
-			"data":       map[string]any{targetKey: ca.certificate[:len(ca.certificate)-1]},
-			"binaryData": map[string]any{"bundle.jks": []byte("store")},
+	pem := strings.TrimSuffix(pemOf(content...), "\n")
+	fields := map[string]any{
+		"metadata": map[string]any{
+			"labels":      map[string]any{v1alpha1.BundleLabelKey: bundle.Name},
+			"annotations": map[string]any{v1alpha1.BundleHashAnnotationKey: "0123456789abcdef"},
+			"ownerReferences": []any{map[string]any{
+				"apiVersion": owner.APIVersion, "kind": owner.Kind, "name": owner.Name, "uid": string(owner.UID),
+				"controller": true, "blockOwnerDeletion": true,
+			}},
+		},
+	}
+	binary := map[string]any{}
+	for key, store := range stores {
+		binary[key] = store
+	}
+	if k == inSecrets {
+		binary[targetKey] = []byte(pem)
+		fields["data"] = binary
+	} else {
+		fields["data"], fields["binaryData"] = map[string]any{targetKey: pem}, binary
+	}
+	k.apply(t, namespace, bundle.Name, "trust-manager", fields)
+}
+
+// T5: targets that cert-manager's trust-manager has left are taken over in place:
+// the same objects, no delete, no moment with fewer certificates, or without a
+// store. What it wrote and nobody asks for any more goes, and what others added
+// stays.
+func TestTakeOver(t *testing.T) {
+	for _, k := range []kind{inConfigMaps, inSecrets} {
+		t.Run(k.String(), func(t *testing.T) {
+			noOperator(t)
+			s := newScene(t)
+			namespaces := s.namespaces(3)
+			content := authorities("A", "B", "C")
+			stores := map[string][]byte{jksKey: []byte("store"), pkcs12Key: []byte("another"), "old.jks": []byte("stale")}
+			bundle := s.bundle(inLine(content...), k.ask, formats(jks(), p12("secret", "")))
+			for _, namespace := range namespaces {
+				k.left(t, bundle, namespace, stores, content...)
+			}
+			theirs := map[string]string{"theirs": "data"}
+			k.addData(t, namespaces[2], bundle.Name, theirs)
+			k.change(t, namespaces[1], bundle.Name, func(o *corev1.ConfigMap) {
+				k.setBinary(o, "old.jks", nil)
+				o.ManagedFields = []metav1.ManagedFieldsEntry{{}}
+			})
+			histories, uids := map[string]*history{}, map[string]types.UID{}
+			for _, namespace := range namespaces {
+				histories[namespace] = k.observe(t, namespace, bundle.Name)
+				uids[namespace] = k.read(t, namespace, bundle.Name).UID
+			}
+			before := env.Audit.Mark()
+			startOperator(t, "--secret-targets-enabled")
+			for _, namespace := range namespaces {
+				want := target{kind: k, bundle: bundle, namespace: namespace, certificates: content}
+				if namespace == namespaces[2] {
+					want.data = theirs
+				}
+				after := want.await(t)
+				if after.UID != uids[namespace] {
+					t.Errorf("%s: the object was made anew", namespace)
+				}
+				histories[namespace].wantTakenOver(t, after, jksKey, pkcs12Key)
+			}
+			awaitSynced(t, bundle, 3)
+			for _, q := range requests(t, before, writesOf(bundle)) {
+				if q.Verb == "delete" || q.Verb == "create" {
+					t.Errorf("the operator asked for %v", q)
+				}
+			}
 		})
 	}
-	theirs := map[string]string{"theirs": "data"}
-	addData(t, namespaces[2], bundle.Name, theirs)
-	change(t, configMap(namespaces[1], bundle.Name), func(o *corev1.ConfigMap) { o.ManagedFields = nil })
-
-	histories := map[string]*history{}
-	uids := map[string]string{}
-	for _, namespace := range namespaces {
-		histories[namespace] = observe(t, namespace, bundle.Name)
-		uids[namespace] = string(read(t, configMap(namespace, bundle.Name)).UID)
-	}
-	startOperator(t)
-	for _, namespace := range namespaces {
-		want := target{bundle: bundle, namespace: namespace, certificates: []authority{ca}}
-		if namespace == namespaces[2] {
-			want.data = theirs
-		}
-		after := want.await(t)
-		if string(after.UID) != uids[namespace] {
-			t.Errorf("%s: the object was made anew", namespace)
-		}
-		histories[namespace].wantTakenOver(t, after)
-	}
-	awaitSynced(t, bundle, 3)
 }
 
 // T5, T6: a ConfigMap that a user has made under the Bundle's name is shared; one

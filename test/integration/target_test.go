@@ -8,21 +8,24 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
 )
 
-// target is what a ConfigMap should look like, whole: nothing in it may be
-// missing, and nothing more may be there (T1, T4, T6).
+// target is what a ConfigMap or Secret should look like, whole: nothing in it may
+// be missing, and nothing more may be there (T1, T2, T4, T6).
 type target struct {
+	// kind is that of the object; the zero value is a ConfigMap.
+	kind         kind
 	bundle       *v1alpha1.Bundle
 	namespace    string
 	certificates []authority
 	// What others have in it. With data it is shared.
 	data, labels, annotations map[string]string
+	// typed is the type that others gave a Secret; the zero value is Opaque.
+	typed corev1.SecretType
 	// orphaned says that it has no owner any more, and otherwise stays as it is.
 	orphaned bool
 }
@@ -31,9 +34,9 @@ var sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // check says how an object differs from what it should look like.
 func (w target) check(got *corev1.ConfigMap) error {
-	key := w.bundle.Spec.Target.ConfigMap.Key
-	if err := comparePEM(got.Data[key], w.certificates); err != nil {
-		return fmt.Errorf("key %q: %w", key, err)
+	asked := w.kind.asked(w.bundle)
+	if err := comparePEM(got.Data[asked.Key], w.certificates); err != nil {
+		return fmt.Errorf("key %q: %w", asked.Key, err)
 	}
 	hash := got.Annotations[v1alpha1.BundleHashAnnotationKey]
 	if !sha256Hex.MatchString(hash) {
@@ -44,13 +47,18 @@ func (w target) check(got *corev1.ConfigMap) error {
 			Labels:      map[string]string{v1alpha1.BundleLabelKey: w.bundle.Name},
 			Annotations: map[string]string{v1alpha1.BundleHashAnnotationKey: hash},
 		},
-		Data: map[string]string{key: pemOf(w.certificates...)},
+		Data: map[string]string{asked.Key: pemOf(w.certificates...)},
 	}
-	asked := w.bundle.Spec.Target.ConfigMap.Metadata
-	for key, value := range asked.Labels {
+	for _, store := range storesOf(w.bundle) {
+		if err := store.check(w.kind.binary(got, store.key), w.certificates); err != nil {
+			return fmt.Errorf("key %q: %w", store.key, err)
+		}
+		w.kind.setBinary(want, store.key, w.kind.binary(got, store.key))
+	}
+	for key, value := range asked.Metadata.Labels {
 		want.Labels[key] = value
 	}
-	maps.Copy(want.Annotations, asked.Annotations)
+	maps.Copy(want.Annotations, asked.Metadata.Annotations)
 	maps.Copy(want.Data, w.data)
 	maps.Copy(want.Labels, w.labels)
 	maps.Copy(want.Annotations, w.annotations)
@@ -60,12 +68,20 @@ func (w target) check(got *corev1.ConfigMap) error {
 	case !w.orphaned:
 		want.OwnerReferences = []metav1.OwnerReference{ownedBy(w.bundle)}
 	}
-	return compareContent(want, got)
+	if err := compareContent(want, got); err != nil {
+		return err
+	}
+	return compareText(typeOf(got), w.kind.typeOf(w.typed))
 }
 
-// compareContent compares all that people put into a ConfigMap.
+// compareContent compares all that people put into a target, but for the type.
 func compareContent(want, got *corev1.ConfigMap) error {
 	content := func(object *corev1.ConfigMap) map[string]any {
+		if object = object.DeepCopy(); typeOf(object) != "" {
+			if delete(object.Annotations, typeAnnotation); len(object.Annotations) == 0 {
+				object.Annotations = nil
+			}
+		}
 		return map[string]any{
 			"data": object.Data, "binaryData": object.BinaryData, "immutable": object.Immutable != nil && *object.Immutable,
 			"labels": object.Labels, "annotations": object.Annotations,
@@ -89,12 +105,12 @@ func ownedBy(bundle *v1alpha1.Bundle) metav1.OwnerReference {
 
 // look reads the object and checks it.
 func (w target) look(t *testing.T) (*corev1.ConfigMap, error) {
-	got := configMap(w.namespace, w.bundle.Name)
-	if err := api.Get(t.Context(), client.ObjectKeyFromObject(got), got); err != nil {
+	got, err := w.kind.get(t.Context(), w.namespace, w.bundle.Name)
+	if err != nil {
 		return nil, err
 	}
 	if err := w.check(got); err != nil {
-		return nil, fmt.Errorf("ConfigMap %s/%s: %w", got.Namespace, got.Name, err)
+		return nil, fmt.Errorf("%s %s/%s: %w", w.kind, got.Namespace, got.Name, err)
 	}
 	return got, nil
 }
@@ -110,28 +126,29 @@ func (w target) await(t *testing.T) *corev1.ConfigMap {
 	return found
 }
 
-// awaitTargets waits until a Bundle's targets hold these CAs, with nothing of
+// awaitTargets waits until a Bundle's ConfigMaps hold these CAs, with nothing of
 // others in them.
 func awaitTargets(t *testing.T, bundle *v1alpha1.Bundle, namespaces []string, content ...authority) {
 	t.Helper()
+	inConfigMaps.await(t, bundle, namespaces, content...)
+}
+
+// await waits until a Bundle's targets of the kind hold these CAs, with nothing of
+// others in them.
+func (k kind) await(t *testing.T, bundle *v1alpha1.Bundle, namespaces []string, content ...authority) {
+	t.Helper()
 	eventually(t, "all targets in order", func() error {
-		var list corev1.ConfigMapList
-		if err := api.List(t.Context(), &list, client.MatchingLabels{v1alpha1.BundleLabelKey: bundle.Name}); err != nil {
+		found, err := k.list(t.Context(), bundle.Name)
+		if err != nil {
 			return err
-		}
-		found := map[string]*corev1.ConfigMap{}
-		for i := range list.Items {
-			if list.Items[i].Name == bundle.Name {
-				found[list.Items[i].Namespace] = &list.Items[i]
-			}
 		}
 		for _, namespace := range namespaces {
 			if found[namespace] == nil {
-				return fmt.Errorf("there is none in %s", namespace)
+				return fmt.Errorf("there is no %s in %s", k, namespace)
 			}
-			want := target{bundle: bundle, namespace: namespace, certificates: content}
+			want := target{kind: k, bundle: bundle, namespace: namespace, certificates: content}
 			if err := want.check(found[namespace]); err != nil {
-				return fmt.Errorf("ConfigMap %s/%s: %w", namespace, bundle.Name, err)
+				return fmt.Errorf("%s %s/%s: %w", k, namespace, bundle.Name, err)
 			}
 		}
 		return nil
@@ -143,17 +160,18 @@ func configMap(namespace, name string) *corev1.ConfigMap {
 	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 }
 
-// absent says whether a Bundle has no target in a namespace.
+// absent says whether a Bundle has no ConfigMap in a namespace.
 func absent(t *testing.T, bundle *v1alpha1.Bundle, namespace string) error {
-	object := configMap(namespace, bundle.Name)
-	err := api.Get(t.Context(), client.ObjectKeyFromObject(object), object)
+	return inConfigMaps.absent(t, bundle, namespace)
+}
+
+// absent says whether a Bundle has no target of the kind in a namespace.
+func (k kind) absent(t *testing.T, bundle *v1alpha1.Bundle, namespace string) error {
+	object, err := k.get(t.Context(), namespace, bundle.Name)
 	if err == nil {
-		return fmt.Errorf("ConfigMap %s/%s is there, with the keys %q", namespace, bundle.Name, keysOf(object))
+		return fmt.Errorf("%s %s/%s is there, with the keys %q", k, namespace, bundle.Name, keysOf(object))
 	}
-	if !apierrors.IsNotFound(err) {
-		return err
-	}
-	return nil
+	return client.IgnoreNotFound(err)
 }
 
 func keysOf(object *corev1.ConfigMap) []string {

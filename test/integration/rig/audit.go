@@ -8,14 +8,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// auditPolicy has the API server log what the operator's account does to single
-// objects, once it is done. Leases are left out: keeping one is no work. Lists
-// and watches are left out too.
+// auditPolicy has the API server log what accounts of the operator's namespace do,
+// once it is done: writes and reads of single objects, lists and watches. Leases
+// are left out: keeping one is no work.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived, ResponseStarted]
@@ -23,8 +24,8 @@ rules:
 - level: None
   resources: [{group: coordination.k8s.io}]
 - level: Metadata
-  users: ["` + accountUser + `"]
-  verbs: [get, create, update, patch, delete, deletecollection]
+  userGroups: ["system:serviceaccounts:` + TrustNamespace + `"]
+  verbs: [get, list, watch, create, update, patch, delete, deletecollection]
 - level: None
 `
 
@@ -33,8 +34,7 @@ type Audit struct {
 	policy, log string
 }
 
-// Request is one request of the operator's account that the API server has
-// answered.
+// Request is one request of the operator that the API server has answered.
 type Request struct {
 	// Verb is that of Kubernetes, in lower case: get, create, update and so on.
 	Verb string
@@ -43,6 +43,8 @@ type Request struct {
 	Namespace, Name string
 	// Code is the HTTP status of the answer.
 	Code int
+	// Denied says that the account had no right to it.
+	Denied bool
 	// Received and Answered are the API server's times.
 	Received, Answered time.Time
 }
@@ -83,9 +85,16 @@ func (a *Audit) Mark() Mark {
 	return mark
 }
 
-// Since gives the requests that the API server received after the mark and has
-// answered by now, in the order of the answers.
+// Since gives the requests about single objects that the API server received after
+// the mark and has answered by now, in the order of the answers.
 func (a *Audit) Since(mark Mark) ([]Request, error) {
+	all, err := a.AllSince(mark)
+	return slices.DeleteFunc(all, func(q Request) bool { return q.Verb == "list" || q.Verb == "watch" }), err
+}
+
+// AllSince gives what Since does, and lists and watches too. A watch that goes on
+// has not been answered.
+func (a *Audit) AllSince(mark Mark) ([]Request, error) {
 	file, err := os.Open(a.log)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil // nothing has happened yet
@@ -120,6 +129,7 @@ func parseRequest(line []byte) (Request, error) {
 		ResponseStatus           struct{ Code int }
 		RequestReceivedTimestamp metav1.MicroTime
 		StageTimestamp           metav1.MicroTime
+		Annotations              map[string]string
 	}
 	if err := json.Unmarshal(line, &event); err != nil {
 		return Request{}, err
@@ -131,6 +141,7 @@ func parseRequest(line []byte) (Request, error) {
 	return Request{
 		Verb: event.Verb, Resource: resource, Namespace: event.ObjectRef.Namespace, Name: event.ObjectRef.Name,
 		Code:     event.ResponseStatus.Code,
+		Denied:   event.Annotations["authorization.k8s.io/decision"] == "forbid",
 		Received: event.RequestReceivedTimestamp.Time, Answered: event.StageTimestamp.Time,
 	}, nil
 }

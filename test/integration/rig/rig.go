@@ -101,7 +101,7 @@ func (r *Rig) start(ctx context.Context, progress io.Writer) (err error) {
 	if err := r.Restart(ControllerManager); err != nil {
 		return err
 	}
-	if r.account, err = writeAccount(ctx, r.Client, config, r.dir); err != nil {
+	if r.account, err = writeAccount(ctx, r.Client, config, accountName, r.dir); err != nil {
 		return err
 	}
 	r.Admission, err = startAdmission(ctx, r.Client)

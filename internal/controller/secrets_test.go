@@ -1,0 +1,205 @@
+package controller
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/ledger"
+	"trust-manager.io/internal/target"
+)
+
+// secretsOf gives the queue of targets in a world in which the Bundle roots has a
+// Secret in the namespace a.
+func secretsOf(t *testing.T, byMethod map[string]any) (*targets, *world, *answers) {
+	t.Helper()
+	x, w, server := targetsOf(t, byMethod)
+	w.kinds = []bundle.Kind{bundle.ConfigMap, bundle.Secret}
+	of := revision("roots-uid", "!skip")
+	of.Shapes = map[bundle.Kind]*target.Shape{bundle.Secret: {
+		Kind: bundle.Secret, Digest: "digest",
+		Labels: map[string]string{v1alpha1.BundleLabelKey: "roots"}, Binary: map[string][]byte{},
+	}}
+	number := w.registry.put("roots", of)
+	w.ledger.Begin("roots", number, []ledger.Place{{Kind: bundle.Secret, Namespace: "a"}}, start)
+	return x, w, server
+}
+
+// wholeSecret is the target as the API server has it, with changes.
+func wholeSecret(changes ...func(*corev1.Secret)) *corev1.Secret {
+	secret := &corev1.Secret{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, ObjectMeta: written("7").ObjectMeta}
+	secret.ManagedFields, secret.OwnerReferences = []metav1.ManagedFieldsEntry{{Manager: target.FieldManager}}, nil
+	for _, change := range changes {
+		change(secret)
+	}
+	return secret
+}
+
+func controlled(o *corev1.Secret) {
+	o.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "Deployment", Name: "web", UID: "web-uid", Controller: new(true)}}
+}
+
+// T8: a Secret that may be made by its name only is looked for, applied, and looked
+// at again. What is there without the label, and so in no cache, is not applied to.
+func TestConvergeSecretByName(t *testing.T) {
+	t.Parallel()
+	forbidden := apierrors.NewForbidden(corev1.Resource("secrets"), "", errDenied)
+	missing := apierrors.NewNotFound(corev1.Resource("secrets"), "roots")
+	cases := map[string]struct {
+		byName   bool
+		answers  map[string]any
+		requests []string
+		account  account
+		fails    bool
+	}{
+		"made by POST":   {false, map[string]any{"POST": written("7")}, []string{"POST"}, account{1, 1, 0}, false},
+		"POST is denied": {false, map[string]any{"POST": forbidden, "GET": missing, "PATCH": forbidden}, []string{"POST", "GET", "PATCH"}, account{1, 0, 1}, true},
+		"a namespace that terminates": {
+			false, map[string]any{"POST": terminatingError()}, []string{"POST"}, account{}, false,
+		},
+		"one of others is there": {
+			false, map[string]any{"POST": forbidden, "GET": wholeSecret(controlled)}, []string{"POST", "GET"}, account{1, 0, 1}, true,
+		},
+		"known to be by name": {
+			true, map[string]any{"GET": missing, "PATCH": forbidden}, []string{"GET", "PATCH"}, account{1, 0, 1}, true,
+		},
+		"known to be by name, one of others is there": {
+			true, map[string]any{"GET": wholeSecret(controlled)}, []string{"GET"}, account{1, 0, 1}, true,
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			x, w, server := secretsOf(t, tc.answers)
+			x.byName.Store(tc.byName)
+			if err := x.converge(quiet(t), secretKey("roots", "a")); (err != nil) != tc.fails {
+				t.Errorf("error %v", err)
+			}
+			if diff := cmp.Diff(tc.requests, server.requests); diff != "" {
+				t.Errorf("requests (-want +got):\n%s", diff)
+			}
+			if got := w.account(t); got != tc.account {
+				t.Errorf("account %+v, want %+v", got, tc.account)
+			}
+		})
+	}
+}
+
+// sequence answers each request of a method with the next of its answers.
+type sequence struct {
+	*answers
+	next map[string][]any
+}
+
+func (s *sequence) RoundTrip(request *http.Request) (*http.Response, error) {
+	if list := s.next[request.Method]; len(list) > 0 {
+		s.byMethod[request.Method], s.next[request.Method] = list[0], list[1:]
+	}
+	return s.answers.RoundTrip(request)
+}
+
+// T8, T4: once a Secret was made by its name, the next one costs no POST.
+func TestConvergeSecretsByName(t *testing.T) {
+	t.Parallel()
+	x, w, server := secretsOf(t, nil)
+	missing := apierrors.NewNotFound(corev1.Resource("secrets"), "roots")
+	ordered := wholeSecret(func(o *corev1.Secret) {
+		o.OwnerReferences = []metav1.OwnerReference{{APIVersion: "trust.cert-manager.io/v1alpha1", Kind: "Bundle", Name: "roots", UID: "roots-uid"}}
+	})
+	x.writer = writerTo(t, &sequence{server, map[string][]any{
+		"POST": {apierrors.NewForbidden(corev1.Resource("secrets"), "", errDenied)},
+		"GET":  {missing, ordered, missing, ordered},
+	}})
+	server.byMethod = map[string]any{"PATCH": written("7"), "PUT": written("8")}
+	w.cache.namespaces = append(w.cache.namespaces, namespace("b", nil))
+	for name, want := range map[string][]string{"a": {"POST", "GET", "PATCH", "GET", "PUT"}} {
+		server.requests = nil
+		if err := x.converge(quiet(t), secretKey("roots", name)); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, server.requests); diff != "" {
+			t.Errorf("requests (-want +got):\n%s", diff)
+		}
+	}
+	server.requests = nil
+	if err := x.converge(quiet(t), secretKey("roots", "b")); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"GET", "PATCH", "GET", "PUT"}, server.requests); diff != "" {
+		t.Errorf("the next one: requests (-want +got):\n%s", diff)
+	}
+	server.requests, server.byMethod["POST"] = nil, written("7")
+	if x.mustName(key("roots", "b")) {
+		t.Error("it holds for ConfigMaps too")
+	}
+}
+
+// T6: existing targets of both kinds are looked at, and those alone that may be
+// asked for.
+func TestExistingOfBothKinds(t *testing.T) {
+	t.Parallel()
+	b, w := bundlesOf(t)
+	w.cache.targets = []*metav1.PartialObjectMetadata{
+		observed("roots", "c", "7"), asSecret(observed("roots", "a", "7")), asSecret(observed("other", "a", "7")),
+		changed(asSecret(observed("roots", "b", "7")), func(o *metav1.PartialObjectMetadata) { o.Name = "copy" }),
+	}
+	for _, tc := range []struct {
+		kinds []bundle.Kind
+		want  []target.Key
+	}{
+		{[]bundle.Kind{bundle.ConfigMap}, []target.Key{key("roots", "c")}},
+		{[]bundle.Kind{bundle.ConfigMap, bundle.Secret}, []target.Key{key("roots", "c"), secretKey("roots", "a")}},
+	} {
+		w.kinds = tc.kinds
+		got, err := b.existing(quiet(t), "roots")
+		if diff := cmp.Diff(tc.want, got); diff != "" || err != nil {
+			t.Errorf("%v: error %v, (-want +got):\n%s", tc.kinds, err, diff)
+		}
+	}
+}
+
+// T12: of a Bundle that is gone, targets of both kinds are looked at.
+func TestGoneBundleOfBothKinds(t *testing.T) {
+	t.Parallel()
+	b, w := bundlesOf(t)
+	w.kinds = []bundle.Kind{bundle.ConfigMap, bundle.Secret}
+	w.cache.targets = []*metav1.PartialObjectMetadata{observed("roots", "a", "7"), asSecret(observed("roots", "b", "7"))}
+	w.cache.bundles = nil
+	want := append(inBulk("a"), added[target.Key]{bulk, 0, secretKey("roots", "b")})
+	if diff := cmp.Diff(want, b.rebuilt(t, w)); diff != "" {
+		t.Errorf("queued (-want +got):\n%s", diff)
+	}
+}
+
+// T7: an event about a Secret is one about that target alone.
+func TestSecretEvents(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	create(targetEvents(w.environment, newMemory(), bundle.Secret), asSecret(observed("roots", "a", "7")))
+	if diff := cmp.Diff([]added[target.Key]{{urgent, 0, secretKey("roots", "a")}}, w.targetNotes.take()); diff != "" {
+		t.Errorf("queued (-want +got):\n%s", diff)
+	}
+}
+
+// C1: a namespace is looked at for each kind that the Bundle asks for.
+func TestNamespaceEventsOfBothKinds(t *testing.T) {
+	t.Parallel()
+	_, w, _ := secretsOf(t, nil)
+	revision, _ := w.registry.current("roots")
+	revision.Shapes[bundle.ConfigMap] = &target.Shape{Digest: "digest"}
+	create(namespaceEvents(w.environment), namespace("b", nil))
+	queued := map[target.Key]bool{}
+	for _, one := range w.targetNotes.take() {
+		queued[one.Request] = true
+	}
+	want := map[target.Key]bool{key("roots", "b"): true, secretKey("roots", "b"): true}
+	if diff := cmp.Diff(want, queued); diff != "" {
+		t.Errorf("queued (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,70 @@
+package controller
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
+)
+
+// selecting is a source of all keys that selects objects by labels.
+func selecting(labels map[string]v1alpha1.LabelValue) *v1alpha1.SourceObject {
+	return &v1alpha1.SourceObject{Selector: &v1alpha1.LabelSelector{MatchLabels: labels}, IncludeAllKeys: true}
+}
+
+// S13: an object has those Bundles built whose selectors match it as it is or as it
+// was, and those that name it; each once is enough.
+func TestSourceEventsOfSelectors(t *testing.T) {
+	t.Parallel()
+	team := func(name string) map[string]v1alpha1.LabelValue {
+		return map[string]v1alpha1.LabelValue{"team": v1alpha1.LabelValue(name)}
+	}
+	w := newWorld()
+	w.cache.bundles = []*v1alpha1.Bundle{
+		made("a", v1alpha1.BundleSource{ConfigMap: selecting(team("a"))}),
+		made("b", fromConfigMap("other"), v1alpha1.BundleSource{ConfigMap: selecting(team("b"))}),
+		made("all", v1alpha1.BundleSource{ConfigMap: selecting(nil)}),
+		made("secrets", v1alpha1.BundleSource{Secret: selecting(nil)}),
+		made("mixed", fromConfigMap("roots"), v1alpha1.BundleSource{Secret: selecting(team("a"))}),
+		made("unusable", v1alpha1.BundleSource{ConfigMap: &v1alpha1.SourceObject{Key: "k", Selector: &v1alpha1.LabelSelector{
+			MatchExpressions: []v1alpha1.LabelSelectorRequirement{{Key: "team", Operator: "Likes"}},
+		}}}),
+	}
+	configMaps := sourceEvents[*corev1.ConfigMap](w.environment, bundle.ConfigMap)
+	secrets := sourceEvents[*corev1.Secret](w.environment, bundle.Secret)
+	object := func(name, of string) *corev1.ConfigMap {
+		return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"team": of}}}
+	}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "s", Labels: map[string]string{"team": "a"}}}
+	cases := []struct {
+		name    string
+		happens func()
+		want    []string
+	}{
+		{"there at the start", func() { initially(configMaps, object("x", "a")) }, nil},
+		{"new", func() { create(configMaps, object("x", "a")) }, []string{"a", "all"}},
+		{"without labels", func() { create(configMaps, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "x"}}) }, []string{"all"}},
+		{"changed", func() { update(configMaps, object("x", "b"), object("x", "b")) }, []string{"b", "all"}},
+		{"from one selector to another", func() { update(configMaps, object("x", "a"), object("x", "b")) }, []string{"a", "b", "all"}},
+		{"loses its label", func() { update(configMaps, object("x", "a"), object("x", "")) }, []string{"a", "all"}},
+		{"gains a label", func() { update(configMaps, object("x", ""), object("x", "b")) }, []string{"b", "all"}},
+		{"deleted", func() { remove(configMaps, object("x", "a"), false) }, []string{"a", "all"}},
+		{"deleted, not seen", func() { remove(configMaps, object("x", "a"), true) }, []string{"a", "all"}},
+		{"named and selected", func() { create(configMaps, object("roots", "a")) }, []string{"mixed", "a", "all"}},
+		{"a Secret", func() { create(secrets, secret) }, []string{"secrets", "mixed"}},
+	}
+	for _, tc := range cases {
+		tc.happens()
+		var got []string
+		for _, one := range w.bundleNotes.take() {
+			got = append(got, one.Request)
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tc.name, diff)
+		}
+	}
+}

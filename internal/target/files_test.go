@@ -1,0 +1,239 @@
+package target
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/certs"
+)
+
+// root gives a self-signed CA certificate, the same for the same number.
+func root(tb testing.TB, number int64) certs.Certificate {
+	tb.Helper()
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(number), Subject: pkix.Name{CommonName: fmt.Sprintf("Root %d", number)},
+		NotBefore: time.Unix(1_800_000_000, 0), NotAfter: time.Unix(1_900_000_000, 0), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(nil, template, template, key.Public(), key)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return certs.Certificate{DER: der, Fingerprint: sha256.Sum256(der)}
+}
+
+func twoRoots(tb testing.TB) bundle.Bundle {
+	tb.Helper()
+	return bundle.Bundle{Certificates: []certs.Certificate{root(tb, 1), root(tb, 2)}}
+}
+
+// The stores that tests ask for.
+func jks(changes ...func(*bundle.Store)) bundle.Store {
+	return changedStore(bundle.Store{Format: bundle.JKS, Key: "ca.jks", Password: "changeit"}, changes)
+}
+
+func pkcs12(changes ...func(*bundle.Store)) bundle.Store {
+	return changedStore(bundle.Store{Format: bundle.PKCS12, Key: "ca.p12", Password: "secret", Profile: "Modern2023"}, changes)
+}
+
+func changedStore(store bundle.Store, changes []func(*bundle.Store)) bundle.Store {
+	for _, change := range changes {
+		change(&store)
+	}
+	return store
+}
+
+func withKey(key string) func(*bundle.Store) { return func(s *bundle.Store) { s.Key = key } }
+
+func withPassword(password string) func(*bundle.Store) {
+	return func(s *bundle.Store) { s.Password = password }
+}
+
+func withProfile(profile string) func(*bundle.Store) {
+	return func(s *bundle.Store) { s.Profile = profile }
+}
+
+// storing asks for ConfigMaps and Secrets with these stores.
+func storing(stores ...bundle.Store) bundle.Spec {
+	asked := spec(configMap("ca.pem"), bundle.Target{Kind: bundle.Secret, Key: "ca.pem"})
+	asked.Stores = stores
+	return asked
+}
+
+func revised(t *testing.T, spec bundle.Spec, content bundle.Bundle, before *Revision) *Revision {
+	t.Helper()
+	revision, err := NewRevision(spec, content, before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return revision
+}
+
+// T2, T4: a ConfigMap has PEM as text and the stores as binaryData, a Secret all
+// of it as data, and both the same bytes; nothing of one kind is on the other.
+func TestNewRevisionOfBothKinds(t *testing.T) {
+	t.Parallel()
+	got := revised(t, storing(jks(), pkcs12()), twoRoots(t), nil)
+	text := ""
+	for _, certificate := range twoRoots(t).Certificates {
+		text += string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.DER}))
+	}
+	inConfigMap, inSecret := got.Shapes[bundle.ConfigMap], got.Shapes[bundle.Secret]
+	if diff := cmp.Diff(map[string]string{"ca.pem": text}, inConfigMap.Text); diff != "" {
+		t.Errorf("text of the ConfigMap (-want +got):\n%s", diff)
+	}
+	if len(inSecret.Text) > 0 || string(inSecret.Binary["ca.pem"]) != text {
+		t.Errorf("the Secret has the text %q and the PEM %q", inSecret.Text, inSecret.Binary["ca.pem"])
+	}
+	for _, key := range []string{"ca.jks", "ca.p12"} {
+		if len(inConfigMap.Binary[key]) == 0 || !bytes.Equal(inConfigMap.Binary[key], inSecret.Binary[key]) {
+			t.Errorf("%s: %d bytes in the ConfigMap, %d in the Secret", key, len(inConfigMap.Binary[key]), len(inSecret.Binary[key]))
+		}
+	}
+	if len(inConfigMap.Binary) != 2 || len(inSecret.Binary) != 3 {
+		t.Errorf("%d binary keys in the ConfigMap, %d in the Secret", len(inConfigMap.Binary), len(inSecret.Binary))
+	}
+	if inConfigMap.Kind != bundle.ConfigMap || inSecret.Kind != bundle.Secret || inConfigMap.Digest == inSecret.Digest {
+		t.Errorf("kinds %s and %s, digests %s and %s", inConfigMap.Kind, inSecret.Kind, inConfigMap.Digest, inSecret.Digest)
+	}
+	if diff := cmp.Diff(map[string]string{bundleLabel: "roots"}, inSecret.Labels); diff != "" {
+		t.Errorf("labels of the Secret (-want +got):\n%s", diff)
+	}
+}
+
+// T3, T11: a store is encoded again where its certificates, password or profile
+// have changed, and otherwise taken over, under another key too.
+func TestStoresAreTakenOver(t *testing.T) {
+	t.Parallel()
+	before := revised(t, storing(jks(), pkcs12()), twoRoots(t), nil)
+	more := bundle.Bundle{Certificates: append(twoRoots(t).Certificates, root(t, 3))}
+	cases := map[string]struct {
+		stores      []bundle.Store
+		content     bundle.Bundle
+		jks, pkcs12 bool // taken over
+		same        bool // the whole revision
+	}{
+		"the same":                     {[]bundle.Store{jks(), pkcs12()}, twoRoots(t), true, true, true},
+		"other keys":                   {[]bundle.Store{jks(withKey("a")), pkcs12(withKey("b"))}, twoRoots(t), true, true, false},
+		"keys exchanged":               {[]bundle.Store{jks(withKey("ca.p12")), pkcs12(withKey("ca.jks"))}, twoRoots(t), true, true, false},
+		"other JKS password":           {[]bundle.Store{jks(withPassword("other")), pkcs12()}, twoRoots(t), false, true, false},
+		"other PKCS#12 password":       {[]bundle.Store{jks(), pkcs12(withPassword("other"))}, twoRoots(t), true, false, false},
+		"no PKCS#12 password":          {[]bundle.Store{jks(), pkcs12(withPassword(""))}, twoRoots(t), true, false, false},
+		"other profile":                {[]bundle.Store{jks(), pkcs12(withProfile("LegacyDES"))}, twoRoots(t), true, false, false},
+		"other certificates":           {[]bundle.Store{jks(), pkcs12()}, more, false, false, false},
+		"one store":                    {[]bundle.Store{pkcs12()}, twoRoots(t), false, true, false},
+		"other certificate, order":     {[]bundle.Store{jks(), pkcs12()}, reversed(twoRoots(t)), false, false, false},
+		"other password and other key": {[]bundle.Store{jks(withKey("a"), withPassword("b")), pkcs12()}, twoRoots(t), false, true, false},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			after := revised(t, storing(tc.stores...), tc.content, before)
+			taken := map[bundle.Format]bool{}
+			for _, store := range after.files.stores {
+				for _, known := range before.files.stores {
+					taken[store.Format] = taken[store.Format] || &store.data[0] == &known.data[0]
+				}
+			}
+			if taken[bundle.JKS] != tc.jks || taken[bundle.PKCS12] != tc.pkcs12 {
+				t.Errorf("taken over: %v", taken)
+			}
+			if got := after.Same(before); got != tc.same {
+				t.Errorf("the same revision: %t", got)
+			}
+			if diff := cmp.Diff(revised(t, storing(tc.stores...), tc.content, nil).Shapes, after.Shapes); diff != "" {
+				t.Errorf("another one than from scratch:\n%s", diff)
+			}
+		})
+	}
+}
+
+func reversed(content bundle.Bundle) bundle.Bundle {
+	return bundle.Bundle{Certificates: []certs.Certificate{content.Certificates[1], content.Certificates[0]}}
+}
+
+// The text is encoded once for the same certificates, whatever else changes, and
+// also where there was no target in between.
+func TestTextIsTakenOver(t *testing.T) {
+	t.Parallel()
+	before := revised(t, storing(), twoRoots(t), nil)
+	after := revised(t, storing(jks()), twoRoots(t), before)
+	if &after.files.pem.data[0] != &before.files.pem.data[0] {
+		t.Error("the text was encoded again")
+	}
+	none := revised(t, spec(), twoRoots(t), after)
+	if len(none.files.pem.data) > 0 || len(none.files.stores) > 0 {
+		t.Error("a Bundle without targets has files")
+	}
+	if diff := cmp.Diff(before.Shapes, revised(t, storing(), twoRoots(t), none).Shapes); diff != "" {
+		t.Errorf("when there are targets again (-want +got):\n%s", diff)
+	}
+}
+
+// T4: the digest tells every option of a store apart, and the key that it stands
+// under.
+func TestDigestTellsStoresApart(t *testing.T) {
+	t.Parallel()
+	stores := map[string][]bundle.Store{
+		"none":                       nil,
+		"JKS":                        {jks()},
+		"JKS, other key":             {jks(withKey("a"))},
+		"JKS, password":              {jks(withPassword("b"))},
+		"PKCS#12":                    {pkcs12()},
+		"PKCS#12, other key":         {pkcs12(withKey("a"))},
+		"PKCS#12, password":          {pkcs12(withPassword("b"))},
+		"PKCS#12, no one":            {pkcs12(withPassword(""))},
+		"PKCS#12, profile":           {pkcs12(withProfile("LegacyRC2"))},
+		"no password, other profile": {pkcs12(withPassword(""), withProfile("LegacyRC2"))},
+		"both":                       {jks(), pkcs12()},
+		"both, keys swapped":         {jks(withKey("ca.p12")), pkcs12(withKey("ca.jks"))},
+	}
+	seen := map[string]string{}
+	for name, list := range stores {
+		for _, shape := range revised(t, storing(list...), twoRoots(t), nil).Shapes {
+			if other, ok := seen[shape.Digest]; ok {
+				t.Errorf("%q and %q have one digest", name, other)
+			}
+			seen[shape.Digest] = name
+		}
+	}
+}
+
+// What a key store cannot hold is said, and nothing is made.
+func TestNewRevisionRefusesStores(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		store bundle.Store
+		says  string
+	}{
+		"a password that PKCS#12 cannot have": {pkcs12(withPassword("😀")), "Basic Multilingual Plane"},
+		"a profile that does not exist":       {pkcs12(withProfile("Modern1999")), `no profile "Modern1999"`},
+		"a JKS without a password":            {jks(withPassword("")), "must have 1 to 128 characters"},
+		"a format that does not exist":        {bundle.Store{Format: "BCFKS", Key: "k"}, `no key store format "BCFKS"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			revision, err := NewRevision(storing(tc.store), twoRoots(t), revised(t, storing(), twoRoots(t), nil))
+			var problems bundle.Problems
+			if !errors.As(err, &problems) || revision != nil {
+				t.Fatalf("revision %v, error %v", revision, err)
+			}
+			if problems.Reason() != "SourceBuildError" || !strings.Contains(err.Error(), tc.says) || !strings.Contains(err.Error(), "spec.target.additionalFormats") {
+				t.Errorf("%s: %v", problems.Reason(), err)
+			}
+		})
+	}
+}

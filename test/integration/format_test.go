@@ -1,0 +1,353 @@
+package integration
+
+import (
+	"bytes"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+)
+
+const jksKey, pkcs12Key = "bundle.jks", "bundle.p12"
+
+// jks asks for a JKS, with the default password if none is given.
+func jks(password ...string) *v1alpha1.JKS {
+	asked := &v1alpha1.JKS{Key: jksKey}
+	if len(password) > 0 {
+		asked.Password = &password[0]
+	}
+	return asked
+}
+
+// p12 asks for a PKCS#12 store.
+func p12(password string, profile v1alpha1.PKCS12Profile) *v1alpha1.PKCS12 {
+	return &v1alpha1.PKCS12{Key: pkcs12Key, Password: &password, Profile: profile}
+}
+
+// profiles are those of PKCS#12, the unset one among them.
+var profiles = []v1alpha1.PKCS12Profile{"", v1alpha1.PKCS12ProfileLegacyRC2, v1alpha1.PKCS12ProfileLegacyDES, v1alpha1.PKCS12ProfileModern2023}
+
+// withSubject gives a certificate the subject CN=text, in UTF-8.
+func withSubject(text string) func(*x509.Certificate) {
+	return func(c *x509.Certificate) {
+		raw, err := asn1.Marshal([]pkix.RelativeDistinguishedNameSET{{
+			{Type: asn1.ObjectIdentifier{2, 5, 4, 3}, Value: asn1.RawValue{Tag: asn1.TagUTF8String, Bytes: []byte(text)}},
+		}})
+		if err != nil {
+			panic(err)
+		}
+		c.RawSubject = raw
+	}
+}
+
+// oddAuthorities are CAs with subjects that are hard to store, and the names that
+// these have in key stores (T2): the friendly name without its digits.
+func oddAuthorities() (list []authority, names map[string]string) {
+	names = map[string]string{}
+	for subject, name := range map[string]string{
+		"Plain Root":  "CN=Plain Root",
+		"Żółć Россия": "CN=Żółć Россия",
+		"Root 😀":      `CN=Root \f0\9f\98\80`,
+		"a\x00b":      `CN=a\00b`,
+		`a,b+"c\`:     `CN=a\,b\+\"c\\`,
+	} {
+		one := newAuthority(subject, withSubject(subject))
+		list = append(list, one)
+		print := fingerprint(one.der())
+		names[print] = print[:8] + "|" + name
+	}
+	return list, names
+}
+
+// T2, T3, A9, A10: what ends up in a ConfigMap and in a Secret is what Java and
+// OpenSSL read, with the names that the docs promise: JKS, and PKCS#12 of each
+// profile, with and without a password, of certificates with odd subjects.
+func TestStoresAreRead(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	content, names := oddAuthorities()
+	lower, upper := map[string]string{}, map[string]string{}
+	for print, name := range names {
+		lower[strings.ToLower(name)], upper[name] = print, print
+	}
+	for _, password := range []string{"", "changed"} {
+		for _, profile := range profiles {
+			t.Run(fmt.Sprintf("profile %q with the password %q", profile, password), func(t *testing.T) {
+				t.Parallel()
+				s := newScene(t)
+				namespace := s.namespaces(1)[0]
+				java := jks()
+				if password != "" {
+					java = jks(password)
+				}
+				bundle := s.bundle(inLine(content...), formats(java, p12(password, profile)), func(b *v1alpha1.Bundle) {
+					b.Spec.Target.Secret = &v1alpha1.TargetObject{Key: "ca.crt"}
+				})
+				inConfigMap := target{bundle: bundle, namespace: namespace, certificates: content}.await(t)
+				inSecret := inSecret(bundle, namespace, content...).await(t)
+				for _, store := range storesOf(bundle) {
+					file := inSecrets.binary(inSecret, store.key)
+					if !bytes.Equal(file, inConfigMaps.binary(inConfigMap, store.key)) {
+						t.Errorf("%s is not the same in both kinds", store.key)
+					}
+					if diff := cmp.Diff(lower, keytoolReads(t, file, store.password)); diff != "" {
+						t.Errorf("keytool on %s (-want +got):\n%s", store.key, diff)
+					}
+				}
+				wantReadByOpenSSL(t, inSecrets.binary(inSecret, pkcs12Key), password, profile, upper)
+			})
+		}
+	}
+}
+
+// wantReadByOpenSSL compares what OpenSSL finds. It prints what is beyond ASCII in
+// a way of its own, so of such names only the digits count.
+func wantReadByOpenSSL(t *testing.T, file []byte, password string, profile v1alpha1.PKCS12Profile, want map[string]string) {
+	t.Helper()
+	var options []string
+	if password != "" && (profile == "" || profile == v1alpha1.PKCS12ProfileLegacyRC2) {
+		options = append(options, "-legacy")
+	}
+	plain := func(names map[string]string) map[string]string {
+		only := map[string]string{}
+		for name, print := range names {
+			if strings.ContainsFunc(name, func(r rune) bool { return r > '~' }) || strings.Contains(name, "ffffff") || strings.Contains(name, `\`) {
+				name, _, _ = strings.Cut(name, "|")
+			}
+			only[name] = print
+		}
+		return only
+	}
+	if diff := cmp.Diff(plain(want), plain(opensslReads(t, file, password, options...))); diff != "" {
+		t.Errorf("openssl (-want +got):\n%s", diff)
+	}
+}
+
+// T4, T6, T11, A8: each change of a format takes effect, in one write for each
+// target: another key, password or profile, a format more, a format less.
+func TestFormatsChange(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	eachKind(t, func(t *testing.T, k kind) {
+		s := newScene(t)
+		namespaces := s.namespaces(2)
+		ca := newAuthority("CA")
+		bundle := s.bundle(inLine(ca), k.ask)
+		k.await(t, bundle, namespaces, ca)
+		awaitSynced(t, bundle, 2)
+		for _, step := range []struct {
+			name string
+			ask  func(*v1alpha1.Bundle)
+		}{
+			{"both formats", formats(jks(), p12("", ""))},
+			{"a password", formats(jks(), p12("a", ""))},
+			{"another password", formats(jks(), p12("b", ""))},
+			{"another profile", formats(jks(), p12("b", v1alpha1.PKCS12ProfileModern2023))},
+			{"another password of the JKS", formats(jks("other"), p12("b", v1alpha1.PKCS12ProfileModern2023))},
+			{"another key of the JKS", func(b *v1alpha1.Bundle) { b.Spec.Target.AdditionalFormats.JKS.Key = "trust.jks" }},
+			{"keys exchanged", func(b *v1alpha1.Bundle) {
+				b.Spec.Target.AdditionalFormats.JKS.Key, b.Spec.Target.AdditionalFormats.PKCS12.Key = pkcs12Key, "trust.jks"
+			}},
+			{"the text under the key of a store", func(b *v1alpha1.Bundle) {
+				k.asked(b).Key, b.Spec.Target.AdditionalFormats.JKS.Key = pkcs12Key, targetKey
+			}},
+			{"no JKS", func(b *v1alpha1.Bundle) { b.Spec.Target.AdditionalFormats.JKS = nil }},
+			{"no format", func(b *v1alpha1.Bundle) { b.Spec.Target.AdditionalFormats = nil }},
+		} {
+			before := env.Audit.Mark()
+			change(t, bundle, step.ask)
+			k.await(t, bundle, namespaces, ca)
+			awaitSynced(t, bundle, 2)
+			if wrote := requests(t, before, writesOf(bundle)); len(wrote) != 2 {
+				t.Errorf("%s took %v, want one write for each of 2 targets", step.name, wrote)
+			}
+		}
+	})
+}
+
+// T4: moving an entry from the annotations to the labels is a change.
+func TestEntryMovesFromAnnotationToLabel(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	eachKind(t, func(t *testing.T, k kind) {
+		s := newScene(t)
+		namespaces := s.namespaces(1)
+		ca := newAuthority("CA")
+		bundle := s.bundle(inLine(ca), k.ask, func(b *v1alpha1.Bundle) {
+			k.asked(b).Metadata = v1alpha1.TargetMetadata{Annotations: map[string]string{"k": "v"}}
+		})
+		k.await(t, bundle, namespaces, ca)
+		before := k.read(t, namespaces[0], bundle.Name).Annotations[v1alpha1.BundleHashAnnotationKey]
+		change(t, bundle, func(b *v1alpha1.Bundle) {
+			k.asked(b).Metadata = v1alpha1.TargetMetadata{Labels: map[string]v1alpha1.LabelValue{"k": "v"}}
+		})
+		k.await(t, bundle, namespaces, ca)
+		if k.read(t, namespaces[0], bundle.Name).Annotations[v1alpha1.BundleHashAnnotationKey] == before {
+			t.Error("the digest is the same")
+		}
+	})
+}
+
+// storeDrifts are changes to the stores of a target that have to be put right.
+var storeDrifts = map[string]func(k kind, o *corev1.ConfigMap){
+	"JKS edited":      func(k kind, o *corev1.ConfigMap) { k.setBinary(o, jksKey, []byte("edited")) },
+	"JKS emptied":     func(k kind, o *corev1.ConfigMap) { k.setBinary(o, jksKey, []byte{}) },
+	"JKS gone":        func(k kind, o *corev1.ConfigMap) { k.setBinary(o, jksKey, nil) },
+	"one bit flipped": func(k kind, o *corev1.ConfigMap) { k.setBinary(o, pkcs12Key, flipped(k.binary(o, pkcs12Key))) },
+	"PKCS#12 gone":    func(k kind, o *corev1.ConfigMap) { k.setBinary(o, pkcs12Key, nil) },
+	"stores exchanged": func(k kind, o *corev1.ConfigMap) {
+		one, other := k.binary(o, jksKey), k.binary(o, pkcs12Key)
+		k.setBinary(o, jksKey, other)
+		k.setBinary(o, pkcs12Key, one)
+	},
+	"moved to text": func(k kind, o *corev1.ConfigMap) {
+		k.setBinary(o, jksKey, nil)
+		o.Data[jksKey] = "text"
+	},
+}
+
+func flipped(file []byte) []byte {
+	file = slices.Clone(file)
+	file[len(file)/2] ^= 1
+	return file
+}
+
+// T7, T3: a store that was tampered with, down to one bit, is put right, whoever
+// did it and in whatever name.
+func TestStoresAreRepaired(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	eachKind(t, func(t *testing.T, k kind) {
+		s := newScene(t)
+		ca := newAuthority("CA")
+		bundle := s.bundle(inLine(ca), k.ask, formats(jks(), p12("secret", v1alpha1.PKCS12ProfileModern2023)))
+		namespace := s.namespaces(1)[0]
+		want := target{kind: k, bundle: bundle, namespace: namespace, certificates: []authority{ca}}
+		before := want.await(t)
+		for name, drift := range storeDrifts {
+			for _, manager := range []string{"somebody", "trust-manager"} {
+				k.change(t, namespace, bundle.Name, func(o *corev1.ConfigMap) { drift(k, o) }, client.FieldOwner(manager))
+				eventually(t, name+" by "+manager+" to be put right", func() error {
+					now, err := k.get(t.Context(), namespace, bundle.Name)
+					if err != nil {
+						return err
+					}
+					return compareContent(before, now)
+				})
+			}
+		}
+		if now := want.await(t); now.UID != before.UID {
+			t.Error("the object was made anew")
+		}
+	})
+}
+
+// T3, T11: after a restart nothing is written to targets with stores of any
+// profile, in either kind: the same input gives the same bytes. T7: of those that
+// were tampered with while the operator was down, just those are put right.
+func TestRestartWithStores(t *testing.T) {
+	s := newScene(t)
+	o := startOperator(t, "--secret-targets-enabled")
+	namespaces := s.namespaces(2 + len(storeDrifts))
+	content, _ := oddAuthorities()
+	var bundles []*v1alpha1.Bundle
+	for _, profile := range profiles {
+		bundles = append(bundles, s.bundle(inLine(content...), formats(jks(), p12("secret", profile)), func(b *v1alpha1.Bundle) {
+			b.Spec.Target.Secret = &v1alpha1.TargetObject{Key: "ca.crt"}
+		}))
+	}
+	settled := func() {
+		t.Helper()
+		for _, bundle := range bundles {
+			inConfigMaps.await(t, bundle, namespaces, content...)
+			inSecrets.await(t, bundle, namespaces, content...)
+			awaitSynced(t, bundle, len(namespaces))
+		}
+	}
+	settled()
+	stop(t, o)
+	began := env.Audit.Mark()
+	o = startOperator(t, "--secret-targets-enabled")
+	awaitVerified(t, began, 2*len(bundles)*len(namespaces))
+	stays(t, 500*time.Millisecond, "peace", func() error {
+		for _, bundle := range bundles {
+			if err := noWrites(t, began, bundle); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	stop(t, o)
+
+	tampered := map[string]bool{}
+	names := slices.Sorted(maps.Keys(storeDrifts))
+	for i, name := range names {
+		for _, k := range []kind{inConfigMaps, inSecrets} {
+			k.change(t, namespaces[i], bundles[0].Name, func(o *corev1.ConfigMap) { storeDrifts[name](k, o) })
+			tampered[fmt.Sprint(k, namespaces[i])] = true
+		}
+	}
+	began = env.Audit.Mark()
+	startOperator(t, "--secret-targets-enabled")
+	settled()
+	wrote := requests(t, began, writesOf(bundles[0]))
+	if len(wrote) != len(tampered) {
+		t.Errorf("it took %v, want one write for each of %d targets", wrote, len(tampered))
+	}
+}
+
+// T10: the limit is on all formats together; the message has the size, the limit
+// and what each takes; targets stay as they are.
+func TestFormatsTooLarge(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	eachKind(t, func(t *testing.T, k kind) {
+		s := newScene(t)
+		namespaces := s.namespaces(1)
+		large := newLargeAuthority("Large", 330_000)
+		bundle := s.bundle(from(s.source(large)), k.ask)
+		k.await(t, bundle, namespaces, large)
+		change(t, bundle, formats(jks(), nil))
+		k.await(t, bundle, namespaces, large)
+		awaitSynced(t, bundle, 1)
+		good, held := bundle.DeepCopy(), k.read(t, namespaces[0], bundle.Name)
+		before := env.Audit.Mark()
+		change(t, bundle, formats(jks(), p12("secret", "")))
+		pem, store := len(pemOf(large)), len(k.binary(held, jksKey))
+		awaitCondition(t, bundle, v1alpha1.BundleReasonBundleTooLarge, "1048576",
+			fmt.Sprintf("PEM %d, JKS %d, PKCS#12 ", pem, store), k.String(), "1 of 1 target")
+		if err := noWrites(t, before, bundle); err != nil {
+			t.Error(err)
+		}
+		k.await(t, good, slices.Concat(namespaces, s.namespaces(1)), large)
+		change(t, bundle, formats(nil, p12("secret", "")))
+		k.await(t, bundle, namespaces, large)
+		awaitSynced(t, bundle, 2)
+	})
+}
+
+// A password that a format cannot have is told, and the last good targets stay.
+func TestPasswordThatPKCS12CannotHave(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	s := newScene(t)
+	namespaces := s.namespaces(1)
+	ca := newAuthority("CA")
+	bundle := s.bundle(inLine(ca), formats(jks(), p12("plain", "")))
+	awaitTargets(t, bundle, namespaces, ca)
+	good := bundle.DeepCopy()
+	change(t, bundle, formats(jks("😀"), p12("😀", "")))
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSourceBuildError, "spec.target.additionalFormats", "PKCS#12", "password")
+	awaitTargets(t, good, namespaces, ca)
+}

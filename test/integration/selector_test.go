@@ -1,0 +1,297 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/integration/rig"
+)
+
+// sourceLabel has the name of the scene whose selectors an object matches.
+const sourceLabel = "integration/source"
+
+// selecting gives sources that read a key of the objects of a scene, or all keys
+// if it is empty.
+func (s *scene) selecting(key string) (configMaps, secrets v1alpha1.BundleSource) {
+	read := func() *v1alpha1.SourceObject {
+		return &v1alpha1.SourceObject{
+			Selector: &v1alpha1.LabelSelector{MatchLabels: map[string]v1alpha1.LabelValue{sourceLabel: v1alpha1.LabelValue(s.name)}},
+			Key:      key, IncludeAllKeys: key == "",
+		}
+	}
+	return v1alpha1.BundleSource{ConfigMap: read()}, v1alpha1.BundleSource{Secret: read()}
+}
+
+// selected makes an object a source of the scene's selectors.
+func (s *scene) selected(object client.Object) {
+	s.t.Helper()
+	change(s.t, object, func(o client.Object) { o.SetLabels(map[string]string{sourceLabel: s.name}) })
+}
+
+// S1, S4: selected objects come by name, whatever the order in which they were
+// made; of each the one key, or all keys by name, over data and binaryData.
+func TestSelectedSourcesInOrder(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	s := newScene(t)
+	namespaces := s.namespaces(1)
+	a, b, c, d, e := newAuthority("A"), newAuthority("B"), newAuthority("C"), newAuthority("D"), newAuthority("E")
+	first, second, third := s.source(a), s.source(b), s.source(c)
+	for _, object := range []*corev1.ConfigMap{third, first, second} {
+		s.selected(object)
+	}
+	change(t, second, func(o *corev1.ConfigMap) {
+		o.BinaryData = map[string][]byte{"0-binary": []byte(pemOf(d)), "z-binary": []byte(pemOf(e))}
+	})
+	ofKey, secrets := s.selecting(sourceKey)
+	ofAll, _ := s.selecting("")
+	byKey := s.bundle([]v1alpha1.BundleSource{ofKey})
+	byAll := s.bundle([]v1alpha1.BundleSource{ofAll})
+	awaitTargets(t, byKey, namespaces, a, b, c)
+	awaitTargets(t, byAll, namespaces, a, d, b, e, c)
+
+	secret := s.secret(e, d)
+	s.selected(secret)
+	both := s.bundle([]v1alpha1.BundleSource{secrets, ofKey})
+	awaitTargets(t, both, namespaces, e, d, a, b, c)
+	named := s.bundle([]v1alpha1.BundleSource{{ConfigMap: &v1alpha1.SourceObject{Name: second.Name, IncludeAllKeys: true}}})
+	awaitTargets(t, named, namespaces, d, b, e)
+}
+
+// S7: a selector that matches nothing is fine beside another source; alone it
+// gives an empty result (S9). A selected object that lacks the key is named.
+func TestSelectorMatchesNothing(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	s := newScene(t)
+	namespaces := s.namespaces(1)
+	ca, next := newAuthority("CA"), newAuthority("Next")
+	configMaps, secrets := s.selecting("other")
+	bundle := s.bundle(slices.Concat(inLine(ca), []v1alpha1.BundleSource{configMaps, secrets}))
+	alone := s.bundle([]v1alpha1.BundleSource{configMaps})
+	awaitTargets(t, bundle, namespaces, ca)
+	awaitSynced(t, bundle, 1)
+	awaitCondition(t, alone, v1alpha1.BundleReasonSourceNotFound, "no certificate at all")
+
+	source := s.source(next)
+	s.selected(source)
+	origin := "ConfigMap " + rig.TrustNamespace + "/" + source.Name
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSourceNotFound, origin, `key "other"`, "spec.sources[1].configMap", "1 of 1 target")
+	awaitCondition(t, alone, v1alpha1.BundleReasonSourceNotFound, origin)
+	awaitTargets(t, bundle, namespaces, ca)
+	if err := absent(t, alone, namespaces[0]); err != nil {
+		t.Error(err)
+	}
+	change(t, source, func(o *corev1.ConfigMap) { o.Data = map[string]string{"other": pemOf(next)} })
+	awaitTargets(t, bundle, namespaces, ca, next)
+	awaitTargets(t, alone, namespaces, next)
+}
+
+// S13: what a selector matches takes effect at once: an object that is made,
+// gains the label, changes, loses the label, or is deleted; of either kind.
+func TestSelectedSourcesComeAndGo(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	s := newScene(t)
+	namespaces := s.namespaces(2)
+	ca, a, b, c := newAuthority("CA"), newAuthority("A"), newAuthority("B"), newAuthority("C")
+	configMaps, secrets := s.selecting(sourceKey)
+	bundle := s.bundle(slices.Concat(inLine(ca), []v1alpha1.BundleSource{configMaps, secrets}))
+	awaitTargets(t, bundle, namespaces, ca)
+
+	configMap, secret := s.source(a), s.secret(b)
+	s.selected(configMap)
+	awaitTargets(t, bundle, namespaces, ca, a)
+	s.selected(secret)
+	awaitTargets(t, bundle, namespaces, ca, a, b)
+	fill(t, configMap, c)
+	awaitTargets(t, bundle, namespaces, ca, c, b)
+	change(t, secret, func(o *corev1.Secret) { o.Labels = nil })
+	awaitTargets(t, bundle, namespaces, ca, c)
+	change(t, secret, func(o *corev1.Secret) { o.Data[sourceKey] = []byte(pemOf(a)) })
+	s.selected(secret)
+	awaitTargets(t, bundle, namespaces, ca, c, a)
+	remove(t, configMap.DeepCopy())
+	awaitTargets(t, bundle, namespaces, ca, a)
+	remove(t, secret.DeepCopy())
+	awaitTargets(t, bundle, namespaces, ca)
+
+	made := s.source(b)
+	made.ResourceVersion, made.Labels = "", map[string]string{sourceLabel: s.name}
+	remove(t, made.DeepCopy())
+	create(t, made)
+	awaitTargets(t, bundle, namespaces, ca, b)
+	awaitSynced(t, bundle, 2)
+}
+
+// V7: a selector never reads its own Bundle's target in the trust namespace,
+// though it matches: by a label that the target is given, and as one of all
+// objects. There is no loop, and nothing grows. The test has the trust namespace
+// for itself.
+func TestSelectorLeavesOwnTargetOut(t *testing.T) {
+	operator(t)
+	for _, k := range []kind{inConfigMaps, inSecrets} {
+		t.Run(k.String(), func(t *testing.T) {
+			s := newScene(t)
+			old, next := newAuthority("Old"), newAuthority("Next")
+			source := configMap(rig.TrustNamespace, s.unique())
+			source.Labels, source.Data = map[string]string{sourceLabel: s.name}, map[string]string{sourceKey: pemOf(old)}
+			k.create(t, source)
+			t.Cleanup(func() { _ = api.Delete(context.Background(), k.object(source)) })
+			others := s.inTrustNamespace(k, source.Name)
+			bundle := s.bundle([]v1alpha1.BundleSource{s.selectingOf(k), everythingOf(k)}, k.ask, func(b *v1alpha1.Bundle) {
+				k.asked(b).Key = sourceKey
+				k.asked(b).Metadata.Labels = map[string]v1alpha1.LabelValue{sourceLabel: v1alpha1.LabelValue(s.name)}
+				b.Spec.Target.NamespaceSelector.MatchLabels = map[string]v1alpha1.LabelValue{corev1.LabelMetadataName: rig.TrustNamespace}
+			})
+			here := []string{rig.TrustNamespace}
+			k.await(t, bundle, here, append([]authority{old}, others...)...)
+			k.change(t, rig.TrustNamespace, source.Name, func(o *corev1.ConfigMap) { o.Data[sourceKey] = pemOf(next) })
+			k.await(t, bundle, here, append([]authority{next}, others...)...)
+			awaitSynced(t, bundle, 1)
+			calm := env.Audit.Mark()
+			stays(t, 400*time.Millisecond, "that nothing is written any more", func() error { return noWrites(t, calm, bundle) })
+			k.await(t, bundle, here, append([]authority{next}, others...)...)
+
+			// One whose kind is asked for no more is a target still, until it is gone.
+			change(t, bundle, func(b *v1alpha1.Bundle) { b.Spec.Target = nil })
+			eventually(t, "the target to go", func() error { return k.absent(t, bundle, rig.TrustNamespace) })
+			condition := awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, " 0 namespaces")
+			if want := fmt.Sprintf("%d certificate", 1+len(others)); !strings.Contains(condition.Message, want) {
+				t.Errorf("the status says %q, want %q", condition.Message, want)
+			}
+		})
+	}
+}
+
+// selectingOf gives the source of a kind that reads sourceKey of the scene's
+// objects.
+func (s *scene) selectingOf(k kind) v1alpha1.BundleSource {
+	configMaps, secrets := s.selecting(sourceKey)
+	if k == inSecrets {
+		return secrets
+	}
+	return configMaps
+}
+
+// everythingOf gives the source of a kind that reads sourceKey of all objects.
+func everythingOf(k kind) v1alpha1.BundleSource {
+	read := &v1alpha1.SourceObject{Selector: &v1alpha1.LabelSelector{}, Key: sourceKey}
+	if k == inSecrets {
+		return v1alpha1.BundleSource{Secret: read}
+	}
+	return v1alpha1.BundleSource{ConfigMap: read}
+}
+
+// inTrustNamespace gives what objects of a kind hold under sourceKey that are in
+// the trust namespace anyway, but for one: Kubernetes' own ConfigMap.
+func (s *scene) inTrustNamespace(k kind, except string) (held []authority) {
+	s.t.Helper()
+	var list corev1.ConfigMapList
+	if k == inConfigMaps {
+		if err := api.List(s.t.Context(), &list, client.InNamespace(rig.TrustNamespace)); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	for i := range list.Items {
+		if list.Items[i].Name != except {
+			held = append(held, authority{name: commonNames(list.Items[i].Data[sourceKey])[0], certificate: list.Items[i].Data[sourceKey]})
+		}
+	}
+	return held
+}
+
+// S10, S5: all keys of a Secret of type kubernetes.io/tls are refused, by name and
+// by selector; a single key is read. Of a private key in another Secret key and
+// block are named, and nothing of it is shown.
+func TestPrivateKeysAreRefused(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	s := newScene(t)
+	namespaces := s.namespaces(1)
+	ca := newAuthority("CA")
+	pair := map[string][]byte{corev1.TLSCertKey: []byte(ca.certificate), corev1.TLSPrivateKeyKey: []byte(ca.key)}
+	tls, opaque := s.secret(ca), s.secret(ca)
+	remove(t, tls.DeepCopy())
+	tls.ResourceVersion, tls.Type, tls.Data = "", corev1.SecretTypeTLS, pair
+	tls.Labels = map[string]string{sourceLabel: s.name}
+	create(t, tls)
+	change(t, opaque, func(o *corev1.Secret) { o.Data = pair })
+	_, selecting := s.selecting("")
+	_, selectingOne := s.selecting(corev1.TLSCertKey)
+	allOf := func(secret *corev1.Secret) v1alpha1.BundleSource {
+		return v1alpha1.BundleSource{Secret: &v1alpha1.SourceObject{Name: secret.Name, IncludeAllKeys: true}}
+	}
+	origin := "Secret " + rig.TrustNamespace + "/"
+	for name, tc := range map[string]struct {
+		source v1alpha1.BundleSource
+		says   []string
+	}{
+		"by name":     {allOf(tls), []string{origin + tls.Name, "kubernetes.io/tls", "includeAllKeys"}},
+		"by selector": {selecting, []string{origin + tls.Name, "kubernetes.io/tls", "includeAllKeys"}},
+		"opaque":      {allOf(opaque), []string{origin + opaque.Name, fmt.Sprintf("key %q", corev1.TLSPrivateKeyKey), "block 1"}},
+	} {
+		bundle := s.bundle([]v1alpha1.BundleSource{tc.source})
+		condition := awaitCondition(t, bundle, v1alpha1.BundleReasonSourceBuildError, tc.says...)
+		wantNothingShown(t, name, condition.Message, ca.key)
+		if err := absent(t, bundle, namespaces[0]); err != nil {
+			t.Error(err)
+		}
+	}
+	awaitTargets(t, s.bundle([]v1alpha1.BundleSource{selectingOne}), namespaces, ca)
+	wantNothingShown(t, "the log", shared.logAbout(s.name), ca.key)
+}
+
+// S8: under includeAllKeys an object with no certificate in any key is invalid,
+// and one with a note beside the certificates is fine.
+func TestAllKeysOfAnObject(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	s := newScene(t)
+	namespaces := s.namespaces(1)
+	ca := newAuthority("CA")
+	source := s.source(ca)
+	s.selected(source)
+	change(t, source, func(o *corev1.ConfigMap) { o.Data["README"] = "These are ours.\n" })
+	configMaps, _ := s.selecting("")
+	bundle := s.bundle([]v1alpha1.BundleSource{configMaps})
+	awaitTargets(t, bundle, namespaces, ca)
+	for name, mutate := range map[string]func(*corev1.ConfigMap){
+		"no certificate": func(o *corev1.ConfigMap) { delete(o.Data, sourceKey) },
+		"no key":         func(o *corev1.ConfigMap) { o.Data = nil },
+	} {
+		change(t, source, mutate)
+		awaitCondition(t, bundle, v1alpha1.BundleReasonSourceBuildError, source.Name, "no certificate")
+		change(t, source, func(o *corev1.ConfigMap) {
+			o.Data = map[string]string{sourceKey: pemOf(ca), "README": name}
+		})
+		awaitSynced(t, bundle, 1)
+	}
+	awaitTargets(t, bundle, namespaces, ca)
+}
+
+// S13: sources that a selector matches may change while the operator is down.
+func TestSelectedSourcesChangeWhileDown(t *testing.T) {
+	s := newScene(t)
+	o := startOperator(t)
+	namespaces := s.namespaces(1)
+	a, b := newAuthority("A"), newAuthority("B")
+	first, second := s.source(a), s.source(b)
+	s.selected(first)
+	configMaps, _ := s.selecting(sourceKey)
+	bundle := s.bundle([]v1alpha1.BundleSource{configMaps})
+	awaitTargets(t, bundle, namespaces, a)
+	stop(t, o)
+	s.selected(second)
+	change(t, first, func(o *corev1.ConfigMap) { o.Labels = nil })
+	startOperator(t)
+	awaitTargets(t, bundle, namespaces, b)
+}
