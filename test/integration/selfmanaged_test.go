@@ -256,8 +256,8 @@ func TestSelfManagedWebhook(t *testing.T) {
 	}
 }
 
-// Two replicas that start at the same moment agree on one certificate. When the
-// Secret is deleted they go over to a new CA, with no moment at which one shows what
+// R2: every replica serves. Two that start at the same moment agree on one
+// certificate. When the Secret is deleted they go over to a new CA, with no moment at which one shows what
 // the caBundle does not cover, or at which the API server gets no answer.
 func TestSelfManagedReplicas(t *testing.T) {
 	cleanSelfManaged(t)

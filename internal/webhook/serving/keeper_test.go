@@ -320,6 +320,34 @@ func TestBundleIsPutRight(t *testing.T) {
 	}
 }
 
+// A CA that is taken out of the Secret is trusted no more, from the next look on.
+func TestDistrust(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, configurationWith(nil))
+	k := c.replica()
+	c.look(k)
+	if err := c.api.Delete(t.Context(), c.secret()); err != nil {
+		t.Fatal(err)
+	}
+	c.look(k)
+	c.clock.Step(settle)
+	c.look(k)
+	secret := c.secret()
+	authorities := mustParse(t, secret.Data[authoritiesKey])
+	if len(authorities) != 2 {
+		t.Fatalf("%d CAs, want the new one and the old one", len(authorities))
+	}
+	secret.Data[authoritiesKey] = encodeCertificates(authorities[:1])
+	if err := c.api.Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	c.look(k)
+	if left := mustParse(t, c.bundle()); len(left) != 1 || !left[0].Equal(authorities[0]) {
+		t.Errorf("%d CAs are trusted, want the new one", len(left))
+	}
+	c.wantCovered("after that", k)
+}
+
 // Who undoes each write is not answered without end, and what is shown stays.
 func TestFight(t *testing.T) {
 	t.Parallel()
