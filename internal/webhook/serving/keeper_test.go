@@ -146,6 +146,45 @@ func configurationWith(bundle []byte) *admissionregistrationv1.ValidatingWebhook
 	}
 }
 
+// A replica that is overtaken, at whichever of its requests, by another one that
+// makes all anew, does not put an older caBundle in the place of the newer one.
+func TestOvertaken(t *testing.T) {
+	t.Parallel()
+	for request := range 5 {
+		t.Run(fmt.Sprintf("request %d", request), func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t, configurationWith(nil))
+			c.look(c.replica())
+			configuration := c.configuration()
+			entryOf(configuration).ClientConfig.CABundle = nil
+			if err := c.api.Update(t.Context(), configuration); err != nil {
+				t.Fatal(err)
+			}
+			slow, fast := c.replica(), c.replica()
+			requests := 0
+			c.before = func(string, client.Object) error {
+				if requests++; requests == request+1 {
+					c.before = func(string, client.Object) error { return nil }
+					if err := c.api.Delete(t.Context(), c.secret()); err != nil {
+						t.Fatal(err)
+					}
+					c.look(fast)
+				}
+				return nil
+			}
+			if _, err := slow.look(t.Context()); err != nil && !apierrors.IsConflict(err) {
+				t.Fatal(err)
+			}
+			c.wantCovered("fast", fast)
+			c.wantCovered("slow", slow)
+			c.look(slow)
+			c.look(fast)
+			c.wantCovered("fast", fast)
+			c.wantCovered("slow", slow)
+		})
+	}
+}
+
 // Years pass, with replicas that look at any time, one between two requests of
 // another, that restart, and whose Secret is deleted: whatever is shown is covered,
 // and CAs do not pile up.
