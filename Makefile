@@ -10,10 +10,10 @@ MAKEFLAGS += --no-print-directory
 
 BIN := $(CURDIR)/bin
 # Modules of the project, each with its own dependencies.
-MODULES := . api test/cluster test/oldest hack/tools
-LINTED := . api test/cluster
+MODULES := . api test/cluster test/oldest hack/images hack/tools
+LINTED := . api test/cluster hack/images
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-GOFLAGS_BUILD := -trimpath -ldflags "-s -w"
+GOFLAGS_BUILD := -trimpath -ldflags "-s -w -X trust-manager.io/internal/app.version=$(VERSION)"
 export CGO_ENABLED ?= 0
 
 ##@ The two commands
@@ -56,7 +56,7 @@ test-cluster: cluster-build ## Run the tests of the cluster tool
 	@go -C test/cluster test ./...
 
 .PHONY: test-integration
-test-integration: cluster-build ## Run the tests that need a real API server
+test-integration: cluster-build $(BIN)/helm ## Run the tests that need a real API server
 	@echo "== tests on a real API server (about 3 minutes)"
 	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m ./test/...
 
@@ -101,11 +101,17 @@ build: ## Build the operator and the tools into bin/
 	@go build $(GOFLAGS_BUILD) -o $(BIN)/ ./cmd/...
 	@go -C test/cluster build $(GOFLAGS_BUILD) -o $(BIN)/cluster .
 
+.PHONY: images
+images: ## Build all images for amd64 and arm64 as OCI archives in bin/images
+	@hack/images.sh "$(VERSION)"
+
 .PHONY: generate
 generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Write the generated files anew
 	@cd api && $(BIN)/controller-gen object crd paths=./... output:crd:dir=$(CURDIR)/deploy/crds
 	@$(BIN)/crd-ref-docs --source-path=api/trust --config=hack/apidocs/config.yaml --renderer=markdown --output-path=docs/reference/api.md --log-level=ERROR
 	@go run ./hack/flagdocs >docs/reference/flags.md
+	@hack/chartcrd.sh
+	@hack/chartreadme.sh
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint ## Run the linters over all modules
@@ -141,6 +147,12 @@ $(BIN)/crd-ref-docs: hack/tools/go.mod
 	@mkdir -p $(BIN)
 	@echo "building crd-ref-docs"
 	@go -C hack/tools build -o $(BIN)/ github.com/elastic/crd-ref-docs
+	@touch $@
+
+$(BIN)/helm: hack/tools/go.mod
+	@mkdir -p $(BIN)
+	@echo "building helm (about 2 minutes on 2 cores, once)"
+	@go -C hack/tools build -o $(BIN)/ helm.sh/helm/v4/cmd/helm
 	@touch $@
 
 $(BIN)/golangci-lint: hack/tools/go.mod

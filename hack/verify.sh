@@ -24,7 +24,7 @@ for module in $1; do
 done
 
 echo "== generated files"
-generated() { find deploy/crds docs/reference -type f; git ls-files '*zz_generated*'; }
+generated() { find deploy/crds deploy/charts docs/reference -type f; git ls-files '*zz_generated*'; }
 before=$(generated | sort | xargs sha256sum)
 make generate
 [ "$before" = "$(generated | sort | xargs sha256sum)" ] ||

@@ -44,12 +44,16 @@ const (
 	podNamespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 )
 
+// version is set by the linker.
+var version = "unknown"
+
 // Command gives the command line of the operator.
 func Command() *cobra.Command {
 	var o options
 	command := &cobra.Command{
 		Use:           "trust-manager",
 		Short:         "Distribute trust bundles of CA certificates to the namespaces of a cluster",
+		Version:       version,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -98,7 +102,7 @@ func (o *options) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	mgr.GetLogger().Info("Starting", "trustNamespace", o.trustNamespace, "defaultCAVersion", defaultCAs.ID())
+	mgr.GetLogger().Info("Starting", "version", version, "trustNamespace", o.trustNamespace, "defaultCAVersion", defaultCAs.ID())
 	return mgr.Start(ctx)
 }
 
