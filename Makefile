@@ -73,10 +73,11 @@ test-oldest: cluster-build ## Run the tests of what is accepted on the oldest Ku
 
 FUZZTIME ?= 10m
 .PHONY: fuzz
-fuzz: ## Fuzz the strict parser, the rendering of subjects and the admission webhook, each for FUZZTIME (10m)
+fuzz: ## Fuzz the strict parser, the rendering of subjects, the admission webhook and its Secret, each for FUZZTIME (10m)
 	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./internal/certs
 	go test -run '^$$' -fuzz '^FuzzSubject$$' -fuzztime $(FUZZTIME) ./internal/encode
 	go test -run '^$$' -fuzz '^FuzzAdmission$$' -fuzztime $(FUZZTIME) ./internal/webhook
+	go test -run '^$$' -fuzz '^FuzzDecide$$' -fuzztime $(FUZZTIME) ./internal/webhook/serving
 
 .PHONY: cover
 cover: ## Show the statement coverage of the pure packages

@@ -58,10 +58,10 @@ func Command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(command *cobra.Command, _ []string) error {
+			o.certificateDirGiven = command.Flags().Changed(certificateDirFlag)
 			if err := o.validate(); err != nil {
 				return err
 			}
-			o.certificateDirGiven = command.Flags().Changed("webhook-certificate-dir")
 			return o.run(command.Context())
 		},
 	}
@@ -150,7 +150,7 @@ func (o *options) manager(config *rest.Config) (manager.Manager, error) {
 		GracefulShutdownTimeout:       &stop,
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              leaseName,
-		LeaderElectionNamespace:       o.leaseNamespace(podNamespaceFile),
+		LeaderElectionNamespace:       o.ownNamespace(podNamespaceFile),
 		LeaderElectionReleaseOnCancel: true,
 		LeaseDuration:                 &o.leaseDuration,
 		RenewDeadline:                 &o.renewDeadline,
@@ -158,9 +158,10 @@ func (o *options) manager(config *rest.Config) (manager.Manager, error) {
 	})
 }
 
-// leaseNamespace is that of the pod whose service account is used, and otherwise
-// the trust namespace.
-func (o *options) leaseNamespace(podNamespaceFile string) string {
+// ownNamespace is where the operator keeps what is its own, the Lease and the
+// webhook's Secret: the namespace of the pod whose service account is used, and
+// otherwise the trust namespace.
+func (o *options) ownNamespace(podNamespaceFile string) string {
 	if o.kubeconfig == "" {
 		if namespace, err := os.ReadFile(podNamespaceFile); err == nil && len(namespace) > 0 {
 			return strings.TrimSpace(string(namespace))

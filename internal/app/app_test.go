@@ -58,9 +58,9 @@ func TestRESTConfigRefuses(t *testing.T) {
 	}
 }
 
-// The lease is in the pod's namespace; with a kubeconfig, and outside of a pod, in
-// the trust namespace.
-func TestLeaseNamespace(t *testing.T) {
+// Lease and Secret are in the pod's namespace; with a kubeconfig, and outside of a
+// pod, in the trust namespace.
+func TestOwnNamespace(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "namespace")
 	if err := os.WriteFile(file, []byte("of-the-pod\n"), 0o600); err != nil {
@@ -72,7 +72,7 @@ func TestLeaseNamespace(t *testing.T) {
 		"outside of a pod":            {"", file + ".absent", "trust"},
 	} {
 		o := &options{trustNamespace: "trust", kubeconfig: tc.kubeconfig}
-		if got := o.leaseNamespace(tc.file); got != tc.want {
+		if got := o.ownNamespace(tc.file); got != tc.want {
 			t.Errorf("%s: namespace %q, want %q", name, got, tc.want)
 		}
 	}

@@ -18,6 +18,9 @@ const retryPeriod = time.Second
 // period; the renew deadline has to be longer than that.
 const jitter = 1.2
 
+// certificateDirFlag is the one flag of which it counts whether it is given.
+const certificateDirFlag = "webhook-certificate-dir"
+
 // options are the values of the flags.
 type options struct {
 	kubeconfig     string
@@ -40,10 +43,13 @@ type options struct {
 	certificateDir   string
 	// certificateDirGiven says that certificateDir is not merely the default.
 	certificateDirGiven bool
-	tlsMinVersion       string
-	tlsCipherSuites     []string
-	logFormat           string
-	logLevel            int
+	// selfManaged is the name of the webhook's Service and configuration, if the
+	// operator makes the certificate itself.
+	selfManaged     string
+	tlsMinVersion   string
+	tlsCipherSuites []string
+	logFormat       string
+	logLevel        int
 }
 
 // register adds the flags, with their defaults (R1).
@@ -80,8 +86,10 @@ func (o *options) register(flags *pflag.FlagSet) {
 		"address on which the admission webhook is served; :: for IPv6 as well")
 	flags.IntVar(&o.webhookPort, "webhook-port", 6443,
 		"port of the admission webhook; 0 for none")
-	flags.StringVar(&o.certificateDir, "webhook-certificate-dir", "/tls",
+	flags.StringVar(&o.certificateDir, certificateDirFlag, "/tls",
 		"folder of the webhook's certificate, tls.crt, and its key, tls.key; a new certificate is taken without a restart. If this is set, the operator is not ready before there is one; if not, and there is none at the start, it runs without a webhook")
+	flags.StringVar(&o.selfManaged, "webhook-self-managed", "",
+		"name of the webhook's Service and ValidatingWebhookConfiguration, to have the operator make and renew the webhook's certificate by itself. It keeps it in the Secret of this name with -tls after it, in its own namespace, and keeps the configuration's caBundle right. Not together with --webhook-certificate-dir")
 	flags.StringVar(&o.tlsMinVersion, "tls-min-version", "VersionTLS12",
 		"lowest version of TLS for the webhook: VersionTLS12 or VersionTLS13")
 	flags.StringSliceVar(&o.tlsCipherSuites, "tls-cipher-suites", nil,
@@ -165,12 +173,26 @@ func (o *options) validateTLS(refuse func(flag, format string, args ...any)) {
 		refuse("webhook-host", "%q is neither an IP address nor the name of a host", o.webhookHost)
 	}
 	if o.certificateDir == "" {
-		refuse("webhook-certificate-dir", "a folder is needed; for no webhook, set --webhook-port to 0")
+		refuse(certificateDirFlag, "a folder is needed; for no webhook, set --webhook-port to 0")
 	}
+	o.validateSelfManaged(refuse)
 	if _, err := tlsVersion(o.tlsMinVersion); err != nil {
 		refuse("tls-min-version", "%v", err)
 	}
 	if _, err := cipherSuites(o.tlsCipherSuites); err != nil {
 		refuse("tls-cipher-suites", "%v", err)
+	}
+}
+
+func (o *options) validateSelfManaged(refuse func(flag, format string, args ...any)) {
+	const flag = "webhook-self-managed"
+	if o.selfManaged == "" {
+		return
+	}
+	if problems := validation.IsDNS1123Label(o.selfManaged); len(problems) > 0 {
+		refuse(flag, "%q is not the name of a Service: %s", o.selfManaged, problems[0])
+	}
+	if o.certificateDirGiven {
+		refuse(flag, "the certificate is either made by the operator or read from --%s", certificateDirFlag)
 	}
 }

@@ -18,6 +18,7 @@ func parsed(t *testing.T, args ...string) (*options, error) {
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
+	o.certificateDirGiven = flags.Changed(certificateDirFlag)
 	return o, o.validate()
 }
 
@@ -46,6 +47,7 @@ func TestFlagDefaults(t *testing.T) {
 		"webhook-certificate-dir":        "/tls",
 		"webhook-host":                   "0.0.0.0",
 		"webhook-port":                   "6443",
+		"webhook-self-managed":           "",
 	}
 	got := map[string]string{}
 	Command().Flags().VisitAll(func(flag *pflag.Flag) {
@@ -82,7 +84,7 @@ func TestFlagValues(t *testing.T) {
 		leaderElect: false, leaseDuration: 9 * time.Second, renewDeadline: 8 * time.Second,
 		readinessPort: 1, readinessPath: "/p", metricsPort: 2, logFormat: "json", logLevel: 3,
 		targetNamespaces: []string{"a", "b", "c"}, secretTargets: true, filterExpired: true, filterNonCA: true,
-		webhookHost: "::1", webhookPort: 3, certificateDir: "d", tlsMinVersion: "VersionTLS13",
+		webhookHost: "::1", webhookPort: 3, certificateDir: "d", certificateDirGiven: true, tlsMinVersion: "VersionTLS13",
 		tlsCipherSuites: []string{"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{})); diff != "" {
@@ -125,6 +127,8 @@ func TestBadFlagsAreRefused(t *testing.T) {
 		"a host with a port":        {[]string{"--webhook-host=0.0.0.0:6443"}, []string{"--webhook-host"}},
 		"a host with a blank":       {[]string{"--webhook-host=a b"}, []string{"--webhook-host"}},
 		"no folder":                 {[]string{"--webhook-certificate-dir="}, []string{"--webhook-certificate-dir"}},
+		"no name of a Service":      {[]string{"--webhook-self-managed=a.b"}, []string{"--webhook-self-managed", `"a.b"`}},
+		"two certificates":          {[]string{"--webhook-self-managed=a", "--webhook-certificate-dir=/tls"}, []string{"--webhook-self-managed", "--webhook-certificate-dir"}},
 		"TLS 1.1":                   {[]string{"--tls-min-version=VersionTLS11"}, []string{"--tls-min-version", "VersionTLS11", "VersionTLS12"}},
 		"TLS in another spelling":   {[]string{"--tls-min-version=1.3"}, []string{"--tls-min-version"}},
 		"an unknown suite":          {[]string{"--tls-cipher-suites=TLS_X"}, []string{"--tls-cipher-suites", "TLS_X", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"}},
@@ -174,6 +178,7 @@ func TestGoodFlagsAreAccepted(t *testing.T) {
 		"all addresses":                  {"--webhook-host=::"},
 		"all addresses, unsaid":          {"--webhook-host="},
 		"TLS 1.2":                        {"--tls-min-version=VersionTLS12"},
+		"a certificate of its own":       {"--webhook-self-managed=trust-manager"},
 		"no version of TLS":              {"--tls-min-version="},
 		"no suites":                      {"--tls-cipher-suites="},
 		"a suite of TLS 1.3":             {"--tls-cipher-suites=TLS_AES_128_GCM_SHA256"},

@@ -6,11 +6,16 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/go-logr/logr"
 	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"trust-manager.io/internal/source"
+	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/webhook"
+	"trust-manager.io/internal/webhook/serving"
 )
 
 // addWebhook has the manager serve the admission webhook once the caches are
@@ -23,10 +28,9 @@ func (o *options) addWebhook(mgr manager.Manager, defaultCAs *source.DefaultCAs)
 	if o.webhookPort == 0 {
 		return nil
 	}
-	if !o.certificateDirGiven && holdsNoCertificate(o.certificateDir) {
-		logger.Info("RUNNING WITHOUT THE ADMISSION WEBHOOK: there is no certificate in the default folder. "+
-			"Set --webhook-certificate-dir to have the webhook, or --webhook-port=0 if there is to be none", "folder", o.certificateDir)
-		return nil
+	certificate, err := o.certificate(mgr, logger)
+	if err != nil || certificate == nil {
+		return err
 	}
 	version, err := tlsVersion(o.tlsMinVersion)
 	if err != nil {
@@ -38,17 +42,49 @@ func (o *options) addWebhook(mgr manager.Manager, defaultCAs *source.DefaultCAs)
 	}
 	sources := source.NewGatherer(mgr.GetCache(), o.trustNamespace, defaultCAs)
 	server := webhook.NewServer(webhook.Options{
-		Host:           o.webhookHost,
-		Port:           o.webhookPort,
-		CertificateDir: o.certificateDir,
-		MinVersion:     version,
-		CipherSuites:   suites,
-		Log:            logger,
+		Host:         o.webhookHost,
+		Port:         o.webhookPort,
+		Certificate:  certificate,
+		MinVersion:   version,
+		CipherSuites: suites,
 	}, webhook.NewHandler(mgr.GetScheme(), sources, clock.RealClock{}))
 	if err := mgr.AddReadyzCheck("webhook", server.Ready); err != nil {
 		return err
 	}
 	return mgr.Add(server)
+}
+
+// certificate gives what the webhook is served with, or nil if there is to be no
+// webhook.
+func (o *options) certificate(mgr manager.Manager, logger logr.Logger) (webhook.Certificate, error) {
+	if o.selfManaged != "" {
+		return o.ownCertificate(mgr, logger)
+	}
+	if !o.certificateDirGiven && holdsNoCertificate(o.certificateDir) {
+		logger.Info("RUNNING WITHOUT THE ADMISSION WEBHOOK: there is no certificate in the default folder. "+
+			"Set --webhook-certificate-dir or --webhook-self-managed to have the webhook, or --webhook-port=0 if there is to be none", "folder", o.certificateDir)
+		return nil, nil
+	}
+	return webhook.NewFiles(o.certificateDir, logger), nil
+}
+
+// ownCertificate makes the keeper of a certificate that nobody else makes. It reads
+// without the manager's cache, which holds neither of its objects for certain.
+func (o *options) ownCertificate(mgr manager.Manager, logger logr.Logger) (*serving.Keeper, error) {
+	direct, err := client.New(mgr.GetConfig(), client.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
+	if err != nil {
+		return nil, err
+	}
+	namespace := o.ownNamespace(podNamespaceFile)
+	watched := cache.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()}
+	return serving.NewKeeper(serving.Options{
+		Name:      o.selfManaged,
+		Namespace: namespace,
+		Client:    client.WithFieldOwner(direct, target.FieldManager),
+		Watch:     serving.Watch(mgr.GetConfig(), watched, o.selfManaged, namespace),
+		Clock:     clock.RealClock{},
+		Log:       logger,
+	}), nil
 }
 
 // holdsNoCertificate says whether a folder has no file where a certificate would

@@ -3,53 +3,42 @@ package webhook
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
-	"path/filepath"
-	"time"
 
-	"github.com/go-logr/logr"
 	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 )
 
-// The files of a certificate directory, which are those of a Secret of the type
-// kubernetes.io/tls that is mounted as a volume.
-const (
-	CertificateFile = "tls.crt"
-	KeyFile         = "tls.key"
-)
-
-// retry is the time between two looks for a certificate that can be used.
-const retry = time.Second
+// Certificate is what the webhook shows to those who call it. It may change while
+// it is in use.
+type Certificate interface {
+	// Start keeps the certificate until the context ends. The channel is closed once
+	// there is one to be served.
+	Start(ctx context.Context) (ready <-chan struct{})
+	// GetCertificate is that of tls.Config.
+	GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
+}
 
 // Options say where and how the webhook is served.
 type Options struct {
 	// Host and Port are the address to listen on.
 	Host string
 	Port int
-	// CertificateDir is the folder of CertificateFile and KeyFile.
-	CertificateDir string
+	// Certificate is what is shown.
+	Certificate Certificate
 	// MinVersion is the lowest version of TLS, as in crypto/tls.
 	MinVersion uint16
 	// CipherSuites are those of TLS 1.2, as in crypto/tls; none means Go's own
 	// choice.
 	CipherSuites []uint16
-	// Log is told of the certificate.
-	Log logr.Logger
 }
 
 // Server serves the webhook over TLS, on every replica, from the moment on at
-// which there is a certificate. It takes a new certificate without a restart, and
-// keeps the old one where the new one cannot be used.
+// which there is a certificate.
 type Server struct {
 	options Options
 	server  webhook.Server
-	// certificate is set before the server starts.
-	certificate *certwatcher.CertWatcher
 }
 
 // NewServer makes a server of the handler. It serves nothing before Start.
@@ -70,16 +59,17 @@ func (s *Server) configure(config *tls.Config) {
 	// The API server calls webhooks by HTTP/1.1 alone. HTTP/2 would only be one
 	// more thing to attack, and refuses some of the suites.
 	config.NextProtos = []string{"http/1.1"}
-	config.GetCertificate = s.certificate.GetCertificate
+	config.GetCertificate = s.options.Certificate.GetCertificate
 }
 
 // Start implements manager.Runnable: it waits for a certificate and then serves
 // until the context ends. An address that cannot be listened on is an error.
 func (s *Server) Start(ctx context.Context) error {
-	if s.certificate = s.awaitCertificate(ctx); s.certificate == nil {
+	select {
+	case <-s.options.Certificate.Start(ctx):
+	case <-ctx.Done():
 		return nil
 	}
-	go s.follow(ctx)
 	if err := s.server.Start(ctx); err != nil {
 		return fmt.Errorf("the webhook's server: %w", err)
 	}
@@ -92,49 +82,3 @@ func (*Server) NeedLeaderElection() bool { return false }
 
 // Ready says why the webhook is not being served, if it is not.
 func (s *Server) Ready(request *http.Request) error { return s.server.StartedChecker()(request) }
-
-// awaitCertificate looks for a certificate that can be used, and tells whenever
-// what is wrong with it has changed. It returns nil at the end of the context.
-func (s *Server) awaitCertificate(ctx context.Context) *certwatcher.CertWatcher {
-	told := ""
-	for {
-		certificate, err := certwatcher.New(
-			filepath.Join(s.options.CertificateDir, CertificateFile), filepath.Join(s.options.CertificateDir, KeyFile))
-		if err == nil {
-			return certificate
-		}
-		if cause := err.Error(); cause != told {
-			told = cause
-			s.tellWaiting(err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(retry):
-		}
-	}
-}
-
-func (s *Server) tellWaiting(cause error) {
-	if errors.Is(cause, fs.ErrNotExist) {
-		s.options.Log.Info("Waiting for the webhook's certificate, without which the webhook is not served and the operator not ready; all else goes on",
-			"missing", cause.Error())
-		return
-	}
-	s.options.Log.Error(cause, "The webhook's certificate cannot be used; trying again", "folder", s.options.CertificateDir)
-}
-
-// follow has the certificate read anew whenever it changes. Where it cannot be
-// watched, which the library tells after some seconds, it is read at that pace.
-func (s *Server) follow(ctx context.Context) {
-	for ctx.Err() == nil {
-		err := s.certificate.Start(ctx)
-		if err == nil || ctx.Err() != nil {
-			return
-		}
-		s.options.Log.Error(err, "The webhook's certificate cannot be watched, and is read now and then instead")
-		if err := s.certificate.ReadCertificate(); err != nil {
-			s.options.Log.Error(err, "The webhook's certificate cannot be read; the old one stays")
-		}
-	}
-}

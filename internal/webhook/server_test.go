@@ -30,13 +30,16 @@ type served struct {
 	stop    context.CancelFunc
 }
 
-func serve(t *testing.T, change func(*Options)) *served {
+// serve runs a server with the certificate in a folder.
+func serve(t *testing.T, folder string, changes ...func(*Options)) *served {
 	t.Helper()
 	port := freePort(t)
 	log := &messages{}
-	options := Options{Host: "127.0.0.1", Port: port, CertificateDir: t.TempDir(), MinVersion: tls.VersionTLS12,
-		Log: logr.FromSlogHandler(slog.NewTextHandler(log, nil))}
-	change(&options)
+	options := Options{Host: "127.0.0.1", Port: port, MinVersion: tls.VersionTLS12,
+		Certificate: NewFiles(folder, logr.FromSlogHandler(slog.NewTextHandler(log, nil)))}
+	for _, change := range changes {
+		change(&options)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	s := &served{t: t, server: NewServer(options, newTestHandler(t, &gatherer{})), address: fmt.Sprintf("127.0.0.1:%d", port),
 		log: log, ended: make(chan error, 1), stop: cancel}
@@ -115,7 +118,7 @@ func (m *messages) String() string {
 func TestServerAwaitsCertificate(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	s := serve(t, func(o *Options) { o.CertificateDir = folder })
+	s := serve(t, folder)
 	said := func(part string) func() error {
 		return func() error {
 			if !strings.Contains(s.log.String(), part) {
@@ -154,7 +157,7 @@ func TestServerTakesNewCertificates(t *testing.T) {
 	folder := t.TempDir()
 	first, second := newPair(t), newPair(t)
 	first.write(t, folder)
-	s := serve(t, func(o *Options) { o.CertificateDir = folder })
+	s := serve(t, folder)
 	s.eventually("readiness", s.ready)
 	pair{second.certificate, "broken"}.write(t, folder)
 	time.Sleep(retry)
@@ -195,7 +198,7 @@ func TestServerTLS(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := serve(t, func(o *Options) { o.CertificateDir = folder; tc.change(o) })
+			s := serve(t, folder, tc.change)
 			s.eventually("readiness", s.ready)
 			state, err := s.handshake(tls.VersionTLS12)
 			if (err == nil) != tc.twelve || tc.suite != 0 && state.CipherSuite != tc.suite {
@@ -232,16 +235,17 @@ func TestServerEnds(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = taken.Close() })
 	for name, tc := range map[string]struct {
+		folder string
 		change func(*Options)
 		fails  bool
 	}{
-		"an address that is taken": {func(o *Options) { o.CertificateDir, o.Port = folder, taken.Addr().(*net.TCPAddr).Port }, true},
-		"while it serves":          {func(o *Options) { o.CertificateDir = folder }, false},
-		"while it waits":           {func(*Options) {}, false},
+		"an address that is taken": {folder, func(o *Options) { o.Port = taken.Addr().(*net.TCPAddr).Port }, true},
+		"while it serves":          {folder, func(*Options) {}, false},
+		"while it waits":           {t.TempDir(), func(*Options) {}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := serve(t, tc.change)
+			s := serve(t, tc.folder, tc.change)
 			if !tc.fails {
 				time.Sleep(100 * time.Millisecond)
 				s.stop()

@@ -36,6 +36,7 @@ func TestBadFlagsAreRefused(t *testing.T) {
 		{"--webhook-port", "9402"},
 		{"--webhook-host", "0.0.0.0:6443"},
 		{"--webhook-certificate-dir", ""},
+		{"--webhook-self-managed", "a.b"},
 		{"--tls-min-version", "VersionTLS11"},
 		{"--tls-cipher-suites", "TLS_RSA_WITH_RC4_128_SHA"},
 		{"--log-format", "xml"},

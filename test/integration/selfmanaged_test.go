@@ -1,0 +1,438 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr/testr"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/webhook/serving"
+	"trust-manager.io/test/integration/rig"
+)
+
+// The names that deploy/rbac/optional/webhook-self-managed.yaml is about, and the one
+// by which the API server calls.
+const (
+	selfManagedName = "trust-manager"
+	selfManagedHost = selfManagedName + "." + rig.TrustNamespace + ".svc"
+	ownEntry        = "trust.cert-manager.io"
+)
+
+// selfManaged is an operator that makes the webhook's certificate by itself.
+type selfManaged struct {
+	t               *testing.T
+	operator        *rig.Operator
+	port, readiness string
+}
+
+// cleanSelfManaged has nothing left of earlier tests, and leaves nothing.
+func cleanSelfManaged(t *testing.T) {
+	t.Helper()
+	remove := func() {
+		for _, object := range []client.Object{ownConfiguration(), ownSecret(), ownService()} {
+			if err := client.IgnoreNotFound(api.Delete(context.Background(), object)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	remove()
+	t.Cleanup(remove)
+}
+
+func startSelfManaged(t *testing.T, start func(*testing.T, ...string) *rig.Operator) *selfManaged {
+	t.Helper()
+	s := &selfManaged{t: t, port: freePort(t), readiness: freePort(t)}
+	s.operator = start(t, "--webhook-self-managed", selfManagedName, "--webhook-port", s.port, "--webhook-host", "127.0.0.1",
+		"--readiness-probe-port", s.readiness)
+	return s
+}
+
+func ownSecret() *corev1.Secret {
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: selfManagedName + "-tls"}}
+}
+
+func ownConfiguration() *admissionregistrationv1.ValidatingWebhookConfiguration {
+	return &admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: selfManagedName}}
+}
+
+// ownService is how the API server of the rig comes to a process on this machine
+// by the name of a Service.
+func ownService() *corev1.Service {
+	return &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: selfManagedName},
+		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "127.0.0.1"},
+	}
+}
+
+// register has the API server ask this operator, as a chart would: by a Service and
+// without a caBundle. Another entry is about objects that there are none of.
+func (s *selfManaged) register(bundle []byte) {
+	s.t.Helper()
+	port, err := strconv.ParseInt(s.port, 10, 32)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	path, port32 := webhookPath, int32(port)
+	fail, none := admissionregistrationv1.Fail, admissionregistrationv1.SideEffectClassNone
+	entry := func(name, resource string, bundle []byte) admissionregistrationv1.ValidatingWebhook {
+		return admissionregistrationv1.ValidatingWebhook{
+			Name: name,
+			ClientConfig: admissionregistrationv1.WebhookClientConfig{CABundle: bundle, Service: &admissionregistrationv1.ServiceReference{
+				Namespace: rig.TrustNamespace, Name: selfManagedName, Path: &path, Port: &port32,
+			}},
+			Rules: []admissionregistrationv1.RuleWithOperations{{
+				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
+				Rule: admissionregistrationv1.Rule{
+					APIGroups: []string{v1alpha1.GroupVersion.Group}, APIVersions: []string{v1alpha1.GroupVersion.Version}, Resources: []string{resource},
+				},
+			}},
+			FailurePolicy: &fail, SideEffects: &none, AdmissionReviewVersions: []string{"v1"},
+		}
+	}
+	configuration := ownConfiguration()
+	configuration.Webhooks = []admissionregistrationv1.ValidatingWebhook{entry("other.trust-manager.io", "others", nil), entry(ownEntry, "bundles", bundle)}
+	create(s.t, ownService(), configuration)
+	s.t.Cleanup(func() {
+		// The test's own context has ended.
+		if err := api.Delete(context.Background(), ownConfiguration()); err != nil {
+			s.t.Error(err)
+		}
+		(&webhook{t: s.t}).awaitAsked(false)
+	})
+}
+
+// caBundle gives the present one.
+func caBundle(ctx context.Context) ([]byte, error) {
+	configuration := ownConfiguration()
+	err := api.Get(ctx, client.ObjectKeyFromObject(configuration), configuration)
+	for _, entry := range configuration.Webhooks {
+		if entry.Name == ownEntry {
+			return entry.ClientConfig.CABundle, err
+		}
+	}
+	return nil, err
+}
+
+// ready says why the operator is not ready, if it is not.
+func (s *selfManaged) ready() error {
+	response, err := http.Get("http://127.0.0.1:" + s.readiness + "/readyz")
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close() //nolint:errcheck // only read
+	if body, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", response.Status, body)
+	}
+	return nil
+}
+
+// shown makes a connection as the API server does, trusting the caBundle of this
+// moment, and gives the certificate.
+func (s *selfManaged) shown(ctx context.Context) (*x509.Certificate, error) {
+	bundle, err := caBundle(ctx)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(bundle)
+	dialer := &tls.Dialer{Config: &tls.Config{RootCAs: roots, ServerName: selfManagedHost, MinVersion: tls.VersionTLS12}}
+	connection, err := dialer.DialContext(ctx, "tcp", "127.0.0.1:"+s.port)
+	if err != nil {
+		return nil, err
+	}
+	defer connection.Close() //nolint:errcheck // only read
+	return connection.(*tls.Conn).ConnectionState().PeerCertificates[0], nil
+}
+
+// shows says why what is shown is not the certificate of a Secret, if it is not.
+func (s *selfManaged) shows(secret *corev1.Secret) error {
+	shown, err := s.shown(s.t.Context())
+	if err == nil && !bytes.Equal(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: shown.Raw}), secret.Data["tls.crt"]) {
+		err = errors.New("another certificate is shown")
+	}
+	return err
+}
+
+// ownWrites selects the writes of what the certificate needs.
+func ownWrites(q rig.Request) bool {
+	return q.IsWrite() && (q.Resource == "secrets" || q.Resource == "validatingwebhookconfigurations")
+}
+
+// wantNoKeys checks that an operator has logged nothing of a Secret's private keys.
+func wantNoKeys(t *testing.T, o *rig.Operator, secret *corev1.Secret) {
+	t.Helper()
+	for _, key := range []string{"ca.key", "tls.key"} {
+		for line := range strings.Lines(string(secret.Data[key])) {
+			if strings.Contains(o.Log(), strings.TrimSpace(line)) {
+				t.Errorf("the log shows a line of %s", key)
+			}
+		}
+	}
+}
+
+// From nothing the operator makes CA and certificate, waits for the configuration
+// without being ready, and is asked by the API server once the caBundle is there.
+// Edits are put right. Where all is in order nothing is written, after a restart
+// neither.
+func TestSelfManagedWebhook(t *testing.T) {
+	cleanSelfManaged(t)
+	s := startSelfManaged(t, startOperator)
+	eventually(t, "word of the missing configuration", func() error {
+		if !strings.Contains(s.operator.Log(), "there is no ValidatingWebhookConfiguration "+selfManagedName) {
+			return errNotYet
+		}
+		return nil
+	})
+	if err := s.ready(); err == nil || !strings.Contains(err.Error(), "webhook") {
+		t.Errorf("without a configuration the probe says %v, want a failure of the webhook", err)
+	}
+	if _, err := s.shown(t.Context()); err == nil {
+		t.Error("something is shown that no caBundle covers")
+	}
+	s.register(nil)
+	eventually(t, "readiness", s.ready)
+	(&webhook{t: t}).awaitAsked(true)
+	secret := read(t, ownSecret())
+	if secret.Type != corev1.SecretTypeTLS || len(secret.Data) != 4 {
+		t.Errorf("Secret of type %s with %d keys", secret.Type, len(secret.Data))
+	}
+	if err := s.shows(secret); err != nil {
+		t.Error(err)
+	}
+	bundle, err := caBundle(t.Context())
+	if err != nil || !bytes.Equal(bundle, secret.Data["ca.crt"]) {
+		t.Errorf("the caBundle is not ca.crt (%v)", err)
+	}
+	wantNoKeys(t, s.operator, secret)
+
+	for name, edit := range map[string][]byte{"empty": nil, "another CA": []byte(newIssuer(t).pem), "twice": append(bytes.Clone(bundle), bundle...)} {
+		change(t, ownConfiguration(), func(o *admissionregistrationv1.ValidatingWebhookConfiguration) {
+			o.Webhooks[1].ClientConfig.CABundle = edit
+		})
+		eventually(t, "the caBundle that was "+name+" to be put right", func() error {
+			if now, err := caBundle(t.Context()); err != nil || !bytes.Equal(now, bundle) {
+				return errors.Join(errNotYet, err)
+			}
+			return nil
+		})
+	}
+	(&webhook{t: t}).awaitAsked(true)
+	if other := read(t, ownConfiguration()).Webhooks[0]; len(other.ClientConfig.CABundle) != 0 {
+		t.Error("another webhook has been given a caBundle")
+	}
+
+	mark := env.Audit.Mark()
+	stays(t, 2*time.Second, "the certificate", func() error { return s.shows(secret) })
+	stop(t, s.operator)
+	s.operator = addOperator(t, "--webhook-self-managed", selfManagedName, "--webhook-port", s.port, "--webhook-host", "127.0.0.1", "--readiness-probe-port", s.readiness)
+	eventually(t, "readiness after a restart", s.ready)
+	if err := s.shows(secret); err != nil {
+		t.Errorf("after a restart: %v", err)
+	}
+	if writes := requests(t, mark, ownWrites); len(writes) > 0 {
+		t.Errorf("writes where nothing was to be done: %v", writes)
+	}
+}
+
+// R2: every replica serves. Two that start at the same moment agree on one
+// certificate. When the Secret is deleted they go over to a new CA, with no moment at which one shows what
+// the caBundle does not cover, or at which the API server gets no answer.
+func TestSelfManagedReplicas(t *testing.T) {
+	cleanSelfManaged(t)
+	mark := env.Audit.Mark()
+	replicas := []*selfManaged{startSelfManaged(t, startOperator), startSelfManaged(t, addOperator)}
+	replicas[0].register(nil)
+	for _, s := range replicas {
+		eventually(t, "readiness", s.ready)
+	}
+	(&webhook{t: t}).awaitAsked(true)
+	first := read(t, ownSecret())
+	for _, s := range replicas {
+		if err := s.shows(first); err != nil {
+			t.Error(err)
+		}
+	}
+	done := func(q rig.Request) bool { return ownWrites(q) && q.Done() }
+	if writes := requests(t, mark, done); len(writes) != 2 {
+		t.Errorf("%v, want that one replica creates the Secret and one writes the caBundle", writes)
+	}
+
+	asked := newScene(t).newBundle(inLine(newAuthority("CA")))
+	ctx, cancel := context.WithCancel(t.Context())
+	var load sync.WaitGroup
+	always := func(what string, call func() error) {
+		load.Go(func() {
+			for ; ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
+				if err := call(); err != nil && ctx.Err() == nil {
+					t.Errorf("%s fails during the change: %v", what, err)
+					return
+				}
+			}
+		})
+	}
+	for i, s := range replicas {
+		always(fmt.Sprintf("a connection to replica %d", i), func() error { _, err := s.shown(ctx); return err })
+	}
+	always("a request", func() error { return api.Create(ctx, asked.DeepCopy(), client.DryRunAll) })
+	remove(t, ownSecret())
+	second := ownSecret()
+	eventually(t, "a new Secret", func() error { return api.Get(t.Context(), client.ObjectKeyFromObject(second), second) })
+	if want := second.Data["ca.crt"]; bytes.Equal(want, first.Data["ca.crt"]) || !bytes.HasSuffix(want, first.Data["ca.crt"]) {
+		t.Error("it has not both the new CA and the old one")
+	}
+	for i, s := range replicas {
+		err := rig.AwaitWithin(t.Context(), 2*time.Minute, fmt.Sprintf("replica %d to show the new certificate", i), func() error { return s.shows(second) })
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	time.Sleep(time.Second)
+	cancel()
+	load.Wait()
+	for _, s := range replicas {
+		wantNoKeys(t, s.operator, first)
+		wantNoKeys(t, s.operator, second)
+	}
+}
+
+// A Secret of another origin, as after a change of how the certificate is made, is
+// taken over: the certificate is the operator's own at once, and what replicas from
+// before still show is trusted on.
+func TestSelfManagedAdoption(t *testing.T) {
+	issuer := newIssuer(t)
+	pair := issuer.issue(t)
+	theirs := func(kind corev1.SecretType, data map[string]string) *corev1.Secret {
+		secret := ownSecret()
+		secret.Type, secret.StringData = kind, data
+		secret.Labels = map[string]string{"of": "others"}
+		return secret
+	}
+	for name, secret := range map[string]*corev1.Secret{
+		"an issuer's": theirs(corev1.SecretTypeTLS, map[string]string{"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": issuer.pem}),
+		"damaged":     theirs(corev1.SecretTypeOpaque, map[string]string{"tls.crt": "x", "ca.key": "x", "ca.crt": issuer.pem + "x"}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			cleanSelfManaged(t)
+			create(t, secret)
+			s := startSelfManaged(t, startOperator)
+			s.register([]byte(issuer.pem))
+			eventually(t, "readiness", s.ready)
+			(&webhook{t: t}).awaitAsked(true)
+			after := read(t, ownSecret())
+			if err := s.shows(after); err != nil {
+				t.Error(err)
+			}
+			if after.UID != secret.UID || after.Type != secret.Type || after.Labels["of"] != "others" || len(after.Data) != 4 {
+				t.Errorf("UID %s, type %s, labels %v, %d keys", after.UID, after.Type, after.Labels, len(after.Data))
+			}
+			if bundle, err := caBundle(t.Context()); err != nil || !bytes.HasSuffix(bundle, []byte(issuer.pem)) {
+				t.Errorf("the CA from before is not trusted any more (%v)", err)
+			}
+		})
+	}
+}
+
+// The rights of deploy/rbac/optional/webhook-self-managed.yaml are enough, alone,
+// and are no more than for the two objects.
+func TestSelfManagedRights(t *testing.T) {
+	cleanSelfManaged(t)
+	noOperator(t)
+	config := rest.CopyConfig(env.Config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: "nobody-else"}
+	subjects := []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: config.Impersonate.UserName}}
+	reference := func(kind string) rbacv1.RoleRef {
+		return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: kind, Name: "trust-manager:webhook-self-managed"}
+	}
+	bindings := []client.Object{
+		&rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: "nobody-else"}, Subjects: subjects, RoleRef: reference("Role")},
+		&rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "nobody-else"}, Subjects: subjects, RoleRef: reference("ClusterRole")},
+	}
+	create(t, bindings...)
+	t.Cleanup(func() {
+		for _, binding := range bindings {
+			if err := api.Delete(context.Background(), binding); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	limited, err := client.New(config, client.Options{Scheme: api.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the rights", func() error {
+		return client.IgnoreNotFound(limited.Get(t.Context(), client.ObjectKeyFromObject(ownSecret()), ownSecret()))
+	})
+	keeper := serving.NewKeeper(serving.Options{
+		Name: selfManagedName, Namespace: rig.TrustNamespace, Client: limited, Clock: clock.RealClock{}, Log: testr.New(t),
+		Watch: serving.Watch(config, cache.Options{Scheme: api.Scheme()}, selfManagedName, rig.TrustNamespace),
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	ready := keeper.Start(ctx)
+	(&selfManaged{t: t, port: "1"}).registerUnasked()
+	select {
+	case <-ready:
+	case <-time.After(30 * time.Second):
+		t.Fatal("it does not get ready")
+	}
+	remove(t, ownSecret())
+	eventually(t, "the Secret to be back", func() error {
+		return api.Get(t.Context(), client.ObjectKeyFromObject(ownSecret()), ownSecret())
+	})
+	change(t, ownConfiguration(), func(o *admissionregistrationv1.ValidatingWebhookConfiguration) {
+		o.Webhooks[0].ClientConfig.CABundle = nil
+	})
+	eventually(t, "the caBundle to be back", func() error {
+		if bundle, err := caBundle(t.Context()); len(bundle) == 0 {
+			return errors.Join(errNotYet, err)
+		}
+		return nil
+	})
+	for what, err := range map[string]error{
+		"to read another Secret":    limited.Get(t.Context(), client.ObjectKey{Namespace: rig.TrustNamespace, Name: "other"}, &corev1.Secret{}),
+		"to list all Secrets":       limited.List(t.Context(), &corev1.SecretList{}, client.InNamespace(rig.TrustNamespace)),
+		"to delete the Secret":      limited.Delete(t.Context(), ownSecret()),
+		"to list configurations":    limited.List(t.Context(), &admissionregistrationv1.ValidatingWebhookConfigurationList{}),
+		"to delete a configuration": limited.Delete(t.Context(), ownConfiguration()),
+	} {
+		if !apierrors.IsForbidden(err) {
+			t.Errorf("it may be allowed %s: %v", what, err)
+		}
+	}
+}
+
+// registerUnasked creates a configuration that is about no object.
+func (s *selfManaged) registerUnasked() {
+	s.t.Helper()
+	none := admissionregistrationv1.SideEffectClassNone
+	configuration := ownConfiguration()
+	configuration.Webhooks = []admissionregistrationv1.ValidatingWebhook{{
+		Name: ownEntry, SideEffects: &none, AdmissionReviewVersions: []string{"v1"},
+		ClientConfig: admissionregistrationv1.WebhookClientConfig{
+			Service: &admissionregistrationv1.ServiceReference{Namespace: rig.TrustNamespace, Name: selfManagedName},
+		},
+	}}
+	create(s.t, configuration)
+}
