@@ -84,7 +84,16 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 	if options.SecretTargets {
 		kinds = append(kinds, bundle.Secret)
 	}
-	observed, err := newTargetCache(mgr, kinds, options.TargetNamespaces)
+	namespaces, forbidden := watchable(ctx, mgr.GetAPIReader(), options.TargetNamespaces, kinds)
+	if len(forbidden) > 0 {
+		if len(namespaces) == 0 {
+			return fmt.Errorf("--target-namespaces: the operator has no right to list %s in any of %s", kinds, forbidden)
+		}
+		if err := mgr.Add(awaitRights(mgr.GetAPIReader(), forbidden, kinds, mgr.GetLogger())); err != nil {
+			return err
+		}
+	}
+	observed, err := newTargetCache(mgr, kinds, namespaces)
 	if err != nil {
 		return err
 	}
@@ -96,7 +105,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 		live:     mgr.GetAPIReader(),
 		clock:    clock.RealClock{},
 		kinds:    kinds,
-		reach:    reachOf(options.TargetNamespaces),
+		reach:    reachOf(namespaces),
 		registry: newRegistry(),
 		ledger:   ledger.New(),
 		bundles:  newQueue[string]("bundle"),

@@ -259,3 +259,28 @@ func TestSecretsByNameAreNotWrittenOver(t *testing.T) {
 		t.Error("the user's Secret was made anew")
 	}
 }
+
+// T14, T8: a namespace on the list in which the operator has no rights, as when it
+// was deleted together with its Role, is named in the log and holds up no other.
+func TestTargetNamespaceWithoutRights(t *testing.T) {
+	s := newScene(t)
+	namespaces := s.namespaces(2)
+	ca := newAuthority("CA")
+	operator := s.account()
+	operator.may(rig.TrustNamespace, "", "configmaps", "get list watch")
+	operator.may(rig.TrustNamespace, "", "secrets", "get list watch")
+	operator.may(namespaces[0], "", "configmaps", "get list watch create update patch delete")
+	operator.await(namespaces[0], "configmaps", "delete", "")
+	missing := s.unique()
+	o := startOperator(t, "--kubeconfig", operator.kubeconfig, "--target-namespaces", missing+","+namespaces[0])
+	bundle := s.bundle(inLine(ca))
+	awaitTargets(t, bundle, namespaces[:1], ca)
+	awaitSynced(t, bundle, 1)
+	if log := o.Log(); !strings.Contains(log, "--target-namespaces") || !strings.Contains(log, "namespaces="+missing) {
+		t.Errorf("the log does not name the flag and the namespace:\n%s", lastLines(log))
+	}
+	code, log, err := env.RunOperator("--kubeconfig", operator.kubeconfig, "--target-namespaces", missing, "--metrics-port=0", "--readiness-probe-port=0", "--webhook-port=0")
+	if err != nil || code != 1 || !strings.Contains(log, "--target-namespaces") || !strings.Contains(log, missing) {
+		t.Errorf("with no other namespace: code %d, error %v, log:\n%s", code, err, lastLines(log))
+	}
+}
