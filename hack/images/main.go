@@ -127,7 +127,7 @@ func packageOf(binaries, path, version string) recipe {
 
 // write writes the image as an OCI archive and gives the digest of its index.
 func (r recipe) write(out string) (v1.Hash, error) {
-	var index v1.ImageIndex = mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, architecture := range architectures {
 		image, err := r.image(architecture)
 		if err != nil {

@@ -42,8 +42,8 @@ type fact struct {
 type proof uint8
 
 const (
-	// unwritten: this process has not written the object.
-	unwritten proof = iota
+	// The zero value: this process has not written the object.
+	_ proof = iota
 	// doubtful: written, and not read since.
 	doubtful
 	// proven: written, and read whole afterwards.

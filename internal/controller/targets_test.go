@@ -282,23 +282,23 @@ func TestDoubtfulTargetIsReadFirst(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
 	k, holding := key("roots", "a"), target.Holding{Digest: "digest", Owner: "owner", Clean: true}
-	doubtful := func(uid, version string, now time.Time) bool {
-		seen, _ := m.see(k, observed("roots", "a", version), now)
+	doubtful := func(version string) bool {
+		seen, _ := m.see(k, observed("roots", "a", version), start)
 		return seen.Doubtful
 	}
-	if !m.wrote(k, "uid", "7", holding, start) || !doubtful("uid", "7", start) {
+	if !m.wrote(k, "uid", "7", holding, start) || !doubtful("7") {
 		t.Error("a first write is not doubtful")
 	}
 	if _, recheck := m.see(k, observed("roots", "a", "7"), start.Add(time.Second)); recheck != proofDelay-time.Second {
 		t.Errorf("it is looked at again after %s", recheck)
 	}
-	if m.prove(k, "uid", "6") || m.prove(k, "other", "7") || !doubtful("uid", "7", start) {
+	if m.prove(k, "uid", "6") || m.prove(k, "other", "7") || !doubtful("7") {
 		t.Error("another version or object proves it")
 	}
 	if seen, _ := m.see(k, observed("roots", "a", "7"), start.Add(proofDelay)); seen.State != target.Unread {
 		t.Errorf("after the delay it is %v", seen)
 	}
-	if !m.prove(k, "uid", "7") || m.prove(k, "uid", "7") || doubtful("uid", "7", start) {
+	if !m.prove(k, "uid", "7") || m.prove(k, "uid", "7") || doubtful("7") {
 		t.Error("it is not proven, or proven twice")
 	}
 	if m.wrote(k, "uid", "8", holding, start) {
@@ -308,7 +308,7 @@ func TestDoubtfulTargetIsReadFirst(t *testing.T) {
 		t.Error("an object that was made anew is not doubtful")
 	}
 	m.learn(k, "read", "10", holding, start)
-	if doubtful("read", "10", start) || !m.wrote(k, "read", "11", holding, start) {
+	if doubtful("10") || !m.wrote(k, "read", "11", holding, start) {
 		t.Error("an object that was read is doubtful, or its first write is not")
 	}
 }
