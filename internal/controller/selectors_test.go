@@ -21,7 +21,7 @@ func selecting(labels map[string]v1alpha1.LabelValue) *v1alpha1.SourceObject {
 func TestSourceEventsOfSelectors(t *testing.T) {
 	t.Parallel()
 	team := func(name string) map[string]v1alpha1.LabelValue {
-		return map[string]v1alpha1.LabelValue{"team": v1alpha1.LabelValue(name)}
+		return map[string]v1alpha1.LabelValue{"team": name}
 	}
 	w := newWorld()
 	w.cache.bundles = []*v1alpha1.Bundle{

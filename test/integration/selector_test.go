@@ -23,7 +23,7 @@ const sourceLabel = "integration/source"
 func (s *scene) selecting(key string) (configMaps, secrets v1alpha1.BundleSource) {
 	read := func() *v1alpha1.SourceObject {
 		return &v1alpha1.SourceObject{
-			Selector: &v1alpha1.LabelSelector{MatchLabels: map[string]v1alpha1.LabelValue{sourceLabel: v1alpha1.LabelValue(s.name)}},
+			Selector: &v1alpha1.LabelSelector{MatchLabels: map[string]v1alpha1.LabelValue{sourceLabel: s.name}},
 			Key:      key, IncludeAllKeys: key == "",
 		}
 	}
@@ -149,7 +149,7 @@ func TestSelectorLeavesOwnTargetOut(t *testing.T) {
 			others := s.inTrustNamespace(k, source.Name)
 			bundle := s.bundle([]v1alpha1.BundleSource{s.selectingOf(k), everythingOf(k)}, k.ask, func(b *v1alpha1.Bundle) {
 				k.asked(b).Key = sourceKey
-				k.asked(b).Metadata.Labels = map[string]v1alpha1.LabelValue{sourceLabel: v1alpha1.LabelValue(s.name)}
+				k.asked(b).Metadata.Labels = map[string]v1alpha1.LabelValue{sourceLabel: s.name}
 				b.Spec.Target.NamespaceSelector.MatchLabels = map[string]v1alpha1.LabelValue{corev1.LabelMetadataName: rig.TrustNamespace}
 			})
 			here := []string{rig.TrustNamespace}
