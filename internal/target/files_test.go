@@ -183,9 +183,9 @@ func TestTextIsTakenOver(t *testing.T) {
 	}
 }
 
-// T4: the digest tells every option of a store apart, and the key that it stands
-// under.
-func TestDigestTellsStoresApart(t *testing.T) {
+// T4: the digest tells each option that a Bundle may have for a store apart, and
+// the key that it stands under, as they come through the encoders.
+func TestRevisionsTellStoresApart(t *testing.T) {
 	t.Parallel()
 	stores := map[string][]bundle.Store{
 		"none":                       nil,

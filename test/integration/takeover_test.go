@@ -151,6 +151,7 @@ func TestOwnerOfOldBundleIsPutRight(t *testing.T) {
 		slices.SortFunc(want.OwnerReferences, byUID)
 		return compareContent(want, now)
 	})
+	awaitSynced(t, bundle, 1) // the audit log is a moment behind
 	if wrote := requests(t, before, writesOf(bundle)); len(wrote) != 1 {
 		t.Errorf("it took %v, want one write", wrote)
 	}
