@@ -57,7 +57,7 @@ test-cluster: cluster-build ## Run the tests of the cluster tool
 
 .PHONY: test-integration
 test-integration: cluster-build $(BIN)/helm ## Run the tests that need a real API server
-	@echo "== tests on a real API server (about 3 minutes)"
+	@echo "== tests on a real API server (about 5 minutes)"
 	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m ./test/...
 
 SEEDS ?= 1 2 3
