@@ -240,7 +240,7 @@ func TestSecretsByNameAreNotWrittenOver(t *testing.T) {
 	controller := configMap(namespaces[0], "controller")
 	create(t, controller)
 	controlled, users := configMap(namespaces[0], bundle.Name), configMap(namespaces[1], bundle.Name)
-	controlled.Data = map[string]string{targetKey: "other"}
+	controlled.Data = map[string]string{"theirs": "data"} // an apply would meet no conflict
 	controlled.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: controller.Name, UID: controller.UID, Controller: &yes}}
 	users.Data = map[string]string{targetKey: "other", "theirs": "data"}
 	inSecrets.create(t, controlled)
