@@ -143,6 +143,42 @@ func TestConvergeSecretsByName(t *testing.T) {
 	}
 }
 
+// T11: what was read and found in order is remembered: to look at it again costs
+// no request, as long as nothing has changed.
+func TestConvergeRemembersWhatItRead(t *testing.T) {
+	t.Parallel()
+	inOrder := wholeSecret(func(o *corev1.Secret) {
+		o.OwnerReferences = []metav1.OwnerReference{{UID: "roots-uid", APIVersion: "trust.cert-manager.io/v1alpha1", Kind: "Bundle", Name: "roots"}}
+	})
+	x, w, server := secretsOf(t, map[string]any{"GET": inOrder})
+	revision, _ := w.registry.current("roots")
+	revision.Owner = inOrder.OwnerReferences[0]
+	w.cache.targets = []*metav1.PartialObjectMetadata{asSecret(observed("roots", "a", "7"))}
+	for range 3 {
+		if err := x.converge(quiet(t), secretKey("roots", "a")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]string{"GET"}, server.requests); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
+	}
+}
+
+// T12: nothing is done to a target of either kind while its Bundle is being deleted,
+// though a revision is still in force.
+func TestConvergeBundleBeingDeleted(t *testing.T) {
+	t.Parallel()
+	x, w, server := secretsOf(t, nil)
+	revision, _ := w.registry.current("roots")
+	revision.Shapes[bundle.ConfigMap] = &target.Shape{Digest: "digest"}
+	w.cache.bundles[0].DeletionTimestamp = new(metav1.NewTime(start))
+	for _, one := range []target.Key{key("roots", "a"), secretKey("roots", "a")} {
+		if err := x.converge(quiet(t), one); err != nil || len(server.requests) > 0 {
+			t.Errorf("%s: error %v, requests %v", one, err, server.requests)
+		}
+	}
+}
+
 // T6: existing targets of both kinds are looked at, and those alone that may be
 // asked for.
 func TestExistingOfBothKinds(t *testing.T) {
