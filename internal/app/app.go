@@ -84,7 +84,8 @@ func (o *options) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := reportReadiness(mgr); err != nil {
+	var complete atomic.Bool
+	if err := reportReadiness(mgr, &complete); err != nil {
 		return err
 	}
 	if err := o.addWebhook(mgr, defaultCAs); err != nil {
@@ -103,7 +104,24 @@ func (o *options) run(ctx context.Context) error {
 		return err
 	}
 	mgr.GetLogger().Info("Starting", "version", version, "trustNamespace", o.trustNamespace, "defaultCAVersion", defaultCAs.ID())
-	return mgr.Start(ctx)
+	return untilStopped(ctx, mgr.Start, &complete)
+}
+
+// untilStopped runs the manager until it ends. A stop before the caches are complete
+// is not waited for: nothing is under way then and no lease is held, and the
+// library does not return from waiting for caches that cannot be filled (R4).
+func untilStopped(ctx context.Context, start func(context.Context) error, complete *atomic.Bool) error {
+	ended := make(chan error, 1)
+	go func() { ended <- start(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	if !complete.Load() {
+		return nil
+	}
+	return <-ended
 }
 
 // restConfig gives the configuration of all clients.
@@ -179,9 +197,8 @@ func address(port int) string {
 }
 
 // reportReadiness makes the readiness probe succeed once the caches are
-// complete, leader or not.
-func reportReadiness(mgr manager.Manager) error {
-	var complete atomic.Bool
+// complete, leader or not, and sets complete.
+func reportReadiness(mgr manager.Manager, complete *atomic.Bool) error {
 	err := mgr.AddReadyzCheck("caches", func(*http.Request) error {
 		if !complete.Load() {
 			return errors.New("the caches are not complete yet")

@@ -284,3 +284,21 @@ func TestTargetNamespaceWithoutRights(t *testing.T) {
 		t.Errorf("with no other namespace: code %d, error %v, log:\n%s", code, err, lastLines(log))
 	}
 }
+
+// R4: a stop is heeded while the caches cannot be filled, here for want of a right.
+func TestStopBeforeCachesAreComplete(t *testing.T) {
+	s := newScene(t)
+	operator := s.account()
+	o := startOperator(t, "--kubeconfig", operator.kubeconfig)
+	eventually(t, "the caches to be refused", func() error {
+		if !strings.Contains(o.Log(), "forbidden") {
+			return errNotYet
+		}
+		return nil
+	})
+	began := time.Now()
+	stop(t, o)
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("the stop took %s", took)
+	}
+}
