@@ -37,16 +37,16 @@ type fact struct {
 
 // proof says how sure it is that a target came out as it was sent. An admission
 // webhook or policy may change the data on the way, and the answer to a write does
-// not show that. What is done to an object once is done again, so one look after the
-// first write by this process is enough, and one after each creation.
+// not show that. What is done to an object once is done again, so it is enough to have
+// found it in order once after a write by this process, and after each creation.
 type proof uint8
 
 const (
 	// The zero value: this process has not written the object.
 	_ proof = iota
-	// doubtful: written, and not read since.
+	// doubtful: written, and not found in order since.
 	doubtful
-	// proven: written, and read whole afterwards.
+	// proven: written, and found in order when it was read whole afterwards.
 	proven
 )
 
@@ -86,8 +86,9 @@ func (m *memory) wrote(key target.Key, uid, resourceVersion string, holding targ
 	return next.proof == doubtful
 }
 
-// prove remembers that a target was read whole at a resource version. From then on
-// its writes count as what they were sent as. It says whether that is news.
+// prove remembers that a target was read whole at a resource version and found in
+// order. From then on its writes count as what they were sent as. It says whether
+// that is news.
 func (m *memory) prove(key target.Key, uid, resourceVersion string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -128,6 +128,9 @@ func (t *targets) step(ctx context.Context, key target.Key, aim *aim, last *targ
 			return nil, err
 		}
 	}
+	if action.Verb == target.Keep && seen.State == target.Whole && t.memory.prove(key, action.UID, action.ResourceVersion) {
+		t.targets.addAfter(background, unseen, key) // the watch may not have shown it yet
+	}
 	return t.act(ctx, action, aim)
 }
 
@@ -211,9 +214,6 @@ func (t *targets) see(ctx context.Context, key target.Key, last *target.Seen) (t
 			return target.Seen{}, err
 		case object == nil:
 			return target.Seen{State: target.Absent, Vanished: true, ByName: last.ByName || t.mustName(key)}, nil
-		}
-		if t.memory.prove(key, string(object.Meta.UID), object.Meta.ResourceVersion) {
-			t.targets.addAfter(background, unseen, key) // the watch may not have shown it yet
 		}
 		return target.Seen{State: target.Whole, Object: object}, nil
 	}

@@ -266,14 +266,33 @@ func TestConvergeProvesItsFirstWrite(t *testing.T) {
 	}
 	want("created", "POST")
 	want("at once")
+	// Admission has taken the owner away, and does so again at each write.
 	w.time.now = start.Add(proofDelay)
-	x.contests = newContests()
-	want("later", "GET", "PUT") // the whole object has no owner, as others may leave it
-	w.time.now = w.time.now.Add(time.Hour)
+	want("read and put right", "GET", "PUT")
 	w.cache.targets = []*metav1.PartialObjectMetadata{observed("roots", "a", "8")}
-	want("proven", []string{}...)
+	inOrder.ResourceVersion = "8"
+	want("put right, and not proven by that")
+	w.time.now = w.time.now.Add(proofDelay)
+	want("read and put right again", "GET", "PUT")
+	// It does so no more.
+	inOrder.OwnerReferences = []metav1.OwnerReference{x.mustOwn()}
+	w.time.now = w.time.now.Add(proofDelay)
+	want("found in order", "GET")
+	w.time.now = w.time.now.Add(time.Hour)
+	want("proven")
 	w.cache.namespaces[0] = namespace("a", map[string]string{"skip": "yes"})
 	want("no longer selected", "DELETE")
+}
+
+// mustOwn gives the owner of the targets of the Bundle roots, as the API names it, and
+// has its revision name it so.
+func (t *targets) mustOwn() metav1.OwnerReference {
+	revision, _ := t.registry.current("roots")
+	revision.Owner = metav1.OwnerReference{
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.BundleKind, Name: "roots", UID: "roots-uid",
+		Controller: new(true), BlockOwnerDeletion: new(true),
+	}
+	return revision.Owner
 }
 
 // T6: a target that was not read since its first write is read before it is
