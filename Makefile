@@ -13,6 +13,8 @@ BIN := $(CURDIR)/bin
 MODULES := . api test/cluster test/oldest hack/images hack/tools
 LINTED := . api test/cluster hack/images
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# The version where somebody gave one: images and chart have the chart's otherwise.
+GIVEN_VERSION := $(if $(filter file,$(origin VERSION)),,$(VERSION))
 GOFLAGS_BUILD := -trimpath -ldflags "-s -w -X trust-manager.io/internal/app.version=$(VERSION)"
 export CGO_ENABLED ?= 0
 
@@ -102,8 +104,8 @@ build: ## Build the operator and the tools into bin/
 	@go -C test/cluster build $(GOFLAGS_BUILD) -o $(BIN)/cluster .
 
 .PHONY: images
-images: ## Build all images for amd64 and arm64 as OCI archives in bin/images
-	@hack/images.sh "$(VERSION)"
+images: ## Build all images as OCI archives in bin/images, for ARCHITECTURES (amd64 arm64)
+	@hack/images.sh "$(GIVEN_VERSION)"
 
 .PHONY: generate
 generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Write the generated files anew

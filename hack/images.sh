@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
-# Builds all images for amd64 and arm64 as OCI archives in bin/images: the operator,
-# and default CA packages made of Mozilla's list and, where apt-get can fetch it, of
-# Debian's package ca-certificates.
+# Builds all images as OCI archives in bin/images: the operator, and default CA
+# packages made of Mozilla's list and, where apt-get can fetch it, of Debian's package
+# ca-certificates. Without VERSION it is the appVersion of the chart, so that what the
+# chart asks for is what was built.
 #
-#   hack/images.sh VERSION
+#   [ARCHITECTURES="amd64 arm64"] hack/images.sh [VERSION]
 set -euo pipefail
 cd -P "$(dirname "$0")/.."
 
-version=$1
+version=${1:-$(sed -n 's/^appVersion: *//p' deploy/charts/trust-manager/Chart.yaml)}
+architectures=${ARCHITECTURES:-amd64 arm64}
 out=$PWD/bin/images
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$out" "$work/packages"
 
-for architecture in amd64 arm64; do
+for architecture in $architectures; do
   echo "== programs for linux/$architecture"
   CGO_ENABLED=0 GOOS=linux GOARCH=$architecture go build -trimpath -buildvcs=false -ldflags "-s -w -X trust-manager.io/internal/app.version=$version" \
     -o "$work/binaries/$architecture/" ./cmd/trust-manager ./cmd/trust-package-copy

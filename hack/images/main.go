@@ -7,7 +7,10 @@
 // programs trust-manager and trust-package-copy; DIR of packages has the default CA
 // packages, one file <image>.json for each image of a package. For each image it
 // writes <image>.tar, an OCI archive (a tar of an OCI image layout) with an index
-// over all architectures, and prints the digest of the index.
+// over the architectures, and prints the digest of the index. The archive carries the
+// reference that the chart asks for, so that containerd imports it under that name:
+// trust-manager.io/images/<image>:<tag>. The tag is the version of the programs, or
+// that of the package.
 //
 // What always holds: an image is built from nothing but its own files, static and
 // owned by root, and runs as the user 65532; the same input gives the same digest,
@@ -17,6 +20,7 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -39,11 +43,11 @@ import (
 // user is a user and group without any rights: the nobody of images from nothing.
 const user = "65532:65532"
 
-var (
-	architectures = []string{"amd64", "arm64"}
-	// epoch is the time of everything in an image.
-	epoch = time.Unix(0, 0).UTC()
-)
+// repository is what the chart puts before the name of an image.
+const repository = "trust-manager.io/images/"
+
+// epoch is the time of everything in an image.
+var epoch = time.Unix(0, 0).UTC()
 
 // file is one file of an image.
 type file struct {
@@ -55,6 +59,7 @@ type file struct {
 // recipe says what an image of one architecture is made of.
 type recipe struct {
 	name, version string
+	architectures []string
 	entrypoint    []string
 	command       []string
 	files         func(architecture string) ([]file, error)
@@ -82,16 +87,43 @@ func run(binaries, packages, out, version string) error {
 		return err
 	}
 	for _, path := range found {
-		recipes = append(recipes, packageOf(binaries, path, version))
+		r, err := packageOf(binaries, path)
+		if err != nil {
+			return err
+		}
+		recipes = append(recipes, r)
+	}
+	architectures, err := folders(binaries)
+	if err != nil {
+		return err
 	}
 	for _, r := range recipes {
+		r.architectures = architectures
 		digest, err := r.write(out)
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
-		fmt.Printf("%s %s\n", filepath.Join(out, r.name+".tar"), digest)
+		fmt.Printf("%s %s %s\n", filepath.Join(out, r.name+".tar"), r.reference(), digest)
 	}
 	return nil
+}
+
+// folders names the folders in a folder, in order: the architectures.
+func folders(path string) ([]string, error) {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, entry := range entries {
+		if entry.IsDir() {
+			names = append(names, entry.Name())
+		}
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("no folder of an architecture in %s", path)
+	}
+	return names, nil
 }
 
 // operator is the image of the operator.
@@ -107,28 +139,42 @@ func operator(binaries, version string) recipe {
 
 // packageOf is the image of a default CA package. Charts give it the name of the
 // copier as its first argument, so it has no entry point.
-func packageOf(binaries, path, version string) recipe {
+func packageOf(binaries, path string) (recipe, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return recipe{}, err
+	}
+	var p struct{ Version string }
+	if err := json.Unmarshal(content, &p); err != nil || p.Version == "" {
+		return recipe{}, fmt.Errorf("%s is no package with a version (%v)", path, err)
+	}
 	return recipe{
-		name: strings.TrimSuffix(filepath.Base(path), ".json"), version: version,
+		name: strings.TrimSuffix(filepath.Base(path), ".json"), version: p.Version,
 		command: []string{"/copyandmaybepause", "/debian-package", "/packages"},
 		files: func(architecture string) ([]file, error) {
 			copier, err := os.ReadFile(filepath.Join(binaries, architecture, "trust-package-copy"))
-			if err != nil {
-				return nil, err
-			}
-			content, err := os.ReadFile(path)
 			return []file{
 				{"copyandmaybepause", 0o755, copier},
 				{"debian-package/cert-manager-package-debian.json", 0o644, content},
 			}, err
 		},
-	}
+	}, nil
+}
+
+// tag is the version as a tag, which may hold neither of two characters that
+// Debian's versions have.
+func (r recipe) tag() string {
+	return strings.NewReplacer("~", "-", "+", "-").Replace(r.version)
+}
+
+func (r recipe) reference() string {
+	return repository + r.name + ":" + r.tag()
 }
 
 // write writes the image as an OCI archive and gives the digest of its index.
 func (r recipe) write(out string) (v1.Hash, error) {
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
-	for _, architecture := range architectures {
+	for _, architecture := range r.architectures {
 		image, err := r.image(architecture)
 		if err != nil {
 			return v1.Hash{}, err
@@ -151,7 +197,7 @@ func (r recipe) write(out string) (v1.Hash, error) {
 	if err != nil {
 		return v1.Hash{}, err
 	}
-	reference := map[string]string{"org.opencontainers.image.ref.name": r.version, "io.containerd.image.name": r.name + ":" + r.version}
+	reference := map[string]string{"org.opencontainers.image.ref.name": r.tag(), "io.containerd.image.name": r.reference()}
 	if err := path.AppendIndex(index, layout.WithAnnotations(reference)); err != nil {
 		return v1.Hash{}, err
 	}
