@@ -51,6 +51,7 @@ test-unit: ## Run the tests that need nothing but Go
 	@echo "== unit tests"
 	@go test ./cmd/... ./internal/... ./test/contract
 	@go -C api test ./...
+	@go -C hack/images test ./...
 
 .PHONY: test-cluster
 test-cluster: cluster-build ## Run the tests of the cluster tool
@@ -107,12 +108,21 @@ build: ## Build the operator and the tools into bin/
 images: ## Build all images as OCI archives in bin/images, for ARCHITECTURES (amd64 arm64)
 	@hack/images.sh "$(GIVEN_VERSION)"
 
+.PHONY: images-verify
+images-verify: ## Build all images twice and check that they are the same and hold nothing else (15 minutes)
+	@hack/imagesverify.sh "$(GIVEN_VERSION)"
+
+.PHONY: chart
+chart: $(BIN)/helm ## Package the chart for the images that make images has built, as bin/charts/trust-manager-<version>.tgz
+	@hack/chart.sh "$(GIVEN_VERSION)"
+
 .PHONY: generate
 generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Write the generated files anew
 	@cd api && $(BIN)/controller-gen object crd paths=./... output:crd:dir=$(CURDIR)/deploy/crds
 	@$(BIN)/crd-ref-docs --source-path=api/trust --config=hack/apidocs/config.yaml --renderer=markdown --output-path=docs/reference/api.md --log-level=ERROR
 	@go run ./hack/flagdocs >docs/reference/flags.md
 	@hack/chartcrd.sh
+	@hack/chartpackage.sh
 	@hack/chartreadme.sh
 
 .PHONY: lint
