@@ -10,8 +10,8 @@ MAKEFLAGS += --no-print-directory
 
 BIN := $(CURDIR)/bin
 # Modules of the project, each with its own dependencies.
-MODULES := . api test/cluster test/oldest hack/images hack/tools
-LINTED := . api test/cluster hack/images
+MODULES := . api test/cluster test/neighbours test/oldest hack/images hack/tools
+LINTED := . api test/cluster test/neighbours hack/images
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # The version where somebody gave one: images and chart have the chart's otherwise.
 GIVEN_VERSION := $(if $(filter file,$(origin VERSION)),,$(VERSION))
@@ -177,3 +177,10 @@ $(BIN)/golangci-lint: hack/tools/go.mod
 $(BIN)/cluster:
 	@mkdir -p $(BIN)
 	@go -C test/cluster build $(GOFLAGS_BUILD) -o $(BIN)/cluster .
+
+# It holds the versions of go.mod, so it is built anew with them. Without -trimpath
+# it shares its compiled packages with go vet and go test.
+$(BIN)/neighbours: $(shell find test/neighbours -type f)
+	@mkdir -p $(BIN)
+	@echo "building cert-manager and approver-policy for the tests (about 4 minutes on 2 cores, once)"
+	@go -C test/neighbours build -ldflags "-s -w" -o $@ .
