@@ -18,6 +18,8 @@ func startInjector(ctx context.Context, group *errgroup.Group, kubeconfig string
 	if err != nil {
 		return err
 	}
+	// What stands before the slash becomes its field manager.
+	config.UserAgent = "cert-manager-cainjector/neighbours"
 	known, err := types()
 	if err != nil {
 		return err
