@@ -32,17 +32,19 @@ h() { "$bin/helm" --kubeconfig "$kubeconfig" "$@"; }
 # digest FILE...: one digest of all files, for folders of all in them.
 digest() { find "$@" -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1; }
 
+# fail WHAT: ends with the last lines of all logs.
+fail() {
+  echo "demo: $*; the last lines of all logs, which lie in $demo:" >&2
+  find "$demo" -name '*.log' -exec tail -n 10 {} + >&2 || true
+  exit 1
+}
+
 # await SECONDS COMMAND...: tries a command until it succeeds.
 await() {
   local end=$((SECONDS + $1))
   shift
   until "$@" >/dev/null 2>&1; do
-    if [ $SECONDS -ge $end ]; then
-      echo "demo: gave up waiting for: $*" >&2
-      echo "demo: the last lines of all logs, which lie in $demo:" >&2
-      find "$demo" -name '*.log' -exec tail -n 10 {} + >&2 || true
-      exit 1
-    fi
+    [ $SECONDS -lt $end ] || fail "gave up waiting for: $*"
     sleep 0.1
   done
 }
@@ -169,6 +171,9 @@ spec:
 BUNDLE
 }
 
+# settled: whether cert-manager works, or never will.
+settled() { grep -qx ready "$demo/neighbours.log" || ! runs neighbours; }
+
 # accepted: whether the API server takes a Bundle, which it does when the webhook
 # answers with a certificate that it trusts.
 accepted() { bundle | k apply --dry-run=server -f -; }
@@ -189,7 +194,8 @@ up() {
 
   say "cert-manager"
   background neighbours cert-manager
-  await 60 grep -qx ready "$demo/neighbours.log"
+  await 60 settled
+  runs neighbours || fail "cert-manager has ended"
 
   say "Images and chart (about 15 seconds when something has changed)"
   build_images
@@ -199,29 +205,31 @@ up() {
   # shellcheck disable=SC2016 # localnode expands it
   background localnode --images "$demo/images" --dir "$demo/node" --arg '--kubeconfig=$(KUBECONFIG)'
   install
-  k -n cert-manager rollout status deployment/trust-manager --timeout=60s
+  k -n cert-manager rollout status deployment/trust-manager --timeout=120s || fail "the operator is not up"
   await 60 accepted
 
   say "The quick start's first Bundle"
+  if k get bundle example-bundle >/dev/null 2>&1; then
+    echo "It is there already, and stays as it is."
+    await 60 synced
+    show
+    return
+  fi
   local start
   start=$(now)
-  if k get bundle example-bundle >/dev/null 2>&1; then
-    echo "bundle.trust.cert-manager.io/example-bundle is there already and stays as it is"
-  else
-    bundle | k apply -f -
-  fi
+  bundle | k apply -f -
   await 60 synced
-  show "$(since "$start")"
+  show "from apply to synced: $(since "$start")"
 }
 
-# show tells what was reached, in the time given.
+# show tells what was reached, and one more figure.
 show() {
   k get bundle example-bundle
   echo
   echo "  namespaces reached: $(k get configmap -A -l trust.cert-manager.io/bundle=example-bundle --no-headers | wc -l) of $(k get namespace --no-headers | wc -l)"
   echo "  certificates:       $(k get configmap example-bundle -o jsonpath="{.data['trust-bundle\.pem']}" | grep -c 'BEGIN CERTIFICATE')"
   echo "  CA package:         $(k get bundle example-bundle -o jsonpath='{.status.defaultCAVersion}')"
-  echo "  from apply to synced: $1"
+  if [ $# -gt 0 ]; then echo "  $1"; fi
   cat <<HINTS
 
 The cluster keeps running. kubectl and helm, of the same versions, for this shell
