@@ -10,16 +10,18 @@ MAKEFLAGS += --no-print-directory
 
 BIN := $(CURDIR)/bin
 # Modules of the project, each with its own dependencies.
-MODULES := . api test/cluster test/oldest hack/images hack/tools
-LINTED := . api test/cluster hack/images
+MODULES := . api test/cluster test/neighbours test/oldest hack/images hack/tools
+LINTED := . api test/cluster test/neighbours hack/images
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# The version where somebody gave one: images and chart have the chart's otherwise.
+GIVEN_VERSION := $(if $(filter file,$(origin VERSION)),,$(VERSION))
 GOFLAGS_BUILD := -trimpath -ldflags "-s -w -X trust-manager.io/internal/app.version=$(VERSION)"
 export CGO_ENABLED ?= 0
 
 ##@ The two commands
 
 .PHONY: demo
-demo: build ## Bring up a real API server with the operator and a first Bundle on it, and leave it running
+demo: build $(BIN)/localnode $(BIN)/helm $(BIN)/neighbours ## Bring up a real API server with cert-manager, the chart and a first Bundle on it, and leave it running
 	@hack/demo.sh up
 
 .PHONY: test
@@ -31,13 +33,17 @@ test: test-unit test-cluster test-integration ## Run all tests: the fast ones, t
 demo-down: $(BIN)/cluster ## Stop the demo: no process and no port is left
 	@hack/demo.sh down
 
+.PHONY: demo-package
+demo-package: build ## Give the demo the default CA package under one more TAG, with one root less, to upgrade to
+	@hack/demo.sh package "$(TAG)"
+
 .PHONY: cluster-build
 cluster-build: $(BIN)/cluster ## Build Kubernetes from source into a cache folder, once (about 8 minutes on 2 cores)
 	@$(BIN)/cluster build >/dev/null
 
 .PHONY: cluster-up
 cluster-up: $(BIN)/cluster ## Start a control plane; its kubeconfig is bin/kubeconfig.yaml
-	@$(BIN)/cluster up --dir $(BIN)/cluster.d --kubeconfig $(BIN)/kubeconfig.yaml
+	@$(BIN)/cluster up --dir $(BIN)/cluster.d --kubeconfig $(BIN)/kubeconfig.yaml --apiserver-arg=--enable-aggregator-routing=true
 
 .PHONY: cluster-down
 cluster-down: demo-down ## Stop the control plane, and the demo if that is what it runs
@@ -49,6 +55,7 @@ test-unit: ## Run the tests that need nothing but Go
 	@echo "== unit tests"
 	@go test ./cmd/... ./internal/... ./test/contract
 	@go -C api test ./...
+	@go -C hack/images test ./...
 
 .PHONY: test-cluster
 test-cluster: cluster-build ## Run the tests of the cluster tool
@@ -56,7 +63,7 @@ test-cluster: cluster-build ## Run the tests of the cluster tool
 	@go -C test/cluster test ./...
 
 .PHONY: test-integration
-test-integration: cluster-build $(BIN)/helm ## Run the tests that need a real API server
+test-integration: cluster-build $(BIN)/helm $(BIN)/neighbours ## Run the tests that need a real API server
 	@echo "== tests on a real API server (about 5 minutes)"
 	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m ./test/...
 
@@ -102,8 +109,16 @@ build: ## Build the operator and the tools into bin/
 	@go -C test/cluster build $(GOFLAGS_BUILD) -o $(BIN)/cluster .
 
 .PHONY: images
-images: ## Build all images for amd64 and arm64 as OCI archives in bin/images
-	@hack/images.sh "$(VERSION)"
+images: ## Build all images as OCI archives in bin/images, for ARCHITECTURES (amd64 arm64)
+	@hack/images.sh "$(GIVEN_VERSION)"
+
+.PHONY: images-verify
+images-verify: ## Build all images twice and check that they are the same and hold nothing else (15 minutes)
+	@hack/imagesverify.sh "$(GIVEN_VERSION)"
+
+.PHONY: chart
+chart: $(BIN)/helm ## Package the chart for the images that make images has built, as bin/charts/trust-manager-<version>.tgz
+	@hack/chart.sh "$(GIVEN_VERSION)"
 
 .PHONY: generate
 generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Write the generated files anew
@@ -111,6 +126,7 @@ generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Write the generated files
 	@$(BIN)/crd-ref-docs --source-path=api/trust --config=hack/apidocs/config.yaml --renderer=markdown --output-path=docs/reference/api.md --log-level=ERROR
 	@go run ./hack/flagdocs >docs/reference/flags.md
 	@hack/chartcrd.sh
+	@hack/chartpackage.sh
 	@hack/chartreadme.sh
 
 .PHONY: lint
@@ -165,3 +181,15 @@ $(BIN)/golangci-lint: hack/tools/go.mod
 $(BIN)/cluster:
 	@mkdir -p $(BIN)
 	@go -C test/cluster build $(GOFLAGS_BUILD) -o $(BIN)/cluster .
+
+.PHONY: $(BIN)/localnode
+$(BIN)/localnode:
+	@mkdir -p $(BIN)
+	@go build $(GOFLAGS_BUILD) -o $(BIN)/localnode ./test/localnode/cmd/localnode
+
+# It holds the versions of go.mod, so it is built anew with them. Without -trimpath
+# it shares its compiled packages with go vet and go test.
+$(BIN)/neighbours: $(shell find test/neighbours -type f)
+	@mkdir -p $(BIN)
+	@echo "building cert-manager and approver-policy for the tests (about 4 minutes on 2 cores, once)"
+	@go -C test/neighbours build -ldflags "-s -w" -o $@ .

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/cert-manager/cert-manager/pkg/controller/cainjector"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/tools/clientcmd"
+	ctrl "sigs.k8s.io/controller-runtime"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+)
+
+// startInjector starts the controllers that put a Certificate's CA where an
+// annotation asks for it, and returns once they see all there is.
+func startInjector(ctx context.Context, group *errgroup.Group, kubeconfig string) error {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return err
+	}
+	// What stands before the slash becomes its field manager.
+	config.UserAgent = "cert-manager-cainjector/neighbours"
+	known, err := types()
+	if err != nil {
+		return err
+	}
+	manager, err := ctrl.NewManager(config, ctrl.Options{Scheme: known, Metrics: metricsserver.Options{BindAddress: "0"}})
+	if err != nil {
+		return err
+	}
+	err = cainjector.RegisterAllInjectors(ctx, manager, cainjector.SetupOptions{
+		EnableCertificatesDataSource: true,
+		EnabledReconcilersFor: map[string]bool{
+			cainjector.MutatingWebhookConfigurationName:   true,
+			cainjector.ValidatingWebhookConfigurationName: true,
+			cainjector.APIServiceName:                     true,
+			cainjector.CustomResourceDefinitionName:       true,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	group.Go(func() error { return manager.Start(ctx) })
+	if !manager.GetCache().WaitForCacheSync(ctx) {
+		return errors.New("the CA injector's caches were not filled")
+	}
+	return nil
+}
