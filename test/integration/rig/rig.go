@@ -1,6 +1,6 @@
 // Package rig runs the real thing for tests: a Kubernetes control plane on
-// loopback with the operator's CRD and RBAC in it, and the operator as a child
-// process under its own service account.
+// loopback, in it the CRD and the RBAC rules that Helm renders from the chart, and
+// the operator as a child process under the chart's service account.
 //
 // What always holds: cluster and operator are built from this checkout; what the
 // operator asks of the API server is told by the API server's audit log, not by
@@ -26,10 +26,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/helm"
 )
 
-// The account that the operator runs under, as deploy/rbac has it.
+// The release and the account that the operator runs under, as the chart has them.
 const (
+	mainRelease = "trust-manager"
 	// TrustNamespace is the namespace of the account, and of the sources.
 	TrustNamespace = "cert-manager"
 	accountName    = "trust-manager"
@@ -44,6 +46,8 @@ type Rig struct {
 	Config *rest.Config
 	// Audit has the requests of the operator's account.
 	Audit *Audit
+	// Helm is the real one, for the chart of this checkout.
+	Helm *helm.Helm
 	// Admission makes writes of the operator fail or hang.
 	Admission *Admission
 
@@ -74,6 +78,9 @@ func (r *Rig) start(ctx context.Context, progress io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	if r.Helm, err = helm.New(root, filepath.Join(r.dir, "helm")); err != nil {
+		return err
+	}
 	if r.commands, err = build(ctx, root, r.dir, progress); err != nil {
 		return err
 	}
@@ -93,7 +100,7 @@ func (r *Rig) start(ctx context.Context, progress io.Writer) (err error) {
 	if r.Client, err = newClient(config); err != nil {
 		return err
 	}
-	if err := install(ctx, r.Client, filepath.Join(root, "deploy")); err != nil {
+	if err := r.install(ctx); err != nil {
 		return err
 	}
 	// The garbage collector looks for new kinds of objects only every 30 s, but
