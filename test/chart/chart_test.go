@@ -69,7 +69,7 @@ func TestEveryValue(t *testing.T) {
 	want := []string{
 		"--log-format=json", "--log-level=3", "--metrics-port=9403", "--readiness-probe-port=6061", "--readiness-probe-path=/ready",
 		"--leader-elect=true", "--leader-election-lease-duration=20s", "--leader-election-renew-deadline=12s",
-		"--trust-namespace=trust-sources", "--target-namespaces=team-a,team-b", "--secret-targets-enabled=true",
+		"--trust-namespace=trust-sources", "--target-namespaces=team-a,team-b", "--secret-targets-enabled=true", "--secret-targets-by-name=true",
 		"--filter-expired-certificates=true", "--filter-non-ca-certs=true",
 		"--default-package-location=/packages/cert-manager-package-debian.json",
 		"--webhook-host=127.0.0.1", "--webhook-port=7443", "--webhook-certificate-dir=/tls", "--tls-min-version=VersionTLS13",

@@ -29,14 +29,21 @@ import (
 	"trust-manager.io/test/helm"
 )
 
-// The release and the account that the operator runs under, as the chart has them.
+// The account that the operator runs under, as the chart has it.
 const (
-	mainRelease = "trust-manager"
 	// TrustNamespace is the namespace of the account, and of the sources.
 	TrustNamespace = "cert-manager"
 	accountName    = "trust-manager"
-	accountUser    = "system:serviceaccount:" + TrustNamespace + ":" + accountName
+	accountUser    = accountUsers + accountName
+	accountUsers   = "system:serviceaccount:" + TrustNamespace + ":"
 )
+
+// ownersPlugin has the API server refuse an owner reference that blocks the owner's
+// deletion, unless the writer may update the owner's finalizers. OpenShift has it on.
+const ownersPlugin = "OwnerReferencesPermissionEnforcement"
+
+// UserOf gives the user that a service account of TrustNamespace is.
+func UserOf(account string) string { return accountUsers + account }
 
 // Rig is one control plane and what is needed to run operators against it.
 type Rig struct {
@@ -44,19 +51,19 @@ type Rig struct {
 	// Config is what other clients like it are made of.
 	Client client.WithWatch
 	Config *rest.Config
-	// Audit has the requests of the operator's account.
+	// Audit has the requests of the operators' accounts.
 	Audit *Audit
 	// Helm is the real one, for the chart of this checkout.
 	Helm *helm.Helm
+	// Main is the release that StartOperator runs the operator of.
+	Main *Release
 	// Admission makes writes of the operator fail or hang.
 	Admission *Admission
 
 	dir          string
 	commands     commands
 	controlPlane *controlPlane
-	// account is the path of the kubeconfig of the operator's account.
-	account string
-	spawner *spawner
+	spawner      *spawner
 }
 
 // Start builds the commands, starts a control plane and installs what the
@@ -87,7 +94,8 @@ func (r *Rig) start(ctx context.Context, progress io.Writer) (err error) {
 	if r.Audit, err = newAudit(r.dir); err != nil {
 		return err
 	}
-	r.controlPlane, err = startControlPlane(r.commands.cluster, r.dir, progress, r.Audit.arguments()...)
+	r.controlPlane, err = startControlPlane(r.commands.cluster, r.dir, progress,
+		append(r.Audit.arguments(), "--enable-admission-plugins="+ownersPlugin)...)
 	if err != nil {
 		return err
 	}
@@ -106,9 +114,6 @@ func (r *Rig) start(ctx context.Context, progress io.Writer) (err error) {
 	// The garbage collector looks for new kinds of objects only every 30 s, but
 	// finds all of them when it starts.
 	if err := r.Restart(ControllerManager); err != nil {
-		return err
-	}
-	if r.account, err = writeAccount(ctx, r.Client, config, accountName, r.dir); err != nil {
 		return err
 	}
 	r.Admission, err = startAdmission(ctx, r.Client)
