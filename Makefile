@@ -10,9 +10,11 @@ MAKEFLAGS += --no-print-directory
 
 BIN := $(CURDIR)/bin
 # Modules of the project, each with its own dependencies.
-MODULES := . api test/cluster test/oldest hack/images hack/tools
-LINTED := . api test/cluster hack/images
+MODULES := . api test/cluster test/neighbours test/oldest hack/images hack/tools
+LINTED := . api test/cluster test/neighbours hack/images
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# The version where somebody gave one: images and chart have the chart's otherwise.
+GIVEN_VERSION := $(if $(filter file,$(origin VERSION)),,$(VERSION))
 GOFLAGS_BUILD := -trimpath -ldflags "-s -w -X trust-manager.io/internal/app.version=$(VERSION)"
 export CGO_ENABLED ?= 0
 
@@ -49,6 +51,7 @@ test-unit: ## Run the tests that need nothing but Go
 	@echo "== unit tests"
 	@go test ./cmd/... ./internal/... ./test/contract
 	@go -C api test ./...
+	@go -C hack/images test ./...
 
 .PHONY: test-cluster
 test-cluster: cluster-build ## Run the tests of the cluster tool
@@ -102,8 +105,16 @@ build: ## Build the operator and the tools into bin/
 	@go -C test/cluster build $(GOFLAGS_BUILD) -o $(BIN)/cluster .
 
 .PHONY: images
-images: ## Build all images for amd64 and arm64 as OCI archives in bin/images
-	@hack/images.sh "$(VERSION)"
+images: ## Build all images as OCI archives in bin/images, for ARCHITECTURES (amd64 arm64)
+	@hack/images.sh "$(GIVEN_VERSION)"
+
+.PHONY: images-verify
+images-verify: ## Build all images twice and check that they are the same and hold nothing else (15 minutes)
+	@hack/imagesverify.sh "$(GIVEN_VERSION)"
+
+.PHONY: chart
+chart: $(BIN)/helm ## Package the chart for the images that make images has built, as bin/charts/trust-manager-<version>.tgz
+	@hack/chart.sh "$(GIVEN_VERSION)"
 
 .PHONY: generate
 generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Write the generated files anew
@@ -111,6 +122,7 @@ generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Write the generated files
 	@$(BIN)/crd-ref-docs --source-path=api/trust --config=hack/apidocs/config.yaml --renderer=markdown --output-path=docs/reference/api.md --log-level=ERROR
 	@go run ./hack/flagdocs >docs/reference/flags.md
 	@hack/chartcrd.sh
+	@hack/chartpackage.sh
 	@hack/chartreadme.sh
 
 .PHONY: lint
@@ -165,3 +177,10 @@ $(BIN)/golangci-lint: hack/tools/go.mod
 $(BIN)/cluster:
 	@mkdir -p $(BIN)
 	@go -C test/cluster build $(GOFLAGS_BUILD) -o $(BIN)/cluster .
+
+# It holds the versions of go.mod, so it is built anew with them. Without -trimpath
+# it shares its compiled packages with go vet and go test.
+$(BIN)/neighbours: $(shell find test/neighbours -type f)
+	@mkdir -p $(BIN)
+	@echo "building cert-manager and approver-policy for the tests (about 4 minutes on 2 cores, once)"
+	@go -C test/neighbours build -ldflags "-s -w" -o $@ .

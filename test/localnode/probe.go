@@ -1,0 +1,93 @@
+package localnode
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// eagerPeriod is how often a readiness probe is tried that has not succeeded yet, if
+// its own period is longer.
+const eagerPeriod = time.Second
+
+// probe tells of each change of a container's readiness until the context ends. A
+// container without a probe is ready at once.
+func (n *Node) probe(ctx context.Context, c *corev1.Container, tell func(ready bool)) {
+	probe := c.ReadinessProbe
+	if probe == nil {
+		tell(true)
+		return
+	}
+	wait := time.Duration(probe.InitialDelaySeconds) * time.Second
+	period := time.Duration(max(probe.PeriodSeconds, 1)) * time.Second
+	ready, failures, successes := false, int32(0), int32(0)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		if n.answers(ctx, probe, c) {
+			failures, successes = 0, successes+1
+		} else {
+			failures, successes = failures+1, 0
+		}
+		now := ready
+		if successes >= max(probe.SuccessThreshold, 1) {
+			now = true
+		} else if failures >= max(probe.FailureThreshold, 1) {
+			now = false
+		}
+		if now != ready {
+			ready = now
+			tell(ready)
+		}
+		if wait = period; !ready {
+			wait = min(period, eagerPeriod)
+		}
+	}
+}
+
+// answers asks once.
+func (n *Node) answers(ctx context.Context, probe *corev1.Probe, c *corev1.Container) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(max(probe.TimeoutSeconds, 1))*time.Second)
+	defer cancel()
+	host := probe.HTTPGet.Host
+	if host == "" {
+		host = n.address
+	}
+	scheme := strings.ToLower(string(probe.HTTPGet.Scheme))
+	if scheme == "" {
+		scheme = "http"
+	}
+	address := net.JoinHostPort(host, portOf(c, probe.HTTPGet.Port))
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s://%s/%s", scheme, address, strings.TrimPrefix(probe.HTTPGet.Path, "/")), nil)
+	if err != nil {
+		return false
+	}
+	for _, header := range probe.HTTPGet.HTTPHeaders {
+		request.Header.Add(header.Name, header.Value)
+	}
+	response, err := n.prober.Do(request)
+	if err != nil {
+		return false
+	}
+	_ = response.Body.Close() // not read
+	return response.StatusCode >= http.StatusOK && response.StatusCode < http.StatusBadRequest
+}
+
+// portOf gives the number of a port that may be given by the container's name for it.
+func portOf(c *corev1.Container, port intstr.IntOrString) string {
+	for _, named := range c.Ports {
+		if port.Type == intstr.String && named.Name == port.StrVal {
+			return fmt.Sprint(named.ContainerPort)
+		}
+	}
+	return port.String()
+}

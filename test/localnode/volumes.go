@@ -1,0 +1,196 @@
+package localnode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// refreshPause is how often volumes are compared with what they show. Secrets and
+// ConfigMaps are read from a cache.
+const refreshPause = time.Second
+
+// filesOf tells what a volume shows, as a projected volume would say it. An emptyDir
+// shows nothing.
+func filesOf(volume corev1.Volume) ([]corev1.VolumeProjection, error) {
+	switch {
+	case volume.EmptyDir != nil:
+		return nil, nil
+	case volume.Secret != nil:
+		name := corev1.LocalObjectReference{Name: volume.Secret.SecretName}
+		return []corev1.VolumeProjection{{Secret: &corev1.SecretProjection{LocalObjectReference: name, Items: volume.Secret.Items, Optional: volume.Secret.Optional}}}, nil
+	case volume.ConfigMap != nil:
+		return []corev1.VolumeProjection{{ConfigMap: &corev1.ConfigMapProjection{
+			LocalObjectReference: volume.ConfigMap.LocalObjectReference, Items: volume.ConfigMap.Items, Optional: volume.ConfigMap.Optional,
+		}}}, nil
+	case volume.Projected == nil:
+		return nil, errors.New("its type")
+	}
+	for _, source := range volume.Projected.Sources {
+		switch {
+		case source.DownwardAPI != nil:
+			for _, item := range source.DownwardAPI.Items {
+				if item.FieldRef == nil || item.FieldRef.FieldPath != "metadata.namespace" && item.FieldRef.FieldPath != "metadata.name" {
+					return nil, fmt.Errorf("the field for %s", item.Path)
+				}
+			}
+		case source.Secret == nil && source.ConfigMap == nil && source.ServiceAccountToken == nil:
+			return nil, errors.New("one of its sources")
+		}
+	}
+	return volume.Projected.Sources, nil
+}
+
+// mounter keeps the volumes of one pod.
+type mounter struct {
+	objects client.Client
+	pod     *corev1.Pod
+	dir     string
+	tokens  map[string]*heldToken
+}
+
+// heldToken is a token of the pod's service account.
+type heldToken struct {
+	text    []byte
+	renewAt time.Time
+}
+
+func newMounter(objects client.Client, pod *corev1.Pod, dir string) *mounter {
+	return &mounter{objects: objects, pod: pod, dir: filepath.Join(dir, "volumes"), tokens: map[string]*heldToken{}}
+}
+
+// folder gives the folder of a volume.
+func (m *mounter) folder(volume string) string { return filepath.Join(m.dir, volume) }
+
+// refresh brings all volumes up to date. It fails when something that a volume shows
+// is missing; what the volume shows then stays.
+func (m *mounter) refresh(ctx context.Context) error {
+	for _, volume := range m.pod.Spec.Volumes {
+		sources, err := filesOf(volume)
+		if err != nil {
+			return err
+		}
+		content := map[string][]byte{}
+		for _, source := range sources {
+			files, err := m.read(ctx, volume.Name, source)
+			if err != nil {
+				return fmt.Errorf("volume %s: %w", volume.Name, err)
+			}
+			maps.Copy(content, files)
+		}
+		if err := show(m.folder(volume.Name), content); err != nil {
+			return fmt.Errorf("volume %s: %w", volume.Name, err)
+		}
+	}
+	return nil
+}
+
+// keep brings all volumes up to date until the context ends, and tells of failures.
+func (m *mounter) keep(ctx context.Context, tell func(error)) {
+	ticker := time.NewTicker(refreshPause)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if err := m.refresh(ctx); err != nil && ctx.Err() == nil {
+				tell(err)
+			}
+		}
+	}
+}
+
+// read gives the files of one source by their paths in the volume.
+func (m *mounter) read(ctx context.Context, volume string, source corev1.VolumeProjection) (map[string][]byte, error) {
+	switch {
+	case source.Secret != nil:
+		secret := &corev1.Secret{}
+		if err := m.get(ctx, source.Secret.Name, secret, source.Secret.Optional); err != nil {
+			return nil, err
+		}
+		return choose(secret.Data, source.Secret.Items, source.Secret.Optional)
+	case source.ConfigMap != nil:
+		configMap := &corev1.ConfigMap{}
+		if err := m.get(ctx, source.ConfigMap.Name, configMap, source.ConfigMap.Optional); err != nil {
+			return nil, err
+		}
+		data := map[string][]byte{}
+		maps.Copy(data, configMap.BinaryData)
+		for key, text := range configMap.Data {
+			data[key] = []byte(text)
+		}
+		return choose(data, source.ConfigMap.Items, source.ConfigMap.Optional)
+	case source.DownwardAPI != nil:
+		files := map[string][]byte{}
+		for _, item := range source.DownwardAPI.Items {
+			files[item.Path] = []byte(m.pod.Name)
+			if item.FieldRef.FieldPath == "metadata.namespace" {
+				files[item.Path] = []byte(m.pod.Namespace)
+			}
+		}
+		return files, nil
+	default:
+		token, err := m.token(ctx, volume, source.ServiceAccountToken)
+		return map[string][]byte{source.ServiceAccountToken.Path: token}, err
+	}
+}
+
+func (m *mounter) get(ctx context.Context, name string, object client.Object, optional *bool) error {
+	err := m.objects.Get(ctx, client.ObjectKey{Namespace: m.pod.Namespace, Name: name}, object)
+	if apierrors.IsNotFound(err) && optional != nil && *optional {
+		return nil
+	}
+	return err
+}
+
+// choose gives all of data, or the keys that items name by their paths.
+func choose(data map[string][]byte, items []corev1.KeyToPath, optional *bool) (map[string][]byte, error) {
+	if len(items) == 0 {
+		return data, nil
+	}
+	chosen := map[string][]byte{}
+	for _, item := range items {
+		content, ok := data[item.Key]
+		switch {
+		case ok:
+			chosen[item.Path] = content
+		case optional == nil || !*optional:
+			return nil, fmt.Errorf("it has no key %s", item.Key)
+		}
+	}
+	return chosen, nil
+}
+
+// token gives a token of the pod's service account, which is bound to the pod. It is
+// renewed when 80 % of its life are over, as on a node.
+func (m *mounter) token(ctx context.Context, volume string, source *corev1.ServiceAccountTokenProjection) ([]byte, error) {
+	key := volume + "/" + source.Path
+	now := time.Now()
+	if held := m.tokens[key]; held != nil && now.Before(held.renewAt) {
+		return held.text, nil
+	}
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
+		ExpirationSeconds: source.ExpirationSeconds,
+		BoundObjectRef:    &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: m.pod.Name, UID: m.pod.UID},
+	}}
+	if source.Audience != "" {
+		request.Spec.Audiences = []string{source.Audience}
+	}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: m.pod.Namespace, Name: m.pod.Spec.ServiceAccountName}}
+	if err := m.objects.SubResource("token").Create(ctx, account, request); err != nil {
+		return nil, fmt.Errorf("a token of the service account %s: %w", account.Name, err)
+	}
+	life := request.Status.ExpirationTimestamp.Sub(now)
+	m.tokens[key] = &heldToken{text: []byte(request.Status.Token), renewAt: now.Add(life * 8 / 10)}
+	return m.tokens[key].text, nil
+}

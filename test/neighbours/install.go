@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// manifests are what a project needs in the cluster beside its definitions.
+//
+//go:embed manifests
+var manifests embed.FS
+
+// patience is how long the API server may take to serve a new definition.
+const patience = 30 * time.Second
+
+// install applies the custom resource definitions of a project, waits until they
+// are served, and applies manifests. Doing so again changes nothing.
+func install(ctx context.Context, kubeconfig, project string, files ...string) error {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return err
+	}
+	types := runtime.NewScheme()
+	if err := apiextensions.AddToScheme(types); err != nil {
+		return err
+	}
+	api, err := client.New(config, client.Options{Scheme: types})
+	if err != nil {
+		return err
+	}
+	text, err := crdsOf(ctx, project)
+	if err != nil {
+		return err
+	}
+	definitions, err := apply(ctx, api, text)
+	if err != nil {
+		return err
+	}
+	for _, definition := range definitions {
+		if err := awaitServed(ctx, api, definition.GetName()); err != nil {
+			return err
+		}
+	}
+	for _, file := range files {
+		text, err := manifests.ReadFile("manifests/" + file)
+		if err != nil {
+			return err
+		}
+		if _, err := apply(ctx, api, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apply applies the YAML documents of a text, and gives the objects that it applied.
+func apply(ctx context.Context, api client.Client, text []byte) ([]*unstructured.Unstructured, error) {
+	objects, err := parseObjects(text)
+	if err != nil {
+		return nil, err
+	}
+	for _, object := range objects {
+		err := api.Apply(ctx, client.ApplyConfigurationFromUnstructured(object),
+			client.FieldOwner("neighbours"), client.ForceOwnership)
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: %w", object.GetKind(), object.GetName(), err)
+		}
+	}
+	return objects, nil
+}
+
+// parseObjects reads YAML documents; those without content are passed over.
+func parseObjects(text []byte) (objects []*unstructured.Unstructured, err error) {
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
+	for {
+		object := &unstructured.Unstructured{}
+		if err := decoder.Decode(&object.Object); errors.Is(err, io.EOF) {
+			return objects, nil
+		} else if err != nil {
+			return nil, err
+		}
+		if len(object.Object) > 0 {
+			objects = append(objects, object)
+		}
+	}
+}
+
+func awaitServed(ctx context.Context, api client.Client, name string) error {
+	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
+		var definition apiextensions.CustomResourceDefinition
+		if err := api.Get(ctx, client.ObjectKey{Name: name}, &definition); err != nil {
+			return false, err
+		}
+		for _, condition := range definition.Status.Conditions {
+			if condition.Type == apiextensions.Established {
+				return condition.Status == apiextensions.ConditionTrue, nil
+			}
+		}
+		return false, nil
+	})
+	if err != nil {
+		return fmt.Errorf("custom resource definition %s: %w", name, err)
+	}
+	return nil
+}
+
+// asAccount writes a kubeconfig for an administrator who acts as a service account,
+// and with its rights alone. The caller removes the file.
+func asAccount(kubeconfig, namespace, account string) (path string, err error) {
+	config, err := clientcmd.LoadFromFile(kubeconfig)
+	if err != nil {
+		return "", err
+	}
+	current, ok := config.Contexts[config.CurrentContext]
+	if !ok {
+		return "", fmt.Errorf("%s has no current context", kubeconfig)
+	}
+	user, ok := config.AuthInfos[current.AuthInfo]
+	if !ok {
+		return "", fmt.Errorf("%s has no user %q", kubeconfig, current.AuthInfo)
+	}
+	user.Impersonate = "system:serviceaccount:" + namespace + ":" + account
+	file, err := os.CreateTemp("", "neighbours-*.kubeconfig")
+	if err != nil {
+		return "", err
+	}
+	return file.Name(), errors.Join(file.Close(), clientcmd.WriteToFile(*config, file.Name()))
+}
