@@ -71,7 +71,7 @@ SEEDS ?= 1 2 3
 STEPS ?= 300
 QUIET ?= 10s
 .PHONY: soak
-soak: cluster-build ## Walk at random for STEPS (300) steps with QUIET (10s) after each, once for each of SEEDS (1 2 3): about 75 minutes
+soak: cluster-build $(BIN)/helm ## Walk at random for STEPS (300) steps with QUIET (10s) after each, once for each of SEEDS (1 2 3): about 75 minutes
 	@hack/soak.sh "$(STEPS)" "$(QUIET)" "$(SEEDS)"
 
 .PHONY: test-oldest
@@ -96,7 +96,7 @@ bench: ## Run the Go benchmarks of the pure core
 
 NAMESPACES ?= 500
 .PHONY: rollout
-rollout: cluster-build ## Measure a roll-out to NAMESPACES (500) beside the API server's own limit
+rollout: cluster-build $(BIN)/helm ## Measure a roll-out to NAMESPACES (500) beside the API server's own limit
 	@go run ./test/bench -namespaces $(NAMESPACES)
 
 ##@ Development
