@@ -108,7 +108,7 @@ func (c *cluster) start(ctx context.Context, old *state, opts options) (*state, 
 			return nil, err
 		}
 	}
-	assets, err := assets(ctx, c.progress)
+	assets, err := assets(ctx, opts.Node, c.progress)
 	if err != nil {
 		return nil, err
 	}

@@ -41,10 +41,12 @@ func dispatch(ctx context.Context, std stdio, args []string) error {
 }
 
 func buildCommand(ctx context.Context, std stdio, args []string) error {
-	if err := newCommandLine("build", std).parse(args); err != nil {
+	line := newCommandLine("build", std)
+	node := line.flags.Bool("node", false, "build what a node needs too: kube-scheduler and kubelet")
+	if err := line.parse(args); err != nil {
 		return err
 	}
-	dir, err := assets(ctx, std.err)
+	dir, err := assets(ctx, *node, std.err)
 	if err != nil {
 		return err
 	}

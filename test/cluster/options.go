@@ -11,6 +11,7 @@ type options struct {
 	Kubeconfig               path
 	WithoutControllerManager bool
 	APIServerArgs            []string
+	Node                     bool
 }
 
 // sameCluster tells whether a control plane started with p serves one who asks
