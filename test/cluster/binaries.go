@@ -21,6 +21,7 @@ const (
 	kubectl           = "kubectl"
 	scheduler         = "kube-scheduler"
 	kubelet           = "kubelet"
+	pause             = "pause"
 )
 
 // tool is one binary to build. cold is how long it took with an empty Go build
@@ -41,6 +42,7 @@ var tools = []tool{
 var nodeTools = []tool{
 	{scheduler, "k8s.io/kubernetes/cmd/kube-scheduler", 20 * time.Second},
 	{kubelet, "k8s.io/kubernetes/cmd/kubelet", 60 * time.Second},
+	{pause, "./pause", time.Second},
 }
 
 // toolsFor returns all tools of a control plane, and those of a node if wanted.
@@ -144,12 +146,13 @@ func moveTools(from, to string, built []tool) error {
 	return nil
 }
 
-// writeModule makes a module with this one's requirements and no package.
+// writeModule makes a module with this one's requirements and one package, pause.
 func writeModule(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, pause), 0o755); err != nil {
 		return err
 	}
 	return errors.Join(
+		os.WriteFile(filepath.Join(dir, pause, "main.go"), pauseSource, 0o644),
 		os.WriteFile(filepath.Join(dir, "go.mod"), goMod, 0o644),
 		os.WriteFile(filepath.Join(dir, "go.sum"), goSum, 0o644))
 }
