@@ -13,6 +13,8 @@ BIN := $(CURDIR)/bin
 MODULES := . api test/cluster test/oldest hack/images hack/tools
 LINTED := . api test/cluster hack/images
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# The version where somebody gave one: images and chart have the chart's otherwise.
+GIVEN_VERSION := $(if $(filter file,$(origin VERSION)),,$(VERSION))
 GOFLAGS_BUILD := -trimpath -ldflags "-s -w -X trust-manager.io/internal/app.version=$(VERSION)"
 export CGO_ENABLED ?= 0
 
@@ -49,6 +51,7 @@ test-unit: ## Run the tests that need nothing but Go
 	@echo "== unit tests"
 	@go test ./cmd/... ./internal/... ./test/contract
 	@go -C api test ./...
+	@go -C hack/images test ./...
 
 .PHONY: test-cluster
 test-cluster: cluster-build ## Run the tests of the cluster tool
@@ -102,8 +105,16 @@ build: ## Build the operator and the tools into bin/
 	@go -C test/cluster build $(GOFLAGS_BUILD) -o $(BIN)/cluster .
 
 .PHONY: images
-images: ## Build all images for amd64 and arm64 as OCI archives in bin/images
-	@hack/images.sh "$(VERSION)"
+images: ## Build all images as OCI archives in bin/images, for ARCHITECTURES (amd64 arm64)
+	@hack/images.sh "$(GIVEN_VERSION)"
+
+.PHONY: images-verify
+images-verify: ## Build all images twice and check that they are the same and hold nothing else (15 minutes)
+	@hack/imagesverify.sh "$(GIVEN_VERSION)"
+
+.PHONY: chart
+chart: $(BIN)/helm ## Package the chart for the images that make images has built, as bin/charts/trust-manager-<version>.tgz
+	@hack/chart.sh "$(GIVEN_VERSION)"
 
 .PHONY: generate
 generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Write the generated files anew
@@ -111,6 +122,7 @@ generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Write the generated files
 	@$(BIN)/crd-ref-docs --source-path=api/trust --config=hack/apidocs/config.yaml --renderer=markdown --output-path=docs/reference/api.md --log-level=ERROR
 	@go run ./hack/flagdocs >docs/reference/flags.md
 	@hack/chartcrd.sh
+	@hack/chartpackage.sh
 	@hack/chartreadme.sh
 
 .PHONY: lint

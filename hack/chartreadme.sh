@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Writes the chart's README: what stands before its table of values stays, and the
 # table is made anew from values.yaml.
+#
+#   hack/chartreadme.sh [CHART]
 set -euo pipefail
 cd -P "$(dirname "$0")/.."
 
-chart=deploy/charts/trust-manager
+chart=${1:-deploy/charts/trust-manager}
 table=$(go run ./hack/chartdocs <"$chart/values.yaml")
 text=$(sed '/^| value | default/,$d' "$chart/README.md")
 printf '%s\n\n%s\n' "$text" "$table" >"$chart/README.md.new"

@@ -1,38 +1,52 @@
 #!/usr/bin/env bash
-# Builds all images for amd64 and arm64 as OCI archives in bin/images: the operator,
-# and default CA packages made of Mozilla's list and, where apt-get can fetch it, of
-# Debian's package ca-certificates.
+# Builds all images as OCI archives in bin/images: the operator, and default CA
+# packages made of Mozilla's list and, where apt-get can fetch it, of the package
+# ca-certificates of each Debian suite in SUITES. Beside each archive is its bill of
+# materials, and the file digests lists what there is. Without VERSION it is the
+# appVersion of the chart, so that what the chart asks for is what was built.
 #
-#   hack/images.sh VERSION
+#   [ARCHITECTURES="amd64 arm64"] [SUITES="bookworm trixie"] hack/images.sh [VERSION]
 set -euo pipefail
 cd -P "$(dirname "$0")/.."
 
-version=$1
+version=${1:-$(sed -n 's/^appVersion: *//p' deploy/charts/trust-manager/Chart.yaml)}
+architectures=${ARCHITECTURES:-amd64 arm64}
+suites=${SUITES-bookworm trixie}
 out=$PWD/bin/images
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$out" "$work/packages"
+packages=$work/packages
+mkdir -p "$packages" "$work/out"
 
-for architecture in amd64 arm64; do
+revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
+[ -z "$(git status --porcelain --untracked-files=no 2>/dev/null)" ] || revision=$revision-dirty
+
+for architecture in $architectures; do
   echo "== programs for linux/$architecture"
   CGO_ENABLED=0 GOOS=linux GOARCH=$architecture go build -trimpath -buildvcs=false -ldflags "-s -w -X trust-manager.io/internal/app.version=$version" \
     -o "$work/binaries/$architecture/" ./cmd/trust-manager ./cmd/trust-package-copy
 done
 
 echo "== default CA packages"
-go build -trimpath -o "$work/trust-package" ./cmd/trust-package
-"$work/trust-package" mozilla --out "$work/packages/trust-pkg-mozilla.json"
-if command -v apt-get dpkg-deb >/dev/null && (cd "$work" && apt-get download -q ca-certificates >/dev/null 2>&1); then
-  deb=$(echo "$work"/ca-certificates_*.deb)
-  debian=$(dpkg-deb --field "$deb" Version)
-  codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
-  mkdir "$work/roots"
-  dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$work/roots" ./usr/share/ca-certificates
-  find "$work/roots" -name '*.crt' | LC_ALL=C sort | xargs awk 1 >"$work/roots.pem"
-  "$work/trust-package" pem --name "cert-manager-debian-$codename" --version "$debian" --out "$work/packages/trust-pkg-debian-$codename.json" "$work/roots.pem"
-else
-  echo "images: Debian's package ca-certificates cannot be had here: no image of it" >&2
-fi
+go build -trimpath -buildvcs=false -o "$work/trust-package" ./cmd/trust-package
+"$work/trust-package" mozilla --out "$packages/trust-pkg-mozilla.json"
+go version -m "$work/trust-package" | awk '$2 == "golang.org/x/crypto/x509roots/fallback" { print $2, $3, "pkg:golang/" $2 "@" $3, $4 }' >"$packages/trust-pkg-mozilla.source"
+for suite in $suites; do
+  name=trust-pkg-debian-$suite
+  if ! debian=$(hack/debianroots.sh "$suite" "$work/$suite.pem"); then
+    echo "images: there will be no image $name" >&2
+    continue
+  fi
+  "$work/trust-package" pem --name "cert-manager-debian-$suite" --version "${debian% *}" --out "$packages/$name.json" "$work/$suite.pem"
+  encoded=${debian% *}
+  encoded=${encoded//+/%2B} # as package URLs have it
+  echo "ca-certificates ${debian% *} pkg:deb/debian/ca-certificates@$encoded?arch=all&distro=$suite ${debian#* }" >"$packages/$name.source"
+done
 
+# What was there before goes only now: an image that cannot be built any more must not
+# be taken for a current one.
 echo "== images"
-go -C hack/images run . --binaries "$work/binaries" --packages "$work/packages" --out "$out" --version "$version" | tee "$out/digests"
+go -C hack/images run . build --binaries "$work/binaries" --packages "$packages" --out "$work/out" --version "$version" --revision "$revision" | tee "$work/out/digests"
+rm -rf "$out"
+mkdir -p "$(dirname "$out")"
+cp -r "$work/out" "$out"

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"archive/tar"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+)
+
+// The annotations by which containerd, and other tools, name what they import.
+const (
+	nameAnnotation = "io.containerd.image.name"
+	tagAnnotation  = "org.opencontainers.image.ref.name"
+)
+
+// write writes an index and all beneath it as an OCI archive.
+func (r recipe) write(index v1.ImageIndex, to string) error {
+	folder, err := os.MkdirTemp("", "image-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder) //nolint:errcheck // a temporary folder
+	path, err := layout.Write(folder, empty.Index)
+	if err != nil {
+		return err
+	}
+	reference := map[string]string{tagAnnotation: r.tag(), nameAnnotation: r.reference()}
+	if err := path.AppendIndex(index, layout.WithAnnotations(reference)); err != nil {
+		return err
+	}
+	return archive(folder, to)
+}
+
+// archive writes the files of a folder as a tar, in their order by name.
+func archive(folder, to string) error {
+	var paths []string
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Type().IsRegular() {
+			paths = append(paths, path)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	slices.Sort(paths)
+	fresh, err := os.Create(to) //nolint:gosec // the path is the caller's own
+	if err != nil {
+		return err
+	}
+	writer := tar.NewWriter(fresh)
+	for _, path := range paths {
+		if err := add(writer, folder, path); err != nil {
+			return errors.Join(err, fresh.Close())
+		}
+	}
+	return errors.Join(writer.Close(), fresh.Close())
+}
+
+func add(writer *tar.Writer, folder, path string) error {
+	data, err := os.ReadFile(path) //nolint:gosec // the path is the caller's own
+	if err != nil {
+		return err
+	}
+	name, err := filepath.Rel(folder, path)
+	if err != nil {
+		return err
+	}
+	return writeFile(writer, file{filepath.ToSlash(name), 0o644, data})
+}
