@@ -23,6 +23,7 @@ var commands = map[string]func(context.Context, stdio, []string) error{
 	"signal":  signalCommand,
 	"restart": restartCommand,
 	"load":    loadCommand,
+	"pack":    packCommand,
 }
 
 // dispatch runs the command named by the first argument.
@@ -115,6 +116,17 @@ func loadCommand(ctx context.Context, std stdio, args []string) error {
 		return err
 	}
 	return line.cluster(std).load(ctx, line.flags.Args())
+}
+
+func packCommand(_ context.Context, std stdio, args []string) error {
+	line := newCommandLine("pack", std)
+	name := line.flags.String("image", "", "the `name` of the image, with a tag (required)")
+	out := line.flags.String("out", "", "the `file` to write (required)")
+	line.trailing = "PATH=FILE"
+	if err := line.parse(args, "image", "out"); err != nil {
+		return err
+	}
+	return packFiles(*name, *out, line.flags.Args())
 }
 
 func (l *commandLine) cluster(std stdio) *cluster {

@@ -41,6 +41,7 @@ const usage = `Usage: cluster COMMAND [FLAGS]
   signal    send a signal to one process of a control plane
   restart   stop one process if it runs, and start it on the same port and data
   load      put image archives into the node of a cluster
+  pack      make an image archive of files, of which the first is what it runs
 
 "cluster COMMAND -h" lists the flags.
 

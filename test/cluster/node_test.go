@@ -103,6 +103,33 @@ func TestSandboxImage(t *testing.T) {
 	}
 }
 
+// What is in an image is what was named, and runs if it did here.
+func TestPack(t *testing.T) {
+	dir := t.TempDir()
+	place(t, filepath.Join(dir, "data"), "text")
+	place(t, filepath.Join(dir, "tool"), "program")
+	if err := os.Chmod(filepath.Join(dir, "tool"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "image.tar")
+	args := []string{"pack", "--image=example.org/x:1", "--out=" + file, "/bin/x=" + dir + "/tool", "etc/x=" + dir + "/data"}
+	if err := dispatch(t.Context(), stdio{strings.NewReader(""), t.Output(), t.Output()}, args); err != nil {
+		t.Fatal(err)
+	}
+	image := unpack(t, []byte(contents(t, file)))
+	if !strings.Contains(image["config.json"], `"Cmd":["/bin/x"]`) {
+		t.Errorf("got the configuration %s, want one that runs /bin/x", image["config.json"])
+	}
+	layer := unpack(t, []byte(image["layer.tar"]))
+	if layer["bin/x"] != "program" || layer["etc/x"] != "text" {
+		t.Errorf("got the files %v", layer)
+	}
+	args[3] = "no-file"
+	if err := dispatch(t.Context(), stdio{strings.NewReader(""), t.Output(), t.Output()}, args); err == nil || !strings.Contains(err.Error(), "PATH=FILE") {
+		t.Errorf("got %v, want an error about the form", err)
+	}
+}
+
 func unpack(t *testing.T, text []byte) map[string]string {
 	t.Helper()
 	files := map[string]string{}
