@@ -65,7 +65,14 @@ test-cluster: cluster-build ## Run the tests of the cluster tool
 .PHONY: test-integration
 test-integration: cluster-build $(BIN)/helm $(BIN)/neighbours ## Run the tests that need a real API server
 	@echo "== tests on a real API server (about 5 minutes)"
-	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m ./test/...
+	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m $$(go list ./test/... | grep -v /test/e2e)
+
+.PHONY: e2e
+e2e: $(BIN)/cluster $(BIN)/helm ## Run the tests on a real node, with real pods (needs root on Linux; about 3 minutes)
+	@echo "== images for this machine"
+	@ARCHITECTURES="$$(go env GOARCH)" $(MAKE) images
+	@echo "== tests on a real node"
+	@go test -v -count=1 -p 1 -timeout 20m ./test/e2e/...
 
 SEEDS ?= 1 2 3
 STEPS ?= 300

@@ -48,7 +48,8 @@ annotations:
 {{- else -}}
 {{- $image.registry | default $values.imageRegistry }}/{{ with $values.imageNamespace }}{{ . }}/{{ end }}{{ $image.name }}
 {{- end -}}
-{{- with $image.tag | default .tag }}:{{ . }}{{ end }}
+{{- /* Helm takes a tag of digits for a number, and would write it as 2.0261e+07. */ -}}
+{{- with $image.tag | default .tag }}:{{ if kindIs "string" . }}{{ . }}{{ else }}{{ int64 . }}{{ end }}{{ end }}
 {{- with $image.digest }}@{{ . }}{{ end }}
 {{- end -}}
 
