@@ -34,6 +34,9 @@ func (u usage) per(times int) usage {
 	return usage{u.Writes / n, u.Bytes / n, u.CPU / n, u.Peak}
 }
 
+// answerTime is longer than the answers to writes are under way.
+const answerTime = 200 * time.Millisecond
+
 // meter reads the usage from a moment on.
 type meter struct {
 	operator *operator
@@ -60,6 +63,8 @@ func (m *meter) read(ctx context.Context) (usage, error) {
 	if err != nil {
 		return usage{}, err
 	}
+	// The last writes were seen before their answers came in and were counted.
+	time.Sleep(answerTime)
 	writes, err := m.operator.writes(ctx)
 	return usage{writes - m.start.Writes, end.Bytes - m.start.Bytes, end.CPU - m.start.CPU, end.Peak}, err
 }

@@ -25,6 +25,9 @@ const (
 	// untilProven is longer than the operator waits until it looks at its first
 	// write of a target again.
 	untilProven = 2300 * time.Millisecond
+	// untilTrusted is longer than the operator waits until it looks at any write
+	// for the last time.
+	untilTrusted = 35 * time.Second
 	// warmUps is how many objects there are at most in the writes before the first
 	// that are measured.
 	warmUps = 250

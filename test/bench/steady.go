@@ -94,8 +94,10 @@ func (s *stage) measureHeap(ctx context.Context) (m measured, err error) {
 	return m, err
 }
 
+// heapWhenQuiet gives the live heap once the operator has looked at its writes for
+// the last time: until then, each of them stands in its queue.
 func (s *stage) heapWhenQuiet(ctx context.Context) (float64, error) {
-	if err := s.quiet(ctx, untilProven); err != nil {
+	if err := s.quiet(ctx, untilTrusted); err != nil {
 		return 0, err
 	}
 	return s.operator.liveHeap(ctx)
