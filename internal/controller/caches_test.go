@@ -60,7 +60,8 @@ func TestLabelSets(t *testing.T) {
 	if got := len(sets.of); got != mostLabelSets {
 		t.Errorf("%d label sets are remembered, want %d", got, mostLabelSets)
 	}
-	if reflect.ValueOf(sets.get("7")).Pointer() != reflect.ValueOf(sets.get("7")).Pointer() {
+	one, other := reflect.ValueOf(sets.get("7")), reflect.ValueOf(sets.get("7"))
+	if one.Pointer() != other.Pointer() {
 		t.Error("two targets of a bundle have label sets of their own")
 	}
 }
