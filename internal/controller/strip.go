@@ -2,6 +2,7 @@ package controller
 
 import (
 	"sync"
+	"unique"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -52,7 +53,7 @@ func (l *labelSets) strip(object any) (any, error) {
 	}
 	stripped := &metav1.PartialObjectMetadata{TypeMeta: full.TypeMeta, ObjectMeta: metav1.ObjectMeta{
 		Name:            name,
-		Namespace:       full.Namespace,
+		Namespace:       unique.Make(full.Namespace).Value(), // one string for all targets in it
 		UID:             full.UID,
 		ResourceVersion: full.ResourceVersion,
 		Labels:          set,
