@@ -38,7 +38,7 @@ type observer struct {
 	mu       sync.Mutex
 	now      map[place]sighting
 	expected map[*expectation]bool
-	// last is when something of the operator's was seen last.
+	// last is when something was seen last.
 	last time.Time
 	// events counts what was seen of the operator's.
 	events int
@@ -94,8 +94,8 @@ func (o *observer) note(at place, seen sighting) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.now[at] = seen
+	o.last = seen.at
 	if at.name != rawName {
-		o.last = seen.at
 		o.events++
 	}
 	for e := range o.expected {
@@ -113,7 +113,7 @@ func (o *observer) fail(err error) {
 	}
 }
 
-// activity says when something of the operator's was seen last, and how much was.
+// activity says when something was seen last, and how much was of the operator's.
 func (o *observer) activity() (last time.Time, events int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

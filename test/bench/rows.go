@@ -72,10 +72,7 @@ var storesRow = &row{
 		s.raw.content.BinaryData = files
 		defer func() { s.raw.content.BinaryData = nil }()
 		took, err := timed(ctx, s.namespaces, s.raw.post)
-		if err != nil {
-			return nil, err
-		}
-		return []float64{took}, s.raw.ensure(ctx, s.namespaces, false)
+		return []float64{took}, err
 	},
 	act:      func(ctx context.Context, s *stage, _ int) error { return s.create(ctx, withStores, true) },
 	doneWhen: seeAll(withStores, present),
@@ -83,6 +80,7 @@ var storesRow = &row{
 		_, took, err := encodeStores(s.roots + s.sources[0])
 		return took, err
 	},
+	tearDown: func(ctx context.Context, s *stage) error { return s.raw.ensure(ctx, s.namespaces, false) },
 }
 
 // largeInPlace has the large Bundle and the objects of the raw client exist.

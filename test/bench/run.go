@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"time"
 )
 
@@ -17,6 +18,9 @@ const (
 
 // run measures all rows at all sizes and shows what was found.
 func run(ctx context.Context, o options) error {
+	if runtime.GOOS != "linux" {
+		return errors.New("it counts processor time and memory by /proc, and so runs on Linux only")
+	}
 	found := newReport(ctx)
 	began := time.Now()
 	for _, size := range o.sizes {

@@ -166,7 +166,7 @@ func (s *stage) makeNamespaces(ctx context.Context) error {
 	})
 }
 
-// quiet waits until the operator has done nothing for a while.
+// quiet waits until nothing was written for a while, and the operator is idle.
 func (s *stage) quiet(ctx context.Context, calm time.Duration) error {
 	for {
 		last, _ := s.seen.activity()
