@@ -16,6 +16,9 @@ const (
 	serviceAddress = "10.0.0.1"
 
 	serviceAccountIssuer = "https://kubernetes.default.svc.cluster.local"
+
+	// etcdQuota is how large the data of etcd may get, old revisions included.
+	etcdQuota = 32 << 30
 )
 
 // plan lays out the processes of a control plane, none of them started.
@@ -129,6 +132,8 @@ func (p *plan) etcd() *process {
 		"--name=default",
 		"--data-dir=" + filepath.Join(p.dir, etcdFolder),
 		"--unsafe-no-fsync", // after a crash of the machine the data is not wanted
+		// A benchmark writes gigabytes between two compactions; the default is 2.
+		fmt.Sprintf("--quota-backend-bytes=%d", etcdQuota),
 		"--listen-client-urls=" + url,
 		"--advertise-client-urls=" + url,
 		"--cert-file=" + p.pki("etcd.crt"),

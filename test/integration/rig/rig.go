@@ -67,20 +67,21 @@ type Rig struct {
 }
 
 // Start builds the commands, starts a control plane and installs what the
-// operator needs. What takes long is told on progress. The Rig must be stopped.
-func Start(ctx context.Context, progress io.Writer) (*Rig, error) {
+// operator needs. What takes long is told on progress. Arguments of the API server come
+// after those of the rig and so win. The Rig must be stopped.
+func Start(ctx context.Context, progress io.Writer, serverArguments ...string) (*Rig, error) {
 	dir, err := os.MkdirTemp("", "trust-manager-rig-")
 	if err != nil {
 		return nil, err
 	}
 	r := &Rig{dir: dir, spawner: newSpawner()}
-	if err := r.start(ctx, progress); err != nil {
+	if err := r.start(ctx, progress, serverArguments); err != nil {
 		return nil, errors.Join(err, r.Stop())
 	}
 	return r, nil
 }
 
-func (r *Rig) start(ctx context.Context, progress io.Writer) (err error) {
+func (r *Rig) start(ctx context.Context, progress io.Writer, serverArguments []string) (err error) {
 	root, err := moduleRoot()
 	if err != nil {
 		return err
@@ -94,8 +95,8 @@ func (r *Rig) start(ctx context.Context, progress io.Writer) (err error) {
 	if r.Audit, err = newAudit(r.dir); err != nil {
 		return err
 	}
-	r.controlPlane, err = startControlPlane(r.commands.cluster, r.dir, progress,
-		append(r.Audit.arguments(), "--enable-admission-plugins="+ownersPlugin)...)
+	arguments := append(r.Audit.arguments(), "--enable-admission-plugins="+ownersPlugin)
+	r.controlPlane, err = startControlPlane(r.commands.cluster, r.dir, progress, append(arguments, serverArguments...)...)
 	if err != nil {
 		return err
 	}
