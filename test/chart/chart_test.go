@@ -200,6 +200,58 @@ func TestTLSModes(t *testing.T) {
 	}
 }
 
+// The operator is told whether the webhook configuration's caBundle is its own to
+// write; and Helm sets one only with its own certificate.
+func TestMaker(t *testing.T) {
+	t.Parallel()
+	for mode, setsBundle := range map[string]bool{"helm": true, "certManager": false, "selfManaged": false} {
+		all := render(t, "--set", "app.webhook.tls.mode="+mode)
+		webhook := all.get(t, "ValidatingWebhookConfiguration", "trust-manager")
+		if maker := at(t, webhook, "metadata", "annotations", "trust-manager.io/webhook-certificate"); maker != `"`+mode+`"` {
+			t.Errorf("%s: the maker is %s", mode, maker)
+		}
+		bundle := at(t, webhook, "webhooks", 0, "clientConfig", "caBundle")
+		if (bundle != "") != setsBundle {
+			t.Errorf("%s: the caBundle is %q", mode, bundle)
+		}
+		if setsBundle && bundle != at(t, all.get(t, "Secret", "trust-manager-tls"), "data", "ca.crt") {
+			t.Errorf("%s: the caBundle is not the CA of the Secret", mode)
+		}
+	}
+}
+
+// A replica goes on for some seconds when it is to end, so that no request comes to
+// one that has ended: where Kubernetes can do that by itself, and there is a webhook.
+func TestPreStop(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		args []string
+		want string
+	}{
+		"now":        {nil, `{"preStop":{"sleep":{"seconds":5}}}`},
+		"1.30":       {[]string{"--kube-version", "1.30.0"}, `{"preStop":{"sleep":{"seconds":5}}}`},
+		"1.30, beta": {[]string{"--kube-version", "1.30.0-gke.1"}, `{"preStop":{"sleep":{"seconds":5}}}`},
+		"1.29":       {[]string{"--kube-version", "1.29.9"}, ""},
+		"no webhook": {[]string{"--set", "app.webhook.enabled=false"}, ""},
+	} {
+		deployment := render(t, tc.args...).get(t, "Deployment", "trust-manager")
+		if got := at(t, deployment, "spec", "template", "spec", "containers", 0, "lifecycle"); got != tc.want {
+			t.Errorf("%s: %s, want %s", name, got, tc.want)
+		}
+	}
+}
+
+// No replicas are none, and only where nothing is said Kubernetes decides.
+func TestReplicas(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{"0": "0", "3": "3", "null": ""} {
+		deployment := render(t, "--set", "replicaCount="+value).get(t, "Deployment", "trust-manager")
+		if got := at(t, deployment, "spec", "replicas"); got != want {
+			t.Errorf("%s: %s replicas", value, got)
+		}
+	}
+}
+
 // The least rights, for each feature.
 func TestRights(t *testing.T) {
 	t.Parallel()
