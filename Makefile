@@ -59,7 +59,7 @@ test-cluster: cluster-build ## Run the tests of the cluster tool
 	@go -C test/cluster test ./...
 
 .PHONY: test-integration
-test-integration: cluster-build $(BIN)/helm ## Run the tests that need a real API server
+test-integration: cluster-build $(BIN)/helm $(BIN)/neighbours ## Run the tests that need a real API server
 	@echo "== tests on a real API server (about 5 minutes)"
 	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m ./test/...
 

@@ -33,7 +33,7 @@ type Helm struct {
 func New(root, home string) (*Helm, error) {
 	h := &Helm{Chart: filepath.Join(root, "deploy", "charts", "trust-manager"), binary: filepath.Join(root, "bin", "helm"), home: home}
 	if _, err := os.Stat(h.binary); err != nil {
-		return nil, errors.New("bin/helm is missing: run `make bin/helm` (`make test-integration` does so)")
+		return nil, errors.New("bin/helm is missing: run `make test-integration`, which builds it")
 	}
 	return h, nil
 }
