@@ -21,7 +21,7 @@ export CGO_ENABLED ?= 0
 ##@ The two commands
 
 .PHONY: demo
-demo: build ## Bring up a real API server with the operator and a first Bundle on it, and leave it running
+demo: build $(BIN)/localnode $(BIN)/helm $(BIN)/neighbours ## Bring up a real API server with cert-manager, the chart and a first Bundle on it, and leave it running
 	@hack/demo.sh up
 
 .PHONY: test
@@ -33,13 +33,17 @@ test: test-unit test-cluster test-integration ## Run all tests: the fast ones, t
 demo-down: $(BIN)/cluster ## Stop the demo: no process and no port is left
 	@hack/demo.sh down
 
+.PHONY: demo-package
+demo-package: build ## Give the demo the default CA package under one more TAG, with one root less, to upgrade to
+	@hack/demo.sh package "$(TAG)"
+
 .PHONY: cluster-build
 cluster-build: $(BIN)/cluster ## Build Kubernetes from source into a cache folder, once (about 8 minutes on 2 cores)
 	@$(BIN)/cluster build >/dev/null
 
 .PHONY: cluster-up
 cluster-up: $(BIN)/cluster ## Start a control plane; its kubeconfig is bin/kubeconfig.yaml
-	@$(BIN)/cluster up --dir $(BIN)/cluster.d --kubeconfig $(BIN)/kubeconfig.yaml
+	@$(BIN)/cluster up --dir $(BIN)/cluster.d --kubeconfig $(BIN)/kubeconfig.yaml --apiserver-arg=--enable-aggregator-routing=true
 
 .PHONY: cluster-down
 cluster-down: demo-down ## Stop the control plane, and the demo if that is what it runs
@@ -177,6 +181,11 @@ $(BIN)/golangci-lint: hack/tools/go.mod
 $(BIN)/cluster:
 	@mkdir -p $(BIN)
 	@go -C test/cluster build $(GOFLAGS_BUILD) -o $(BIN)/cluster .
+
+.PHONY: $(BIN)/localnode
+$(BIN)/localnode:
+	@mkdir -p $(BIN)
+	@go build $(GOFLAGS_BUILD) -o $(BIN)/localnode ./test/localnode/cmd/localnode
 
 # It holds the versions of go.mod, so it is built anew with them. Without -trimpath
 # it shares its compiled packages with go vet and go test.

@@ -92,7 +92,7 @@ func (o *options) register(flags *pflag.FlagSet) {
 	flags.StringVar(&o.certificateDir, certificateDirFlag, "/tls",
 		"folder of the webhook's certificate, tls.crt, and its key, tls.key; a new certificate is taken without a restart. If this is set, the operator is not ready before there is one; if not, and there is none at the start, it runs without a webhook")
 	flags.StringVar(&o.selfManaged, "webhook-self-managed", "",
-		"name of the webhook's Service and ValidatingWebhookConfiguration, to have the operator make and renew the webhook's certificate by itself. It keeps it in the Secret of this name with -tls after it, in its own namespace, and keeps the configuration's caBundle right. Not together with --webhook-certificate-dir")
+		"name of the webhook's Service and ValidatingWebhookConfiguration, to have the operator make and renew the webhook's certificate by itself. It keeps it in the Secret of this name with -webhook-tls after it, in its own namespace, and keeps the configuration's caBundle right. Not together with --webhook-certificate-dir")
 	flags.StringVar(&o.tlsMinVersion, "tls-min-version", "VersionTLS12",
 		"lowest version of TLS for the webhook: VersionTLS12 or VersionTLS13")
 	flags.StringSliceVar(&o.tlsCipherSuites, "tls-cipher-suites", nil,

@@ -81,6 +81,7 @@ func (o *options) ownCertificate(mgr manager.Manager, logger logr.Logger) (*serv
 		Name:      o.selfManaged,
 		Namespace: namespace,
 		Client:    client.WithFieldOwner(direct, target.FieldManager),
+		Manager:   target.FieldManager,
 		Watch:     serving.Watch(mgr.GetConfig(), watched, o.selfManaged, namespace),
 		Clock:     clock.RealClock{},
 		Log:       logger,

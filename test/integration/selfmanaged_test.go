@@ -70,7 +70,7 @@ func startSelfManaged(t *testing.T, start func(*testing.T, ...string) *rig.Opera
 }
 
 func ownSecret() *corev1.Secret {
-	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: selfManagedName + "-tls"}}
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: serving.SecretName(selfManagedName)}}
 }
 
 func ownConfiguration() *admissionregistrationv1.ValidatingWebhookConfiguration {
@@ -275,8 +275,8 @@ func TestSelfManagedReplicas(t *testing.T) {
 		}
 	}
 	done := func(q rig.Request) bool { return ownWrites(q) && q.Done() }
-	if writes := requests(t, mark, done); len(writes) != 2 {
-		t.Errorf("%v, want that one replica creates the Secret and one writes the caBundle", writes)
+	if writes := requests(t, mark, done); len(writes) != 3 {
+		t.Errorf("%v, want that one replica creates the Secret, and one writes the caBundle and gives its field up", writes)
 	}
 
 	asked := newScene(t).newBundle(inLine(newAuthority("CA")))
@@ -385,7 +385,7 @@ func TestSelfManagedRights(t *testing.T) {
 		return client.IgnoreNotFound(limited.Get(t.Context(), client.ObjectKeyFromObject(ownSecret()), ownSecret()))
 	})
 	keeper := serving.NewKeeper(serving.Options{
-		Name: selfManagedName, Namespace: rig.TrustNamespace, Client: limited, Clock: clock.RealClock{}, Log: testr.New(t),
+		Name: selfManagedName, Namespace: rig.TrustNamespace, Client: client.WithFieldOwner(limited, "trust-manager"), Manager: "trust-manager", Clock: clock.RealClock{}, Log: testr.New(t),
 		Watch: serving.Watch(config, cache.Options{Scheme: api.Scheme()}, selfManagedName, rig.TrustNamespace),
 	})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -23,7 +23,7 @@
 //     pull policies have no meaning here. The address of every pod is the machine's.
 //   - Pods of one Deployment would listen on the same ports, so one of them runs at a
 //     time. In a rolling update the old process serves until the new pod's images are
-//     there and its init containers have succeeded; then it is stopped, and the new
-//     one started. Should the new pod go, the old one runs again.
+//     there and its init containers have succeeded; then it is stopped, without its
+//     preStop hook, and the new one started. Should the new pod go, the old one runs again.
 //   - A readiness probe that has not succeeded yet is tried each second.
 package localnode

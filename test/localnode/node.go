@@ -48,6 +48,8 @@ type Node struct {
 	starter *starter
 	turns   *turns
 	log     *slog.Logger
+	// ending is closed when the node is to stop.
+	ending <-chan struct{}
 
 	mu      sync.Mutex
 	running map[types.UID]*running
@@ -71,7 +73,7 @@ func Run(ctx context.Context, config *rest.Config, options Options, log *slog.Lo
 		return err
 	}
 	n := &Node{
-		options: options, server: config.Host, address: address, log: log,
+		options: options, server: config.Host, address: address, log: log, ending: ctx.Done(),
 		starter: newStarter(), turns: newTurns(), running: map[types.UID]*running{},
 		// A probe asks a process, not somebody by that name.
 		prober: &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}, //nolint:gosec // as a kubelet does

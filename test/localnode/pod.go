@@ -38,6 +38,7 @@ type runner struct {
 func (r *runner) run(ctx context.Context) {
 	if err := refuse(r.pod); err != nil {
 		r.waits(reasonRefused, err)
+		r.log.Error("The pod cannot run here", "error", err)
 		<-ctx.Done()
 		return
 	}
@@ -55,7 +56,7 @@ func (r *runner) run(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		r.serve(ctx, turn, main, line)
+		r.serve(ctx, turn, line)
 		r.node.turns.giveBack(turn)
 	}
 }
@@ -147,7 +148,12 @@ func (r *runner) initialize(ctx context.Context, i int, images map[string]*image
 		return err
 	}
 	change(func(s *containerState) { s.running, s.started = true, time.Now() })
-	exit := p.wait(ctx, r.grace())
+	select {
+	case <-p.ended:
+	case <-ctx.Done():
+		p.stop(r.grace())
+	}
+	exit := p.exit
 	change(func(s *containerState) {
 		s.running, s.ended, s.exit, s.reason, s.message = false, time.Now(), exit, reasonCrashing, ""
 		if exit != 0 {
@@ -161,21 +167,11 @@ func (r *runner) initialize(ctx context.Context, i int, images map[string]*image
 }
 
 // serve keeps the main container running until the turn or the context ends.
-func (r *runner) serve(ctx context.Context, turn *turn, main *corev1.Container, line *commandLine) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-turn.yield:
-			r.log.Info("Giving way to a newer pod")
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	for pause := firstBackOff; ctx.Err() == nil; pause = min(2*pause, lastBackOff) {
+func (r *runner) serve(ctx context.Context, turn *turn, line *commandLine) {
+	for pause := firstBackOff; ; pause = min(2*pause, lastBackOff) {
 		began := time.Now()
-		err := r.once(ctx, main, line)
-		if ctx.Err() != nil {
+		err := r.once(ctx, turn, line)
+		if ctx.Err() != nil || turn.over() {
 			return
 		}
 		if time.Since(began) > steadyAfter {
@@ -185,14 +181,18 @@ func (r *runner) serve(ctx context.Context, turn *turn, main *corev1.Container, 
 		r.waits(reasonCrashing, err)
 		select {
 		case <-ctx.Done():
+			return
+		case <-turn.yield:
+			return
 		case <-time.After(pause):
 		}
 	}
 }
 
-// once runs the main container until it ends or the context does, and tells how it
-// has ended.
-func (r *runner) once(ctx context.Context, main *corev1.Container, line *commandLine) error {
+// once runs the main container until it ends, or the turn or the context does, and
+// tells how it has ended.
+func (r *runner) once(ctx context.Context, turn *turn, line *commandLine) error {
+	main := &r.pod.Spec.Containers[0]
 	p, err := r.node.starter.launch(line, r.logFile(main))
 	if err != nil {
 		return err
@@ -206,7 +206,15 @@ func (r *runner) once(ctx context.Context, main *corev1.Container, line *command
 			r.reporter.change(func(s *podState) { s.ready = ready })
 		}
 	})
-	exit := p.wait(ctx, r.grace())
+	select {
+	case <-p.ended:
+	case <-turn.yield:
+		r.log.Info("Giving way to a newer pod")
+		p.stop(r.grace())
+	case <-ctx.Done():
+		p.stop(r.grace() - r.linger(p, main))
+	}
+	exit := p.exit
 	stop()
 	r.reporter.change(func(s *podState) {
 		c := &s.containers[0]
@@ -214,6 +222,21 @@ func (r *runner) once(ctx context.Context, main *corev1.Container, line *command
 		c.restarts++
 	})
 	return fmt.Errorf("the container %s has ended with code %d (log: %s)", main.Name, exit, r.logFile(main))
+}
+
+// linger heeds the preStop hook, and gives the time that it took. A node that ends
+// itself does not wait for it.
+func (r *runner) linger(p *process, c *corev1.Container) time.Duration {
+	if c.Lifecycle == nil || c.Lifecycle.PreStop == nil {
+		return 0
+	}
+	began := time.Now()
+	select {
+	case <-p.ended:
+	case <-r.node.ending:
+	case <-time.After(time.Duration(c.Lifecycle.PreStop.Sleep.Seconds) * time.Second):
+	}
+	return time.Since(began)
 }
 
 // grace is how long a process may take to end.

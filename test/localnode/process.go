@@ -1,7 +1,6 @@
 package localnode
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -78,15 +77,4 @@ func (p *process) stop(grace time.Duration) {
 		_ = p.command.Process.Kill()
 		<-p.ended
 	}
-}
-
-// wait waits until the process has ended, and gives its exit code. If the context
-// ends before, it is stopped.
-func (p *process) wait(ctx context.Context, grace time.Duration) int {
-	select {
-	case <-p.ended:
-	case <-ctx.Done():
-		p.stop(grace)
-	}
-	return p.exit
 }

@@ -33,7 +33,10 @@ func refuse(pod *corev1.Pod) error {
 		say(c.RestartPolicy != nil, "container %s: a restart policy of its own", c.Name)
 		say(c.LivenessProbe != nil || c.StartupProbe != nil, "container %s: a liveness or startup probe", c.Name)
 		say(c.ReadinessProbe != nil && c.ReadinessProbe.HTTPGet == nil, "container %s: a readiness probe other than httpGet", c.Name)
-		say(c.Lifecycle != nil, "container %s: lifecycle hooks", c.Name)
+		if hooks := c.Lifecycle; hooks != nil {
+			say(hooks.PostStart != nil || hooks.PreStop != nil && hooks.PreStop.Sleep == nil, "container %s: a lifecycle hook other than preStop.sleep", c.Name)
+			say(hooks.StopSignal != nil, "container %s: a stop signal of its own", c.Name)
+		}
 		say(len(c.VolumeDevices) > 0, "container %s: block devices", c.Name)
 	}
 	return errors.Join(no...)

@@ -45,6 +45,16 @@ type turn struct {
 	yielding bool
 }
 
+// over tells whether the pod is to stop.
+func (t *turn) over() bool {
+	select {
+	case <-t.yield:
+		return true
+	default:
+		return false
+	}
+}
+
 func newTurns() *turns {
 	return &turns{held: map[string]*turn{}, waiting: map[*turn]bool{}, changed: make(chan struct{})}
 }

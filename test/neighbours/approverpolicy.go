@@ -21,10 +21,14 @@ func approverPolicyCommand(ctx context.Context, args []string, out io.Writer) er
 	if err := line.parse(args); err != nil {
 		return err
 	}
-	if err := install(ctx, line.kubeconfig, "approver-policy", "approver-policy.yaml"); err != nil {
+	api, err := connect(line.kubeconfig)
+	if err != nil {
 		return err
 	}
-	kubeconfig, err := asAccount(line.kubeconfig, namespace, "cert-manager-approver-policy")
+	if err := install(ctx, api, "approver-policy", "approver-policy.yaml"); err != nil {
+		return err
+	}
+	kubeconfig, err := asAccount(line.kubeconfig, "cert-manager-approver-policy")
 	if err != nil {
 		return err
 	}
@@ -39,10 +43,12 @@ func approverPolicyCommand(ctx context.Context, args []string, out io.Writer) er
 			fmt.Fprintln(out, "ready")
 		}
 	}()
+	os.Stdout = os.Stderr // its log; out is the former
 	os.Args = []string{
 		"approver-policy", "--kubeconfig=" + kubeconfig, "--leader-election-namespace=" + namespace,
 		"--metrics-bind-address=0", "--readiness-probe-bind-address=" + readiness,
-		"--webhook-host=127.0.0.1", "--webhook-port=" + strconv.Itoa(ports[1]), "--log-level=0",
+		"--webhook-host=127.0.0.1", "--webhook-port=" + strconv.Itoa(ports[1]),
+		"--log-level=-4", // warnings, by the numbers of log/slog
 	}
 	cmd.ExecutePolicyApprover()
 	return nil

@@ -43,10 +43,17 @@ func certManagerCommand(ctx context.Context, args []string, out io.Writer) error
 	if err := line.parse(args); err != nil {
 		return err
 	}
-	if err := install(ctx, line.kubeconfig, "cert-manager", "cert-manager.yaml", "identity.yaml"); err != nil {
+	api, err := connect(line.kubeconfig)
+	if err != nil {
 		return err
 	}
-	kubeconfig, err := asAccount(line.kubeconfig, namespace, "cert-manager")
+	if err := install(ctx, api, "cert-manager", "cert-manager.yaml", "identity.yaml"); err != nil {
+		return err
+	}
+	if err := awaitIdentity(ctx, api); err != nil {
+		return err
+	}
+	kubeconfig, err := asAccount(line.kubeconfig, "cert-manager")
 	if err != nil {
 		return err
 	}

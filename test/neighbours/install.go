@@ -7,15 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/util/yaml"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -29,19 +26,7 @@ const patience = 30 * time.Second
 
 // install applies the custom resource definitions of a project, waits until they
 // are served, and applies manifests. Doing so again changes nothing.
-func install(ctx context.Context, kubeconfig, project string, files ...string) error {
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-	if err != nil {
-		return err
-	}
-	types := runtime.NewScheme()
-	if err := apiextensions.AddToScheme(types); err != nil {
-		return err
-	}
-	api, err := client.New(config, client.Options{Scheme: types})
-	if err != nil {
-		return err
-	}
+func install(ctx context.Context, api client.Client, project string, files ...string) error {
 	text, err := crdsOf(ctx, project)
 	if err != nil {
 		return err
@@ -116,27 +101,4 @@ func awaitServed(ctx context.Context, api client.Client, name string) error {
 		return fmt.Errorf("custom resource definition %s: %w", name, err)
 	}
 	return nil
-}
-
-// asAccount writes a kubeconfig for an administrator who acts as a service account,
-// and with its rights alone. The caller removes the file.
-func asAccount(kubeconfig, namespace, account string) (path string, err error) {
-	config, err := clientcmd.LoadFromFile(kubeconfig)
-	if err != nil {
-		return "", err
-	}
-	current, ok := config.Contexts[config.CurrentContext]
-	if !ok {
-		return "", fmt.Errorf("%s has no current context", kubeconfig)
-	}
-	user, ok := config.AuthInfos[current.AuthInfo]
-	if !ok {
-		return "", fmt.Errorf("%s has no user %q", kubeconfig, current.AuthInfo)
-	}
-	user.Impersonate = "system:serviceaccount:" + namespace + ":" + account
-	file, err := os.CreateTemp("", "neighbours-*.kubeconfig")
-	if err != nil {
-		return "", err
-	}
-	return file.Name(), errors.Join(file.Close(), clientcmd.WriteToFile(*config, file.Name()))
 }

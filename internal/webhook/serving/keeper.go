@@ -38,8 +38,10 @@ type Options struct {
 	// Name is that of the Service and of the ValidatingWebhookConfiguration, and
 	// Namespace where the Service and the Secret are.
 	Name, Namespace string
-	// Client reads from the API server, not from a cache, and writes.
-	Client client.Client
+	// Client reads from the API server, not from a cache, and writes, as the field
+	// manager Manager.
+	Client  client.Client
+	Manager string
 	// Watch calls changed after each change of the Secret or the configuration, from
 	// other goroutines, until the context ends.
 	Watch func(ctx context.Context, changed func()) error
@@ -152,6 +154,7 @@ func (k *Keeper) tellTrouble(ctx context.Context, err error) {
 //  1. the configuration, and then the Secret, so that a caBundle is written only
 //     where it is older than the Secret that it is made of;
 //
+// leaves all as it is where the configuration is for somebody else's certificate;
 // has in order
 //
 //  2. the Secret, and
@@ -165,7 +168,10 @@ func (k *Keeper) look(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	held, until, err := k.holdSecret(ctx)
+	if err := checkMaker(configuration); err != nil {
+		return 0, err
+	}
+	held, until, err := k.holdSecret(ctx, k.inherited(configuration))
 	if len(held.authorities) == 0 {
 		return 0, err
 	}

@@ -99,7 +99,7 @@ func (c *cluster) look(k *Keeper) {
 func (c *cluster) secret() *corev1.Secret {
 	c.t.Helper()
 	secret := &corev1.Secret{}
-	if err := c.api.Get(c.t.Context(), client.ObjectKey{Namespace: "cert-manager", Name: "trust-manager-tls"}, secret); err != nil {
+	if err := c.api.Get(c.t.Context(), client.ObjectKey{Namespace: "cert-manager", Name: "trust-manager-webhook-tls"}, secret); err != nil {
 		c.t.Fatal(err)
 	}
 	return secret
@@ -309,7 +309,7 @@ func TestAdoption(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			secret := &corev1.Secret{
-				ObjectMeta: metav1.ObjectMeta{Namespace: "cert-manager", Name: "trust-manager-tls", Labels: map[string]string{"a": "b"}}, Type: tc.other, Data: tc.data,
+				ObjectMeta: metav1.ObjectMeta{Namespace: "cert-manager", Name: "trust-manager-webhook-tls", Labels: map[string]string{"a": "b"}}, Type: tc.other, Data: tc.data,
 			}
 			c := newCluster(t, secret, configurationWith([]byte("x")))
 			k := c.replica()
@@ -429,17 +429,17 @@ func TestTroubles(t *testing.T) {
 			[]client.Object{&admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "trust-manager"}}}, nil, "with a webhook trust.cert-manager.io",
 		},
 		"no right to read": {[]client.Object{configurationWith(nil)}, func(verb string, _ client.Object) error {
-			return apierrors.NewForbidden(secrets, "trust-manager-tls", errors.New(verb))
+			return apierrors.NewForbidden(secrets, "trust-manager-webhook-tls", errors.New(verb))
 		}, "forbidden"},
 		"no right to write": {[]client.Object{configurationWith(nil)}, func(verb string, _ client.Object) error {
 			if verb == "create" {
-				return apierrors.NewForbidden(secrets, "trust-manager-tls", errors.New(verb))
+				return apierrors.NewForbidden(secrets, "trust-manager-webhook-tls", errors.New(verb))
 			}
 			return nil
 		}, "writing the Secret"},
 		"no right to patch": {[]client.Object{configurationWith(nil)}, func(verb string, _ client.Object) error {
 			if verb == "patch" {
-				return apierrors.NewForbidden(secrets, "trust-manager-tls", errors.New(verb))
+				return apierrors.NewForbidden(secrets, "trust-manager-webhook-tls", errors.New(verb))
 			}
 			return nil
 		}, "writing the caBundle"},

@@ -14,7 +14,9 @@ import (
 
 // holdSecret has the Secret in order, and gives what it holds and until when that
 // is in order. Where it cannot be written, what it holds is given with the error.
-func (k *Keeper) holdSecret(ctx context.Context) (held contents, until time.Time, err error) {
+// Inherited certificates that none of its CAs is among are a reason for a new CA: they
+// are trusted beside it, for as long as those before any other.
+func (k *Keeper) holdSecret(ctx context.Context, inherited []*x509.Certificate) (held contents, until time.Time, err error) {
 	secret, err := k.readSecret(ctx)
 	if err != nil {
 		return contents{}, time.Time{}, err
@@ -22,11 +24,14 @@ func (k *Keeper) holdSecret(ctx context.Context) (held contents, until time.Time
 	now := k.options.Clock.Now()
 	found := decide(secret.Data, k.names, now)
 	held, _ = parse(secret.Data)
+	if found.step != replace && isForeign(inherited, held.authorities) {
+		found = verdict{step: replace, why: "the caBundle is of another origin"}
+	}
 	if found.step == keep {
 		k.remembered = held.authorities
 		return held, found.until, nil
 	}
-	made, err := k.write(ctx, secret, found, held, now)
+	made, err := k.write(ctx, secret, found, held, inherited, now)
 	if err != nil {
 		return held, time.Time{}, err
 	}
@@ -53,11 +58,11 @@ func (k *Keeper) readSecret(ctx context.Context) (*corev1.Secret, error) {
 // holds, whoever has written that: it is this operator's by its name. Labels,
 // annotations and the type stay. A Secret that has changed since it was read is left
 // alone, with an error.
-func (k *Keeper) write(ctx context.Context, secret *corev1.Secret, found verdict, held contents, now time.Time) (contents, error) {
+func (k *Keeper) write(ctx context.Context, secret *corev1.Secret, found verdict, held contents, inherited []*x509.Certificate, now time.Time) (contents, error) {
 	if !k.writes.TryAccept() {
 		return contents{}, errTooOften
 	}
-	before := slices.Concat(k.issuers(), trusted(secret.Data), k.remembered)
+	before := slices.Concat(k.issuers(), inherited, trusted(secret.Data), k.remembered)
 	made, err := found.step.take(held, before, k.names, now)
 	if err != nil {
 		return contents{}, err

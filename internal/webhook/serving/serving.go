@@ -33,8 +33,10 @@ const (
 )
 
 // SecretName gives the name of the Secret that belongs to a Service and a
-// ValidatingWebhookConfiguration of this name.
-func SecretName(name string) string { return name + "-tls" }
+// ValidatingWebhookConfiguration of this name. The Secret with just -tls after the name
+// is that of a certificate which Helm or cert-manager makes: they are left to do with
+// it what they want when the operator takes over from them, or they from it.
+func SecretName(name string) string { return name + "-webhook-tls" }
 
 // hostNames are those that a Service is called by. The API server uses the first.
 func hostNames(name, namespace string) []string {

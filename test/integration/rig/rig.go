@@ -140,6 +140,9 @@ func (r *Rig) Stop() error {
 	return errors.Join(err, os.RemoveAll(r.dir))
 }
 
+// Kubeconfig gives the path of the administrator's kubeconfig.
+func (r *Rig) Kubeconfig() string { return r.controlPlane.kubeconfig }
+
 // Signal sends a signal, such as "STOP" and "CONT", to a process of the control
 // plane, such as ControllerManager.
 func (r *Rig) Signal(process, signal string) error {

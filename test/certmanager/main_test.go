@@ -1,0 +1,48 @@
+// Package certmanager proves what the operator and its chart do beside the real
+// cert-manager and the real approver-policy, on a real API server: the chart is
+// installed by Helm, its pods run as processes of this machine (test/localnode), and
+// the API server asks the webhook by its Service. The neighbours come from
+// test/neighbours.
+//
+// All tests share one release, whose values they change, so they run one after
+// another.
+package certmanager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+// Set by TestMain.
+var (
+	site *stand
+	// api acts as the administrator of the cluster.
+	api client.Client
+)
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "test/certmanager:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	log.SetLogger(logr.Discard()) // the client's
+	site, err = newStand(context.Background())
+	defer func() { err = errors.Join(err, site.stop()) }()
+	if err != nil {
+		return 1, err
+	}
+	api = site.api
+	return m.Run(), nil
+}

@@ -1,0 +1,232 @@
+package certmanager
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"maps"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/integration/rig"
+)
+
+const (
+	chart = "deploy/charts/trust-manager"
+	// name is that of the release, and of most of its objects.
+	name = "trust-manager"
+	host = name + "." + namespace + ".svc"
+)
+
+// chartVersion gives the version of the image that a chart asks for.
+func chartVersion(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	var about struct{ AppVersion string }
+	return about.AppVersion, yaml.Unmarshal(text, &about)
+}
+
+// install has Helm install the release, or change it, with these values alone, and
+// waits until its pods are ready.
+func install(t *testing.T, values map[string]string) {
+	t.Helper()
+	all := map[string]string{"defaultPackage.enabled": "false"}
+	maps.Copy(all, site.ports)
+	maps.Copy(all, values)
+	arguments := []string{
+		"upgrade", "--install", name, filepath.Join("..", "..", chart), "--namespace", namespace, "--wait", "--timeout", "90s",
+	}
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		arguments = append(arguments, "--set", key+"="+all[key])
+	}
+	helm(t, arguments...)
+}
+
+// helm runs Helm, without any of the user's own settings.
+func helm(t *testing.T, arguments ...string) {
+	t.Helper()
+	path, err := bin("helm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), path, arguments...)
+	home := t.TempDir()
+	command.Env = append(os.Environ(), "HELM_CONFIG_HOME="+home, "HELM_DATA_HOME="+home, "HELM_CACHE_HOME="+home, "KUBECONFIG="+site.kubeconfig)
+	var out bytes.Buffer
+	command.Stdout, command.Stderr = &out, &out
+	if err := command.Run(); err != nil {
+		t.Fatalf("helm %s: %v\n%s", arguments[0], err, out.String())
+	}
+}
+
+// portValues are the values that set ports, each with one that is free: those of pods
+// are the machine's.
+func portValues() (map[string]string, error) {
+	values := map[string]string{}
+	for _, key := range []string{webhookPort, "app.metrics.port", "app.readinessProbe.port"} {
+		listener, err := net.Listen("tcp4", ":0")
+		if err != nil {
+			return nil, err
+		}
+		defer listener.Close() //nolint:errcheck // nothing was sent
+		values[key] = strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+	}
+	return values, nil
+}
+
+const webhookPort = "app.webhook.port"
+
+// eventually waits until check finds nothing to complain of.
+func eventually(t *testing.T, what string, check func() error) {
+	t.Helper()
+	if err := rig.Await(t.Context(), what, check); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// bundle gives a Bundle that the CustomResourceDefinition accepts; the webhook does so
+// only if the key is that of a ConfigMap.
+func bundle(name, key string, sources ...v1alpha1.BundleSource) *v1alpha1.Bundle {
+	if len(sources) == 0 {
+		sources = []v1alpha1.BundleSource{{ConfigMap: &v1alpha1.SourceObject{Name: "none", Key: "none"}}}
+	}
+	return &v1alpha1.Bundle{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: v1alpha1.BundleSpec{
+			Sources: sources,
+			Target:  &v1alpha1.BundleTarget{ConfigMap: &v1alpha1.TargetObject{Key: key}},
+		},
+	}
+}
+
+// asked says why the API server does not ask the webhook, if it does not: a Bundle
+// that only the webhook refuses must be refused, and a good one not.
+func asked(ctx context.Context) error {
+	if err := api.Create(ctx, bundle("bad", "a/b"), client.DryRunAll); !apierrors.IsInvalid(err) {
+		return fmt.Errorf("the answer about a Bundle with a key that no ConfigMap can have is %w", errors.Join(errors.New("not that it is invalid"), err))
+	}
+	return api.Create(ctx, bundle("good", "a"), client.DryRunAll)
+}
+
+// authority gives the caBundle of the webhook.
+func authority(ctx context.Context) ([]byte, error) {
+	var configuration admissionregistrationv1.ValidatingWebhookConfiguration
+	if err := api.Get(ctx, client.ObjectKey{Name: name}, &configuration); err != nil {
+		return nil, err
+	}
+	return configuration.Webhooks[0].ClientConfig.CABundle, nil
+}
+
+// shown makes a connection to the webhook as the API server does, trusting the
+// caBundle of this moment, and gives the certificate.
+func shown(ctx context.Context) (*x509.Certificate, error) {
+	trusted, err := authority(ctx)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(trusted)
+	address, err := endpoint(ctx)
+	if err != nil {
+		return nil, err
+	}
+	dialer := &tls.Dialer{Config: &tls.Config{RootCAs: roots, ServerName: host, MinVersion: tls.VersionTLS12}}
+	connection, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	defer connection.Close() //nolint:errcheck // only read
+	return connection.(*tls.Conn).ConnectionState().PeerCertificates[0], nil
+}
+
+// endpoint gives where the Service leads.
+func endpoint(ctx context.Context) (string, error) {
+	var found discoveryv1.EndpointSliceList
+	err := api.List(ctx, &found, client.InNamespace(namespace), client.MatchingLabels{discoveryv1.LabelServiceName: name})
+	if err != nil {
+		return "", err
+	}
+	for _, slice := range found.Items {
+		for _, e := range slice.Endpoints {
+			if e.Conditions.Ready != nil && *e.Conditions.Ready && len(slice.Ports) > 0 {
+				return net.JoinHostPort(e.Addresses[0], strconv.Itoa(int(*slice.Ports[0].Port))), nil
+			}
+		}
+	}
+	return "", errors.New("the Service has no ready endpoint")
+}
+
+// secret reads a Secret of the release's namespace.
+func secret(ctx context.Context, name string) (*corev1.Secret, error) {
+	s := &corev1.Secret{}
+	return s, api.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, s)
+}
+
+// podNames gives the names of the release's pods that are not on their way out.
+func podNames(t *testing.T) string {
+	t.Helper()
+	var pods corev1.PodList
+	if err := api.List(t.Context(), &pods, client.InNamespace(namespace), client.MatchingLabels{"app": name}); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, pod := range pods.Items {
+		if pod.DeletionTimestamp == nil {
+			names = append(names, pod.Name)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}
+
+// remove deletes an object at the end of a test, whose own context has ended.
+func remove(t *testing.T, o client.Object) {
+	if err := client.IgnoreNotFound(api.Delete(context.Background(), o)); err != nil {
+		t.Error(err)
+	}
+}
+
+// authorityText makes a CA and gives its certificate as PEM.
+func authorityText(t *testing.T, subject string) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: subject}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}

@@ -1,0 +1,142 @@
+package certmanager
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// inCertManagerMode has the release as cert-manager's users have it.
+func inCertManagerMode(t *testing.T) {
+	t.Helper()
+	install(t, map[string]string{"app.webhook.tls.mode": "certManager"})
+	eventually(t, "the API server to ask the webhook", func() error { return asked(t.Context()) })
+}
+
+// cert-manager issues the webhook's certificate and its CA injector has the API server
+// trust it: `helm --wait` comes back, a Bundle that only the webhook refuses is
+// refused, and what the Service leads to shows that certificate.
+func TestWebhookCertificate(t *testing.T) {
+	inCertManagerMode(t)
+	certificate, err := shown(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	issued, err := secret(t.Context(), name+"-tls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := parse(t, issued.Data["tls.crt"]); !certificate.Equal(want) {
+		t.Errorf("the certificate shown has the serial number %s, that in the Secret %s", certificate.SerialNumber, want.SerialNumber)
+	}
+}
+
+// When cert-manager renews the certificate, the running operator serves the new one,
+// and no request fails meanwhile.
+func TestRenewal(t *testing.T) {
+	inCertManagerMode(t)
+	before, err := shown(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pods := podNames(t)
+	failures := askOnAndOn(t)
+	renew(t, name)
+	eventually(t, "the new certificate to be served", func() error {
+		now, err := shown(t.Context())
+		if err == nil && now.SerialNumber.Cmp(before.SerialNumber) == 0 {
+			err = errors.New("the old one is served")
+		}
+		return err
+	})
+	if calls, failed := failures(); len(failed) > 0 {
+		t.Errorf("%d of %d requests failed during the renewal, the first by: %v", len(failed), calls, failed[0])
+	} else {
+		t.Logf("%d requests, none failed", calls)
+	}
+	if now := podNames(t); now != pods {
+		t.Errorf("the pods are %s, no longer %s: that was no renewal under a running operator", now, pods)
+	}
+}
+
+// askOnAndOn creates valid Bundles, dry, from now on. What it returns ends that, and
+// gives the number of calls and the failures.
+func askOnAndOn(t *testing.T) func() (calls int, failed []error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	var calls int
+	var failed []error
+	var group sync.WaitGroup
+	group.Go(func() {
+		for ctx.Err() == nil {
+			err := api.Create(ctx, bundle("good", "a"), client.DryRunAll)
+			if ctx.Err() != nil {
+				return
+			}
+			if calls++; err != nil {
+				failed = append(failed, err)
+			}
+			time.Sleep(2 * time.Millisecond)
+		}
+	})
+	return func() (int, []error) {
+		time.Sleep(time.Second) // what comes late is still seen
+		cancel()
+		group.Wait()
+		return calls, failed
+	}
+}
+
+// renew has cert-manager renew a certificate now, in the way of its command line tool:
+// by the condition Issuing.
+func renew(t *testing.T, certificate string) {
+	t.Helper()
+	old, err := secret(t.Context(), secretOf(t, certificate))
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the renewal of "+certificate+" to be accepted", func() error {
+		o := object("cert-manager.io/v1", "Certificate", certificate)
+		if err := api.Get(t.Context(), client.ObjectKeyFromObject(o), o); err != nil {
+			return err
+		}
+		conditions, _, err := unstructured.NestedSlice(o.Object, "status", "conditions")
+		if err != nil {
+			return err
+		}
+		conditions = append(conditions, map[string]any{
+			"type": "Issuing", "status": "True", "reason": "ManuallyTriggered", "message": "a test wants it",
+			"lastTransitionTime": time.Now().UTC().Format(time.RFC3339), "observedGeneration": o.GetGeneration(),
+		})
+		if err := unstructured.SetNestedSlice(o.Object, conditions, "status", "conditions"); err != nil {
+			return err
+		}
+		return api.Status().Update(t.Context(), o)
+	})
+	eventually(t, "another certificate of "+certificate+" in its Secret", func() error {
+		now, err := secret(t.Context(), old.Name)
+		if err == nil && string(now.Data["tls.crt"]) == string(old.Data["tls.crt"]) {
+			err = errors.New("it is still the old one")
+		}
+		return err
+	})
+}
+
+func secretOf(t *testing.T, certificate string) string {
+	t.Helper()
+	o := object("cert-manager.io/v1", "Certificate", certificate)
+	if err := api.Get(t.Context(), client.ObjectKeyFromObject(o), o); err != nil {
+		t.Fatal(err)
+	}
+	name, _, err := unstructured.NestedString(o.Object, "spec", "secretName")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
