@@ -80,3 +80,10 @@ func Parse(text string) (Objects, error) {
 		}
 	}
 }
+
+// Package packages the chart as one of another version, which is that of its images
+// too, into a folder, and gives the path of the package.
+func (h *Helm) Package(ctx context.Context, version, folder string) (path string, err error) {
+	_, err = h.Run(ctx, "package", h.Chart, "--version", version, "--app-version", version, "--destination", folder)
+	return filepath.Join(folder, filepath.Base(h.Chart)+"-"+version+".tgz"), err
+}
