@@ -33,7 +33,7 @@ type Helm struct {
 func New(root, home string) (*Helm, error) {
 	h := &Helm{Chart: filepath.Join(root, "deploy", "charts", "trust-manager"), binary: filepath.Join(root, "bin", "helm"), home: home}
 	if _, err := os.Stat(h.binary); err != nil {
-		return nil, errors.New("bin/helm is missing: run `make bin/helm` (`make test-integration` does so)")
+		return nil, errors.New("bin/helm is missing: run `make test-integration`, which builds it")
 	}
 	return h, nil
 }
@@ -79,4 +79,11 @@ func Parse(text string) (Objects, error) {
 			all = append(all, object)
 		}
 	}
+}
+
+// Package packages the chart as one of another version, which is that of its images
+// too, into a folder, and gives the path of the package.
+func (h *Helm) Package(ctx context.Context, version, folder string) (path string, err error) {
+	_, err = h.Run(ctx, "package", h.Chart, "--version", version, "--app-version", version, "--destination", folder)
+	return filepath.Join(folder, filepath.Base(h.Chart)+"-"+version+".tgz"), err
 }

@@ -70,43 +70,34 @@ type Rig struct {
 // operator needs. What takes long is told on progress. Arguments of the API server come
 // after those of the rig and so win. The Rig must be stopped.
 func Start(ctx context.Context, progress io.Writer, serverArguments ...string) (*Rig, error) {
+	return started(func(r *Rig) error { return r.start(ctx, progress, serverArguments) })
+}
+
+// StartEmpty starts a control plane, with these arguments of the API server, that has
+// nothing of the operator in it: for tests that have Helm install it. The Rig has a
+// Client, a Config, a Kubeconfig and Helm, and cannot start operators.
+func StartEmpty(ctx context.Context, progress io.Writer, arguments ...string) (*Rig, error) {
+	return started(func(r *Rig) error { return r.startCluster(ctx, progress, arguments...) })
+}
+
+func started(start func(*Rig) error) (*Rig, error) {
 	dir, err := os.MkdirTemp("", "trust-manager-rig-")
 	if err != nil {
 		return nil, err
 	}
 	r := &Rig{dir: dir, spawner: newSpawner()}
-	if err := r.start(ctx, progress, serverArguments); err != nil {
+	if err := start(r); err != nil {
 		return nil, errors.Join(err, r.Stop())
 	}
 	return r, nil
 }
 
 func (r *Rig) start(ctx context.Context, progress io.Writer, serverArguments []string) (err error) {
-	root, err := moduleRoot()
-	if err != nil {
-		return err
-	}
-	if r.Helm, err = helm.New(root, filepath.Join(r.dir, "helm")); err != nil {
-		return err
-	}
-	if r.commands, err = build(ctx, root, r.dir, progress); err != nil {
-		return err
-	}
 	if r.Audit, err = newAudit(r.dir); err != nil {
 		return err
 	}
 	arguments := append(r.Audit.arguments(), "--enable-admission-plugins="+ownersPlugin)
-	r.controlPlane, err = startControlPlane(r.commands.cluster, r.dir, progress, append(arguments, serverArguments...)...)
-	if err != nil {
-		return err
-	}
-	config, err := clientcmd.BuildConfigFromFlags("", r.controlPlane.kubeconfig)
-	if err != nil {
-		return err
-	}
-	config.QPS = -1
-	r.Config = config
-	if r.Client, err = newClient(config); err != nil {
+	if err := r.startCluster(ctx, progress, append(arguments, serverArguments...)...); err != nil {
 		return err
 	}
 	if err := r.install(ctx); err != nil {
@@ -118,6 +109,29 @@ func (r *Rig) start(ctx context.Context, progress io.Writer, serverArguments []s
 		return err
 	}
 	r.Admission, err = startAdmission(ctx, r.Client)
+	return err
+}
+
+// startCluster builds the commands, and starts a control plane with nothing in it.
+func (r *Rig) startCluster(ctx context.Context, progress io.Writer, arguments ...string) error {
+	root, err := moduleRoot()
+	if err != nil {
+		return err
+	}
+	if r.Helm, err = helm.New(root, filepath.Join(r.dir, "helm")); err != nil {
+		return err
+	}
+	if r.commands, err = build(ctx, root, r.dir, progress); err != nil {
+		return err
+	}
+	if r.controlPlane, err = startControlPlane(r.commands.cluster, r.dir, progress, arguments...); err != nil {
+		return err
+	}
+	if r.Config, err = clientcmd.BuildConfigFromFlags("", r.controlPlane.kubeconfig); err != nil {
+		return err
+	}
+	r.Config.QPS = -1
+	r.Client, err = newClient(r.Config)
 	return err
 }
 

@@ -2,6 +2,11 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
+{{- /* The Service of the metrics: its name must not be longer than a label. */ -}}
+{{- define "trust-manager.metricsService" -}}
+{{ include "trust-manager.name" . | trunc 55 | trimSuffix "-" }}-metrics
+{{- end -}}
+
 {{- define "trust-manager.namespace" -}}
 {{- .Values.namespace | default .Release.Namespace -}}
 {{- end -}}
