@@ -65,7 +65,12 @@ test-cluster: cluster-build ## Run the tests of the cluster tool
 .PHONY: test-integration
 test-integration: cluster-build $(BIN)/helm ## Run the tests that need a real API server
 	@echo "== tests on a real API server (about 5 minutes)"
-	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m ./test/...
+	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m $$(go list ./test/... | grep -v /test/quickstart)
+
+.PHONY: test-quickstart
+test-quickstart: ## Run the commands of the quick start, the README and the page on maintenance as they are typed
+	@echo "== the documentation as typed, in a copy of this checkout (about 3 minutes)"
+	@go test -v -count=1 -timeout 40m ./test/quickstart
 
 SEEDS ?= 1 2 3
 STEPS ?= 300
