@@ -68,7 +68,7 @@ test-cluster: cluster-build ## Run the tests of the cluster tool
 .PHONY: test-integration
 test-integration: cluster-build $(BIN)/helm $(BIN)/neighbours ## Run the tests that need a real API server
 	@echo "== tests on a real API server (about 5 minutes)"
-	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m $$(go list ./test/... | grep -v /test/e2e)
+	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m $$(go list ./test/... | grep -v -e /test/e2e -e /test/quickstart)
 
 .PHONY: e2e
 e2e: $(BIN)/cluster $(BIN)/helm ## Run the tests on a real node, with real pods (needs root on Linux; about 3 minutes)
@@ -76,6 +76,11 @@ e2e: $(BIN)/cluster $(BIN)/helm ## Run the tests on a real node, with real pods 
 	@ARCHITECTURES="$$(go env GOARCH)" $(MAKE) images
 	@echo "== tests on a real node"
 	@go test -v -count=1 -p 1 -timeout 20m ./test/e2e/...
+
+.PHONY: test-quickstart
+test-quickstart: ## Run the commands of the quick start, the README and the page on maintenance as they are typed
+	@echo "== the documentation as typed, in a copy of this checkout (about 3 minutes)"
+	@go test -v -count=1 -timeout 40m ./test/quickstart
 
 SEEDS ?= 1 2 3
 STEPS ?= 300
