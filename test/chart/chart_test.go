@@ -69,7 +69,7 @@ func TestEveryValue(t *testing.T) {
 	want := []string{
 		"--log-format=json", "--log-level=3", "--metrics-port=9403", "--readiness-probe-port=6061", "--readiness-probe-path=/ready",
 		"--leader-elect=true", "--leader-election-lease-duration=20s", "--leader-election-renew-deadline=12s",
-		"--trust-namespace=trust-sources", "--target-namespaces=team-a,team-b", "--secret-targets-enabled=true",
+		"--trust-namespace=trust-sources", "--target-namespaces=team-a,team-b", "--secret-targets-enabled=true", "--secret-targets-by-name=true",
 		"--filter-expired-certificates=true", "--filter-non-ca-certs=true",
 		"--default-package-location=/packages/cert-manager-package-debian.json",
 		"--webhook-host=127.0.0.1", "--webhook-port=7443", "--webhook-certificate-dir=/tls", "--tls-min-version=VersionTLS13",
@@ -135,7 +135,7 @@ func TestRefused(t *testing.T) {
 		"app.webhook.tls.helmCert.enabled=true,app.webhook.tls.mode=certManager",
 		"app.webhook.tls.approverPolicy.enabled=true,app.webhook.tls.mode=selfManaged",
 	} {
-		if _, err := run(t, "template", "release", chart, "--set", set); err == nil {
+		if _, err := chart.Template(t.Context(), "release", "install", "--set", set); err == nil {
 			t.Errorf("%s is accepted", set)
 		}
 	}
@@ -300,7 +300,7 @@ func TestRights(t *testing.T) {
 // The schema knows the values of values.yaml, and no others.
 func TestSchemaIsThatOfTheValues(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(filepath.Join(chart, "values.schema.json"))
+	text, err := os.ReadFile(filepath.Join(chart.Chart, "values.schema.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,7 +322,7 @@ func TestSchemaIsThatOfTheValues(t *testing.T) {
 		}
 	}
 	walk("", &root)
-	values := leaves(t, filepath.Join(chart, "values.yaml"))
+	values := leaves(t, filepath.Join(chart.Chart, "values.yaml"))
 	for _, path := range inSchema {
 		if !slices.ContainsFunc(values, func(value string) bool { return value == path || strings.HasPrefix(value, path+".") }) {
 			t.Errorf("%s is in the schema alone", path)

@@ -1,0 +1,207 @@
+package quickstart
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const (
+	quickstart  = "../../docs/guide/quickstart.md"
+	maintaining = "../../docs/guide/maintaining.md"
+	readme      = "../../README.md"
+)
+
+func TestMain(m *testing.M) {
+	for _, program := range []string{"bash", "make", "git", "jq", "openssl", "less"} {
+		if _, err := exec.LookPath(program); err != nil {
+			fmt.Fprintf(os.Stderr, "test/quickstart: these tests need %s, as the documentation tells its readers; it is a package of most systems\n", program)
+			os.Exit(1)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// play runs the fences of a page. After the one block with a text the check of that
+// text is made; a check without its block, or with two, fails the test.
+func (d *demo) play(fences []fence, checks map[string]func(printed string)) {
+	d.t.Helper()
+	done := map[string]int{}
+	for _, f := range fences {
+		var printed string
+		switch f.language {
+		case "":
+			printed = d.run(f.text)
+		case "yaml":
+			d.edit(f.text)
+		default:
+			d.t.Fatalf("a block of %q, which nobody can type", f.language)
+		}
+		for text, check := range checks {
+			if strings.Contains(f.text, text) {
+				done[text]++
+				check(printed)
+			}
+		}
+	}
+	for text := range checks {
+		if done[text] != 1 {
+			d.t.Errorf("%d blocks have %q, want one", done[text], text)
+		}
+	}
+}
+
+// The quick start of the guide, the first Bundle of the README and the page on
+// maintenance work as typed, one after another, on what `make demo` has brought up.
+func TestDocumentationWorksAsTyped(t *testing.T) {
+	d := newDemo(t)
+	start := readPage(t, quickstart, "")
+	up, start, down := start[0], start[1:len(start)-1], start[len(start)-1]
+	if up.text != "make demo\n" || down.text != "make demo-down\n" {
+		t.Fatalf("the quick start begins with %q and ends with %q", up.text, down.text)
+	}
+	printed := d.run(up.text)
+	d.run(d.hint(printed, `export PATH=".*"`))
+	roots := d.bundle()
+	if roots.certificates < 100 || roots.id == "" {
+		t.Fatalf("after make demo: %+v; want the public roots", roots)
+	}
+	any := regexp.QuoteMeta(roots.id)
+
+	d.play(readPage(t, readme, "First Bundle"), map[string]func(string){
+		"kind: Bundle": func(string) { d.awaitBundle(roots.certificates+1, "my org", any) },
+	})
+	d.play(start, map[string]func(string){
+		"less\n":                           func(printed string) { d.expectPrinted(printed, "example-bundle", "-----END CERTIFICATE-----") },
+		"kind: Certificate":                func(printed string) { d.expectPrinted(printed, "condition met") },
+		"base64 -d":                        func(printed string) { d.expectPrinted(printed, "-----BEGIN CERTIFICATE-----") },
+		"key: \"tls.crt\"":                 func(string) { d.awaitBundle(roots.certificates+1, "trust-manager-example-ca", any) },
+		"openssl pkcs7":                    func(printed string) { d.expectPrinted(printed, "CN", "trust-manager-example-ca") },
+		"- useDefaultCAs: true\n  target:": func(string) { d.awaitBundle(roots.certificates, roots.last, any) },
+	})
+	d.maintain(roots)
+	d.again()
+	d.run(down.text)
+	for _, left := range processes(d.root) {
+		t.Errorf("after make demo-down a process is left: %s", left)
+	}
+}
+
+// maintain follows the page on maintenance: once as it is written, and once more with
+// a tag that does not exist, up to the rollback.
+func (d *demo) maintain(roots held) {
+	d.t.Helper()
+	const tag, wrong = "20990101", "20990102"
+	var upgrade, repair []fence
+	for _, f := range readPage(d.t, maintaining, "") {
+		if strings.Contains(f.text, "get pods") || len(repair) > 0 {
+			repair = append(repair, f)
+		} else {
+			upgrade = append(upgrade, f)
+		}
+	}
+	// One root less and the CA of the quick start.
+	upgraded := func(string) { d.awaitBundle(roots.certificates, "trust-manager-example-ca", "^mozilla-"+tag+"-") }
+	d.play(steps(upgrade, "XYZ", tag), map[string]func(string){
+		"jq .defaultPackageImage": func(printed string) { d.expectPrinted(printed, roots.id, `"tag"`) },
+		"helm upgrade":            upgraded,
+	})
+	process := d.process()
+
+	before, edit, after := split(d.t, readPage(d.t, maintaining, "Upgrading the default CA package"))
+	d.run(before)
+	d.edit(strings.ReplaceAll(edit, "XYZ", wrong))
+	// The reader's rollout does not end, and is given up.
+	d.run(strings.ReplaceAll(after, "kubectl rollout status", "! timeout 10 kubectl rollout status"))
+	if printed := d.run(repair[0].text); !strings.Contains(printed, "ErrImagePull") {
+		d.t.Errorf("with a wrong tag the pods are:\n%s", printed)
+	}
+	upgraded("")
+	if now := d.process(); now != process {
+		d.t.Errorf("with a wrong tag the operator is process %s; it was %s", now, process)
+	}
+	d.run("kubectl annotate bundle example-bundle changed=yes") // so the webhook answers
+	d.play(repair[1:], map[string]func(string){"helm rollback": upgraded})
+	d.await("one pod", func() error {
+		if pods := d.get("get", "pods", "-n", "cert-manager", "-o", "name"); strings.Count(pods, "pod/") != 1 {
+			return fmt.Errorf("there are %q", pods)
+		}
+		return nil
+	})
+}
+
+// split gives the commands that come before and after the edit of a file, without
+// those that make the tag.
+func split(t *testing.T, fences []fence) (before, edit, after string) {
+	t.Helper()
+	for _, f := range fences {
+		switch {
+		case f.language == "yaml":
+			edit = f.text
+		case edit == "" && !strings.Contains(f.text, "demo-package"):
+			before += f.text
+		case strings.Contains(f.text, "helm upgrade"):
+			after = f.text
+		}
+	}
+	if before == "" || edit == "" || after == "" {
+		t.Fatal("the page does not save the values, edit them and upgrade")
+	}
+	return before, edit, after
+}
+
+// again brings the demo up a second time, which changes nothing.
+func (d *demo) again() {
+	d.t.Helper()
+	state := func() string {
+		return d.process() + " " + d.get("get", "bundle", "example-bundle", "-o", "jsonpath={.metadata.resourceVersion}") + " " + d.get("get", "secrets", "-A", "-l", "owner=helm", "-o", "name")
+	}
+	before := state()
+	d.run("make demo")
+	if after := state(); after != before {
+		d.t.Errorf("a second make demo has changed something: %s; before: %s", after, before)
+	}
+}
+
+// process gives the one process of the operator.
+func (d *demo) process() string {
+	d.t.Helper()
+	var found string
+	d.await("one operator", func() error {
+		var operators []string
+		for _, p := range processes(d.root) {
+			if strings.HasSuffix(p, "/trust-manager") {
+				operators = append(operators, p)
+			}
+		}
+		if len(operators) != 1 {
+			return fmt.Errorf("there are %q", operators)
+		}
+		found = operators[0]
+		return nil
+	})
+	return found
+}
+
+// hint gives what a command has told the user to type.
+func (d *demo) hint(printed, pattern string) string {
+	d.t.Helper()
+	found := regexp.MustCompile(pattern).FindString(printed)
+	if found == "" {
+		d.t.Fatal(errors.New("there is no " + pattern + " in what make demo printed:\n" + tail(printed)))
+	}
+	return found
+}
+
+func (d *demo) expectPrinted(printed string, wanted ...string) {
+	d.t.Helper()
+	for _, want := range wanted {
+		if !strings.Contains(printed, want) {
+			d.t.Errorf("there is no %q in:\n%s", want, tail(printed))
+		}
+	}
+}

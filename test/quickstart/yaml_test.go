@@ -1,0 +1,45 @@
+package quickstart
+
+import (
+	"maps"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+// merge puts the values of a block of YAML into a text of YAML, as one does by hand.
+func merge(text, block []byte) ([]byte, error) {
+	var values, changes map[string]any
+	if err := yaml.Unmarshal(text, &values); err != nil {
+		return nil, err
+	}
+	if err := yaml.Unmarshal(block, &changes); err != nil {
+		return nil, err
+	}
+	if values == nil {
+		values = map[string]any{}
+	}
+	put(values, changes)
+	return yaml.Marshal(values)
+}
+
+func put(values, changes map[string]any) {
+	for key, change := range changes {
+		inner, isMap := change.(map[string]any)
+		old, wasMap := values[key].(map[string]any)
+		if isMap && wasMap {
+			old = maps.Clone(old)
+			put(old, inner)
+			values[key] = old
+			continue
+		}
+		values[key] = change
+	}
+}
+
+func TestMergeKeepsWhatIsNotInTheBlock(t *testing.T) {
+	got, err := merge([]byte("a:\n  b: 1\n  c: 2\nd: 3\n"), []byte("# file\na:\n  c: \"20\"\n"))
+	if want := "a:\n  b: 1\n  c: \"20\"\nd: 3\n"; err != nil || string(got) != want {
+		t.Errorf("got %q, %v; want %q", got, err, want)
+	}
+}
