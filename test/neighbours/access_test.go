@@ -25,7 +25,7 @@ func TestAsAccount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.Remove(account) //nolint:errcheck // a file of this test
+	defer os.Remove(account)
 	config, err := clientcmd.BuildConfigFromFlags("", account)
 	if err != nil {
 		t.Fatal(err)
