@@ -146,7 +146,7 @@ func newBundle(name string, label *string, text string) *v1alpha1.Bundle {
 	}
 	if label != nil {
 		bundle.Spec.Target.NamespaceSelector = &v1alpha1.LabelSelector{
-			MatchLabels: map[string]v1alpha1.LabelValue{"upgrade": v1alpha1.LabelValue(*label)},
+			MatchLabels: map[string]v1alpha1.LabelValue{"upgrade": *label},
 		}
 	}
 	return bundle
