@@ -74,6 +74,10 @@ func TestLeastRights(t *testing.T) {
 			for _, k := range tc.kinds {
 				k.awaitKey(t, namespaces[0], bundle.Name, targetKey, content)
 			}
+			remove(t, bundle)
+			for _, k := range tc.kinds {
+				k.awaitReleased(t, namespaces, bundle.Name)
+			}
 			stop(t, o)
 			if err := rig.Await(t.Context(), "an audit without complaints", func() error { return complaints(release) }); err != nil {
 				t.Error(err)
@@ -164,6 +168,21 @@ func (k kind) awaitKey(t *testing.T, namespace, name, key, want string) {
 		}
 		return err
 	})
+}
+
+// awaitReleased waits until what is left of targets is none of the operator's. The
+// next operator may have no right to clean it.
+func (k kind) awaitReleased(t *testing.T, namespaces []string, name string) {
+	t.Helper()
+	for _, namespace := range namespaces {
+		eventually(t, "the target in "+namespace+" to be released", func() error {
+			now, err := k.get(t.Context(), namespace, name)
+			if err == nil && now.Labels[v1alpha1.BundleLabelKey] != "" {
+				err = errNotYet
+			}
+			return err
+		})
+	}
 }
 
 // finalizers is what the one right is about that shows in no request: the API server
