@@ -71,7 +71,7 @@ test-integration: cluster-build $(BIN)/helm $(BIN)/neighbours ## Run the tests t
 	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m $$(go list ./test/... | grep -v -e /test/e2e -e /test/quickstart)
 
 .PHONY: e2e
-e2e: $(BIN)/cluster $(BIN)/helm ## Run the tests on a real node, with real pods (needs root on Linux; about 3 minutes)
+e2e: $(BIN)/cluster $(BIN)/helm ## Run the tests on a real node, with real pods (needs root on Linux; about 2 minutes)
 	@echo "== images for this machine"
 	@ARCHITECTURES="$$(go env GOARCH)" $(MAKE) images
 	@echo "== tests on a real node"
