@@ -17,6 +17,9 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 GIVEN_VERSION := $(if $(filter file,$(origin VERSION)),,$(VERSION))
 GOFLAGS_BUILD := -trimpath -ldflags "-s -w -X trust-manager.io/internal/app.version=$(VERSION)"
 export CGO_ENABLED ?= 0
+# The packages that decide, and do no input or output.
+PURE := ./internal/certs ./internal/bundle ./internal/encode ./internal/ledger ./internal/target ./internal/capackage
+comma := ,
 
 ##@ The two commands
 
@@ -63,20 +66,27 @@ test-cluster: cluster-build ## Run the tests of the cluster tool
 	@go -C test/cluster test ./...
 
 .PHONY: test-integration
-test-integration: cluster-build $(BIN)/helm ## Run the tests that need a real API server
+test-integration: cluster-build $(BIN)/helm $(BIN)/neighbours ## Run the tests that need a real API server
 	@echo "== tests on a real API server (about 5 minutes)"
-	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m $$(go list ./test/... | grep -v /test/quickstart)
+	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m $$(go list ./test/... | grep -v -e /test/e2e -e /test/quickstart)
 
 .PHONY: test-quickstart
 test-quickstart: ## Run the commands of the quick start, the README and the page on maintenance as they are typed
 	@echo "== the documentation as typed, in a copy of this checkout (about 3 minutes)"
 	@go test -v -count=1 -timeout 40m ./test/quickstart
 
+.PHONY: e2e
+e2e: $(BIN)/cluster $(BIN)/helm ## Run the tests on a real node, with real pods (needs root on Linux; about 3 minutes)
+	@echo "== images for this machine"
+	@ARCHITECTURES="$$(go env GOARCH)" $(MAKE) images
+	@echo "== tests on a real node"
+	@go test -v -count=1 -p 1 -timeout 20m ./test/e2e/...
+
 SEEDS ?= 1 2 3
 STEPS ?= 300
 QUIET ?= 10s
 .PHONY: soak
-soak: cluster-build ## Walk at random for STEPS (300) steps with QUIET (10s) after each, once for each of SEEDS (1 2 3): about 75 minutes
+soak: cluster-build $(BIN)/helm ## Walk at random for STEPS (300) steps, a third of them under conflicts, with QUIET (10s) after each, once for each of SEEDS (1 2 3): about 75 minutes
 	@hack/soak.sh "$(STEPS)" "$(QUIET)" "$(SEEDS)"
 
 .PHONY: test-oldest
@@ -93,16 +103,26 @@ fuzz: ## Fuzz the strict parser, the rendering of subjects, the admission webhoo
 
 .PHONY: cover
 cover: ## Show the statement coverage of the pure packages
-	@go test -cover ./internal/certs ./internal/bundle ./internal/encode ./internal/ledger ./internal/target ./internal/capackage
+	@go test -cover $(PURE)
 
+ROWS ?=
+PROFILE ?=
+COUNT ?= 6
+SIZES ?= $(if $(BENCH_FULL),100$(comma)500$(comma)2000$(comma)5000,100$(comma)500$(comma)2000)
+REPS ?= 5
+JSON ?= $(BIN)/bench.json
 .PHONY: bench
-bench: ## Run the Go benchmarks of the pure core
-	go test -run '^$$' -bench . -benchmem ./internal/certs ./internal/bundle ./internal/encode
+bench: cluster-build $(BIN)/helm ## Measure what docs/performance.md promises beside the API server's own limit (35 minutes; ROWS, SIZES, REPS, JSON, PROFILE, BENCH_FULL=1)
+	@go build -o $(BIN)/bench ./test/bench
+	@$(BIN)/bench -rows "$(ROWS)" -sizes "$(SIZES)" -reps "$(REPS)" -json "$(JSON)" -profile "$(PROFILE)"
 
-NAMESPACES ?= 500
-.PHONY: rollout
-rollout: cluster-build ## Measure a roll-out to NAMESPACES (500) beside the API server's own limit
-	@go run ./test/bench -namespaces $(NAMESPACES)
+.PHONY: bench-compare
+bench-compare: ## Compare the figures of two runs of `make bench`, OLD and NEW
+	@go run ./test/bench -compare "$(OLD)" "$(NEW)"
+
+.PHONY: bench-core
+bench-core: ## Run the Go benchmarks of the pure core, COUNT (6) times, for benchstat
+	@go test -run '^$$' -bench . -benchmem -count $(COUNT) $(PURE)
 
 ##@ Development
 

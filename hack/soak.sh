@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Random walks with many steps, one for each seed and all at the same time, each on
-# a control plane of its own. Fails if one of them does.
+# a control plane of its own: two thirds of the steps as they come, and the rest while
+# one in five of the operator's writes is answered by a conflict. Fails if one of the
+# walks does.
 #
 #   hack/soak.sh STEPS QUIET "SEED ..."
 set -euo pipefail
@@ -16,7 +18,8 @@ stop() { for walk in "${walks[@]}"; do kill -- "-$walk" 2>/dev/null || true; don
 trap stop EXIT
 
 for seed in $seeds; do
-  go test -v -count=1 -timeout 2h ./test/integration/walk -seed "$seed" -steps "$steps" -quiet "$quiet" \
+  go test -v -count=1 -timeout 2h ./test/integration/walk -seed "$seed" \
+    -steps "$((steps - steps / 3))" -conflict-steps "$((steps / 3))" -quiet "$quiet" \
     >"$logs/seed-$seed.log" 2>&1 &
   walks[$seed]=$!
 done

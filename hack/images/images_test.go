@@ -69,7 +69,7 @@ func buildAll(t *testing.T, binaries, packages string) string {
 	return out
 }
 
-// The same input gives the same files, byte for byte; they pass the check, under the
+// D4: the same input gives the same files, byte for byte; they pass the check, under the
 // names that the chart asks for; and what is unpacked is what was put in.
 func TestBuild(t *testing.T) {
 	t.Parallel()

@@ -95,6 +95,7 @@ func (o *options) run(ctx context.Context) error {
 		TrustNamespace:   o.trustNamespace,
 		TargetNamespaces: o.targetNamespaces,
 		SecretTargets:    o.secretTargets,
+		SecretsByName:    o.secretsByName,
 		Filter:           bundle.Filter{Expired: o.filterExpired, NonCA: o.filterNonCA},
 		Concurrency:      o.concurrency,
 		DefaultCAs:       defaultCAs,

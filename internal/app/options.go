@@ -29,6 +29,7 @@ type options struct {
 	// targetNamespaces are the only ones that get targets; none means all.
 	targetNamespaces []string
 	secretTargets    bool
+	secretsByName    bool
 	filterExpired    bool
 	filterNonCA      bool
 	concurrency      int
@@ -64,6 +65,8 @@ func (o *options) register(flags *pflag.FlagSet) {
 		"the only namespaces that get targets, separated by commas; the operator then needs no rights on ConfigMaps and Secrets elsewhere, the trust namespace excepted. Without it: all")
 	flags.BoolVar(&o.secretTargets, "secret-targets-enabled", false,
 		"let Bundles have Secrets as targets; the operator then needs to read and write Secrets in the namespaces of its targets")
+	flags.BoolVar(&o.secretsByName, "secret-targets-by-name", false,
+		"create Secrets in the way that RBAC can limit to their names, without trying the cheaper one first; set it where the rights on Secrets are limited to names")
 	flags.BoolVar(&o.filterExpired, "filter-expired-certificates", false,
 		"leave expired certificates out of all bundles, from the moment on at which they expire")
 	flags.BoolVar(&o.filterNonCA, "filter-non-ca-certs", false,

@@ -39,6 +39,7 @@ func TestFlagDefaults(t *testing.T) {
 		"metrics-port":                   "9402",
 		"readiness-probe-path":           "/readyz",
 		"readiness-probe-port":           "6060",
+		"secret-targets-by-name":         "false",
 		"secret-targets-enabled":         "false",
 		"target-namespaces":              "[]",
 		"tls-cipher-suites":              "[]",
@@ -73,7 +74,7 @@ func TestFlagValues(t *testing.T) {
 	got, err := parsed(t, "--kubeconfig=k", "--trust-namespace=n", "--default-package-location=p.json", "--concurrency=2",
 		"--leader-elect=false", "--leader-election-lease-duration=9s", "--leader-election-renew-deadline=8s",
 		"--readiness-probe-port=1", "--readiness-probe-path=/p", "--metrics-port=2", "--log-format=json", "-v=3",
-		"--target-namespaces=a,b", "--target-namespaces=c", "--secret-targets-enabled", "--filter-expired-certificates", "--filter-non-ca-certs",
+		"--target-namespaces=a,b", "--target-namespaces=c", "--secret-targets-enabled", "--secret-targets-by-name", "--filter-expired-certificates", "--filter-non-ca-certs",
 		"--webhook-host=::1", "--webhook-port=3", "--webhook-certificate-dir=d", "--tls-min-version=VersionTLS13",
 		"--tls-cipher-suites=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256")
 	if err != nil {
@@ -83,7 +84,7 @@ func TestFlagValues(t *testing.T) {
 		kubeconfig: "k", trustNamespace: "n", defaultPackage: "p.json", concurrency: 2,
 		leaderElect: false, leaseDuration: 9 * time.Second, renewDeadline: 8 * time.Second,
 		readinessPort: 1, readinessPath: "/p", metricsPort: 2, logFormat: "json", logLevel: 3,
-		targetNamespaces: []string{"a", "b", "c"}, secretTargets: true, filterExpired: true, filterNonCA: true,
+		targetNamespaces: []string{"a", "b", "c"}, secretTargets: true, secretsByName: true, filterExpired: true, filterNonCA: true,
 		webhookHost: "::1", webhookPort: 3, certificateDir: "d", certificateDirGiven: true, tlsMinVersion: "VersionTLS13",
 		tlsCipherSuites: []string{"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"},
 	}

@@ -13,7 +13,6 @@
 package bundle
 
 import (
-	"crypto/sha256"
 	"time"
 
 	"trust-manager.io/internal/certs"
@@ -71,6 +70,9 @@ type Bundle struct {
 // since the last time. It is not safe for concurrent use.
 type Builder struct {
 	parsed map[certs.Origin]parsedText
+	// size is how many certificates the bundle had last: room for as many is made
+	// at once.
+	size int
 }
 
 // parsedText pairs a result with the text that it came from. Comparing equal
@@ -86,7 +88,7 @@ type parsedText struct {
 // of them, and the bundle is empty.
 func (b *Builder) Build(inputs []Input, filter Filter, now time.Time) (Bundle, error) {
 	var (
-		result   = collector{filter: filter, now: now, seen: map[[sha256.Size]byte]struct{}{}}
+		result   = newCollector(filter, now, b.size)
 		problems Problems
 		parsed   = make(map[certs.Origin]parsedText, len(b.parsed))
 	)
@@ -108,6 +110,7 @@ func (b *Builder) Build(inputs []Input, filter Filter, now time.Time) (Bundle, e
 	if len(problems) > 0 {
 		return Bundle{}, problems
 	}
+	b.size = len(result.bundle.Certificates)
 	return result.finish(), nil
 }
 

@@ -23,6 +23,15 @@ type collector struct {
 	expired, nonCA []certs.Origin
 }
 
+// newCollector makes one with room for as many certificates as there may be.
+func newCollector(filter Filter, now time.Time, size int) collector {
+	c := collector{filter: filter, now: now, seen: make(map[[sha256.Size]byte]struct{}, size)}
+	if size > 0 {
+		c.bundle.Certificates = make([]certs.Certificate, 0, size)
+	}
+	return c
+}
+
 // add appends what is new and not filtered, in order; a certificate that is
 // there already keeps its first place (S2).
 func (c *collector) add(results []certs.Result) {

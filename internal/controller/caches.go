@@ -66,7 +66,7 @@ func newTargetCache(mgr manager.Manager, kinds []bundle.Kind, namespaces []strin
 	for _, kind := range kinds {
 		byObject[metadataOf(targetKind(kind))] = cache.ByObject{
 			Label:                 labels.NewSelector().Add(*labelled),
-			Transform:             stripTarget,
+			Transform:             newLabelSets().strip,
 			UnsafeDisableDeepCopy: &shared,
 		}
 	}
@@ -87,26 +87,6 @@ func newTargetCache(mgr manager.Manager, kinds []bundle.Kind, namespaces []strin
 		return nil, err
 	}
 	return targets, mgr.Add(targetCache{targets})
-}
-
-// stripTarget keeps what is read of a cached target: which object at which
-// resource version it is, whose it says to be, and whether it is shared.
-func stripTarget(object any) (any, error) {
-	full, ok := object.(*metav1.PartialObjectMetadata)
-	if !ok {
-		return object, nil
-	}
-	stripped := &metav1.PartialObjectMetadata{TypeMeta: full.TypeMeta, ObjectMeta: metav1.ObjectMeta{
-		Name:            full.Name,
-		Namespace:       full.Namespace,
-		UID:             full.UID,
-		ResourceVersion: full.ResourceVersion,
-		Labels:          map[string]string{v1alpha1.BundleLabelKey: full.Labels[v1alpha1.BundleLabelKey]},
-	}}
-	if shared, ok := full.Annotations[v1alpha1.SharedAnnotationKey]; ok {
-		stripped.Annotations = map[string]string{v1alpha1.SharedAnnotationKey: shared}
-	}
-	return stripped, nil
 }
 
 // stripNamespace keeps what is read of a cached Namespace.

@@ -2,6 +2,8 @@ package controller
 
 import (
 	"encoding/json"
+	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -37,11 +39,31 @@ func TestStripTarget(t *testing.T) {
 		Labels:      map[string]string{v1alpha1.BundleLabelKey: "roots"},
 		Annotations: map[string]string{v1alpha1.SharedAnnotationKey: "true"},
 	}
-	checkStripped(t, stripTarget, full(), want)
+	checkStripped(t, newLabelSets().strip, full(), want)
 	unshared := full()
 	unshared.Annotations = nil
 	want.Annotations = nil
-	checkStripped(t, stripTarget, unshared, want)
+	checkStripped(t, newLabelSets().strip, unshared, want)
+}
+
+// Targets of one bundle share their labels; however many labels others make up,
+// only so many are remembered.
+func TestLabelSets(t *testing.T) {
+	t.Parallel()
+	sets := newLabelSets()
+	for number := range mostLabelSets + 10 {
+		name := strconv.Itoa(number)
+		if got := sets.get(name); len(got) != 1 || got[v1alpha1.BundleLabelKey] != name {
+			t.Fatalf("labels of %s: %v", name, got)
+		}
+	}
+	if got := len(sets.of); got != mostLabelSets {
+		t.Errorf("%d label sets are remembered, want %d", got, mostLabelSets)
+	}
+	one, other := reflect.ValueOf(sets.get("7")), reflect.ValueOf(sets.get("7"))
+	if one.Pointer() != other.Pointer() {
+		t.Error("two targets of a bundle have label sets of their own")
+	}
 }
 
 func TestStripNamespace(t *testing.T) {

@@ -47,6 +47,9 @@ type Options struct {
 	TargetNamespaces []string
 	// SecretTargets says whether Bundles may ask for Secrets.
 	SecretTargets bool
+	// SecretsByName says that Secrets may be created by their names only, as far as
+	// the administrator knows.
+	SecretsByName bool
 	// Filter says which certificates are left out of every bundle.
 	Filter bundle.Filter
 	// Concurrency is how many targets are worked on at the same time.

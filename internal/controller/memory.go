@@ -144,6 +144,9 @@ func (m *memory) see(key target.Key, cached *metav1.PartialObjectMetadata, now t
 	case cached == nil && f.vanished:
 		return target.Seen{State: target.Absent, Vanished: true}, 0
 	case cached != nil && cached.ResourceVersion == f.resourceVersion && string(cached.UID) == f.uid:
+		// One string in memory instead of two that are equal.
+		f.uid, f.resourceVersion = string(cached.UID), cached.ResourceVersion
+		m.known[key] = f
 		return f.held(), 0
 	case left > 0 && (cached == nil || newer(f.resourceVersion, cached.ResourceVersion)):
 		return f.held(), left

@@ -95,7 +95,7 @@ func (s *statuses) Reconcile(ctx context.Context, name string) (reconcile.Result
 	if same(current, wanted) {
 		return reconcile.Result{}, nil
 	}
-	return reconcile.Result{}, s.write(ctx, from, current, wanted)
+	return s.write(ctx, from, current, wanted)
 }
 
 // maxNote is the largest note that an event may have, in bytes.
@@ -157,13 +157,12 @@ func same(current, wanted v1alpha1.BundleStatus) bool {
 }
 
 // write applies the status, so that conditions of others stay, and tells of a
-// transition. The UID is a
-// precondition: the status of a Bundle says nothing about one made after it
+// transition. The UID is a precondition: the status of a Bundle says nothing about one made after it
 // under its name.
-func (s *statuses) write(ctx context.Context, from *v1alpha1.Bundle, current, wanted v1alpha1.BundleStatus) error {
+func (s *statuses) write(ctx context.Context, from *v1alpha1.Bundle, current, wanted v1alpha1.BundleStatus) (reconcile.Result, error) {
 	status, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&wanted)
 	if err != nil {
-		return err
+		return reconcile.Result{}, err
 	}
 	applied := &unstructured.Unstructured{Object: map[string]any{"status": status}}
 	applied.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(v1alpha1.BundleKind))
@@ -174,17 +173,21 @@ func (s *statuses) write(ctx context.Context, from *v1alpha1.Bundle, current, wa
 	if err == nil && wanted.DefaultCAVersion == "" {
 		err = s.clearDefaultCAVersion(ctx, applied)
 	}
-	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
-		return nil // another Bundle of this name, or none: its own event tells
-	}
-	if err != nil {
-		return err
+	switch {
+	case apierrors.IsNotFound(err):
+		return reconcile.Result{}, nil // its own event tells
+	case apierrors.IsConflict(err):
+		// Another Bundle of this name, of which the cache will tell; or others were
+		// faster each time that the API server tried.
+		return reconcile.Result{RequeueAfter: statusPause}, nil
+	case err != nil:
+		return reconcile.Result{}, err
 	}
 	s.remember(from.Name, writtenStatus{wanted, from.UID, applied.GetResourceVersion(), s.clock.Now()})
 	log.FromContext(ctx).Info("The status of the bundle changed", "bundle", from.Name,
 		"reason", wanted.Conditions[0].Reason, "message", wanted.Conditions[0].Message)
 	s.announce(from, meta.FindStatusCondition(current.Conditions, wanted.Conditions[0].Type), wanted.Conditions[0])
-	return nil
+	return reconcile.Result{}, nil
 }
 
 // clearDefaultCAVersion takes the field out of a status that was just applied

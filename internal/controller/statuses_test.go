@@ -272,24 +272,26 @@ func TestStatusIsLeftAlone(t *testing.T) {
 	}
 }
 
-// A write that fails is tried again, unless the Bundle is another or none.
+// A write that fails is tried again, unless there is no Bundle.
 func TestStatusWriteFails(t *testing.T) {
 	t.Parallel()
 	bundles := schema.GroupResource{Group: v1alpha1.GroupName, Resource: "bundles"}
 	for name, tc := range map[string]struct {
 		err   error
 		fails bool
+		again time.Duration
 	}{
-		"another Bundle of that name": {apierrors.NewConflict(bundles, "roots", errDenied), false},
-		"no Bundle":                   {apierrors.NewNotFound(bundles, "roots"), false},
-		"anything else":               {errDenied, true},
+		"another Bundle, or others were faster": {apierrors.NewConflict(bundles, "roots", errDenied), false, statusPause},
+		"no Bundle":                             {apierrors.NewNotFound(bundles, "roots"), false, 0},
+		"anything else":                         {errDenied, true, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, _, c := statusesOf()
 			c.err = tc.err
-			if _, err := s.Reconcile(quiet(t), "roots"); (err != nil) != tc.fails {
-				t.Errorf("error %v", err)
+			result, err := s.Reconcile(quiet(t), "roots")
+			if (err != nil) != tc.fails || result.RequeueAfter != tc.again {
+				t.Errorf("error %v, again after %s; want again after %s", err, result.RequeueAfter, tc.again)
 			}
 			if len(s.written) > 0 {
 				t.Errorf("remembered: %v", s.written)

@@ -43,6 +43,8 @@ type targets struct {
 	// byName is until when, in seconds since 1970, Secrets are created by their
 	// names without trying otherwise: RBAC may refuse a POST, which has none.
 	byName atomic.Int64
+	// alwaysByName says that this is known beforehand.
+	alwaysByName bool
 }
 
 func addTargets(mgr manager.Manager, env *environment, observed cache.Cache, options Options) error {
@@ -51,11 +53,12 @@ func addTargets(mgr manager.Manager, env *environment, observed cache.Cache, opt
 		return err
 	}
 	t := &targets{
-		environment: env,
-		observed:    observed,
-		writer:      writer,
-		memory:      newMemory(),
-		contests:    newContests(),
+		environment:  env,
+		observed:     observed,
+		writer:       writer,
+		memory:       newMemory(),
+		contests:     newContests(),
+		alwaysByName: options.SecretsByName,
 	}
 	settings := env.targets.options(options.Concurrency)
 	settings.Reconciler = t
@@ -235,7 +238,7 @@ func (t *targets) see(ctx context.Context, key target.Key, last *target.Seen) (t
 
 // mustName says whether a target can be created by its name only.
 func (t *targets) mustName(key target.Key) bool {
-	return key.Kind == bundle.Secret && t.clock.Now().Unix() < t.byName.Load()
+	return key.Kind == bundle.Secret && (t.alwaysByName || t.clock.Now().Unix() < t.byName.Load())
 }
 
 // confirm reads the Bundle from the API server: what was seen of its target may

@@ -35,7 +35,8 @@ func resource(kind bundle.Kind) string {
 
 // Writer reads and writes target objects. It is safe for concurrent use.
 type Writer struct {
-	client rest.Interface
+	client  rest.Interface
+	encoder runtime.Encoder
 }
 
 // NewWriter makes a Writer that reaches the API server as the configuration
@@ -52,7 +53,8 @@ func NewWriter(config *rest.Config, client *http.Client) (*Writer, error) {
 	config = rest.CopyConfig(config)
 	config.APIPath = "/api"
 	config.GroupVersion = &corev1.SchemeGroupVersion
-	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	codecs := serializer.NewCodecFactory(scheme).WithoutConversion()
+	config.NegotiatedSerializer = codecs
 	config.ContentType = protobuf
 	config.AcceptContentTypes = protobuf
 	config.QPS = -1
@@ -60,7 +62,11 @@ func NewWriter(config *rest.Config, client *http.Client) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Writer{client: restClient}, nil
+	encoder, err := encoderOf(codecs)
+	if err != nil {
+		return nil, err
+	}
+	return &Writer{restClient, encoder}, nil
 }
 
 // Read gives the target's object whole, or nil where there is none.
@@ -149,11 +155,16 @@ func (a *Action) altered(answer *metav1.ObjectMeta) bool {
 func (w *Writer) request(action Action) (*rest.Request, error) {
 	var request *rest.Request
 	switch action.Verb {
-	case Create:
-		request = w.client.Post().Body(action.object())
-		return request.Namespace(action.Key.Namespace).Resource(resource(action.Key.Kind)), nil
-	case Replace:
-		request = w.client.Put().Body(action.object())
+	case Create, Replace:
+		body, err := encodeWhole(w.encoder, action.object())
+		if err != nil {
+			return nil, err
+		}
+		if action.Verb == Create {
+			request = w.client.Post().Body(body).SetHeader("Content-Type", protobuf)
+			return request.Namespace(action.Key.Namespace).Resource(resource(action.Key.Kind)), nil
+		}
+		request = w.client.Put().Body(body).SetHeader("Content-Type", protobuf)
 	case Patch:
 		body, err := action.Changes.patch(action.Key.Kind, action.UID, action.ResourceVersion)
 		if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -14,14 +15,30 @@ import (
 	"trust-manager.io/api/trust/v1alpha1"
 )
 
-// together is how many raw requests are under way at a time, as the operator's
-// --concurrency has it.
-const together = 16
+const (
+	// together is how many raw requests are under way at a time, as the operator's
+	// --concurrency has it.
+	together = 16
+	// rawName is that of the objects of the raw client, and of a Bundle without a
+	// target that owns them: a target has an owner too.
+	rawName      = "raw"
+	metadataOnly = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+)
 
-const metadataOnly = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+// rawClient does nothing but send the cheapest correct writes: protobuf, answers
+// of metadata only, no compression, no reads, no watches.
+type rawClient struct {
+	client rest.Interface
+	owner  metav1.OwnerReference
+	// content is the data of one object.
+	content corev1.ConfigMap
 
-// newRawClient makes a client for the cheapest correct writes.
-func newRawClient(config *rest.Config) (rest.Interface, error) {
+	mu sync.Mutex
+	// versions has the resource versions of the objects, by namespace.
+	versions map[string]string
+}
+
+func newRawClient(ctx context.Context, s *stage) (*rawClient, error) {
 	scheme := runtime.NewScheme()
 	if err := corev1.AddToScheme(scheme); err != nil {
 		return nil, err
@@ -29,60 +46,109 @@ func newRawClient(config *rest.Config) (rest.Interface, error) {
 	if err := metav1.AddMetaToScheme(scheme); err != nil {
 		return nil, err
 	}
-	config = rest.CopyConfig(config)
+	// Under the operator's account: rights and priority are the same then.
+	config, err := s.rig.AccountConfig()
+	if err != nil {
+		return nil, err
+	}
 	config.APIPath, config.GroupVersion = "/api", &corev1.SchemeGroupVersion
 	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	config.ContentType = "application/vnd.kubernetes.protobuf"
 	config.DisableCompression = true
-	config.QPS = -1
-	return rest.RESTClientFor(config)
+	client, err := rest.RESTClientFor(config)
+	if err != nil {
+		return nil, err
+	}
+	owner := s.bundle(rawName, false)
+	owner.Spec.Target, owner.Spec.Sources = nil, owner.Spec.Sources[:1]
+	if err := s.api.Create(ctx, owner); err != nil {
+		return nil, err
+	}
+	yes := true
+	return &rawClient{
+		client: client, versions: map[string]string{},
+		content: corev1.ConfigMap{Data: map[string]string{bundleKey: s.roots + s.sources[0]}},
+		owner: metav1.OwnerReference{
+			APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.BundleKind, Name: rawName, UID: owner.UID,
+			Controller: &yes, BlockOwnerDeletion: &yes,
+		},
+	}, nil
 }
 
-// rawWrites measures POST and PUT of the same bytes to as many namespaces, and
-// deletes the objects again.
-func (b *bench) rawWrites(ctx context.Context, create, replace *row) error {
-	versions := make([]string, len(b.namespaces))
-	write := func(verb func() *rest.Request, named bool) error {
-		return b.each(func(i int) error {
-			request := verb().Namespace(b.namespaces[i]).Resource("configmaps").SetHeader("Accept", metadataOnly)
-			if named {
-				request = request.Name("raw")
-			}
-			var written metav1.PartialObjectMetadata
-			err := request.Body(b.rawObject(i, versions[i])).Do(ctx).Into(&written)
-			versions[i] = written.ResourceVersion
-			return err
-		})
+// object has all that a target has.
+func (c *rawClient) object(namespace, version string) *corev1.ConfigMap {
+	object := c.content
+	object.ObjectMeta = metav1.ObjectMeta{
+		Name: rawName, Namespace: namespace, ResourceVersion: version,
+		Labels:          map[string]string{observedLabel: "true", "bench-bundle": large},
+		Annotations:     map[string]string{v1alpha1.BundleHashAnnotationKey: "0000000000000000000000000000000000000000000000000000000000000000"},
+		OwnerReferences: []metav1.OwnerReference{c.owner},
 	}
-	began := time.Now()
-	if err := write(b.raw.Post, false); err != nil {
+	if version != "" {
+		object.Data = maps.Clone(object.Data)
+		object.Data[bundleKey] += version // so that it is a change
+	}
+	return &object
+}
+
+func (c *rawClient) write(ctx context.Context, request *rest.Request, object *corev1.ConfigMap) error {
+	var written metav1.PartialObjectMetadata
+	request = request.Namespace(object.Namespace).Resource("configmaps").SetHeader("Accept", metadataOnly)
+	if err := request.Body(object).Do(ctx).Into(&written); err != nil {
 		return err
 	}
-	create.raw = append(create.raw, time.Since(began))
-	began = time.Now()
-	if err := write(b.raw.Put, true); err != nil {
-		return err
-	}
-	replace.raw = append(replace.raw, time.Since(began))
-	return b.each(func(i int) error {
-		return b.raw.Delete().Namespace(b.namespaces[i]).Resource("configmaps").Name("raw").Do(ctx).Error()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.versions[object.Namespace] = written.ResourceVersion
+	return nil
+}
+
+func (c *rawClient) version(namespace string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.versions[namespace]
+}
+
+// post creates the object of a namespace, put replaces it, remove deletes it.
+func (c *rawClient) post(ctx context.Context, namespace string) error {
+	return c.write(ctx, c.client.Post(), c.object(namespace, ""))
+}
+
+func (c *rawClient) put(ctx context.Context, namespace string) error {
+	return c.write(ctx, c.client.Put().Name(rawName), c.object(namespace, c.version(namespace)))
+}
+
+func (c *rawClient) remove(ctx context.Context, namespace string) error {
+	err := c.client.Delete().Namespace(namespace).Resource("configmaps").Name(rawName).Do(ctx).Error()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.versions, namespace)
+	return err
+}
+
+// ensure has the objects exist in all namespaces, or in none.
+func (c *rawClient) ensure(ctx context.Context, namespaces []string, exist bool) error {
+	return each(len(namespaces), func(i int) error {
+		switch there := c.version(namespaces[i]) != ""; {
+		case exist && !there:
+			return c.post(ctx, namespaces[i])
+		case there && !exist:
+			return c.remove(ctx, namespaces[i])
+		}
+		return nil
 	})
 }
 
-// rawObject is as large as a target. A replaced one differs in its content.
-func (b *bench) rawObject(i int, resourceVersion string) *corev1.ConfigMap {
-	return &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{
-			Name: "raw", Namespace: b.namespaces[i], ResourceVersion: resourceVersion,
-			Labels:      map[string]string{"bench/bundle": bundleName},
-			Annotations: map[string]string{v1alpha1.BundleHashAnnotationKey: "0000000000000000000000000000000000000000000000000000000000000000"},
-		},
-		Data: map[string]string{bundleKey: string(b.bundle) + resourceVersion},
-	}
+// timed says how long it takes to do something in all namespaces, in seconds.
+func timed(ctx context.Context, namespaces []string, do func(context.Context, string) error) (float64, error) {
+	began := time.Now()
+	err := each(len(namespaces), func(i int) error { return do(ctx, namespaces[i]) })
+	return time.Since(began).Seconds(), err
 }
 
-// each runs work for each namespace, as many together as the raw limit has it.
-func (b *bench) each(work func(i int) error) error {
+// each does work for each number below count, as many together as the raw limit
+// has it, and gives the first error.
+func each(count int, work func(i int) error) error {
 	var (
 		wait  sync.WaitGroup
 		once  sync.Once
@@ -98,7 +164,7 @@ func (b *bench) each(work func(i int) error) error {
 			}
 		})
 	}
-	for i := range b.namespaces {
+	for i := range count {
 		next <- i
 	}
 	close(next)

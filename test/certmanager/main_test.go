@@ -44,5 +44,8 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	api = site.api
-	return m.Run(), nil
+	if code = m.Run(); code != 0 {
+		fmt.Fprintf(os.Stderr, "cert-manager has said:\n%s", &site.certManager.log)
+	}
+	return code, nil
 }

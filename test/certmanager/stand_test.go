@@ -2,6 +2,7 @@ package certmanager
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -123,6 +124,25 @@ func (s *stand) stop() error {
 type program struct {
 	command *exec.Cmd
 	input   io.Closer
+	log     output
+}
+
+// output collects what a process writes. It is safe for concurrent use.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(text []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(text)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 // start starts a program that prints "ready", and waits for that.
@@ -132,7 +152,7 @@ func start(name string, arguments ...string) (*program, error) {
 		return nil, err
 	}
 	p := &program{command: exec.Command(path, arguments...)}
-	p.command.Stderr = os.Stderr
+	p.command.Stderr = &p.log
 	output, err := p.command.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -144,7 +164,7 @@ func start(name string, arguments ...string) (*program, error) {
 		return nil, err
 	}
 	if line, _ := bufio.NewReader(output).ReadString('\n'); line != "ready\n" {
-		return nil, errors.Join(fmt.Errorf("%s %s did not get ready; the lines above say why", name, arguments[0]), p.stop())
+		return nil, errors.Join(fmt.Errorf("%s %s did not get ready", name, arguments[0]), p.stop(), errors.New(p.log.String()))
 	}
 	return p, nil
 }

@@ -69,7 +69,7 @@ func TestEveryValue(t *testing.T) {
 	want := []string{
 		"--log-format=json", "--log-level=3", "--metrics-port=9403", "--readiness-probe-port=6061", "--readiness-probe-path=/ready",
 		"--leader-elect=true", "--leader-election-lease-duration=20s", "--leader-election-renew-deadline=12s",
-		"--trust-namespace=trust-sources", "--target-namespaces=team-a,team-b", "--secret-targets-enabled=true",
+		"--trust-namespace=trust-sources", "--target-namespaces=team-a,team-b", "--secret-targets-enabled=true", "--secret-targets-by-name=true",
 		"--filter-expired-certificates=true", "--filter-non-ca-certs=true",
 		"--default-package-location=/packages/cert-manager-package-debian.json",
 		"--webhook-host=127.0.0.1", "--webhook-port=7443", "--webhook-certificate-dir=/tls", "--tls-min-version=VersionTLS13",
@@ -135,7 +135,7 @@ func TestRefused(t *testing.T) {
 		"app.webhook.tls.helmCert.enabled=true,app.webhook.tls.mode=certManager",
 		"app.webhook.tls.approverPolicy.enabled=true,app.webhook.tls.mode=selfManaged",
 	} {
-		if _, err := run(t, "template", "release", chart, "--set", set); err == nil {
+		if _, err := chart.Template(t.Context(), "release", "install", "--set", set); err == nil {
 			t.Errorf("%s is accepted", set)
 		}
 	}
@@ -200,6 +200,58 @@ func TestTLSModes(t *testing.T) {
 	}
 }
 
+// The operator is told whether the webhook configuration's caBundle is its own to
+// write; and Helm sets one only with its own certificate.
+func TestMaker(t *testing.T) {
+	t.Parallel()
+	for mode, setsBundle := range map[string]bool{"helm": true, "certManager": false, "selfManaged": false} {
+		all := render(t, "--set", "app.webhook.tls.mode="+mode)
+		webhook := all.get(t, "ValidatingWebhookConfiguration", "trust-manager")
+		if maker := at(t, webhook, "metadata", "annotations", "trust-manager.io/webhook-certificate"); maker != `"`+mode+`"` {
+			t.Errorf("%s: the maker is %s", mode, maker)
+		}
+		bundle := at(t, webhook, "webhooks", 0, "clientConfig", "caBundle")
+		if (bundle != "") != setsBundle {
+			t.Errorf("%s: the caBundle is %q", mode, bundle)
+		}
+		if setsBundle && bundle != at(t, all.get(t, "Secret", "trust-manager-tls"), "data", "ca.crt") {
+			t.Errorf("%s: the caBundle is not the CA of the Secret", mode)
+		}
+	}
+}
+
+// A replica goes on for some seconds when it is to end, so that no request comes to
+// one that has ended: where Kubernetes can do that by itself, and there is a webhook.
+func TestPreStop(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		args []string
+		want string
+	}{
+		"now":        {nil, `{"preStop":{"sleep":{"seconds":5}}}`},
+		"1.30":       {[]string{"--kube-version", "1.30.0"}, `{"preStop":{"sleep":{"seconds":5}}}`},
+		"1.30, beta": {[]string{"--kube-version", "1.30.0-gke.1"}, `{"preStop":{"sleep":{"seconds":5}}}`},
+		"1.29":       {[]string{"--kube-version", "1.29.9"}, ""},
+		"no webhook": {[]string{"--set", "app.webhook.enabled=false"}, ""},
+	} {
+		deployment := render(t, tc.args...).get(t, "Deployment", "trust-manager")
+		if got := at(t, deployment, "spec", "template", "spec", "containers", 0, "lifecycle"); got != tc.want {
+			t.Errorf("%s: %s, want %s", name, got, tc.want)
+		}
+	}
+}
+
+// No replicas are none, and only where nothing is said Kubernetes decides.
+func TestReplicas(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{"0": "0", "3": "3", "null": ""} {
+		deployment := render(t, "--set", "replicaCount="+value).get(t, "Deployment", "trust-manager")
+		if got := at(t, deployment, "spec", "replicas"); got != want {
+			t.Errorf("%s: %s replicas", value, got)
+		}
+	}
+}
+
 // The least rights, for each feature.
 func TestRights(t *testing.T) {
 	t.Parallel()
@@ -248,7 +300,7 @@ func TestRights(t *testing.T) {
 // The schema knows the values of values.yaml, and no others.
 func TestSchemaIsThatOfTheValues(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(filepath.Join(chart, "values.schema.json"))
+	text, err := os.ReadFile(filepath.Join(chart.Chart, "values.schema.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +322,7 @@ func TestSchemaIsThatOfTheValues(t *testing.T) {
 		}
 	}
 	walk("", &root)
-	values := leaves(t, filepath.Join(chart, "values.yaml"))
+	values := leaves(t, filepath.Join(chart.Chart, "values.yaml"))
 	for _, path := range inSchema {
 		if !slices.ContainsFunc(values, func(value string) bool { return value == path || strings.HasPrefix(value, path+".") }) {
 			t.Errorf("%s is in the schema alone", path)

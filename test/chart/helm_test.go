@@ -3,71 +3,52 @@
 package chart
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"slices"
-	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"trust-manager.io/test/helm"
 )
 
-const (
-	helm  = "../../bin/helm"
-	chart = "../../deploy/charts/trust-manager"
-)
+var chart *helm.Helm
 
 func TestMain(m *testing.M) {
-	if _, err := os.Stat(helm); err != nil {
-		fmt.Fprintln(os.Stderr, "test/chart: these tests need bin/helm; run `make test-integration`, which builds it")
-		os.Exit(1)
+	code, err := start(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "test/chart:", err)
+		code = 1
 	}
-	os.Exit(m.Run())
+	os.Exit(code)
 }
 
-// run runs Helm, without any of the user's own settings.
-func run(t *testing.T, args ...string) (string, error) {
-	t.Helper()
-	command := exec.CommandContext(t.Context(), helm, args...)
-	home := t.TempDir()
-	command.Env = append(os.Environ(), "HELM_CONFIG_HOME="+home, "HELM_DATA_HOME="+home, "HELM_CACHE_HOME="+home, "KUBECONFIG=/dev/null")
-	var out, fault bytes.Buffer
-	command.Stdout, command.Stderr = &out, &fault
-	if err := command.Run(); err != nil {
-		return "", errors.Join(err, errors.New(fault.String()))
+func start(m *testing.M) (code int, err error) {
+	home, err := os.MkdirTemp("", "trust-manager-helm-")
+	if err != nil {
+		return 1, err
 	}
-	return out.String(), nil
+	defer func() { err = errors.Join(err, os.RemoveAll(home)) }()
+	if chart, err = helm.New("../..", home); err != nil {
+		return 1, err
+	}
+	return m.Run(), nil
 }
 
 // manifests are rendered objects.
-type manifests []*unstructured.Unstructured
+type manifests helm.Objects
 
 // render renders the release "release" in the namespace "install".
 func render(t *testing.T, args ...string) manifests {
 	t.Helper()
-	text, err := run(t, append([]string{"template", "release", chart, "--namespace", "install"}, args...)...)
+	all, err := chart.Template(t.Context(), "release", "install", args...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all manifests
-	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 4096)
-	for {
-		object := &unstructured.Unstructured{}
-		if err := decoder.Decode(&object.Object); errors.Is(err, io.EOF) {
-			return all
-		} else if err != nil {
-			t.Fatalf("%v in:\n%s", err, text)
-		}
-		if len(object.Object) > 0 {
-			all = append(all, object)
-		}
-	}
+	return manifests(all)
 }
 
 // names gives "Kind namespace/name" of each object, sorted.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -18,6 +19,9 @@ const (
 	apiServer         = "kube-apiserver"
 	controllerManager = "kube-controller-manager"
 	kubectl           = "kubectl"
+	scheduler         = "kube-scheduler"
+	kubelet           = "kubelet"
+	pause             = "pause"
 )
 
 // tool is one binary to build. cold is how long it took with an empty Go build
@@ -34,9 +38,24 @@ var tools = []tool{
 	{controllerManager, "k8s.io/kubernetes/cmd/kube-controller-manager", 111 * time.Second},
 }
 
+// nodeTools are built only where a node is wanted.
+var nodeTools = []tool{
+	{scheduler, "k8s.io/kubernetes/cmd/kube-scheduler", 20 * time.Second},
+	{kubelet, "k8s.io/kubernetes/cmd/kubelet", 60 * time.Second},
+	{pause, "./pause", time.Second},
+}
+
+// toolsFor returns all tools of a control plane, and those of a node if wanted.
+func toolsFor(node bool) []tool {
+	if node {
+		return slices.Concat(tools, nodeTools)
+	}
+	return tools
+}
+
 // assets returns the folder that holds the binaries: KUBEBUILDER_ASSETS if that
-// is set, or else the cached one, which is built first if need be.
-func assets(ctx context.Context, progress io.Writer) (string, error) {
+// is set, or else the cached one, where those that are missing are built first.
+func assets(ctx context.Context, node bool, progress io.Writer) (string, error) {
 	dir, err := assetsDir()
 	if err != nil {
 		return "", err
@@ -45,10 +64,10 @@ func assets(ctx context.Context, progress io.Writer) (string, error) {
 		fmt.Fprintf(progress, "using the binaries in KUBEBUILDER_ASSETS=%s\n", dir)
 		return dir, errors.Join(has(dir, etcd), has(dir, apiServer))
 	}
-	if complete(dir) {
+	if len(missing(dir, toolsFor(node))) == 0 {
 		return dir, nil
 	}
-	return dir, build(ctx, dir, progress)
+	return dir, build(ctx, dir, toolsFor(node), progress)
 }
 
 // assetsDir says where the binaries are or will be.
@@ -83,18 +102,14 @@ func has(dir, name string) error {
 	return nil
 }
 
-func complete(dir string) bool {
-	for _, t := range tools {
-		if has(dir, t.name) != nil {
-			return false
-		}
-	}
-	return true
+// missing returns those of the tools that dir does not hold.
+func missing(dir string, wanted []tool) []tool {
+	return slices.DeleteFunc(slices.Clone(wanted), func(t tool) bool { return has(dir, t.name) == nil })
 }
 
-// build fills dir with all tools. Another process that builds the same folder is
-// waited for and its work is used; dir appears whole or not at all.
-func build(ctx context.Context, dir string, progress io.Writer) error {
+// build puts those of the tools into dir that it lacks, all of them or none.
+// Another process that builds the same folder is waited for and its work is used.
+func build(ctx context.Context, dir string, wanted []tool, progress io.Writer) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return fmt.Errorf("cache of built binaries: %w", err)
 	}
@@ -103,48 +118,63 @@ func build(ctx context.Context, dir string, progress io.Writer) error {
 		return err
 	}
 	defer lock.Close()
-	if complete(dir) {
+	lacking := missing(dir, wanted)
+	if len(lacking) == 0 {
 		return nil
 	}
 	partial := dir + ".partial"
 	defer os.RemoveAll(partial)
-	if err := errors.Join(os.RemoveAll(partial), os.RemoveAll(dir), writeModule(partial)); err != nil {
+	if err := errors.Join(os.RemoveAll(partial), writeModule(partial)); err != nil {
 		return fmt.Errorf("cache of built binaries: %w", err)
 	}
-	if err := buildTools(ctx, partial, progress); err != nil {
+	if err := buildTools(ctx, partial, lacking, progress); err != nil {
 		return err
 	}
-	return os.Rename(filepath.Join(partial, "bin"), dir)
+	return moveTools(filepath.Join(partial, "bin"), dir, lacking)
 }
 
-// writeModule makes a module with this one's requirements and no package.
+// moveTools moves each tool in one step, so that none is ever found half written.
+func moveTools(from, to string, built []tool) error {
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return err
+	}
+	for _, t := range built {
+		if err := os.Rename(filepath.Join(from, t.name), filepath.Join(to, t.name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeModule makes a module with this one's requirements and one package, pause.
 func writeModule(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, pause), 0o755); err != nil {
 		return err
 	}
 	return errors.Join(
+		os.WriteFile(filepath.Join(dir, pause, "main.go"), pauseSource, 0o644),
 		os.WriteFile(filepath.Join(dir, "go.mod"), goMod, 0o644),
 		os.WriteFile(filepath.Join(dir, "go.sum"), goSum, 0o644))
 }
 
-func buildTools(ctx context.Context, module string, progress io.Writer) error {
+func buildTools(ctx context.Context, module string, wanted []tool, progress io.Writer) error {
 	v, err := pinnedVersions()
 	if err != nil {
 		return err
 	}
 	total := time.Duration(0)
-	for _, t := range tools {
+	for _, t := range wanted {
 		total += t.cold
 	}
-	fmt.Fprintf(progress, "building Kubernetes %s and etcd %s from source, once: about %s on 2 cores with a cold Go cache, plus downloads\n",
-		v.kubernetes, v.etcd, roughly(total))
-	for i, t := range tools {
-		fmt.Fprintf(progress, "%d of %d: %s (cold: about %s)\n", i+1, len(tools), t.name, roughly(t.cold))
+	fmt.Fprintf(progress, "building %d programs of Kubernetes %s and etcd %s from source, once: about %s on 2 cores with a cold Go cache, plus downloads\n",
+		len(wanted), v.kubernetes, v.etcd, roughly(total))
+	for i, t := range wanted {
+		fmt.Fprintf(progress, "%d of %d: %s (cold: about %s)\n", i+1, len(wanted), t.name, roughly(t.cold))
 		began := time.Now()
 		if err := buildTool(ctx, module, t, v.linkerFlags(), progress); err != nil {
 			return fmt.Errorf("building %s: %w; the lines above say why", t.name, err)
 		}
-		fmt.Fprintf(progress, "%d of %d: %s took %s\n", i+1, len(tools), t.name, time.Since(began).Round(100*time.Millisecond))
+		fmt.Fprintf(progress, "%d of %d: %s took %s\n", i+1, len(wanted), t.name, time.Since(began).Round(100*time.Millisecond))
 	}
 	return nil
 }

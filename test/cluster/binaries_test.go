@@ -73,7 +73,7 @@ mkdir -p "$(dirname "$2")" && : >"$2" && chmod +x "$2"
 func TestBuildOnceSayingHowFarItIs(t *testing.T) {
 	calls := fakeGo(t, "none")
 	var progress bytes.Buffer
-	dir, err := assets(t.Context(), &progress)
+	dir, err := assets(t.Context(), false, &progress)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestBuildOnceSayingHowFarItIs(t *testing.T) {
 		}
 	}
 	progress.Reset()
-	again, err := assets(t.Context(), &progress)
+	again, err := assets(t.Context(), false, &progress)
 	if err != nil || again != dir || progress.Len() > 0 {
 		t.Errorf("second time: got %s, %v, %q; want %s and silence", again, err, progress.String(), dir)
 	}
@@ -95,12 +95,32 @@ func TestBuildOnceSayingHowFarItIs(t *testing.T) {
 	}
 }
 
+// Whoever has built a control plane before builds only the rest for a node.
+func TestANodeNeedsMore(t *testing.T) {
+	calls := fakeGo(t, "none")
+	if _, err := assets(t.Context(), false, t.Output()); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := assets(t.Context(), true, t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tool := range toolsFor(true) {
+		if err := has(dir, tool.name); err != nil {
+			t.Error(err)
+		}
+	}
+	if got, want := strings.Count(contents(t, calls), "\n"), len(tools)+len(nodeTools); got != want {
+		t.Errorf("got %d builds, want %d", got, want)
+	}
+}
+
 func TestTwoBuildsAtOnceShareOne(t *testing.T) {
 	calls := fakeGo(t, "none")
 	var both sync.WaitGroup
 	for range 2 {
 		both.Go(func() {
-			if _, err := assets(t.Context(), t.Output()); err != nil {
+			if _, err := assets(t.Context(), false, t.Output()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -114,7 +134,7 @@ func TestTwoBuildsAtOnceShareOne(t *testing.T) {
 func TestAFailedBuildLeavesNothing(t *testing.T) {
 	fakeGo(t, kubectl)
 	var progress bytes.Buffer
-	_, err := assets(t.Context(), &progress)
+	_, err := assets(t.Context(), false, &progress)
 	if err == nil || !strings.Contains(err.Error(), "building kubectl") {
 		t.Errorf("got error %v, want one about kubectl", err)
 	}
@@ -150,7 +170,7 @@ func TestGivenAssetsAreUsed(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			got, err := assets(t.Context(), t.Output())
+			got, err := assets(t.Context(), false, t.Output())
 			if got != dir {
 				t.Errorf("got %s, want %s", got, dir)
 			}

@@ -108,7 +108,12 @@ func (c *cluster) start(ctx context.Context, old *state, opts options) (*state, 
 			return nil, err
 		}
 	}
-	assets, err := assets(ctx, c.progress)
+	if opts.Node {
+		if err := nodePossible(c.dir); err != nil {
+			return nil, err
+		}
+	}
+	assets, err := assets(ctx, opts.Node, c.progress)
 	if err != nil {
 		return nil, err
 	}
@@ -129,18 +134,42 @@ func (c *cluster) attempt(ctx context.Context, assets string, opts options) (*st
 	if err != nil {
 		return nil, err
 	}
-	st := &state{Version: stateVersion, Options: opts, Assets: assets, Server: layout.server(), Owner: c.owner}
+	st := &state{Version: stateVersion, Options: opts, Assets: assets, Server: layout.server(), Owner: c.owner, Node: layout.node}
 	// The state comes first: it marks the folder as one to clean up.
-	if err := errors.Join(st.save(c.dir), c.erase(etcdFolder, pkiFolder), layout.write()); err != nil {
+	if err := errors.Join(st.save(c.dir), c.erase(etcdFolder, pkiFolder, nodeFolder), layout.write()); err != nil {
 		return nil, err
 	}
-	if err := c.startAll(ctx, st, layout.processes()); err != nil {
+	if err := c.bring(ctx, st, layout); err != nil {
 		return nil, errors.Join(err, st.stop(), st.save(c.dir))
 	}
 	if err := c.publish(opts); err != nil {
 		return nil, errors.Join(err, st.stop(), st.save(c.dir))
 	}
 	return st, nil
+}
+
+// bring starts everything, with what a node needs in between.
+func (c *cluster) bring(ctx context.Context, st *state, layout *plan) error {
+	if st.Node == nil {
+		return c.startAll(ctx, st, layout.processes())
+	}
+	if err := st.Node.setUp(ctx); err != nil {
+		return err
+	}
+	if err := c.startAll(ctx, st, layout.processes()); err != nil {
+		return err
+	}
+	if err := st.Node.load(ctx, st.Node.path("sandbox.tar")); err != nil {
+		return err
+	}
+	if err := c.startAll(ctx, st, []*process{layout.kubelet()}); err != nil {
+		return err
+	}
+	prober, err := newProber(filepath.Join(c.dir, pkiFolder))
+	if err != nil {
+		return err
+	}
+	return prober.awaitNode(ctx, st.Server, st.Processes...)
 }
 
 func (c *cluster) startAll(ctx context.Context, st *state, parts []*process) error {
@@ -247,12 +276,29 @@ func (c *cluster) clear(st *state) error {
 	} else if errors.Is(err, os.ErrNotExist) {
 		err = nil
 	}
-	return errors.Join(err, c.erase(etcdFolder, pkiFolder, pluginFolder, adminConfig))
+	return errors.Join(err, c.erase(etcdFolder, pkiFolder, pluginFolder, nodeFolder, adminConfig))
 }
 
 func (c *cluster) erase(names ...string) error {
 	for _, name := range names {
 		if err := os.RemoveAll(filepath.Join(c.dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load puts image archives into the node.
+func (c *cluster) load(ctx context.Context, archives []string) error {
+	st, err := c.state()
+	if err != nil {
+		return err
+	}
+	if st.Node == nil {
+		return fmt.Errorf("the cluster in %s has no node to load images into: start it with --node", c.dir)
+	}
+	for _, archive := range archives {
+		if err := st.Node.load(ctx, archive); err != nil {
 			return err
 		}
 	}

@@ -22,6 +22,8 @@ var commands = map[string]func(context.Context, stdio, []string) error{
 	"run":     runCommand,
 	"signal":  signalCommand,
 	"restart": restartCommand,
+	"load":    loadCommand,
+	"pack":    packCommand,
 }
 
 // dispatch runs the command named by the first argument.
@@ -41,10 +43,12 @@ func dispatch(ctx context.Context, std stdio, args []string) error {
 }
 
 func buildCommand(ctx context.Context, std stdio, args []string) error {
-	if err := newCommandLine("build", std).parse(args); err != nil {
+	line := newCommandLine("build", std)
+	node := line.flags.Bool("node", false, "build what a node needs too: kube-scheduler and kubelet")
+	if err := line.parse(args); err != nil {
 		return err
 	}
-	dir, err := assets(ctx, std.err)
+	dir, err := assets(ctx, *node, std.err)
 	if err != nil {
 		return err
 	}
@@ -105,6 +109,26 @@ func restartCommand(ctx context.Context, std stdio, args []string) error {
 	return line.cluster(std).restart(ctx, line.process)
 }
 
+func loadCommand(ctx context.Context, std stdio, args []string) error {
+	line := newCommandLine("load", std).withDir()
+	line.trailing = "image archive"
+	if err := line.parse(args, "dir"); err != nil {
+		return err
+	}
+	return line.cluster(std).load(ctx, line.flags.Args())
+}
+
+func packCommand(_ context.Context, std stdio, args []string) error {
+	line := newCommandLine("pack", std)
+	name := line.flags.String("image", "", "the `name` of the image, with a tag (required)")
+	out := line.flags.String("out", "", "the `file` to write (required)")
+	line.trailing = "PATH=FILE"
+	if err := line.parse(args, "image", "out"); err != nil {
+		return err
+	}
+	return packFiles(*name, *out, line.flags.Args())
+}
+
 func (l *commandLine) cluster(std stdio) *cluster {
 	return &cluster{dir: string(l.dir), progress: std.err}
 }
@@ -115,6 +139,9 @@ type commandLine struct {
 	dir     path
 	process string
 	options options
+	// trailing says what the arguments after the flags are: one or more. If it is
+	// empty there are none.
+	trailing string
 }
 
 func newCommandLine(command string, std stdio) *commandLine {
@@ -129,7 +156,7 @@ func (l *commandLine) withDir() *commandLine {
 }
 
 func (l *commandLine) withProcess() *commandLine {
-	l.flags.StringVar(&l.process, "process", "", "etcd, kube-apiserver or kube-controller-manager (required)")
+	l.flags.StringVar(&l.process, "process", "", "one of the cluster's processes, such as kube-apiserver (required)")
 	return l
 }
 
@@ -138,6 +165,8 @@ func (l *commandLine) withOptions() *commandLine {
 	l.flags.Var(&l.options.Kubeconfig, "kubeconfig", "the `file` to write the admin's kubeconfig to (required)")
 	l.flags.BoolVar(&l.options.WithoutControllerManager, "without-controller-manager", false,
 		"start etcd and kube-apiserver only: no garbage collection, no end of namespaces, no default service accounts")
+	l.flags.BoolVar(&l.options.Node, "node", false,
+		"run pods too: start kube-scheduler, containerd and kubelet (needs Linux, root and some packages of the system)")
 	l.flags.Func("apiserver-arg", "an `argument` like --v=4, appended to those of kube-apiserver; repeatable",
 		func(arg string) error {
 			if !strings.HasPrefix(arg, "--") {
@@ -157,7 +186,11 @@ func (l *commandLine) parse(args []string, required ...string) error {
 	} else if err != nil {
 		return errUsage
 	}
-	if l.flags.NArg() > 0 {
+	if l.trailing != "" && l.flags.NArg() == 0 {
+		fmt.Fprintf(l.flags.Output(), "%s: at least one %s is needed\n", l.flags.Name(), l.trailing)
+		return errUsage
+	}
+	if l.trailing == "" && l.flags.NArg() > 0 {
 		fmt.Fprintf(l.flags.Output(), "%s: unexpected argument %q\n", l.flags.Name(), l.flags.Arg(0))
 		return errUsage
 	}

@@ -20,6 +20,8 @@ func TestWrongUsage(t *testing.T) {
 		"a left-over argument":   {[]string{"down", "--dir=x", "y"}, `unexpected argument "y"`},
 		"an API server argument": {[]string{"run", "--apiserver-arg=v=2"}, "--name=value"},
 		"no process":             {[]string{"restart", "--dir=x"}, "--process is missing"},
+		"nothing to load":        {[]string{"load", "--dir=x"}, "at least one image archive"},
+		"nothing to pack":        {[]string{"pack", "--image=x", "--out=y"}, "at least one PATH=FILE"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 
 func TestKubeconfigEmbedsAuthorityAndClient(t *testing.T) {
 	dir := t.TempDir()
-	if err := writePKI(dir, time.Now()); err != nil {
+	if err := writePKI(dir, time.Now(), nil); err != nil {
 		t.Fatal(err)
 	}
 	got, err := kubeconfig("https://127.0.0.1:1234", dir, "admin")

@@ -8,9 +8,14 @@
 // run at once in different folders, and that no process is signalled unless it
 // is the one that was started (see identity).
 //
-// It runs no node: objects are stored, defaulted, admitted, published and
-// garbage-collected as in any cluster, but no pod starts. It needs Linux or
-// macOS; only Linux ties the processes of `cluster run` to its life.
+// Without --node it runs no node: objects are stored, defaulted, admitted,
+// published and garbage-collected as in any cluster, but no pod starts. With it,
+// kube-scheduler, containerd and kubelet run too, and so do pods: see node. That
+// needs root on Linux and some packages of the system; what it makes outside of
+// the folder is in the state file, and all of it goes when the cluster does.
+//
+// It needs Linux or macOS; only Linux ties the processes of `cluster run` to its
+// life.
 package main
 
 import (
@@ -27,13 +32,16 @@ import (
 const usage = `Usage: cluster COMMAND [FLAGS]
 
   build     build etcd, kube-apiserver, kube-controller-manager and kubectl into
-            a cache (once); print the folder that holds them
+            a cache (once), and with --node what a node needs; print the folder
+            that holds them
   up        start a control plane in the background
   down      stop it and remove its folder
   run       start one in the foreground, print "ready", and stop it when
             standard input ends or on SIGTERM or SIGINT
   signal    send a signal to one process of a control plane
   restart   stop one process if it runs, and start it on the same port and data
+  load      put image archives into the node of a cluster
+  pack      make an image archive of files, of which the first is what it runs
 
 "cluster COMMAND -h" lists the flags.
 

@@ -10,13 +10,15 @@ import (
 type options struct {
 	Kubeconfig               path
 	WithoutControllerManager bool
-	APIServerArgs            []string
+	// Node asks for a node, on which pods run.
+	Node          bool
+	APIServerArgs []string
 }
 
 // sameCluster tells whether a control plane started with p serves one who asks
 // for o. Where the kubeconfig goes does not matter: it can be written again.
 func (o options) sameCluster(p options) bool {
-	return o.WithoutControllerManager == p.WithoutControllerManager && slices.Equal(o.APIServerArgs, p.APIServerArgs)
+	return o.WithoutControllerManager == p.WithoutControllerManager && o.Node == p.Node && slices.Equal(o.APIServerArgs, p.APIServerArgs)
 }
 
 // path is an absolute path, as a flag value.

@@ -16,6 +16,9 @@ const (
 	serviceAddress = "10.0.0.1"
 
 	serviceAccountIssuer = "https://kubernetes.default.svc.cluster.local"
+
+	// etcdQuota is how large the data of etcd may get, old revisions included.
+	etcdQuota = 32 << 30
 )
 
 // plan lays out the processes of a control plane, none of them started.
@@ -25,6 +28,11 @@ type plan struct {
 	etcdPort             int
 	apiPort              int
 	managerPort          int
+	// The rest is only for a node.
+	node          *node
+	schedulerPort int
+	metricsPort   int // of containerd
+	kubeletPort   int
 }
 
 // newPlan chooses free ports.
@@ -38,14 +46,19 @@ func newPlan(dir, assets string, opts options) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(3)
+	ports, err := freePorts(6)
 	if err != nil {
 		return nil, err
 	}
-	return &plan{
+	p := &plan{
 		dir: dir, assets: assets, workDir: workDir, options: opts,
 		etcdPort: ports[0], apiPort: ports[1], managerPort: ports[2],
-	}, nil
+		schedulerPort: ports[3], metricsPort: ports[4], kubeletPort: ports[5],
+	}
+	if opts.Node {
+		p.node, err = newNode(dir, p.apiPort)
+	}
+	return p, err
 }
 
 // write lays out the keys, the kubeconfigs and the folder for logs.
@@ -54,13 +67,20 @@ func (p *plan) write() error {
 	if err := os.MkdirAll(filepath.Join(p.dir, logFolder), 0o700); err != nil {
 		return err
 	}
-	if err := writePKI(pki, time.Now()); err != nil {
-		return err
-	}
-	for user, file := range map[string]string{
+	users := map[string]string{
 		"controller-manager-client": p.pki("controller-manager.kubeconfig"),
 		"admin":                     filepath.Join(p.dir, adminConfig),
-	} {
+	}
+	var gateway net.IP
+	if p.node != nil {
+		gateway = net.ParseIP(p.node.Gateway)
+		users["scheduler-client"] = p.pki("scheduler.kubeconfig")
+		users["kubelet-client"] = p.pki("kubelet.kubeconfig")
+	}
+	if err := writePKI(pki, time.Now(), gateway); err != nil {
+		return err
+	}
+	for user, file := range users {
 		text, err := kubeconfig(p.server(), pki, user)
 		if err != nil {
 			return err
@@ -69,19 +89,31 @@ func (p *plan) write() error {
 			return err
 		}
 	}
+	if p.node != nil {
+		return p.node.write(p)
+	}
 	return nil
 }
 
-// processes returns the parts in the order in which they need one another.
+// processes returns the parts in the order in which they need one another, all
+// but kubelet: that needs an image first.
 func (p *plan) processes() []*process {
 	parts := []*process{p.etcd(), p.apiServer()}
 	if !p.options.WithoutControllerManager {
 		parts = append(parts, p.controllerManager())
 	}
+	if p.node != nil {
+		parts = append(parts, p.scheduler(), p.containerd())
+	}
 	return parts
 }
 
-func (p *plan) server() string { return local(p.apiPort, "") }
+func (p *plan) server() string {
+	if p.node != nil {
+		return fmt.Sprintf("https://%s:%d", p.node.Gateway, p.apiPort)
+	}
+	return local(p.apiPort, "")
+}
 
 func (p *plan) pki(name string) string { return filepath.Join(p.dir, pkiFolder, name) }
 
@@ -100,6 +132,8 @@ func (p *plan) etcd() *process {
 		"--name=default",
 		"--data-dir=" + filepath.Join(p.dir, etcdFolder),
 		"--unsafe-no-fsync", // after a crash of the machine the data is not wanted
+		// A benchmark writes gigabytes between two compactions; the default is 2.
+		fmt.Sprintf("--quota-backend-bytes=%d", etcdQuota),
 		"--listen-client-urls=" + url,
 		"--advertise-client-urls=" + url,
 		"--cert-file=" + p.pki("etcd.crt"),
@@ -121,11 +155,7 @@ func (p *plan) apiServer() *process {
 		"--etcd-cafile=" + p.pki("etcd-ca.crt"),
 		"--etcd-certfile=" + p.pki("etcd-client.crt"),
 		"--etcd-keyfile=" + p.pki("etcd-client.key"),
-		"--bind-address=127.0.0.1",
-		"--advertise-address=127.0.0.1",
 		fmt.Sprintf("--secure-port=%d", p.apiPort),
-		// Endpoints may not hold a loopback address, and no pod would use them.
-		"--endpoint-reconciler-type=none",
 		"--tls-cert-file=" + p.pki("apiserver.crt"),
 		"--tls-private-key-file=" + p.pki("apiserver.key"),
 		"--client-ca-file=" + p.pki("ca.crt"),
@@ -134,6 +164,15 @@ func (p *plan) apiServer() *process {
 		"--service-account-issuer=" + serviceAccountIssuer,
 		"--service-account-key-file=" + p.pki("sa.pub"),
 		"--service-account-signing-key-file=" + p.pki("sa.key"),
+	}
+	if p.node != nil {
+		args = append(args, p.apiServerNodeArgs()...)
+	} else {
+		args = append(args,
+			"--bind-address=127.0.0.1",
+			"--advertise-address=127.0.0.1",
+			// Endpoints may not hold a loopback address, and no pod would use them.
+			"--endpoint-reconciler-type=none")
 	}
 	return p.part(apiServer, probes, append(args, p.options.APIServerArgs...))
 }

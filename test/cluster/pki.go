@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -39,7 +40,8 @@ type leaf struct {
 // ca.crt and etcd-ca.crt, and the service-account key pair sa.key and sa.pub.
 // etcd has an authority of its own, since it lets in whoever its authority
 // knows, and the API server's authority signs clients that must not get there.
-func writePKI(dir string, now time.Time) error {
+// gateway is the address for pods where there is a node, and nil if there is none.
+func writePKI(dir string, now time.Time, gateway net.IP) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -51,7 +53,7 @@ func writePKI(dir string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	for _, l := range leaves(ca, etcdCA) {
+	for _, l := range leaves(ca, etcdCA, gateway) {
 		if err := l.write(dir, now); err != nil {
 			return err
 		}
@@ -59,9 +61,9 @@ func writePKI(dir string, now time.Time) error {
 	return writeServiceAccountKey(dir)
 }
 
-func leaves(ca, etcdCA *authority) []leaf {
+func leaves(ca, etcdCA *authority, gateway net.IP) []leaf {
 	loopback := net.IPv4(127, 0, 0, 1)
-	return []leaf{
+	all := []leaf{
 		{file: "etcd", signer: etcdCA, user: "etcd", hosts: []string{"localhost"}, addresses: []net.IP{loopback}, peer: true},
 		{file: "etcd-client", signer: etcdCA, user: "kube-apiserver", client: true},
 		{
@@ -75,6 +77,22 @@ func leaves(ca, etcdCA *authority) []leaf {
 		{file: "controller-manager", signer: ca, user: "kube-controller-manager", hosts: []string{"localhost"}, addresses: []net.IP{loopback}},
 		{file: "controller-manager-client", signer: ca, user: "system:kube-controller-manager", client: true},
 		{file: "admin", signer: ca, user: "admin", group: "system:masters", client: true},
+	}
+	if gateway != nil {
+		server := &all[slices.IndexFunc(all, func(l leaf) bool { return l.file == "apiserver" })]
+		server.addresses = append(server.addresses, gateway)
+		all = append(all, nodeLeaves(ca, loopback, gateway)...)
+	}
+	return all
+}
+
+func nodeLeaves(ca *authority, loopback, gateway net.IP) []leaf {
+	return []leaf{
+		{file: "scheduler", signer: ca, user: "kube-scheduler", hosts: []string{"localhost"}, addresses: []net.IP{loopback}},
+		{file: "scheduler-client", signer: ca, user: "system:kube-scheduler", client: true},
+		{file: "kubelet", signer: ca, user: "system:node:" + nodeName, group: "system:nodes", addresses: []net.IP{gateway}},
+		{file: "kubelet-client", signer: ca, user: "system:node:" + nodeName, group: "system:nodes", client: true},
+		{file: "apiserver-kubelet-client", signer: ca, user: "kube-apiserver", group: "system:masters", client: true},
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 func TestPKI(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "pki")
 	now := time.Now()
-	if err := writePKI(dir, now); err != nil {
+	if err := writePKI(dir, now, nil); err != nil {
 		t.Fatal(err)
 	}
 	client, server := x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth
@@ -53,7 +53,7 @@ func TestPKI(t *testing.T) {
 
 func TestPKISubjects(t *testing.T) {
 	dir := t.TempDir()
-	if err := writePKI(dir, time.Now()); err != nil {
+	if err := writePKI(dir, time.Now(), nil); err != nil {
 		t.Fatal(err)
 	}
 	for file, want := range map[string]string{
@@ -71,7 +71,7 @@ func TestPKISubjects(t *testing.T) {
 
 func TestPKIFilesAreTheOwnersOnlyAndMatch(t *testing.T) {
 	dir := t.TempDir()
-	if err := writePKI(dir, time.Now()); err != nil {
+	if err := writePKI(dir, time.Now(), nil); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := os.ReadDir(dir)
@@ -87,7 +87,7 @@ func TestPKIFilesAreTheOwnersOnlyAndMatch(t *testing.T) {
 			t.Errorf("%s has mode %v, want 0600", entry.Name(), info.Mode())
 		}
 	}
-	for _, l := range leaves(nil, nil) {
+	for _, l := range leaves(nil, nil, nil) {
 		file := filepath.Join(dir, l.file)
 		if _, err := tls.LoadX509KeyPair(file+".crt", file+".key"); err != nil {
 			t.Errorf("%s: %v", l.file, err)

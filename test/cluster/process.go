@@ -64,12 +64,13 @@ func (p *process) start(tied bool) (*exec.Cmd, error) {
 // stops etcd, a KUBE_ one changes features, and neither may depend on the user.
 func environment() []string {
 	env := []string{}
-	for _, name := range []string{"PATH", "HOME", "TMPDIR"} {
+	for _, name := range []string{"HOME", "TMPDIR"} {
 		if value, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+value)
 		}
 	}
-	return env
+	// What a node runs lies where only root looks.
+	return append(env, "PATH="+searchPath())
 }
 
 // identify describes a child that has not been waited for.

@@ -62,20 +62,27 @@ func (b *prober) probe(ctx context.Context, p *process) error {
 }
 
 func (b *prober) get(ctx context.Context, url string) error {
+	_, err := b.read(ctx, url)
+	return err
+}
+
+// read returns what a URL answers with 200, as far as that matters.
+func (b *prober) read(ctx context.Context, url string) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	response, err := b.client.Do(request)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer response.Body.Close()
-	if response.StatusCode == http.StatusOK {
-		return nil
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if response.StatusCode != http.StatusOK {
+		shown := strings.TrimSpace(string(body[:min(len(body), 4<<10)]))
+		err = errors.Join(fmt.Errorf("GET %s: %s: %s", url, response.Status, shown), err)
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, 4<<10))
-	return errors.Join(fmt.Errorf("GET %s: %s: %s", url, response.Status, strings.TrimSpace(string(body))), err)
+	return body, err
 }
 
 // await waits until the last of the started processes can be used. It fails as

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ const (
 	etcdFolder   = "etcd"
 	logFolder    = "logs"
 	pluginFolder = "volume-plugins"
+	nodeFolder   = "node"
 	stateVersion = 1
 )
 
@@ -31,6 +33,8 @@ type state struct {
 	Server string
 	// Owner is the `cluster run` that the processes belong to, if any.
 	Owner identity
+	// Node is what a node has outside of the folder, if there is one.
+	Node *node
 	// Processes are in the order in which they are started. One with no process
 	// id is to be started by the owner.
 	Processes []*process
@@ -98,7 +102,8 @@ func (s *state) dead() *process {
 	return nil
 }
 
-// stop ends all processes, the last one started first, and forgets them.
+// stop ends all processes, the last one started first, and what a node has left
+// on the machine, and forgets them.
 func (s *state) stop() error {
 	var failed error
 	for _, p := range slices.Backward(s.Processes) {
@@ -106,7 +111,14 @@ func (s *state) stop() error {
 			failed = errors.Join(failed, fmt.Errorf("stopping %s: %w", p.Name, err))
 		}
 	}
+	if failed == nil && s.Node != nil {
+		// Also where the command has been asked to end.
+		if err := s.Node.tearDown(context.Background()); err != nil {
+			failed = fmt.Errorf("clearing up after the node: %w", err)
+		}
+	}
 	if failed == nil {
+		s.Node = nil
 		s.Processes, s.Owner = nil, identity{}
 	}
 	return failed

@@ -55,6 +55,6 @@ func (v versions) linkerFlags() string {
 
 // cacheKey names the folder of binaries: anything that changes them changes it.
 func (v versions) cacheKey() string {
-	sum := sha256.Sum256([]byte(v.linkerFlags() + "\x00" + string(goMod)))
+	sum := sha256.Sum256([]byte(v.linkerFlags() + "\x00" + string(goMod) + string(pauseSource)))
 	return fmt.Sprintf("%s-etcd-%s-%s-%s-%x", v.kubernetes, v.etcd, runtime.GOOS, runtime.GOARCH, sum[:4])
 }

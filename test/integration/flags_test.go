@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -121,13 +122,24 @@ func awaitAnswer(t *testing.T, url, text string) {
 // freePort gives a TCP port that nobody listens on.
 func freePort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := listener.Addr().(*net.TCPAddr).Port
+		if err := listener.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, given := givenPorts.LoadOrStore(port, true); !given {
+			return strconv.Itoa(port)
+		}
 	}
-	defer listener.Close() //nolint:errcheck // to be used by the operator
-	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 }
+
+// givenPorts are those that freePort has given: the system may find one free twice
+// before it is used.
+var givenPorts sync.Map
 
 // R4: SIGTERM lets writes end that are under way, and then the operator ends
 // with exit code 0, within seconds.

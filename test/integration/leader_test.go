@@ -19,6 +19,7 @@ var takeovers = flag.Int("takeovers", 2, "how often the leader is stopped, and h
 
 // What the replicas of these tests are started with, and what R2 makes of it.
 const (
+	leaseName     = "trust-manager-leader-election"
 	retryPeriod   = time.Second
 	leaseDuration = 3 * time.Second
 	// afterStop and afterDeath are how long a standby may take to lead.
@@ -94,7 +95,7 @@ func wantWithin(t *testing.T, what string, took, bound time.Duration) {
 // awaitLeader waits until there is a leader other than the one named.
 func awaitLeader(t *testing.T, other string) (identity string) {
 	t.Helper()
-	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: "trust-manager-leader-election"}}
+	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: leaseName}}
 	eventually(t, "a leader", func() error {
 		if err := api.Get(t.Context(), client.ObjectKeyFromObject(lease), lease); err != nil {
 			return err

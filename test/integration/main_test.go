@@ -52,5 +52,9 @@ func run(m *testing.M) (code int, err error) {
 	defer func() { err = errors.Join(err, env.Stop()) }()
 	api = env.Client
 	code = m.Run()
-	return code, errors.Join(shared.stop(), os.RemoveAll(shared.folder))
+	err = errors.Join(shared.stop(), os.RemoveAll(shared.folder))
+	if code == 0 && err == nil {
+		err = audit(os.Stderr)
+	}
+	return code, err
 }

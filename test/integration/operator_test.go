@@ -104,10 +104,23 @@ func startOperator(t *testing.T, flags ...string) *rig.Operator {
 	return addOperator(t, flags...)
 }
 
+// startListingOperator is startOperator for one that does as it does on an API server
+// that cannot stream lists.
+func startListingOperator(t *testing.T, flags ...string) *rig.Operator {
+	t.Helper()
+	noOperator(t)
+	return untilEnd(t, env.StartListingOperator, flags)
+}
+
 // addOperator runs one more operator.
 func addOperator(t *testing.T, flags ...string) *rig.Operator {
 	t.Helper()
-	o, err := env.StartOperator(flags...)
+	return untilEnd(t, env.StartOperator, flags)
+}
+
+func untilEnd(t *testing.T, start func(...string) (*rig.Operator, error), flags []string) *rig.Operator {
+	t.Helper()
+	o, err := start(flags...)
 	if err != nil {
 		t.Fatal(err)
 	}

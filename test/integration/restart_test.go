@@ -147,7 +147,7 @@ func TestAPIServerRestarts(t *testing.T) {
 		awaitTargets(t, bundle, namespaces, ca)
 		awaitSynced(t, bundle, 4)
 	}
-	if err := env.Restart(rig.APIServer); err != nil {
+	if err := restartAPIServer(t); err != nil {
 		t.Fatal(err)
 	}
 	remove(t, configMap(namespaces[0], fixed.Name))

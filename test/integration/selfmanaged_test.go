@@ -32,8 +32,8 @@ import (
 	"trust-manager.io/test/integration/rig"
 )
 
-// The names that deploy/rbac/optional/webhook-self-managed.yaml is about, and the one
-// by which the API server calls.
+// The names that the chart's rights for the self-managed certificate are about, and
+// the one by which the API server calls.
 const (
 	selfManagedName = "trust-manager"
 	selfManagedHost = selfManagedName + "." + rig.TrustNamespace + ".svc"
@@ -354,8 +354,8 @@ func TestSelfManagedAdoption(t *testing.T) {
 	}
 }
 
-// The rights of deploy/rbac/optional/webhook-self-managed.yaml are enough, alone,
-// and are no more than for the two objects.
+// The chart's rights for the self-managed certificate are enough, alone, and are no
+// more than for the two objects.
 func TestSelfManagedRights(t *testing.T) {
 	cleanSelfManaged(t)
 	noOperator(t)
@@ -363,7 +363,7 @@ func TestSelfManagedRights(t *testing.T) {
 	config.Impersonate = rest.ImpersonationConfig{UserName: "nobody-else"}
 	subjects := []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: config.Impersonate.UserName}}
 	reference := func(kind string) rbacv1.RoleRef {
-		return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: kind, Name: "trust-manager:webhook-self-managed"}
+		return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: kind, Name: selfManagedName + ":webhook"}
 	}
 	bindings := []client.Object{
 		&rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: "nobody-else"}, Subjects: subjects, RoleRef: reference("Role")},

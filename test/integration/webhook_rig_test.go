@@ -206,10 +206,19 @@ func newIssuer(t *testing.T) *issuer {
 
 func (i *issuer) issue(t *testing.T) keyPair {
 	t.Helper()
+	return i.issueFor(t, "")
+}
+
+// issueFor issues for the name of a host as well.
+func (i *issuer) issueFor(t *testing.T, host string) keyPair {
+	t.Helper()
 	key := newKey(t)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+	}
+	if host != "" {
+		template.DNSNames = []string{host}
 	}
 	certificate, _ := sign(t, template, i.certificate, key, i.key)
 	der, err := x509.MarshalPKCS8PrivateKey(key)

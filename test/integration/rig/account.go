@@ -19,7 +19,7 @@ const tokenLifetime = 24 * 60 * 60
 
 // Account makes a service account in TrustNamespace that has no rights at all, and
 // gives the path of a kubeconfig of it, for an operator under other rights than
-// those of deploy/rbac.
+// those of the chart.
 func (r *Rig) Account(ctx context.Context, name string) (path string, err error) {
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: TrustNamespace, Name: name}}
 	if err := r.Client.Create(ctx, account); err != nil {

@@ -14,15 +14,16 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// leases are the one group whose requests Since and AllSince leave out: keeping a
+// Lease is no work.
+const leases = "coordination.k8s.io"
+
 // auditPolicy has the API server log what accounts of the operator's namespace do,
-// once it is done: writes and reads of single objects, lists and watches. Leases
-// are left out: keeping one is no work.
+// once it is done: writes and reads of single objects, lists and watches.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived, ResponseStarted]
 rules:
-- level: None
-  resources: [{group: coordination.k8s.io}]
 - level: Metadata
   userGroups: ["system:serviceaccounts:` + TrustNamespace + `"]
   verbs: [get, list, watch, create, update, patch, delete, deletecollection]
@@ -38,8 +39,11 @@ type Audit struct {
 type Request struct {
 	// Verb is that of Kubernetes, in lower case: get, create, update and so on.
 	Verb string
-	// Resource is the plural, with the subresource after a slash, if any.
-	Resource        string
+	// User is who asked.
+	User string
+	// Group is the API group, empty for the core's. Resource is the plural, with the
+	// subresource after a slash, if any; it is empty where a URL was asked for.
+	Group, Resource string
 	Namespace, Name string
 	// Code is the HTTP status of the answer.
 	Code int
@@ -95,6 +99,25 @@ func (a *Audit) Since(mark Mark) ([]Request, error) {
 // AllSince gives what Since does, and lists and watches too. A watch that goes on
 // has not been answered.
 func (a *Audit) AllSince(mark Mark) ([]Request, error) {
+	all, err := a.read(mark.offset)
+	return slices.DeleteFunc(all, func(q Request) bool { return q.Group == leases || !q.Received.After(mark.time) }), err
+}
+
+// Of gives all that an account of TrustNamespace has asked for since the start.
+func (a *Audit) Of(account string) ([]Request, error) {
+	all, err := a.read(0)
+	user := UserOf(account)
+	return slices.DeleteFunc(all, func(q Request) bool { return q.User != user }), err
+}
+
+// Denied gives the requests since the start that an account had no right to.
+func (a *Audit) Denied() ([]Request, error) {
+	all, err := a.read(0)
+	return slices.DeleteFunc(all, func(q Request) bool { return !q.Denied }), err
+}
+
+// read gives the requests that were answered after an offset in the log.
+func (a *Audit) read(offset int64) ([]Request, error) {
 	file, err := os.Open(a.log)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil // nothing has happened yet
@@ -102,7 +125,7 @@ func (a *Audit) AllSince(mark Mark) ([]Request, error) {
 		return nil, err
 	}
 	defer file.Close() //nolint:errcheck // only read
-	text, err := io.ReadAll(io.NewSectionReader(file, mark.offset, 1<<40))
+	text, err := io.ReadAll(io.NewSectionReader(file, offset, 1<<40))
 	if err != nil {
 		return nil, err
 	}
@@ -114,9 +137,7 @@ func (a *Audit) AllSince(mark Mark) ([]Request, error) {
 		if err != nil {
 			return nil, fmt.Errorf("audit log: %w: %s", err, line)
 		}
-		if request.Received.After(mark.time) {
-			requests = append(requests, request)
-		}
+		requests = append(requests, request)
 	}
 	return requests, nil
 }
@@ -125,7 +146,8 @@ func (a *Audit) AllSince(mark Mark) ([]Request, error) {
 func parseRequest(line []byte) (Request, error) {
 	var event struct {
 		Verb                     string
-		ObjectRef                struct{ Resource, Subresource, Namespace, Name string }
+		User                     struct{ Username string }
+		ObjectRef                struct{ APIGroup, Resource, Subresource, Namespace, Name string }
 		ResponseStatus           struct{ Code int }
 		RequestReceivedTimestamp metav1.MicroTime
 		StageTimestamp           metav1.MicroTime
@@ -139,7 +161,8 @@ func parseRequest(line []byte) (Request, error) {
 		resource += "/" + event.ObjectRef.Subresource
 	}
 	return Request{
-		Verb: event.Verb, Resource: resource, Namespace: event.ObjectRef.Namespace, Name: event.ObjectRef.Name,
+		Verb: event.Verb, User: event.User.Username, Group: event.ObjectRef.APIGroup, Resource: resource,
+		Namespace: event.ObjectRef.Namespace, Name: event.ObjectRef.Name,
 		Code:     event.ResponseStatus.Code,
 		Denied:   event.Annotations["authorization.k8s.io/decision"] == "forbid",
 		Received: event.RequestReceivedTimestamp.Time, Answered: event.StageTimestamp.Time,

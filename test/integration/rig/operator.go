@@ -3,6 +3,7 @@ package rig
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"sync"
 	"syscall"
@@ -24,15 +25,26 @@ type Operator struct {
 // leader election and no ports; flags come after that and so win. It does not
 // wait until the operator is ready, and must be ended by Stop or Kill.
 func (r *Rig) StartOperator(flags ...string) (*Operator, error) {
+	return r.startOperator(nil, flags)
+}
+
+// StartListingOperator is StartOperator for an operator that fills its caches by
+// lists, as all do on API servers that do not offer to stream them by a watch.
+func (r *Rig) StartListingOperator(flags ...string) (*Operator, error) {
+	return r.startOperator([]string{"KUBE_FEATURE_WatchListClient=false"}, flags)
+}
+
+func (r *Rig) startOperator(environment, flags []string) (*Operator, error) {
 	o := &Operator{ended: make(chan struct{})}
 	o.command = exec.Command(r.commands.operator, append([]string{
-		"--kubeconfig", r.account,
+		"--kubeconfig", r.Main.Kubeconfig,
 		"--leader-elect=false",
 		"--readiness-probe-port=0",
 		"--metrics-port=0",
 		"--webhook-port=0",
 		"--log-level=3",
 	}, flags...)...)
+	o.command.Env = append(os.Environ(), environment...)
 	o.command.Stdout, o.command.Stderr = &o.log, &o.log
 	if err := r.spawner.start(o.command); err != nil {
 		return nil, fmt.Errorf("starting the operator: %w", err)

@@ -35,10 +35,16 @@ var (
 	steps = flag.Int("steps", 20, "how many steps the walk has")
 	quiet = flag.Duration("quiet", time.Second, "how long nothing may be written after each step")
 	seed  = flag.Uint64("seed", 1, "the seed of the walk; the same seed repeats it")
+	// The steps under conflicts come after the others, in the same cluster.
+	conflictSteps = flag.Int("conflict-steps", 5, "how many steps the walk has after those, while a share of the operator's writes is answered by a conflict")
+	conflictShare = flag.Int("conflict-share", 20, "of how many in a hundred writes that is so")
 )
 
-// env is set by TestMain.
-var env *rig.Rig
+// env and conflicts, the way of the operator to the API server, are set by TestMain.
+var (
+	env       *rig.Rig
+	conflicts *rig.Conflicts
+)
 
 func TestMain(m *testing.M) {
 	code, err := run(m)
@@ -57,5 +63,9 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, env.Stop()) }()
+	if conflicts, err = env.StartConflicts(context.Background()); err != nil {
+		return 1, err
+	}
+	defer conflicts.Stop()
 	return m.Run(), nil
 }

@@ -37,16 +37,25 @@ func TestWalk(t *testing.T) {
 	for w.step = 1; w.step <= *steps; w.step++ {
 		w.take()
 	}
+	conflicts.Share(*conflictShare)
+	for ; w.step <= *steps+*conflictSteps; w.step++ {
+		w.take()
+	}
+	if *conflictSteps > 0 && *conflictShare > 0 && conflicts.Answered() == 0 {
+		t.Error("no write was answered by a conflict")
+	}
 	for _, kind := range slices.Sorted(maps.Keys(w.happened)) {
 		t.Logf("%5d times: %s", w.happened[kind], kind)
 	}
-	t.Logf("seed %d: %d steps, each in order", *seed, *steps)
+	t.Logf("%5d writes answered by a conflict", conflicts.Answered())
+	t.Logf("seed %d: %d steps, each in order", *seed, *steps+*conflictSteps)
 }
 
 // end tells how to walk there again, and stops the operator.
 func (w *walk) end() {
 	if w.Failed() {
-		w.Logf("to repeat it: go test ./test/integration/walk -seed %d -steps %d", *seed, w.step)
+		w.Logf("to repeat it: go test ./test/integration/walk -seed %d -steps %d -conflict-steps %d",
+			*seed, min(w.step, *steps), max(0, w.step-*steps))
 	}
 	if w.operator == nil {
 		return

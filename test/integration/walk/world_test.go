@@ -40,7 +40,8 @@ func (w *world) wrote(object client.Object, err error) error {
 // start starts the operator. It gives the moment before.
 func (w *world) start() (before rig.Mark, err error) {
 	before = env.Audit.Mark()
-	w.operator, err = env.StartOperator("--secret-targets-enabled", "--default-package-location", w.packagePath())
+	w.operator, err = env.StartOperator("--kubeconfig", conflicts.Kubeconfig,
+		"--secret-targets-enabled", "--default-package-location", w.packagePath())
 	return before, err
 }
 

@@ -2,6 +2,11 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
+{{- /* The Service of the metrics: its name must not be longer than a label. */ -}}
+{{- define "trust-manager.metricsService" -}}
+{{ include "trust-manager.name" . | trunc 55 | trimSuffix "-" }}-metrics
+{{- end -}}
+
 {{- define "trust-manager.namespace" -}}
 {{- .Values.namespace | default .Release.Namespace -}}
 {{- end -}}
@@ -48,7 +53,8 @@ annotations:
 {{- else -}}
 {{- $image.registry | default $values.imageRegistry }}/{{ with $values.imageNamespace }}{{ . }}/{{ end }}{{ $image.name }}
 {{- end -}}
-{{- with $image.tag | default .tag }}:{{ . }}{{ end }}
+{{- /* Helm takes a tag of digits for a number, and would write it as 2.0261e+07. */ -}}
+{{- with $image.tag | default .tag }}:{{ if kindIs "string" . }}{{ . }}{{ else }}{{ int64 . }}{{ end }}{{ end }}
 {{- with $image.digest }}@{{ . }}{{ end }}
 {{- end -}}
 

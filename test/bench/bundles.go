@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/integration/rig"
+)
+
+// The Bundles of the benchmark. All but the small ones are large: the default CA
+// package and a source that changes.
+const (
+	large = "large"
+	// withStores has JKS and PKCS#12 besides.
+	withStores = "stores"
+	// alone selects only namespaces in which no write ever hangs.
+	alone = "alone"
+	// smallPrefix begins the names of Bundles of three certificates.
+	smallPrefix = "small-"
+	bundleKey   = "ca.crt"
+	// nobody is a value of benchLabel that no namespace has.
+	nobody = "nobody"
+)
+
+// sourceOf is the name of the ConfigMap that a Bundle reads: a Bundle may not read
+// its own target.
+func sourceOf(name string) string { return name + "-source" }
+
+// small gives the names of so many small Bundles.
+func small(count int) []string {
+	names := make([]string, count)
+	for i := range names {
+		names[i] = fmt.Sprintf("%s%02d", smallPrefix, i)
+	}
+	return names
+}
+
+// bundle gives a Bundle that selects its namespaces, or none.
+func (s *stage) bundle(name string, selecting bool) *v1alpha1.Bundle {
+	yes := true
+	b := &v1alpha1.Bundle{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: v1alpha1.BundleSpec{
+			Sources: []v1alpha1.BundleSource{{UseDefaultCAs: &yes}, {ConfigMap: &v1alpha1.SourceObject{Name: sourceOf(name), Key: bundleKey}}},
+			Target: &v1alpha1.BundleTarget{
+				ConfigMap: &v1alpha1.TargetObject{Key: bundleKey, Metadata: v1alpha1.TargetMetadata{
+					Labels: map[string]v1alpha1.LabelValue{observedLabel: "true"},
+				}},
+				NamespaceSelector: &v1alpha1.LabelSelector{MatchLabels: map[string]string{benchLabel: "true"}},
+			},
+		},
+	}
+	switch {
+	case strings.HasPrefix(name, smallPrefix):
+		b.Spec.Sources = []v1alpha1.BundleSource{{InLine: &s.three}}
+	case name == withStores:
+		password, profile := storePassword, v1alpha1.PKCS12Profile(stores[1].Profile)
+		b.Spec.Target.AdditionalFormats = &v1alpha1.AdditionalFormats{
+			JKS:    &v1alpha1.JKS{Key: stores[0].Key, Password: &password},
+			PKCS12: &v1alpha1.PKCS12{Key: stores[1].Key, Password: &password, Profile: profile},
+		}
+	case name == alone:
+		b.Spec.Target.NamespaceSelector.MatchLabels[healthyLabel] = "true"
+	}
+	if !selecting {
+		b.Spec.Target.NamespaceSelector.MatchLabels[benchLabel] = nobody
+	}
+	return b
+}
+
+// targets gives the targets that Bundles have in all their namespaces.
+func (s *stage) targets(names ...string) []place {
+	var all []place
+	for _, name := range names {
+		first := 0
+		if name == alone {
+			first = hangingCount
+		}
+		for _, namespace := range s.namespaces[first:] {
+			all = append(all, place{name, namespace})
+		}
+	}
+	return all
+}
+
+// create makes a Bundle, and its source before it.
+func (s *stage) create(ctx context.Context, name string, selecting bool) error {
+	if !strings.HasPrefix(name, smallPrefix) {
+		source := &corev1.ConfigMap{
+			ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: sourceOf(name)},
+			Data:       map[string]string{bundleKey: s.sources[0]},
+		}
+		if err := s.api.Create(ctx, source); err != nil && !apierrors.IsAlreadyExists(err) {
+			return err
+		}
+	}
+	return s.api.Create(ctx, s.bundle(name, selecting))
+}
+
+// changeSource has the source of a Bundle hold another certificate.
+func (s *stage) changeSource(ctx context.Context, name string) error {
+	source := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: sourceOf(name)}}
+	if err := s.api.Get(ctx, client.ObjectKeyFromObject(source), source); err != nil {
+		return err
+	}
+	for _, text := range s.sources {
+		if text != source.Data[bundleKey] {
+			source.Data[bundleKey] = text
+			break
+		}
+	}
+	return s.api.Update(ctx, source)
+}
+
+// selecting has a Bundle select its namespaces, or none. existed says whether
+// there was such a Bundle.
+func (s *stage) selecting(ctx context.Context, name string, selecting bool) (existed bool, err error) {
+	b := &v1alpha1.Bundle{}
+	if err := s.api.Get(ctx, client.ObjectKey{Name: name}, b); err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	before := b.DeepCopy()
+	b.Spec.Target.NamespaceSelector = s.bundle(name, selecting).Spec.Target.NamespaceSelector
+	return true, s.api.Patch(ctx, b, client.MergeFrom(before))
+}
+
+// inPlace has Bundles exist with all their targets.
+func (s *stage) inPlace(ctx context.Context, names ...string) error {
+	expected := s.seen.expect(s.targets(names...), present)
+	for _, name := range names {
+		existed, err := s.selecting(ctx, name, true)
+		if err == nil && !existed {
+			err = s.create(ctx, name, true)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	_, err := expected.wait(ctx)
+	return err
+}
+
+// withoutTargets has Bundles, where they exist, select nobody.
+func (s *stage) withoutTargets(ctx context.Context, names ...string) error {
+	expected := s.seen.expect(s.targets(names...), absent)
+	for _, name := range names {
+		if _, err := s.selecting(ctx, name, false); err != nil {
+			return err
+		}
+	}
+	_, err := expected.wait(ctx)
+	return err
+}
+
+// gone has Bundles not exist, nor any target of them.
+func (s *stage) gone(ctx context.Context, names ...string) error {
+	if err := s.withoutTargets(ctx, names...); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := client.IgnoreNotFound(s.api.Delete(ctx, &v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: name}})); err != nil {
+			return err
+		}
+	}
+	return nil
+}

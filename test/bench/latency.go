@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"trust-manager.io/api/trust/v1alpha1"
+)
+
+const (
+	// latencyTimes is how often a latency is taken in a repetition.
+	latencyTimes = 5
+	// besides is how many small Bundles there are beside the large one.
+	besides = 19
+)
+
+// The namespace is the one of its number. Each time it is another one, since the
+// operator slows down where a target is changed again and again.
+var tampered = &row{
+	name:    "tampered",
+	figures: []figure{{work: "a tampered target is put right, p50", unit: milliseconds, raw: "GET, PUT", limit: 0.050, growth: flat}},
+	times:   latencyTimes,
+	calm:    500 * time.Millisecond,
+	setUp:   largeInPlace,
+	raw: func(ctx context.Context, s *stage, i int) ([]float64, error) {
+		began, namespace := time.Now(), s.namespaces[i]
+		var read corev1.ConfigMap
+		err := s.raw.client.Get().Namespace(namespace).Resource("configmaps").Name(rawName).Do(ctx).Into(&read)
+		if err == nil {
+			err = s.raw.put(ctx, namespace)
+		}
+		return []float64{time.Since(began).Seconds()}, err
+	},
+	act: func(ctx context.Context, s *stage, i int) error {
+		object := s.target(i)
+		object.Labels = map[string]string{v1alpha1.BundleLabelKey: large, observedLabel: "true"}
+		object.Annotations = map[string]string{v1alpha1.BundleHashAnnotationKey: "tampered"}
+		object.Data = map[string]string{bundleKey: "tampered"}
+		return s.api.Update(ctx, object)
+	},
+	doneWhen: seeRestored,
+}
+
+var deleted = &row{
+	name:    "deleted",
+	figures: []figure{{work: "a deleted target is there again, p50", unit: milliseconds, raw: "POST", limit: 0.050, growth: flat}},
+	times:   latencyTimes,
+	setUp:   largeInPlace,
+	raw: func(ctx context.Context, s *stage, i int) ([]float64, error) {
+		if err := s.raw.remove(ctx, s.namespaces[i]); err != nil {
+			return nil, err
+		}
+		began := time.Now()
+		err := s.raw.post(ctx, s.namespaces[i])
+		return []float64{time.Since(began).Seconds()}, err
+	},
+	act:      func(ctx context.Context, s *stage, i int) error { return s.api.Delete(ctx, s.target(i)) },
+	doneWhen: seeRestored,
+}
+
+func seeRestored(s *stage, i int) []*expectation {
+	return []*expectation{s.seen.expect([]place{{large, s.namespaces[i]}}, restored)}
+}
+
+// target names the target of the large Bundle in a namespace.
+func (s *stage) target(i int) *corev1.ConfigMap {
+	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespaces[i], Name: large}}
+}
+
+// The time counts from before the request that makes the namespace.
+var newNamespace = &row{
+	name: "namespace",
+	figures: []figure{
+		{work: "a new namespace, 20 Bundles: the large one is there, p50", unit: milliseconds, raw: "POST", limit: 0.050, growth: flat},
+		{work: "a new namespace, 20 Bundles: all are there, p50", unit: milliseconds, raw: "20 × POST", limit: 0.200, growth: flat},
+	},
+	times: latencyTimes,
+	setUp: func(ctx context.Context, s *stage) error {
+		return s.inPlace(ctx, append(small(besides), large)...)
+	},
+	raw: func(ctx context.Context, s *stage, _ int) ([]float64, error) {
+		began := time.Now()
+		namespace, err := s.addNamespace(ctx, nobody)
+		if err != nil {
+			return nil, err
+		}
+		var first time.Duration
+		err = each(1+besides, func(i int) error {
+			object := s.raw.object(namespace, "")
+			if i > 0 {
+				object.Name, object.Data = fmt.Sprint(rawName, i), map[string]string{bundleKey: s.three}
+			}
+			err := s.raw.write(ctx, s.raw.client.Post(), object)
+			if i == 0 {
+				first = time.Since(began)
+			}
+			return err
+		})
+		return []float64{first.Seconds(), time.Since(began).Seconds()}, err
+	},
+	act: func(ctx context.Context, s *stage, _ int) error {
+		_, err := s.addNamespace(ctx, "true")
+		return err
+	},
+	doneWhen: func(s *stage, _ int) []*expectation {
+		namespace := s.nextNamespace()
+		all := []place{{large, namespace}}
+		for _, name := range small(besides) {
+			all = append(all, place{name, namespace})
+		}
+		return []*expectation{s.seen.expect(all[:1], present), s.seen.expect(all, present)}
+	},
+}
+
+// nextNamespace is the name of the namespace that addNamespace makes next.
+func (s *stage) nextNamespace() string { return fmt.Sprintf("bench-added-%03d", s.added) }
+
+// addNamespace makes one more namespace, which Bundles select if its label is
+// "true".
+func (s *stage) addNamespace(ctx context.Context, label string) (name string, err error) {
+	name = s.nextNamespace()
+	s.added++
+	return name, s.api.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{benchLabel: label}}})
+}

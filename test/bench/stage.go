@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/internal/capackage"
+	"trust-manager.io/test/integration/rig"
+)
+
+const (
+	// benchLabel is on the namespaces of the benchmark; healthyLabel on those of
+	// them in which no write ever hangs.
+	benchLabel, healthyLabel = "bench", "bench-healthy"
+	// hangingCount is how many namespaces hang in the row "hang".
+	hangingCount = 32
+	// untilProven is longer than the operator waits until it looks at its first
+	// write of a target again.
+	untilProven = 2300 * time.Millisecond
+	// untilTrusted is longer than the operator waits until it looks at any write
+	// for the last time.
+	untilTrusted = 35 * time.Second
+	// warmUps is how many objects there are at most in the writes before the first
+	// that are measured.
+	warmUps = 250
+	// compaction bounds what etcd keeps of what was replaced: at 40 MB a second, a
+	// few minutes fill a disk.
+	compaction = "--etcd-compaction-interval=30s"
+)
+
+// stage is a control plane with namespaces, an operator, the raw client and an
+// observer.
+type stage struct {
+	rig  *rig.Rig
+	api  client.WithWatch
+	seen *observer
+	// stopWatching ends the observer.
+	stopWatching func()
+	raw          *rawClient
+	operator     *operator
+	size         int
+	namespaces   []string
+	packagePath  string
+	// roots are the certificates of the large Bundles, without that of the source
+	// that changes.
+	roots        string
+	certificates int
+	// sources are the texts between which a source changes.
+	sources [2]string
+	// three are the certificates of a small Bundle.
+	three string
+	// added counts the namespaces that were made later.
+	added int
+	dir   string
+}
+
+// newStage brings everything up, with so many namespaces.
+func newStage(ctx context.Context, size int, profiles string) (s *stage, err error) {
+	s = &stage{size: size}
+	if s.dir, err = os.MkdirTemp("", "trust-manager-bench-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if err := s.writePackage(); err != nil {
+		return nil, err
+	}
+	if s.rig, err = rig.Start(ctx, os.Stderr, append(rig.WithoutAudit, compaction)...); err != nil {
+		return nil, err
+	}
+	s.api = s.rig.Client
+	if profiles != "" {
+		if err := s.profile(ctx, profiles); err != nil {
+			return nil, err
+		}
+	}
+	watching, stop := context.WithCancel(ctx)
+	s.stopWatching = stop
+	if s.seen, err = newObserver(watching, s.api); err != nil {
+		return nil, err
+	}
+	if err := s.makeNamespaces(ctx); err != nil {
+		return nil, err
+	}
+	if s.raw, err = newRawClient(ctx, s); err != nil {
+		return nil, err
+	}
+	if err := s.warmUp(ctx); err != nil {
+		return nil, err
+	}
+	return s, s.startOperator(ctx)
+}
+
+// warmUp has the API server take some writes before any are measured: the first
+// ones are slow, and those would be the raw client's.
+func (s *stage) warmUp(ctx context.Context) error {
+	some := s.namespaces[:min(warmUps, s.size)]
+	for _, do := range []func(context.Context, string) error{s.raw.post, s.raw.put, s.raw.put, s.raw.remove} {
+		if _, err := timed(ctx, some, do); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writePackage makes the roots the default CA package.
+func (s *stage) writePackage() (err error) {
+	if s.roots, s.certificates, err = publicRoots(); err != nil {
+		return err
+	}
+	for i := range s.sources {
+		if s.sources[i], err = madeRoot(fmt.Sprint("source ", i)); err != nil {
+			return err
+		}
+	}
+	third, err := madeRoot("third")
+	if err != nil {
+		return err
+	}
+	s.three = s.sources[0] + s.sources[1] + third
+	data, err := capackage.Encode(capackage.Package{Name: "bench", Version: "1", Bundle: s.roots})
+	if err != nil {
+		return err
+	}
+	s.packagePath = filepath.Join(s.dir, "package.json")
+	return os.WriteFile(s.packagePath, data, 0o600)
+}
+
+// makeNamespaces makes the namespaces, and waits until Kubernetes has put into
+// them what it puts into every one.
+func (s *stage) makeNamespaces(ctx context.Context) error {
+	for i := range s.size {
+		s.namespaces = append(s.namespaces, fmt.Sprintf("bench-%05d", i))
+	}
+	err := each(s.size, func(i int) error {
+		labels := map[string]string{benchLabel: "true"}
+		if i >= hangingCount {
+			labels[healthyLabel] = "true"
+		}
+		return s.api.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespaces[i], Labels: labels}})
+	})
+	if err != nil {
+		return err
+	}
+	return rig.AwaitWithin(ctx, longest, "the namespaces to settle", func() error {
+		var list metav1.PartialObjectMetadataList
+		list.APIVersion, list.Kind = "v1", "ConfigMapList"
+		if err := s.api.List(ctx, &list, client.MatchingFields{"metadata.name": "kube-root-ca.crt"}); err != nil {
+			return err
+		}
+		if len(list.Items) < s.size {
+			return fmt.Errorf("%d of %d are", len(list.Items), s.size)
+		}
+		return nil
+	})
+}
+
+// quiet waits until nothing was written for a while, and the operator is idle.
+func (s *stage) quiet(ctx context.Context, calm time.Duration) error {
+	for {
+		last, _ := s.seen.activity()
+		if wait := calm - time.Since(last); wait > 0 {
+			time.Sleep(wait)
+			continue
+		}
+		if idle, err := s.operator.idle(ctx, 300*time.Millisecond); err != nil || idle {
+			return err
+		}
+	}
+}
+
+// restartOperator stops the operator and starts another one.
+func (s *stage) restartOperator(ctx context.Context) error {
+	if err := s.operator.process.Stop(); err != nil {
+		return err
+	}
+	return s.startOperator(ctx)
+}
+
+func (s *stage) close() (err error) {
+	if s.operator != nil {
+		err = s.operator.process.Stop()
+	}
+	if s.stopWatching != nil {
+		s.stopWatching()
+	}
+	if s.rig != nil {
+		err = errors.Join(err, s.rig.Stop())
+	}
+	return errors.Join(err, os.RemoveAll(s.dir))
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+)
+
+// mostSmall and smallTargets bound what the rows "memory" and "restart" have in
+// place: 10 small Bundles, or as many as make 5,000 targets.
+const mostSmall, smallTargets = 10, 5000
+
+func (s *stage) smallBundles() []string { return small(max(1, min(mostSmall, smallTargets/s.size))) }
+
+// memory measures what the operator holds: with one large target in each
+// namespace, and for each target of small Bundles on top of that.
+var memory = &row{
+	name: "memory",
+	figures: []figure{
+		{work: "resident memory, one large target in each namespace", unit: megabytes, limit: 60e6},
+		{work: "live heap for each further target", unit: kilobytes, limit: 1500},
+	},
+	most: fewRepetitions,
+	setUp: func(ctx context.Context, s *stage) error {
+		return s.gone(ctx, append(s.smallBundles(), large)...)
+	},
+	other: func(ctx context.Context, s *stage) ([]measured, error) {
+		resident, err := s.measureResident(ctx)
+		if err != nil {
+			return nil, err
+		}
+		perTarget, err := s.measureHeap(ctx)
+		return []measured{resident, perTarget}, err
+	},
+}
+
+// measureResident has an operator that has just been started roll out the large
+// Bundle, and a change of it.
+func (s *stage) measureResident(ctx context.Context) (m measured, err error) {
+	if err := s.restartOperator(ctx); err != nil {
+		return m, err
+	}
+	meter, err := s.operator.meter(ctx)
+	if err != nil {
+		return m, err
+	}
+	if err := s.inPlace(ctx, large); err != nil {
+		return m, err
+	}
+	if err := s.quiet(ctx, untilProven); err != nil {
+		return m, err
+	}
+	expected := s.seen.expect(s.targets(large), changed)
+	if err := s.changeSource(ctx, large); err != nil {
+		return m, err
+	}
+	if _, err := expected.wait(ctx); err != nil {
+		return m, err
+	}
+	if err := s.quiet(ctx, untilProven); err != nil {
+		return m, err
+	}
+	if m.value, err = s.operator.resident(); err != nil {
+		return m, err
+	}
+	m.usage, err = meter.read(ctx)
+	return m, err
+}
+
+// measureHeap has small Bundles select nobody, and then all.
+func (s *stage) measureHeap(ctx context.Context) (m measured, err error) {
+	names := s.smallBundles()
+	for _, name := range names {
+		if err := s.create(ctx, name, false); err != nil {
+			return m, err
+		}
+	}
+	before, err := s.heapWhenQuiet(ctx)
+	if err != nil {
+		return m, err
+	}
+	meter, err := s.operator.meter(ctx)
+	if err != nil {
+		return m, err
+	}
+	if err := s.inPlace(ctx, names...); err != nil {
+		return m, err
+	}
+	after, err := s.heapWhenQuiet(ctx)
+	if err != nil {
+		return m, err
+	}
+	m.value = (after - before) / float64(len(names)*s.size)
+	m.usage, err = meter.read(ctx)
+	return m, err
+}
+
+// heapWhenQuiet gives the live heap once the operator has looked at its writes for
+// the last time: until then, each of them stands in its queue.
+func (s *stage) heapWhenQuiet(ctx context.Context) (float64, error) {
+	if err := s.quiet(ctx, untilTrusted); err != nil {
+		return 0, err
+	}
+	return s.operator.liveHeap(ctx)
+}
+
+// restart measures a start with everything in place: until the operator is ready,
+// and how many writes there are until it has looked at every target.
+var restart = &row{
+	name: "restart",
+	figures: []figure{
+		{work: "restart with 5,000 targets in place: ready", unit: seconds, limit: 5},
+		{work: "restart with 5,000 targets in place: writes", unit: count, limit: 0},
+	},
+	setUp: func(ctx context.Context, s *stage) error {
+		if err := s.inPlace(ctx, s.smallBundles()...); err != nil {
+			return err
+		}
+		return s.quiet(ctx, untilProven)
+	},
+	other: func(ctx context.Context, s *stage) ([]measured, error) {
+		_, before := s.seen.activity()
+		if err := s.restartOperator(ctx); err != nil {
+			return nil, err
+		}
+		ready := s.operator.ready.Sub(s.operator.started).Seconds()
+		if err := s.quiet(ctx, untilProven); err != nil {
+			return nil, err
+		}
+		// All counters of the new process began at 0.
+		used, err := (&meter{operator: s.operator}).read(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if _, now := s.seen.activity(); now != before {
+			return nil, fmt.Errorf("%d changes of targets were seen after a restart", now-before)
+		}
+		return []measured{{value: ready, usage: used}, {value: used.Writes, usage: used}}, nil
+	},
+}

@@ -1,0 +1,167 @@
+// Package live proves that a real API server takes what the chart renders: for each
+// set of values every object, checked strictly, so that a field which does not exist
+// is refused and not dropped. The API server has the custom resource definitions of
+// cert-manager, approver-policy and Prometheus Operator.
+//
+// Helm asks this API server for what it offers, as it does for users. Whether the
+// operator can work with the objects is for other tests.
+package live
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"trust-manager.io/test/helm"
+)
+
+// Set by TestMain.
+var (
+	chart *helm.Helm
+	// api is an administrator's client, kubeconfig the path of his kubeconfig.
+	api        client.Client
+	kubeconfig string
+)
+
+const root = "../../.."
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "test/chart/live:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	log.SetLogger(logr.Discard())
+	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
+		return 1, errors.New("KUBEBUILDER_ASSETS is not set: these tests need a kube-apiserver and an etcd; run `make test-integration`, which builds them")
+	}
+	dir, err := os.MkdirTemp("", "trust-manager-chart-")
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if chart, err = helm.New(root, filepath.Join(dir, "helm")); err != nil {
+		return 1, err
+	}
+	neighbours, err := neighbourDefinitions()
+	if err != nil {
+		return 1, err
+	}
+	env := &envtest.Environment{
+		// Seconds are enough, unless other tests keep the machine busy.
+		ControlPlaneStartTimeout: 2 * time.Minute,
+		ControlPlaneStopTimeout:  time.Minute,
+	}
+	env.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.0.0.0/24,fd00:10::/108")
+	defer func() { err = errors.Join(err, env.Stop()) }()
+	config, err := env.Start()
+	if err != nil {
+		return 1, fmt.Errorf("start the API server: %w", err)
+	}
+	if err := connect(env, config, dir); err != nil {
+		return 1, err
+	}
+	if err := define(context.Background(), neighbours); err != nil {
+		return 1, err
+	}
+	return m.Run(), nil
+}
+
+// neighbourDefinitions gives the definitions of the other projects, as YAML.
+func neighbourDefinitions() (string, error) {
+	command, err := filepath.Abs(filepath.Join(root, "bin", "neighbours"))
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(command); err != nil {
+		return "", errors.New("bin/neighbours is missing: run `make test-integration`, which builds it")
+	}
+	var out, fault bytes.Buffer
+	printed := exec.Command(command, "crds")
+	printed.Dir = root
+	printed.Stdout, printed.Stderr = &out, &fault
+	if err := printed.Run(); err != nil {
+		return "", fmt.Errorf("neighbours crds: %w: %s", err, fault.String())
+	}
+	return out.String(), nil
+}
+
+func connect(env *envtest.Environment, config *rest.Config, dir string) (err error) {
+	config.QPS = -1
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), apiextensionsv1.AddToScheme(scheme)); err != nil {
+		return err
+	}
+	if api, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
+		return err
+	}
+	user, err := env.AddUser(envtest.User{Name: "helm", Groups: []string{"system:masters"}}, nil)
+	if err != nil {
+		return err
+	}
+	text, err := user.KubeConfig()
+	if err != nil {
+		return err
+	}
+	kubeconfig = filepath.Join(dir, "kubeconfig")
+	return os.WriteFile(kubeconfig, text, 0o600)
+}
+
+// define makes custom resource definitions, and waits until what they define is
+// served.
+func define(ctx context.Context, text string) error {
+	all, err := helm.Parse(text)
+	if err != nil {
+		return err
+	}
+	if len(all) < 8 {
+		return fmt.Errorf("there are %d definitions of other projects", len(all))
+	}
+	for _, object := range all {
+		if err := api.Create(ctx, object); err != nil {
+			return fmt.Errorf("%s: %w", object.GetName(), err)
+		}
+	}
+	for _, object := range all {
+		if err := awaitServed(ctx, object.GetName()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func awaitServed(ctx context.Context, name string) error {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		var definition apiextensionsv1.CustomResourceDefinition
+		if err := api.Get(ctx, types.NamespacedName{Name: name}, &definition); err != nil {
+			return err
+		}
+		for _, condition := range definition.Status.Conditions {
+			if condition.Type == apiextensionsv1.Established && condition.Status == apiextensionsv1.ConditionStatus(metav1.ConditionTrue) {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("%s is not established after a minute", name)
+}

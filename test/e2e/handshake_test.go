@@ -1,0 +1,118 @@
+package e2e
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+)
+
+const (
+	// patience is many times what anything here takes: pulling nothing, a pod is up
+	// in two seconds, and what is mounted follows within two.
+	patience = 60 * time.Second
+
+	appNamespace = "app"
+	serverHost   = "server.private.example"
+)
+
+// podComesToTrust has one pod serve TLS with a certificate of a private CA, and one
+// that mounts the Bundle's target connect to it. That pod runs throughout.
+func podComesToTrust(t *testing.T) {
+	private := newAuthority(t, "private CA")
+	create(t, bundle(bundleName, v1alpha1.BundleSource{UseDefaultCAs: ptr(true)}))
+	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: appNamespace}})
+	create(t, private.serverSecret(t))
+	create(t, serverPod())
+	server := awaitRunning(t, "server")
+	create(t, clientPod(server.Status.PodIP))
+	before := awaitRunning(t, "client")
+
+	awaitOutcome(t, "refused: tls: failed to verify certificate: x509: certificate signed by unknown authority")
+
+	create(t, &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: trustNamespace, Name: "private-ca"},
+		Data:       map[string]string{"ca.crt": private.pem},
+	})
+	began := time.Now()
+	if err := addSource(t, v1alpha1.BundleSource{ConfigMap: &v1alpha1.SourceObject{Name: "private-ca", Key: "ca.crt"}}); err != nil {
+		t.Fatal(err)
+	}
+	awaitTarget(t, appNamespace, private.pem)
+	t.Logf("from the change of the Bundle to the target: %s", time.Since(began).Round(time.Millisecond))
+	awaitOutcome(t, "trusted")
+	t.Logf("and to a handshake in the pod: %s", time.Since(began).Round(time.Millisecond))
+
+	after := awaitRunning(t, "client")
+	if after.UID != before.UID || after.Status.ContainerStatuses[0].RestartCount != 0 {
+		t.Errorf("the client is another than before: UID %s, then %s, with %d restarts",
+			before.UID, after.UID, after.Status.ContainerStatuses[0].RestartCount)
+	}
+}
+
+func serverPod() *corev1.Pod {
+	return pod("server", []string{"/handshake", "serve", "/tls"}, "/tls",
+		corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "server-tls"}})
+}
+
+func clientPod(server string) *corev1.Pod {
+	p := pod("client", []string{"/handshake", "dial", filepath.Join("/trust", bundleKey), serverHost}, "/trust",
+		corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: bundleName}}})
+	// There is no cluster DNS.
+	p.Spec.HostAliases = []corev1.HostAlias{{IP: server, Hostnames: []string{serverHost}}}
+	return p
+}
+
+// pod runs a command of the handshake image, with one volume.
+func pod(name string, command []string, path string, volume corev1.VolumeSource) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: appNamespace, Name: name},
+		Spec: corev1.PodSpec{
+			AutomountServiceAccountToken:  ptr(false),
+			TerminationGracePeriodSeconds: ptr(int64(1)),
+			Containers: []corev1.Container{{
+				Name: name, Image: handshakeImage, ImagePullPolicy: corev1.PullNever, Command: command,
+				VolumeMounts: []corev1.VolumeMount{{Name: "files", MountPath: path, ReadOnly: true}},
+			}},
+			Volumes: []corev1.Volume{{Name: "files", VolumeSource: volume}},
+		},
+	}
+}
+
+func awaitRunning(t *testing.T, name string) *corev1.Pod {
+	t.Helper()
+	running := &corev1.Pod{}
+	await(t, "the pod "+name, func() error {
+		if err := api.Get(t.Context(), client.ObjectKey{Namespace: appNamespace, Name: name}, running); err != nil {
+			return err
+		}
+		if running.Status.Phase != corev1.PodRunning || len(running.Status.ContainerStatuses) == 0 {
+			return fmt.Errorf("it is %s", running.Status.Phase)
+		}
+		return nil
+	})
+	return running
+}
+
+// awaitOutcome waits until the last line of the client is this one.
+func awaitOutcome(t *testing.T, want string) {
+	t.Helper()
+	await(t, "the client to say "+want, func() error {
+		out, err := node.Kubectl(t.Context(), "--namespace", appNamespace, "logs", "client")
+		if err != nil {
+			return err
+		}
+		lines := strings.Split(strings.TrimSpace(out), "\n")
+		if last := lines[len(lines)-1]; last != want {
+			return fmt.Errorf("the last line is %q", last)
+		}
+		return nil
+	})
+}

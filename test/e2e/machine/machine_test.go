@@ -1,0 +1,41 @@
+package machine
+
+import (
+	"os"
+	"testing"
+)
+
+// A cluster whose command is killed leaves containers, mounts, a bridge and more
+// behind. `cluster down` finds them by the folder alone, and takes all away.
+func TestDownClearsUpAfterACrash(t *testing.T) {
+	m, err := Start(t.Context(), os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := m.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	// The image that every pod begins with is there anyway.
+	for _, args := range [][]string{
+		{"run", "lasting", "--image=trust-manager.io/test/pause:1", "--image-pull-policy=Never"},
+		{"wait", "--for=condition=Ready", "pod/lasting", "--timeout=60s"},
+	} {
+		if _, err := m.Kubectl(t.Context(), args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.Crash(); err != nil {
+		t.Fatal(err)
+	}
+	if left := m.Left(); len(left) == 0 {
+		t.Error("nothing was left after the crash: then this test proves nothing")
+	}
+	if err := m.Down(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range m.Left() {
+		t.Errorf("left after cluster down: %s", line)
+	}
+}

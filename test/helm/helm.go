@@ -1,0 +1,89 @@
+// Package helm runs the real Helm on the project's own chart, for tests.
+//
+// It is the one Helm of bin/, with no settings of the user and no cluster but the
+// one that it is told of. What is rendered is handed on as objects; whether they are
+// right is for the tests to say.
+package helm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+)
+
+// Helm is the command, for one checkout.
+type Helm struct {
+	// Chart is the folder of the project's chart.
+	Chart string
+
+	binary, home string
+}
+
+// New finds the command in bin/ of the checkout that has this folder at its root.
+// Helm keeps what it needs to remember in the folder home.
+func New(root, home string) (*Helm, error) {
+	h := &Helm{Chart: filepath.Join(root, "deploy", "charts", "trust-manager"), binary: filepath.Join(root, "bin", "helm"), home: home}
+	if _, err := os.Stat(h.binary); err != nil {
+		return nil, errors.New("bin/helm is missing: run `make test-integration`, which builds it")
+	}
+	return h, nil
+}
+
+// Run runs Helm and gives what it writes. An error has what it says is wrong.
+func (h *Helm) Run(ctx context.Context, args ...string) (string, error) {
+	command := exec.CommandContext(ctx, h.binary, args...)
+	command.Env = append(os.Environ(), "HELM_CONFIG_HOME="+h.home, "HELM_DATA_HOME="+h.home, "HELM_CACHE_HOME="+h.home,
+		"HELM_NAMESPACE=", "KUBECONFIG="+os.DevNull)
+	var out, fault bytes.Buffer
+	command.Stdout, command.Stderr = &out, &fault
+	if err := command.Run(); err != nil {
+		return out.String(), fmt.Errorf("helm %s: %w: %s", args[0], err, strings.TrimSpace(fault.String()))
+	}
+	return out.String(), nil
+}
+
+// Template renders the chart. Nothing of a cluster is known to the chart but what
+// the arguments tell it.
+func (h *Helm) Template(ctx context.Context, release, namespace string, args ...string) (Objects, error) {
+	text, err := h.Run(ctx, append([]string{"template", release, h.Chart, "--namespace", namespace}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(text)
+}
+
+// Objects are the objects of a rendered chart, in its order.
+type Objects []*unstructured.Unstructured
+
+// Parse reads manifests.
+func Parse(text string) (Objects, error) {
+	var all Objects
+	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 4096)
+	for {
+		object := &unstructured.Unstructured{}
+		if err := decoder.Decode(&object.Object); errors.Is(err, io.EOF) {
+			return all, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("%w in:\n%s", err, text)
+		}
+		if len(object.Object) > 0 { // else a document of comments only
+			all = append(all, object)
+		}
+	}
+}
+
+// Package packages the chart as one of another version, which is that of its images
+// too, into a folder, and gives the path of the package.
+func (h *Helm) Package(ctx context.Context, version, folder string) (path string, err error) {
+	_, err = h.Run(ctx, "package", h.Chart, "--version", version, "--app-version", version, "--destination", folder)
+	return filepath.Join(folder, filepath.Base(h.Chart)+"-"+version+".tgz"), err
+}

@@ -1,0 +1,216 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/test/integration/rig"
+)
+
+// release is the chart's release, whose webhook has a certificate of one maker or
+// another. There is no node: an operator that makes the certificate is a process of
+// the test's, cert-manager is the test, and of one that shows a mounted Secret the
+// Secret says it all.
+type release struct {
+	t        *testing.T
+	apply    string
+	operator *selfManaged
+}
+
+// helm runs Helm on the release, and gives what it says.
+func (r *release) helm(args ...string) (string, error) {
+	command := exec.CommandContext(r.t.Context(), "../../bin/helm", append(args, "--namespace", rig.TrustNamespace, "--kubeconfig", env.Kubeconfig())...)
+	home := r.t.TempDir()
+	command.Env = append(os.Environ(), "HELM_CONFIG_HOME="+home, "HELM_DATA_HOME="+home, "HELM_CACHE_HOME="+home)
+	said, err := command.CombinedOutput()
+	return string(said), err
+}
+
+// have has the release be of a mode. The rig has the other objects of the chart.
+func (r *release) have(mode string) error {
+	said, err := r.helm("upgrade", "--install", "trust-manager", "../../deploy/charts/trust-manager", r.apply, "--history-max=0", "--set",
+		"app.webhook.tls.mode="+mode+",replicaCount=0,crds.enabled=false,global.rbac.create=false,serviceAccount.create=false,app.metrics.service.enabled=false,defaultPackage.enabled=false")
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, said)
+	}
+	return nil
+}
+
+func (r *release) must(err error) {
+	r.t.Helper()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// settle has the maker of a mode do its work, and gives what is shown then.
+func (r *release) settle(mode string) *x509.Certificate {
+	r.t.Helper()
+	if r.operator != nil && mode != "selfManaged" {
+		stop(r.t, r.operator.operator)
+		r.operator = nil
+	}
+	secret := mountedSecret()
+	switch mode {
+	case "certManager":
+		r.certManager(secret)
+	case "selfManaged":
+		if r.operator == nil {
+			r.operator = startSelfManaged(r.t, startOperator)
+		}
+		eventually(r.t, "readiness", r.operator.ready)
+		secret = ownSecret()
+	}
+	secret = read(r.t, secret)
+	block, _ := pem.Decode(secret.Data["tls.crt"])
+	shown, err := x509.ParseCertificate(block.Bytes)
+	r.must(err)
+	r.wantTrusted("what is shown in mode "+mode, shown)
+	return shown
+}
+
+// certManager issues a certificate into the Secret, if there is none of its own, and
+// injects the CA, as cert-manager does.
+func (r *release) certManager(secret *corev1.Secret) {
+	r.t.Helper()
+	issuer := newIssuer(r.t)
+	pair := issuer.issueFor(r.t, selfManagedHost)
+	secret.Type = corev1.SecretTypeTLS
+	secret.Data = map[string][]byte{"ca.crt": []byte(issuer.pem), "tls.crt": []byte(pair.certificate), "tls.key": []byte(pair.key)}
+	if err := api.Create(r.t.Context(), secret, client.FieldOwner("cert-manager")); !apierrors.IsAlreadyExists(err) {
+		r.must(err)
+	}
+	configuration := read(r.t, ownConfiguration())
+	if configuration.Annotations["cert-manager.io/inject-ca-from"] != rig.TrustNamespace+"/"+selfManagedName {
+		r.t.Fatalf("annotations %v", configuration.Annotations)
+	}
+	configuration.Webhooks[0].ClientConfig.CABundle = read(r.t, secret).Data["ca.crt"]
+	r.must(api.Update(r.t.Context(), configuration, client.FieldOwner("cert-manager-cainjector")))
+}
+
+// wantTrusted checks that the API server accepts a certificate at this moment.
+func (r *release) wantTrusted(what string, shown *x509.Certificate) {
+	r.t.Helper()
+	bundle, err := caBundle(r.t.Context())
+	r.must(err)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(bundle)
+	if _, err := shown.Verify(x509.VerifyOptions{Roots: roots, DNSName: selfManagedHost}); err != nil {
+		r.t.Errorf("%s is not trusted: %v", what, err)
+	}
+}
+
+// R3: between the makers of the webhook's certificate one switches by an upgrade alone,
+// with Helm applying on the server and on the client. What replicas from before show
+// stays trusted until the new maker has taken over, where the operator or Helm is the
+// new one. Later upgrades change nothing of the caBundle, and a rollback works.
+func TestSwitchOfMaker(t *testing.T) {
+	certManagerKinds(t)
+	for _, apply := range []string{"--server-side=true", "--server-side=false"} {
+		t.Run(apply, func(t *testing.T) {
+			noOperator(t)
+			cleanSelfManaged(t)
+			r := &release{t: t, apply: apply}
+			t.Cleanup(r.uninstall)
+			r.must(r.have("helm"))
+			before := r.settle("helm")
+			for _, mode := range []string{"certManager", "selfManaged", "helm", "selfManaged", "certManager", "selfManaged"} {
+				if mode == "helm" { // cert-manager leaves its Secret behind, and Helm takes no other's
+					if err := r.have(mode); err == nil || !strings.Contains(err.Error(), "ownership") {
+						t.Fatalf("with a Secret of cert-manager's: %v", err)
+					}
+					remove(t, mountedSecret())
+				}
+				r.must(r.have(mode))
+				if mode != "certManager" {
+					time.Sleep(time.Second) // in which an operator of before would put the caBundle right
+					r.wantTrusted("before "+mode+" has taken over, what was shown", before)
+				}
+				after := r.settle(mode)
+				if mode != "certManager" {
+					r.wantTrusted("after "+mode+" has taken over, what was shown", before)
+				}
+				before = r.upgradeAgain(mode, after)
+			}
+			remove(t, mountedSecret())
+			if said, err := r.helm("rollback", "trust-manager", "1", apply); err != nil {
+				t.Fatal(said)
+			}
+			r.settle("helm")
+		})
+	}
+}
+
+// mountedSecret is that of a certificate which the operator does not make.
+func mountedSecret() *corev1.Secret {
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: selfManagedName + "-tls"}}
+}
+
+// upgradeAgain upgrades without a switch: who is not Helm keeps what the caBundle is.
+func (r *release) upgradeAgain(mode string, shown *x509.Certificate) *x509.Certificate {
+	r.t.Helper()
+	bundle, err := caBundle(r.t.Context())
+	r.must(err)
+	r.must(r.have(mode))
+	r.wantTrusted("after one more upgrade, what was shown", shown)
+	after, err := caBundle(r.t.Context())
+	r.must(err)
+	if mode != "helm" && !bytes.Equal(after, bundle) {
+		r.t.Errorf("%s: an upgrade without a switch changes the caBundle", mode)
+	}
+	return r.settle(mode)
+}
+
+func (r *release) uninstall() {
+	command := exec.CommandContext(context.Background(), "../../bin/helm", "uninstall", "trust-manager", "--namespace", rig.TrustNamespace, "--kubeconfig", env.Kubeconfig())
+	if said, err := command.CombinedOutput(); err != nil {
+		r.t.Errorf("%v: %s", err, said)
+	}
+	if err := client.IgnoreNotFound(api.Delete(context.Background(), mountedSecret())); err != nil {
+		r.t.Error(err)
+	}
+}
+
+// certManagerKinds has the API server take the chart's objects of cert-manager. What
+// they are about is for the tests with the real one.
+func certManagerKinds(t *testing.T) {
+	t.Helper()
+	for _, kind := range []string{"Issuer", "Certificate"} {
+		plural := strings.ToLower(kind) + "s"
+		kinds := &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+			"metadata": map[string]any{"name": plural + ".cert-manager.io"},
+			"spec": map[string]any{
+				"group": "cert-manager.io", "scope": "Namespaced", "names": map[string]any{"kind": kind, "plural": plural},
+				"versions": []any{map[string]any{
+					"name": "v1", "served": true, "storage": true,
+					"schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+				}},
+			},
+		}}
+		if err := api.Create(t.Context(), kinds); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := api.Delete(context.Background(), kinds); err != nil {
+				t.Error(err)
+			}
+		})
+		list := &unstructured.UnstructuredList{Object: map[string]any{"apiVersion": "cert-manager.io/v1", "kind": kind + "List"}}
+		eventually(t, kind+" to be served", func() error { return api.List(t.Context(), list) })
+	}
+}

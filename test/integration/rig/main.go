@@ -1,0 +1,29 @@
+package rig
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"trust-manager.io/api/trust/v1alpha1"
+)
+
+// mainValues are those of the release that most tests run under: everything that
+// needs rights of its own is on.
+var mainValues = []string{
+	"secretTargets.enabled=true", "secretTargets.authorizedSecretsAll=true", "app.webhook.tls.mode=selfManaged",
+}
+
+// install installs the main release, and waits until Bundles are served.
+func (r *Rig) install(ctx context.Context) (err error) {
+	if err := r.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: TrustNamespace}}); err != nil {
+		return err
+	}
+	if r.Main, err = r.Install(ctx, accountName, mainValues...); err != nil {
+		return err
+	}
+	return Await(ctx, "Bundles to be served", func() error {
+		return r.Client.List(ctx, &v1alpha1.BundleList{})
+	})
+}

@@ -1,0 +1,221 @@
+package upgrade
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/integration/rig"
+)
+
+const (
+	// namespace is that of the release and of the sources, name that of the release.
+	namespace, name = "cert-manager", "trust-manager"
+	// key is that of the PEM in all targets.
+	key = "trust-bundle.pem"
+)
+
+// helm runs Helm on the control plane.
+func helm(t *testing.T, arguments ...string) {
+	t.Helper()
+	arguments = append(arguments, "--namespace", namespace, "--kubeconfig", env.Kubeconfig())
+	if out, err := env.Helm.Run(t.Context(), arguments...); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// install installs a chart as the release, or upgrades it, with these values alone,
+// and waits until its pods are ready.
+func install(t *testing.T, chart string, values ...string) {
+	t.Helper()
+	arguments := []string{"upgrade", "--install", name, chart, "--create-namespace", "--wait", "--timeout", "90s"}
+	for _, value := range values {
+		arguments = append(arguments, "--set", value)
+	}
+	helm(t, arguments...)
+}
+
+// packaged gives the path of this checkout's chart, packaged as one of a version.
+func packaged(t *testing.T, version string) string {
+	t.Helper()
+	path, err := env.Helm.Package(t.Context(), version, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// eventually waits until check finds nothing to complain of.
+func eventually(t *testing.T, what string, check func() error) {
+	t.Helper()
+	if err := rig.Await(t.Context(), what, check); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantRunning checks that the Deployment is of a version and that its pods are, and
+// waits until the API server asks their webhook.
+func wantRunning(t *testing.T, version string) {
+	t.Helper()
+	var deployment appsv1.Deployment
+	if err := api.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, &deployment); err != nil {
+		t.Fatal(err)
+	}
+	if image := deployment.Spec.Template.Spec.Containers[0].Image; !strings.HasSuffix(image, ":"+version) {
+		t.Errorf("the Deployment has the image %s, want version %s", image, version)
+	}
+	eventually(t, "one ready pod of version "+version, func() error {
+		var pods corev1.PodList
+		if err := api.List(t.Context(), &pods, client.InNamespace(namespace), client.MatchingLabels{"app": name}); err != nil {
+			return err
+		}
+		pods.Items = slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool { return pod.DeletionTimestamp != nil })
+		if len(pods.Items) != 1 || !strings.HasSuffix(pods.Items[0].Spec.Containers[0].Image, ":"+version) {
+			return fmt.Errorf("%d pods", len(pods.Items))
+		}
+		return nil
+	})
+	eventually(t, "the webhook to be asked", func() error {
+		// Only the webhook knows that no ConfigMap can have such a key.
+		bad := newBundle("bad", nil, "text")
+		bad.Spec.Target.ConfigMap.Key = "a/b"
+		if err := api.Create(t.Context(), bad, client.DryRunAll); !apierrors.IsInvalid(err) {
+			return fmt.Errorf("the answer is %w", errors.Join(errors.New("not that it is invalid"), err))
+		}
+		return api.Create(t.Context(), newBundle("good", nil, authority(t, "good")), client.DryRunAll)
+	})
+}
+
+// caBundle gives the webhook's.
+func caBundle(t *testing.T) []byte {
+	t.Helper()
+	var configuration admissionregistrationv1.ValidatingWebhookConfiguration
+	if err := api.Get(t.Context(), client.ObjectKey{Name: name}, &configuration); err != nil {
+		t.Fatal(err)
+	}
+	return configuration.Webhooks[0].ClientConfig.CABundle
+}
+
+// makeNamespaces makes namespaces with a label, of which the test's Bundle gets hold.
+func makeNamespaces(t *testing.T, label string, count int) (names []string) {
+	t.Helper()
+	for i := range count {
+		name := fmt.Sprintf("%s-%d", label, i)
+		names = append(names, name)
+		if err := api.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"upgrade": label}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return names
+}
+
+// newBundle gives a Bundle with a text, for all namespaces or those with the label.
+func newBundle(name string, label *string, text string) *v1alpha1.Bundle {
+	bundle := &v1alpha1.Bundle{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: v1alpha1.BundleSpec{
+			Sources: []v1alpha1.BundleSource{{InLine: &text}},
+			Target:  &v1alpha1.BundleTarget{ConfigMap: &v1alpha1.TargetObject{Key: key}},
+		},
+	}
+	if label != nil {
+		bundle.Spec.Target.NamespaceSelector = &v1alpha1.LabelSelector{
+			MatchLabels: map[string]v1alpha1.LabelValue{"upgrade": v1alpha1.LabelValue(*label)},
+		}
+	}
+	return bundle
+}
+
+// awaitSynced waits until the status says of the present spec that so many namespaces
+// have the bundle.
+func awaitSynced(t *testing.T, name string, namespaces int) {
+	t.Helper()
+	eventually(t, "the Bundle to be synced", func() error {
+		var bundle v1alpha1.Bundle
+		if err := api.Get(t.Context(), client.ObjectKey{Name: name}, &bundle); err != nil {
+			return err
+		}
+		condition := meta.FindStatusCondition(bundle.Status.Conditions, v1alpha1.BundleConditionSynced)
+		if condition == nil || condition.Status != metav1.ConditionTrue || condition.ObservedGeneration != bundle.Generation ||
+			!strings.Contains(condition.Message, fmt.Sprintf("%d namespaces", namespaces)) {
+			return fmt.Errorf("the condition is %+v", condition)
+		}
+		return nil
+	})
+}
+
+// setText gives a Bundle another text.
+func setText(t *testing.T, name, text string) {
+	t.Helper()
+	eventually(t, "the Bundle to be changed", func() error {
+		var bundle v1alpha1.Bundle
+		if err := api.Get(t.Context(), client.ObjectKey{Name: name}, &bundle); err != nil {
+			return err
+		}
+		bundle.Spec.Sources[0].InLine = &text
+		return api.Update(t.Context(), &bundle)
+	})
+}
+
+// authority makes a CA and gives its certificate as PEM.
+func authority(t *testing.T, subject string) string {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: subject}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// removeAll takes away what is left of a test: the release, the Bundle, and at last
+// the definition, which the release leaves.
+func removeAll(t *testing.T, bundle string) {
+	ctx := context.Background() // the test's own has ended
+	if _, err := env.Helm.Run(ctx, "uninstall", name, "--ignore-not-found", "--wait", "--namespace", namespace, "--kubeconfig", env.Kubeconfig()); err != nil {
+		t.Error(err)
+	}
+	if err := client.IgnoreNotFound(api.Delete(ctx, &v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: bundle}})); err != nil {
+		t.Error(err)
+	}
+	definition := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: "bundles.trust.cert-manager.io"}}
+	definition.SetGroupVersionKind(definitionKind)
+	if err := api.Delete(ctx, definition); err != nil {
+		t.Error(err)
+	}
+	err := rig.Await(ctx, "the definition to go", func() error {
+		if err := api.Get(ctx, client.ObjectKeyFromObject(definition), definition); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("it is there: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

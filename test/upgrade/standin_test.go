@@ -1,0 +1,137 @@
+package upgrade
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+)
+
+// standin is a chart with the names and the immutable fields that an upgrade in place
+// from cert-manager's trust-manager relies on; there is nothing else of it in it. Its
+// Deployment has no pods.
+const standin = "testdata/standin"
+
+// T5: a release of that other chart is upgraded to this one: by Helm alone, with the
+// same objects under the same names, the certificate of cert-manager too. The targets
+// that it has left are taken over in place; a rollback leaves them as they are.
+func TestUpgradeFromStandIn(t *testing.T) {
+	const bundleName, namespaces = "taken-over", 3
+	startCertManager(t)
+	t.Cleanup(func() { removeAll(t, bundleName) })
+	install(t, standin)
+	label := "taken-over"
+	content := authority(t, "first") + authority(t, "second")
+	bundle := newBundle(bundleName, &label, content)
+	if err := api.Create(t.Context(), bundle); err != nil {
+		t.Fatal(err)
+	}
+	for _, namespace := range makeNamespaces(t, label, namespaces) {
+		leave(t, bundle, namespace, content)
+	}
+	w := watchTargets(t, bundleName, namespaces, complete(content))
+	before := identities(t)
+
+	install(t, packaged(t, after), values()...)
+	wantRunning(t, after)
+	awaitSynced(t, bundleName, namespaces)
+	for place, uid := range identities(t) {
+		if before[place] != uid {
+			t.Errorf("%s was made anew", place)
+		}
+	}
+	if events := w.check(t); events != 2*namespaces {
+		t.Errorf("%d events of %d targets, want that each is written once", events, namespaces)
+	}
+	at := versions(t, bundleName)
+
+	helm(t, "rollback", name, "1", "--wait", "--timeout", "90s")
+	eventually(t, "the pods to end", noPods(t))
+	time.Sleep(time.Second) // for what follows, if anything does
+	if now := versions(t, bundleName); len(changed(at, now)) > 0 {
+		t.Errorf("the rollback has changed %q", changed(at, now))
+	}
+	w.check(t)
+	wantServed(t, bundleName)
+	if err := api.Update(t.Context(), read(t, bundleName)); err == nil || !strings.Contains(err.Error(), "no endpoints available") && !strings.Contains(err.Error(), "failed calling webhook") {
+		t.Errorf("the other chart's own webhook, which has no pods, is not asked: %v", err)
+	}
+}
+
+// leave makes a target as that other operator leaves it: by server-side apply, with a
+// hash that says nothing, and without the last line end.
+func leave(t *testing.T, bundle *v1alpha1.Bundle, namespace, content string) {
+	t.Helper()
+	target := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "ConfigMap",
+		"metadata": map[string]any{
+			"name": bundle.Name, "namespace": namespace,
+			"labels":      map[string]any{v1alpha1.BundleLabelKey: bundle.Name},
+			"annotations": map[string]any{v1alpha1.BundleHashAnnotationKey: "0123456789abcdef"},
+			"ownerReferences": []any{map[string]any{
+				"apiVersion": v1alpha1.GroupVersion.String(), "kind": v1alpha1.BundleKind, "name": bundle.Name, "uid": string(bundle.UID),
+				"controller": true, "blockOwnerDeletion": true,
+			}},
+		},
+		"data": map[string]any{key: strings.TrimSuffix(content, "\n")},
+	}}
+	if err := api.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(target), client.FieldOwner("trust-manager")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// identities gives the UIDs of the release's objects that must stay the same: other
+// objects refer to them, or users do.
+func identities(t *testing.T) map[string]types.UID {
+	t.Helper()
+	foreign := func(kind string) client.Object {
+		o := &unstructured.Unstructured{}
+		o.SetAPIVersion("cert-manager.io/v1")
+		o.SetKind(kind)
+		return o
+	}
+	definition := &unstructured.Unstructured{}
+	definition.SetGroupVersionKind(definitionKind)
+	all := map[string]types.UID{}
+	for _, one := range []struct {
+		key    client.ObjectKey
+		object client.Object
+	}{
+		{client.ObjectKey{Namespace: namespace, Name: name}, &appsv1.Deployment{}},
+		{client.ObjectKey{Namespace: namespace, Name: name}, &corev1.Service{}},
+		{client.ObjectKey{Namespace: namespace, Name: name + "-metrics"}, &corev1.Service{}},
+		{client.ObjectKey{Namespace: namespace, Name: name}, &corev1.ServiceAccount{}},
+		{client.ObjectKey{Namespace: namespace, Name: name}, foreign("Issuer")},
+		{client.ObjectKey{Namespace: namespace, Name: name}, foreign("Certificate")},
+		{client.ObjectKey{Name: name}, &admissionregistrationv1.ValidatingWebhookConfiguration{}},
+		{client.ObjectKey{Name: "bundles.trust.cert-manager.io"}, definition},
+	} {
+		if err := api.Get(t.Context(), one.key, one.object); err != nil {
+			t.Fatal(err)
+		}
+		kind, err := api.GroupVersionKindFor(one.object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[kind.Kind+" "+one.key.Name] = one.object.GetUID()
+	}
+	return all
+}
+
+func read(t *testing.T, bundle string) *v1alpha1.Bundle {
+	t.Helper()
+	object := &v1alpha1.Bundle{}
+	if err := api.Get(t.Context(), client.ObjectKey{Name: bundle}, object); err != nil {
+		t.Fatal(err)
+	}
+	object.Annotations = map[string]string{"some": "annotation"}
+	return object
+}
