@@ -28,7 +28,7 @@ demo: build $(BIN)/localnode $(BIN)/helm $(BIN)/neighbours ## Bring up a real AP
 	@hack/demo.sh up
 
 .PHONY: test
-test: test-unit test-cluster test-integration ## Run all tests: the fast ones, then those on a real API server
+test: test-unit test-cluster test-integration test-neighbours ## Run all tests: the fast ones, then those on a real API server
 
 ##@ Cluster
 
@@ -68,19 +68,25 @@ test-cluster: cluster-build ## Run the tests of the cluster tool
 .PHONY: test-integration
 test-integration: cluster-build $(BIN)/helm $(BIN)/neighbours ## Run the tests that need a real API server
 	@echo "== tests on a real API server (about 5 minutes)"
-	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m $$(go list ./test/... | grep -v -e /test/e2e -e /test/quickstart)
+	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m $$(go list ./test/... | grep -v -e /test/e2e -e /test/quickstart -e /test/certmanager)
+
+.PHONY: test-neighbours
+test-neighbours: cluster-build $(BIN)/helm $(BIN)/neighbours ## Run the tests beside the real cert-manager and approver-policy
+	@echo "== tests with cert-manager and approver-policy (about 80 seconds)"
+	@go -C test/neighbours test ./...
+	@go test -count=1 -timeout 10m ./test/certmanager
+
+.PHONY: e2e
+e2e: $(BIN)/cluster $(BIN)/helm ## Run the tests on a real node, with real pods (needs root on Linux; about 2 minutes)
+	@echo "== images for this machine"
+	@ARCHITECTURES="$$(go env GOARCH)" $(MAKE) images
+	@echo "== tests on a real node"
+	@go test -v -count=1 -p 1 -timeout 20m ./test/e2e/...
 
 .PHONY: test-quickstart
 test-quickstart: ## Run the commands of the quick start, the README and the page on maintenance as they are typed
 	@echo "== the documentation as typed, in a copy of this checkout (about 3 minutes)"
 	@go test -v -count=1 -timeout 40m ./test/quickstart
-
-.PHONY: e2e
-e2e: $(BIN)/cluster $(BIN)/helm ## Run the tests on a real node, with real pods (needs root on Linux; about 3 minutes)
-	@echo "== images for this machine"
-	@ARCHITECTURES="$$(go env GOARCH)" $(MAKE) images
-	@echo "== tests on a real node"
-	@go test -v -count=1 -p 1 -timeout 20m ./test/e2e/...
 
 SEEDS ?= 1 2 3
 STEPS ?= 300

@@ -8,7 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// `helm upgrade` leads from each way of making the webhook's certificate to the next,
+// R3: `helm upgrade` leads from each way of making the webhook's certificate to the next,
 // on the live release, and each time to a webhook that is asked. On the way to Helm's
 // own certificate the Secret that cert-manager leaves behind has to go first, as the
 // guide says: Helm takes over nothing that is not its own.

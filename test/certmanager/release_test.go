@@ -6,7 +6,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -24,9 +23,7 @@ import (
 	"testing"
 	"time"
 
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -133,54 +130,6 @@ func asked(ctx context.Context) error {
 		return fmt.Errorf("the answer about a Bundle with a key that no ConfigMap can have is %w", errors.Join(errors.New("not that it is invalid"), err))
 	}
 	return api.Create(ctx, bundle("good", "a"), client.DryRunAll)
-}
-
-// authority gives the caBundle of the webhook.
-func authority(ctx context.Context) ([]byte, error) {
-	var configuration admissionregistrationv1.ValidatingWebhookConfiguration
-	if err := api.Get(ctx, client.ObjectKey{Name: name}, &configuration); err != nil {
-		return nil, err
-	}
-	return configuration.Webhooks[0].ClientConfig.CABundle, nil
-}
-
-// shown makes a connection to the webhook as the API server does, trusting the
-// caBundle of this moment, and gives the certificate.
-func shown(ctx context.Context) (*x509.Certificate, error) {
-	trusted, err := authority(ctx)
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(trusted)
-	address, err := endpoint(ctx)
-	if err != nil {
-		return nil, err
-	}
-	dialer := &tls.Dialer{Config: &tls.Config{RootCAs: roots, ServerName: host, MinVersion: tls.VersionTLS12}}
-	connection, err := dialer.DialContext(ctx, "tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	defer connection.Close() //nolint:errcheck // only read
-	return connection.(*tls.Conn).ConnectionState().PeerCertificates[0], nil
-}
-
-// endpoint gives where the Service leads.
-func endpoint(ctx context.Context) (string, error) {
-	var found discoveryv1.EndpointSliceList
-	err := api.List(ctx, &found, client.InNamespace(namespace), client.MatchingLabels{discoveryv1.LabelServiceName: name})
-	if err != nil {
-		return "", err
-	}
-	for _, slice := range found.Items {
-		for _, e := range slice.Endpoints {
-			if e.Conditions.Ready != nil && *e.Conditions.Ready && len(slice.Ports) > 0 {
-				return net.JoinHostPort(e.Addresses[0], strconv.Itoa(int(*slice.Ports[0].Port))), nil
-			}
-		}
-	}
-	return "", errors.New("the Service has no ready endpoint")
 }
 
 // secret reads a Secret of the release's namespace.

@@ -18,7 +18,7 @@ func inCertManagerMode(t *testing.T) {
 	eventually(t, "the API server to ask the webhook", func() error { return asked(t.Context()) })
 }
 
-// cert-manager issues the webhook's certificate and its CA injector has the API server
+// R3: cert-manager issues the webhook's certificate and its CA injector has the API server
 // trust it: `helm --wait` comes back, a Bundle that only the webhook refuses is
 // refused, and what the Service leads to shows that certificate.
 func TestWebhookCertificate(t *testing.T) {
