@@ -28,7 +28,7 @@ func packageIsUpgraded(t *testing.T) {
 	root := newAuthority(t, "new public root")
 	next := loadNextPackage(t, root)
 	before := &appsv1.Deployment{}
-	get(t, trustNamespace, release, before)
+	get(t, releaseNamespace, release, before)
 	first := defaultCAVersion(t)
 	if first == "" || first == next.ID() {
 		t.Fatalf("the Bundle's package is %q before the upgrade", first)
@@ -36,7 +36,7 @@ func packageIsUpgraded(t *testing.T) {
 	watched := watchTarget(t)
 
 	began := time.Now()
-	_, err := node.Helm(t.Context(), "upgrade", release, chartPath(), "--namespace", trustNamespace,
+	_, err := node.Helm(t.Context(), "upgrade", release, chartPath(), "--namespace", releaseNamespace,
 		"--set", "defaultPackageImage.tag="+nextTag, "--reuse-values", "--wait", "--timeout", "3m")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, state(t))
@@ -59,7 +59,7 @@ func packageIsUpgraded(t *testing.T) {
 
 	watched.check(t, root.pem)
 	after := &appsv1.Deployment{}
-	get(t, trustNamespace, release, after)
+	get(t, releaseNamespace, release, after)
 	if was, is := imagesOf(before), imagesOf(after); was[0] != is[0] || was[1] == is[1] {
 		t.Errorf("the images were %v and are %v: want the package's changed alone", was, is)
 	}
