@@ -76,17 +76,17 @@ test-neighbours: cluster-build $(BIN)/helm $(BIN)/neighbours ## Run the tests be
 	@go -C test/neighbours test ./...
 	@go test -count=1 -timeout 10m ./test/certmanager
 
-.PHONY: e2e
-e2e: $(BIN)/cluster $(BIN)/helm ## Run the tests on a real node, with real pods (needs root on Linux; about 3 minutes)
-	@echo "== images for this machine"
-	@ARCHITECTURES="$$(go env GOARCH)" $(MAKE) images
-	@echo "== tests on a real node"
-	@go test -v -count=1 -p 1 -timeout 20m ./test/e2e/...
-
 .PHONY: test-quickstart
 test-quickstart: ## Run the commands of the quick start, the README and the page on maintenance as they are typed
 	@echo "== the documentation as typed, in a copy of this checkout (about 3 minutes)"
 	@go test -v -count=1 -timeout 40m ./test/quickstart
+
+.PHONY: e2e
+e2e: $(BIN)/cluster $(BIN)/helm ## Run the tests on a real node, with real pods (needs root on Linux; about 2 minutes)
+	@echo "== images for this machine"
+	@ARCHITECTURES="$$(go env GOARCH)" $(MAKE) images
+	@echo "== tests on a real node"
+	@go test -v -count=1 -p 1 -timeout 20m ./test/e2e/...
 
 SEEDS ?= 1 2 3
 STEPS ?= 300

@@ -150,7 +150,16 @@ func TestAccepted(t *testing.T) {
 	} {
 		render(t, "--set", set)
 	}
-	render(t, "--set-string", "replicaCount=3")
+	for want, args := range map[string][]string{
+		"3 3": {"--set-string", "replicaCount=3,revisionHistoryLimit=3"},
+		"0 0": {"--set", "replicaCount=0,revisionHistoryLimit=0"},
+		" ":   {"--set", "replicaCount=null,revisionHistoryLimit=null"},
+	} {
+		deployment := render(t, args...).get(t, "Deployment", "trust-manager")
+		if got := at(t, deployment, "spec", "replicas") + " " + at(t, deployment, "spec", "revisionHistoryLimit"); got != want {
+			t.Errorf("%q: replicas and history %q, want %q", args, got, want)
+		}
+	}
 	if all := render(t, "--set", "enabled=false"); len(all) > 0 {
 		t.Errorf("not enabled, it renders %q", all.names())
 	}

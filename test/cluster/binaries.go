@@ -40,8 +40,8 @@ var tools = []tool{
 
 // nodeTools are built only where a node is wanted.
 var nodeTools = []tool{
-	{scheduler, "k8s.io/kubernetes/cmd/kube-scheduler", 20 * time.Second},
-	{kubelet, "k8s.io/kubernetes/cmd/kubelet", 60 * time.Second},
+	{scheduler, "k8s.io/kubernetes/cmd/kube-scheduler", 9 * time.Second},
+	{kubelet, "k8s.io/kubernetes/cmd/kubelet", 28 * time.Second},
 	{pause, "./pause", time.Second},
 }
 

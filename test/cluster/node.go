@@ -72,7 +72,7 @@ func freeSubnet() (*net.IPNet, error) {
 		return nil, err
 	}
 	for range 100 {
-		subnet := &net.IPNet{IP: net.IPv4(10, 245, byte(rand.IntN(256)), 0).To4(), Mask: net.CIDRMask(24, 32)} //nolint:gosec // below 256
+		subnet := &net.IPNet{IP: net.IPv4(10, 245, byte(rand.IntN(256)), 0).To4(), Mask: net.CIDRMask(24, 32)}
 		free := true
 		for _, address := range used {
 			if other, ok := address.(*net.IPNet); ok && (other.Contains(subnet.IP) || subnet.Contains(other.IP)) {

@@ -11,16 +11,19 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
 )
 
 const (
-	release        = "trust-manager"
-	trustNamespace = "cert-manager"
-	operatorImage  = "trust-manager"
-	packageImage   = "trust-pkg-mozilla"
+	release = "trust-manager"
+	// Two namespaces, so that nothing works only because they are the same.
+	releaseNamespace = "trust-manager"
+	trustNamespace   = "trust"
+	operatorImage    = "trust-manager"
+	packageImage     = "trust-pkg-mozilla"
 )
 
 func chartPath() string { return filepath.Join(node.Root, "deploy", "charts", "trust-manager") }
@@ -28,8 +31,9 @@ func chartPath() string { return filepath.Join(node.Root, "deploy", "charts", "t
 // chartComesUp installs the chart as the documents say. There is no cert-manager, so
 // the operator makes the webhook's certificate itself.
 func chartComesUp(t *testing.T) {
-	out, err := node.Helm(t.Context(), "install", release, chartPath(), "--namespace", trustNamespace, "--create-namespace",
-		"--set", "replicaCount=2", "--wait", "--timeout", "3m")
+	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: trustNamespace}})
+	out, err := node.Helm(t.Context(), "install", release, chartPath(), "--namespace", releaseNamespace, "--create-namespace",
+		"--set", "replicaCount=2", "--set", "app.trust.namespace="+trustNamespace, "--wait", "--timeout", "3m")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, state(t))
 	}
@@ -37,7 +41,7 @@ func chartComesUp(t *testing.T) {
 		t.Errorf("got %s, want it deployed", out)
 	}
 	deployment := &appsv1.Deployment{}
-	get(t, trustNamespace, release, deployment)
+	get(t, releaseNamespace, release, deployment)
 	if ready := deployment.Status.ReadyReplicas; ready != 2 {
 		t.Errorf("got %d ready replicas, want 2", ready)
 	}
@@ -63,7 +67,7 @@ func podsCanDoLittle(t *testing.T) {
 		if !rootReadOnly(contents(t, pid, "mountinfo")) {
 			t.Errorf("%s can write to its root file system", pod.Name)
 		}
-		_, err := node.Kubectl(t.Context(), "--namespace", trustNamespace, "exec", pod.Name, "--", "/bin/sh", "-c", "exit 0")
+		_, err := node.Kubectl(t.Context(), "--namespace", releaseNamespace, "exec", pod.Name, "--", "/bin/sh", "-c", "exit 0")
 		if err == nil || !strings.Contains(err.Error(), "no such file or directory") {
 			t.Errorf("a shell in %s: got %v, want that there is none", pod.Name, err)
 		}
@@ -90,7 +94,7 @@ func badBundle() *v1alpha1.Bundle {
 func operatorPods(t *testing.T) []corev1.Pod {
 	t.Helper()
 	pods := &corev1.PodList{}
-	if err := api.List(t.Context(), pods, client.InNamespace(trustNamespace), client.MatchingLabels{"app": release}); err != nil {
+	if err := api.List(t.Context(), pods, client.InNamespace(releaseNamespace), client.MatchingLabels{"app": release}); err != nil {
 		t.Fatal(err)
 	}
 	return slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool { return pod.DeletionTimestamp != nil })

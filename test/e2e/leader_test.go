@@ -56,7 +56,7 @@ func leaderIsKilled(t *testing.T) {
 	}
 	await(t, "the second replica to be back", func() error {
 		deployment := &appsv1.Deployment{}
-		get(t, trustNamespace, release, deployment)
+		get(t, releaseNamespace, release, deployment)
 		if ready := deployment.Status.ReadyReplicas; ready != 2 {
 			return fmt.Errorf("%d replicas are ready", ready)
 		}
@@ -68,11 +68,11 @@ func leaderIsKilled(t *testing.T) {
 func kill(t *testing.T, name string) {
 	t.Helper()
 	pod := &corev1.Pod{}
-	get(t, trustNamespace, name, pod)
+	get(t, releaseNamespace, name, pod)
 	if err := syscall.Kill(processOf(t, *pod), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := node.Kubectl(t.Context(), "--namespace", trustNamespace, "delete", "pod", name, "--grace-period=0", "--force"); err != nil {
+	if _, err := node.Kubectl(t.Context(), "--namespace", releaseNamespace, "delete", "pod", name, "--grace-period=0", "--force"); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -81,7 +81,7 @@ func kill(t *testing.T, name string) {
 func leaderPod(t *testing.T) string {
 	t.Helper()
 	held := &coordinationv1.Lease{}
-	get(t, trustNamespace, lease, held)
+	get(t, releaseNamespace, lease, held)
 	if held.Spec.HolderIdentity == nil {
 		t.Fatal("nobody leads")
 	}

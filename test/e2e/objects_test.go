@@ -85,7 +85,7 @@ func state(t *testing.T) string {
 	for _, args := range [][]string{
 		{"get", "pods", "--all-namespaces", "--output", "wide"},
 		{"get", "events", "--all-namespaces", "--sort-by", ".lastTimestamp"},
-		{"--namespace", trustNamespace, "logs", "--selector", "app=" + release, "--tail", "20", "--prefix"},
+		{"--namespace", releaseNamespace, "logs", "--selector", "app=" + release, "--tail", "20", "--prefix"},
 	} {
 		out, err := node.Kubectl(t.Context(), args...)
 		if err != nil {

@@ -1,10 +1,10 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,7 +28,7 @@ func packageIsUpgraded(t *testing.T) {
 	root := newAuthority(t, "new public root")
 	next := loadNextPackage(t, root)
 	before := &appsv1.Deployment{}
-	get(t, trustNamespace, release, before)
+	get(t, releaseNamespace, release, before)
 	first := defaultCAVersion(t)
 	if first == "" || first == next.ID() {
 		t.Fatalf("the Bundle's package is %q before the upgrade", first)
@@ -36,7 +36,7 @@ func packageIsUpgraded(t *testing.T) {
 	watched := watchTarget(t)
 
 	began := time.Now()
-	_, err := node.Helm(t.Context(), "upgrade", release, chartPath(), "--namespace", trustNamespace,
+	_, err := node.Helm(t.Context(), "upgrade", release, chartPath(), "--namespace", releaseNamespace,
 		"--set", "defaultPackageImage.tag="+nextTag, "--reuse-values", "--wait", "--timeout", "3m")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, state(t))
@@ -51,15 +51,15 @@ func packageIsUpgraded(t *testing.T) {
 		target := &corev1.ConfigMap{}
 		get(t, appNamespace, bundleName, target)
 		if !strings.Contains(target.Data[bundleKey], root.pem) {
-			return fmt.Errorf("it is not there")
+			return errors.New("it is not there")
 		}
 		return nil
 	})
 	t.Logf("from helm upgrade to the new package in the target: %s (%s to %s)", time.Since(began).Round(100*time.Millisecond), first, next.ID())
 
-	watched.check(t)
+	watched.check(t, root.pem)
 	after := &appsv1.Deployment{}
-	get(t, trustNamespace, release, after)
+	get(t, releaseNamespace, release, after)
 	if was, is := imagesOf(before), imagesOf(after); was[0] != is[0] || was[1] == is[1] {
 		t.Errorf("the images were %v and are %v: want the package's changed alone", was, is)
 	}
@@ -120,9 +120,10 @@ func defaultCAVersion(t *testing.T) string {
 // targetWatch remembers all that happens to a target.
 type targetWatch struct {
 	watch watch.Interface
-	ended sync.WaitGroup
-	bad   []string
-	seen  int
+
+	mu   sync.Mutex
+	bad  []string
+	last string // its certificates
 }
 
 func watchTarget(t *testing.T) *targetWatch {
@@ -133,26 +134,46 @@ func watchTarget(t *testing.T) *targetWatch {
 		t.Fatal(err)
 	}
 	w := &targetWatch{watch: watching}
-	w.ended.Go(func() {
+	go func() {
 		for event := range watching.ResultChan() {
-			w.seen++
-			target, ok := event.Object.(*corev1.ConfigMap)
-			if !ok || event.Type == watch.Deleted {
-				w.bad = append(w.bad, string(event.Type))
-			} else if count := strings.Count(target.Data[bundleKey], "BEGIN CERTIFICATE"); count < 2 {
-				w.bad = append(w.bad, fmt.Sprintf("%s with %d certificates", event.Type, count))
-			}
+			w.note(event)
 		}
-	})
+	}()
 	return w
 }
 
-// check ends the watch. It has seen the target as it was at first, and the change.
-func (w *targetWatch) check(t *testing.T) {
+func (w *targetWatch) note(event watch.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	target, ok := event.Object.(*corev1.ConfigMap)
+	switch {
+	case !ok:
+		w.bad = append(w.bad, fmt.Sprintf("%s: %v", event.Type, event.Object)) // the watch broke
+	case event.Type == watch.Deleted:
+		w.bad = append(w.bad, "it was deleted")
+	case strings.Count(target.Data[bundleKey], "BEGIN CERTIFICATE") < 2:
+		w.bad = append(w.bad, "it had fewer than two certificates")
+	default:
+		w.last = target.Data[bundleKey]
+	}
+}
+
+// check waits until the watch has come as far as the certificate, and ends it. What
+// the watch says while it is being stopped is about itself.
+func (w *targetWatch) check(t *testing.T, certificate string) {
 	t.Helper()
-	w.watch.Stop()
-	w.ended.Wait()
-	if len(w.bad) > 0 || w.seen < 2 {
-		t.Errorf("%d events of the target, and of them %v; want at least two, and the target never gone", w.seen, slices.Compact(w.bad))
+	defer w.watch.Stop()
+	await(t, "the watch to see the target with the new root", func() error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if len(w.bad) == 0 && !strings.Contains(w.last, certificate) {
+			return errors.New("it has not yet")
+		}
+		return nil
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.bad) > 0 {
+		t.Errorf("the target in the meantime: %s", strings.Join(w.bad, "; "))
 	}
 }

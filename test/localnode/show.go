@@ -65,7 +65,7 @@ func linkAll(folder string, files map[string][]byte) error {
 // same tells whether a folder has these files and no others.
 func same(folder string, files map[string][]byte) bool {
 	found := 0
-	err := filepath.WalkDir(folder+"/", func(path string, entry os.DirEntry, err error) error {
+	err := filepath.WalkDir(folder+"/", func(_ string, entry os.DirEntry, err error) error {
 		if err == nil && entry.Type().IsRegular() {
 			found++
 		}

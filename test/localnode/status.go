@@ -102,7 +102,7 @@ func (s podState) status(pod *corev1.Pod, address string, now time.Time) corev1.
 // status gives the status of one container; done says that its end is no fault.
 func (c containerState) status(of corev1.Container, ready, done bool) corev1.ContainerStatus {
 	terminated := &corev1.ContainerStateTerminated{
-		ExitCode: int32(c.exit), StartedAt: metav1.NewTime(c.started), FinishedAt: metav1.NewTime(c.ended), Reason: "Error", //nolint:gosec // a byte
+		ExitCode: int32(c.exit), StartedAt: metav1.NewTime(c.started), FinishedAt: metav1.NewTime(c.ended), Reason: "Error",
 	}
 	if c.exit == 0 {
 		terminated.Reason = "Completed"

@@ -92,7 +92,7 @@ func unpackEntry(root *os.Root, header *tar.Header, content io.Reader) error {
 		if err := root.RemoveAll(name); err != nil {
 			return err
 		}
-		file, err := root.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_EXCL, os.FileMode(header.Mode&0o777)) //nolint:gosec // a file mode
+		file, err := root.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_EXCL, os.FileMode(header.Mode&0o777))
 		if err != nil {
 			return err
 		}

@@ -21,6 +21,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
@@ -33,6 +35,11 @@ const (
 	// key is that of the PEM in all targets.
 	key = "trust-bundle.pem"
 )
+
+// The Bundles' definition.
+var definitionKind = schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}
+
+const definitionName = "bundles.trust.cert-manager.io"
 
 // helm runs Helm on the control plane.
 func helm(t *testing.T, arguments ...string) {
@@ -139,7 +146,7 @@ func newBundle(name string, label *string, text string) *v1alpha1.Bundle {
 	}
 	if label != nil {
 		bundle.Spec.Target.NamespaceSelector = &v1alpha1.LabelSelector{
-			MatchLabels: map[string]v1alpha1.LabelValue{"upgrade": v1alpha1.LabelValue(*label)},
+			MatchLabels: map[string]v1alpha1.LabelValue{"upgrade": *label},
 		}
 	}
 	return bundle
@@ -204,8 +211,9 @@ func removeAll(t *testing.T, bundle string) {
 	if err := client.IgnoreNotFound(api.Delete(ctx, &v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: bundle}})); err != nil {
 		t.Error(err)
 	}
-	definition := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: "bundles.trust.cert-manager.io"}}
+	definition := &unstructured.Unstructured{}
 	definition.SetGroupVersionKind(definitionKind)
+	definition.SetName(definitionName)
 	if err := api.Delete(ctx, definition); err != nil {
 		t.Error(err)
 	}

@@ -112,7 +112,7 @@ func identities(t *testing.T) map[string]types.UID {
 		{client.ObjectKey{Namespace: namespace, Name: name}, foreign("Issuer")},
 		{client.ObjectKey{Namespace: namespace, Name: name}, foreign("Certificate")},
 		{client.ObjectKey{Name: name}, &admissionregistrationv1.ValidatingWebhookConfiguration{}},
-		{client.ObjectKey{Name: "bundles.trust.cert-manager.io"}, definition},
+		{client.ObjectKey{Name: definitionName}, definition},
 	} {
 		if err := api.Get(t.Context(), one.key, one.object); err != nil {
 			t.Fatal(err)

@@ -185,3 +185,40 @@ func complete(contents ...string) func(string) error {
 		return fmt.Errorf("it holds %d certificates in %d bytes, which is no whole bundle", strings.Count(pem, "BEGIN"), len(pem))
 	}
 }
+
+// A witness that sees nothing would prove nothing.
+func TestWitness(t *testing.T) {
+	whole := authority(t, "first") + authority(t, "second")
+	target := func(changes ...func(*corev1.ConfigMap)) *corev1.ConfigMap {
+		object := &corev1.ConfigMap{Data: map[string]string{key: whole}}
+		object.Namespace, object.Name, object.UID = "namespace", "bundle", "one"
+		object.Labels = map[string]string{v1alpha1.BundleLabelKey: "bundle"}
+		for _, change := range changes {
+			change(object)
+		}
+		return object
+	}
+	for name, tc := range map[string]struct {
+		kind   watch.EventType
+		object *corev1.ConfigMap
+		says   string
+	}{
+		"in order":    {watch.Modified, target(), ""},
+		"deleted":     {watch.Deleted, target(), "deleted"},
+		"being so":    {watch.Modified, target(func(o *corev1.ConfigMap) { o.DeletionTimestamp = &metav1.Time{} }), "deleted"},
+		"another":     {watch.Added, target(func(o *corev1.ConfigMap) { o.UID = "two" }), "anew"},
+		"no label":    {watch.Modified, target(func(o *corev1.ConfigMap) { o.Labels = nil }), "label"},
+		"empty":       {watch.Modified, target(func(o *corev1.ConfigMap) { o.Data = nil }), "no whole bundle"},
+		"less":        {watch.Modified, target(func(o *corev1.ConfigMap) { o.Data[key] = whole[:len(whole)/2] }), "no whole bundle"},
+		"no line end": {watch.Modified, target(func(o *corev1.ConfigMap) { o.Data[key] = strings.TrimSpace(whole) }), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &witness{lacks: complete(whole), uids: map[string]types.UID{}, events: map[string]int{}}
+			w.see(watch.Event{Type: watch.Added, Object: target()})
+			w.see(watch.Event{Type: tc.kind, Object: tc.object})
+			if said := strings.Join(w.faults, "\n"); (said == "") != (tc.says == "") || !strings.Contains(said, tc.says) {
+				t.Errorf("it says %q, want %q", said, tc.says)
+			}
+		})
+	}
+}

@@ -19,8 +19,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -110,7 +109,7 @@ func neighbourDefinitions() (string, error) {
 func connect(env *envtest.Environment, config *rest.Config, dir string) (err error) {
 	config.QPS = -1
 	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), apiextensionsv1.AddToScheme(scheme)); err != nil {
+	if err := clientgoscheme.AddToScheme(scheme); err != nil {
 		return err
 	}
 	if api, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
@@ -153,12 +152,18 @@ func define(ctx context.Context, text string) error {
 
 func awaitServed(ctx context.Context, name string) error {
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		var definition apiextensionsv1.CustomResourceDefinition
-		if err := api.Get(ctx, types.NamespacedName{Name: name}, &definition); err != nil {
+		definition := &unstructured.Unstructured{}
+		definition.SetAPIVersion("apiextensions.k8s.io/v1")
+		definition.SetKind("CustomResourceDefinition")
+		if err := api.Get(ctx, types.NamespacedName{Name: name}, definition); err != nil {
 			return err
 		}
-		for _, condition := range definition.Status.Conditions {
-			if condition.Type == apiextensionsv1.Established && condition.Status == apiextensionsv1.ConditionStatus(metav1.ConditionTrue) {
+		conditions, _, err := unstructured.NestedSlice(definition.Object, "status", "conditions")
+		if err != nil {
+			return err
+		}
+		for _, condition := range conditions {
+			if condition, ok := condition.(map[string]any); ok && condition["type"] == "Established" && condition["status"] == "True" {
 				return nil
 			}
 		}

@@ -67,5 +67,10 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer conflicts.Stop()
-	return m.Run(), nil
+	code = m.Run()
+	denied, err := env.Audit.Denied()
+	for _, q := range denied {
+		err = errors.Join(err, fmt.Errorf("the operator had no right to %s", q))
+	}
+	return code, err
 }

@@ -1,0 +1,223 @@
+package localnode_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	apiruntime "k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/localnode"
+)
+
+const (
+	root  = "../.."
+	chart = root + "/deploy/charts/trust-manager"
+	helm  = root + "/bin/helm"
+	// patience is many times what anything takes that is waited for here.
+	patience = 60 * time.Second
+)
+
+// cluster is a control plane with a node of processes.
+type cluster struct {
+	t          *testing.T
+	dir        string
+	kubeconfig string
+	config     *rest.Config
+	api        client.Client
+	// out has what the node says.
+	out *locked
+}
+
+// newCluster starts a control plane and a node for it, with the images of the operator
+// and of two versions of a default CA package.
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	log.SetLogger(logr.Discard()) // the caches'
+	if _, err := os.Stat(helm); err != nil {
+		t.Fatal("this test needs bin/helm; run `make test-integration`, which builds it")
+	}
+	c := &cluster{t: t, dir: t.TempDir(), out: &locked{}}
+	c.kubeconfig = filepath.Join(c.dir, "kubeconfig")
+	c.buildImages("1", "2")
+	c.startControlPlane()
+	var err error
+	if c.config, err = clientcmd.BuildConfigFromFlags("", c.kubeconfig); err != nil {
+		t.Fatal(err)
+	}
+	scheme := apiruntime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		t.Fatal(err)
+	}
+	if c.api, err = client.New(c.config, client.Options{Scheme: scheme}); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// startNode runs a node until its returned function is called.
+func (c *cluster) startNode() (stop func()) {
+	c.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- localnode.Run(ctx, c.config, localnode.Options{
+			Name: "here", Images: filepath.Join(c.dir, "images"), Dir: filepath.Join(c.dir, "node"),
+			Arguments: []string{"--kubeconfig=$(KUBECONFIG)"},
+		}, slog.New(slog.NewTextHandler(c.out, nil)))
+	}()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			c.t.Errorf("the node has ended: %v", err)
+		}
+	})
+	c.t.Cleanup(func() {
+		stop()
+		if c.t.Failed() {
+			c.t.Logf("the node said:\n%s", c.out.String())
+		}
+	})
+	return stop
+}
+
+// startControlPlane starts one that ends with the test.
+func (c *cluster) startControlPlane() {
+	c.t.Helper()
+	binary := filepath.Join(c.dir, "cluster-command")
+	c.must("go", "build", "-C", root+"/test/cluster", "-o", binary, ".")
+	command := exec.Command(binary, "run", "--dir", filepath.Join(c.dir, "cluster"), "--kubeconfig", c.kubeconfig, "--apiserver-arg=--enable-aggregator-routing=true")
+	command.Stderr = os.Stderr
+	input, err := command.StdinPipe()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	output, err := command.StdoutPipe()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() {
+		if err := errors.Join(input.Close(), command.Wait()); err != nil {
+			c.t.Errorf("the control plane did not stop in good order: %v", err)
+		}
+	})
+	if line, _ := bufio.NewReader(output).ReadString('\n'); line != "ready\n" {
+		c.t.Fatal("the control plane did not get ready; the lines above say why")
+	}
+}
+
+// buildImages builds the operator's image and those of a package of some versions.
+func (c *cluster) buildImages(versions ...string) {
+	c.t.Helper()
+	binaries, packages, images := filepath.Join(c.dir, "binaries"), filepath.Join(c.dir, "packages"), filepath.Join(c.dir, "images")
+	c.must("go", "build", "-C", root, "-o", filepath.Join(binaries, runtime.GOARCH)+"/", "./cmd/trust-manager", "./cmd/trust-package-copy")
+	maker := filepath.Join(c.dir, "trust-package")
+	c.must("go", "build", "-C", root, "-o", maker, "./cmd/trust-package")
+	roots := filepath.Join(c.dir, "roots.pem")
+	c.must("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=root", "-keyout", "/dev/null", "-out", roots)
+	if err := errors.Join(os.MkdirAll(packages, 0o755), os.MkdirAll(images, 0o755)); err != nil {
+		c.t.Fatal(err)
+	}
+	for _, version := range versions {
+		c.must(maker, "pem", "--name", "roots", "--version", version, "--out", filepath.Join(packages, "roots.json"), roots)
+		if err := os.WriteFile(filepath.Join(packages, "roots.source"), []byte("roots "+version+" pkg:generic/roots@"+version+" none\n"), 0o600); err != nil {
+			c.t.Fatal(err)
+		}
+		out := filepath.Join(c.dir, "built-"+version)
+		if err := os.MkdirAll(out, 0o755); err != nil {
+			c.t.Fatal(err)
+		}
+		c.must("go", "-C", root+"/hack/images", "run", ".", "build", "--binaries", binaries, "--packages", packages, "--out", out, "--version", "0.1.0", "--revision", "test")
+		for _, name := range []string{"trust-manager", "roots"} {
+			if err := os.Rename(filepath.Join(out, name+".tar"), filepath.Join(images, name+"-"+version+".tar")); err != nil {
+				c.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// must runs a command.
+func (c *cluster) must(name string, args ...string) string {
+	c.t.Helper()
+	text, err := c.run(name, args...)
+	if err != nil {
+		c.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, text)
+	}
+	return text
+}
+
+func (c *cluster) run(name string, args ...string) (string, error) {
+	command := exec.CommandContext(c.t.Context(), name, args...)
+	home := filepath.Join(c.dir, "helm")
+	command.Env = append(os.Environ(), "HELM_CONFIG_HOME="+home, "HELM_DATA_HOME="+home, "HELM_CACHE_HOME="+home, "KUBECONFIG="+c.kubeconfig)
+	text, err := command.CombinedOutput()
+	return string(text), err
+}
+
+// upgrade installs or upgrades the release with a version of the package.
+func (c *cluster) upgrade(version string, args ...string) {
+	c.t.Helper()
+	c.must(helm, append([]string{
+		"upgrade", "-i", "-n", "cert-manager", "--create-namespace", "trust-manager", chart,
+		"--set", "defaultPackageImage.name=roots", "--set-string", "defaultPackageImage.tag=" + version,
+		"--set", "app.webhook.port=" + port(0), "--set", "app.metrics.port=" + port(1), "--set", "app.readinessProbe.port=" + port(2),
+	}, args...)...)
+}
+
+// await waits until a check finds nothing wrong.
+func (c *cluster) await(what string, check func() error) {
+	c.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			c.t.Fatalf("waited %s in vain for %s: %v", patience, what, err)
+		}
+	}
+}
+
+// port gives a port of this test process: below those of control planes and of
+// outgoing connections.
+func port(i int) string { return fmt.Sprint(12000 + os.Getpid()%2600*3 + i) }
+
+// locked is a buffer that is written to and read at the same time.
+type locked struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (l *locked) Write(text []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(text)
+}
+
+func (l *locked) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
