@@ -29,13 +29,11 @@ func targetKind(kind bundle.Kind) schema.GroupVersionKind {
 	return configMapKind
 }
 
-// Indexes of the caches.
+// The index of the caches.
 const (
 	// sourceIndex finds the Bundles that read an object by its name or select
 	// objects of its kind, or use the default CA package.
 	sourceIndex = "source"
-	// bundleIndex finds the targets of a bundle.
-	bundleIndex = "bundle"
 	// defaultCAsKey is the entry of the sourceIndex for the default CA package.
 	defaultCAsKey = "default"
 )

@@ -174,15 +174,12 @@ func prepare(ctx context.Context, objects, observed cache.Cache, kinds []bundle.
 			return err
 		}
 	}
-	if err := objects.IndexField(ctx, &v1alpha1.Bundle{}, sourceIndex, sourcesOf); err != nil {
-		return err
-	}
 	for _, kind := range kinds {
-		if err := observed.IndexField(ctx, metadataOf(targetKind(kind)), bundleIndex, bundleOf); err != nil {
+		if _, err := observed.GetInformer(ctx, metadataOf(targetKind(kind))); err != nil {
 			return err
 		}
 	}
-	return nil
+	return objects.IndexField(ctx, &v1alpha1.Bundle{}, sourceIndex, sourcesOf)
 }
 
 // reachOf gives the namespaces as a set, and nil for none, which stands for all.

@@ -178,11 +178,6 @@ func (m *memoryReader) List(_ context.Context, into client.ObjectList, options .
 		}
 	case *metav1.PartialObjectMetadataList:
 		for _, from := range m.metadata(into.Kind) {
-			if how.FieldSelector != nil {
-				if name, ok := how.FieldSelector.RequiresExactMatch(bundleIndex); !ok || !slices.Contains(bundleOf(from), name) {
-					continue
-				}
-			}
 			if how.LabelSelector == nil || how.LabelSelector.Matches(labels.Set(from.Labels)) {
 				into.Items = append(into.Items, *from)
 			}

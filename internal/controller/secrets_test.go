@@ -187,15 +187,19 @@ func TestExistingOfBothKinds(t *testing.T) {
 	w.cache.targets = []*metav1.PartialObjectMetadata{
 		observed("roots", "c", "7"), asSecret(observed("roots", "a", "7")), asSecret(observed("other", "a", "7")),
 		changed(asSecret(observed("roots", "b", "7")), func(o *metav1.PartialObjectMetadata) { o.Name = "copy" }),
+		changed(observed("roots", "b", "7"), func(o *metav1.PartialObjectMetadata) { o.Labels[v1alpha1.BundleLabelKey] = "other" }),
 	}
 	for _, tc := range []struct {
 		kinds []bundle.Kind
+		reach map[string]bool
 		want  []target.Key
 	}{
-		{[]bundle.Kind{bundle.ConfigMap}, []target.Key{key("roots", "c")}},
-		{[]bundle.Kind{bundle.ConfigMap, bundle.Secret}, []target.Key{key("roots", "c"), secretKey("roots", "a")}},
+		{[]bundle.Kind{bundle.ConfigMap}, nil, []target.Key{key("roots", "c")}},
+		{[]bundle.Kind{bundle.ConfigMap, bundle.Secret}, nil, []target.Key{key("roots", "c"), secretKey("roots", "a")}},
+		// The cache of a namespace out of reach cannot be asked (T14).
+		{[]bundle.Kind{bundle.ConfigMap, bundle.Secret}, reachOf([]string{"a"}), []target.Key{secretKey("roots", "a")}},
 	} {
-		w.kinds = tc.kinds
+		w.kinds, w.reach = tc.kinds, tc.reach
 		got, err := b.existing(quiet(t), "roots")
 		if diff := cmp.Diff(tc.want, got); diff != "" || err != nil {
 			t.Errorf("%v: error %v, (-want +got):\n%s", tc.kinds, err, diff)
