@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
 )
 
@@ -36,12 +37,19 @@ func TestTargetNamespaceTwice(t *testing.T) {
 	}
 }
 
-// Without a mode it is as with auto.
-func TestModeUnset(t *testing.T) {
+// What the other chart does not have is unset after `helm upgrade --reuse-values` from
+// it, which leaves the defaults of this one out: the webhook stays, and it is as with
+// the mode auto.
+func TestUnsetIsAsBefore(t *testing.T) {
 	t.Parallel()
-	deployment := render(t, "--set", "app.webhook.tls.mode=null").get(t, "Deployment", "trust-manager")
-	if args := at(t, deployment, "spec", "template", "spec", "containers", 0, "args"); !strings.Contains(args, "--webhook-self-managed=trust-manager") {
-		t.Errorf("arguments %s", args)
+	all := render(t, "--set", "app.webhook.enabled=null,app.webhook.tls.mode=null,app.concurrency=null")
+	if diff := cmp.Diff(render(t).names(), all.names()); diff != "" {
+		t.Errorf("objects (-want +got):\n%s", diff)
+	}
+	path := []any{"spec", "template", "spec", "containers", 0, "args"}
+	want, got := at(t, render(t).get(t, "Deployment", "trust-manager"), path...), at(t, all.get(t, "Deployment", "trust-manager"), path...)
+	if want != got {
+		t.Errorf("arguments %s, want %s", got, want)
 	}
 }
 
