@@ -188,7 +188,9 @@ synced() {
 up() {
   mkdir -p "$demo"
   say "Kubernetes (built from source on the first run: about 8 minutes on 2 cores)"
-  ln -sf "$("$bin/cluster" build)/kubectl" "$bin/kubectl"
+  local assets # of its own, so that a build that fails ends this
+  assets=$("$bin/cluster" build)
+  ln -sf "$assets/kubectl" "$bin/kubectl"
   # Webhooks are called at the addresses of their pods, since no node has a proxy.
   "$bin/cluster" up --dir "$cluster" --kubeconfig "$kubeconfig" --apiserver-arg=--enable-aggregator-routing=true
 

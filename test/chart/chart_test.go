@@ -130,7 +130,8 @@ func TestRefused(t *testing.T) {
 	t.Parallel()
 	for _, set := range []string{
 		"replicas=2", "app.webhook.tls.modes=x", "app.webhook.tls.mode=maybe", "app.logLevel=9", "app.logLevel=high", "app.logFormat=xml",
-		"crds.keep=perhaps", "app.trust.namespaces=a", "secretTargets.authorizedSecrets=all", "app.webhook.port=0", "global.rbac.makes=true",
+		"crds.keep=perhaps", "app.trust.namespaces=a", "secretTargets.authorizedSecrets=all", "app.webhook.port=0",
+		"app.trust.namespace=", "app.trust.namespace=null", "app.leaderElection.enabled=null", "app.webhook.port=null",
 		"app.webhook.tls.helmCert.enabled=true,app.webhook.tls.approverPolicy.enabled=true",
 		"app.webhook.tls.helmCert.enabled=true,app.webhook.tls.mode=certManager",
 		"app.webhook.tls.approverPolicy.enabled=true,app.webhook.tls.mode=selfManaged",
@@ -146,7 +147,9 @@ func TestAccepted(t *testing.T) {
 	t.Parallel()
 	for _, set := range []string{
 		"replicaCount=null", "replicaCount=0", "global.parent.anything=1", "podDisruptionBudget.minAvailable=50%",
-		"app.targetNamespaces=null", "image.digest=null", "commonLabels.a=b",
+		"app.targetNamespaces=null", "image.digest=null", "commonLabels.a=b", "app.podAnnotations=null", "app.podLabels=null", "commonAnnotations=null",
+		// Of cert-manager's chart, beside this one in the same parent.
+		"global.rbac.disableHTTPChallengesRole=true",
 	} {
 		render(t, "--set", set)
 	}

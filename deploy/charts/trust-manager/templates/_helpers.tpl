@@ -15,16 +15,15 @@
 {{- .Values.serviceAccount.name | default (include "trust-manager.name" .) -}}
 {{- end -}}
 
-{{- /* Labels of all objects. */ -}}
+{{- /* Labels of all objects. commonLabels may have the keys of the chart's own. */ -}}
 {{- define "trust-manager.labels" -}}
-app.kubernetes.io/name: {{ include "trust-manager.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $labels := dict
+  "app.kubernetes.io/name" (include "trust-manager.name" .)
+  "app.kubernetes.io/instance" .Release.Name
+  "app.kubernetes.io/version" .Chart.AppVersion
+  "app.kubernetes.io/managed-by" .Release.Service
+  "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_") -}}
+{{- toYaml (mergeOverwrite $labels (.Values.commonLabels | default dict)) -}}
 {{- end -}}
 
 {{- /* The metadata of an object: (dict "root" $ "name" … "namespace" … "labels" … "annotations" …), the last three if wanted. */ -}}
@@ -34,11 +33,8 @@ name: {{ .name }}
 namespace: {{ . }}
 {{- end }}
 labels:
-  {{- include "trust-manager.labels" .root | nindent 2 }}
-  {{- with .labels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
-{{- with mergeOverwrite dict (deepCopy .root.Values.commonAnnotations) (.annotations | default dict) }}
+  {{- mergeOverwrite (include "trust-manager.labels" .root | fromYaml) (.labels | default dict) | toYaml | nindent 2 }}
+{{- with mergeOverwrite dict (.root.Values.commonAnnotations | default dict) (.annotations | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -51,7 +47,7 @@ annotations:
 {{- if $image.repository -}}
 {{- with $image.registry }}{{ . }}/{{ end }}{{ $image.repository }}
 {{- else -}}
-{{- $image.registry | default $values.imageRegistry }}/{{ with $values.imageNamespace }}{{ . }}/{{ end }}{{ $image.name }}
+{{- with $image.registry | default $values.imageRegistry }}{{ . }}/{{ end }}{{ with $values.imageNamespace }}{{ . }}/{{ end }}{{ $image.name }}
 {{- end -}}
 {{- /* Helm takes a tag of digits for a number, and would write it as 2.0261e+07. */ -}}
 {{- with $image.tag | default .tag }}:{{ if kindIs "string" . }}{{ . }}{{ else }}{{ int64 . }}{{ end }}{{ end }}
@@ -68,18 +64,19 @@ annotations:
 {{- /* Who makes the webhook's certificate. */ -}}
 {{- define "trust-manager.tlsMode" -}}
 {{- $tls := .Values.app.webhook.tls -}}
+{{- $mode := $tls.mode | default "auto" -}}
 {{- $usesCertManager := or $tls.approverPolicy.enabled $tls.certificate.duration $tls.certificate.secretTemplate -}}
 {{- if and $tls.helmCert.enabled $tls.approverPolicy.enabled -}}
 {{- fail "app.webhook.tls: helmCert.enabled and approverPolicy.enabled exclude each other: approver-policy approves certificates of cert-manager" -}}
 {{- end -}}
-{{- if ne $tls.mode "auto" -}}
-{{- if and $tls.helmCert.enabled (ne $tls.mode "helm") -}}
-{{- fail (printf "app.webhook.tls: helmCert.enabled contradicts mode %s" $tls.mode) -}}
+{{- if ne $mode "auto" -}}
+{{- if and $tls.helmCert.enabled (ne $mode "helm") -}}
+{{- fail (printf "app.webhook.tls: helmCert.enabled contradicts mode %s" $mode) -}}
 {{- end -}}
-{{- if and $tls.approverPolicy.enabled (ne $tls.mode "certManager") -}}
-{{- fail (printf "app.webhook.tls: approverPolicy.enabled contradicts mode %s" $tls.mode) -}}
+{{- if and $tls.approverPolicy.enabled (ne $mode "certManager") -}}
+{{- fail (printf "app.webhook.tls: approverPolicy.enabled contradicts mode %s" $mode) -}}
 {{- end -}}
-{{- $tls.mode -}}
+{{- $mode -}}
 {{- else if $tls.helmCert.enabled -}}
 helm
 {{- else if or $usesCertManager (.Capabilities.APIVersions.Has "cert-manager.io/v1") -}}

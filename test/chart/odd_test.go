@@ -1,0 +1,72 @@
+package chart
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
+)
+
+// No manifest has a key twice, whatever users put beside the chart's own: Helm takes
+// the last one, and tools that read its output refuse it.
+func TestNoKeyTwice(t *testing.T) {
+	t.Parallel()
+	text, err := chart.Run(t.Context(), "template", "release", chart.Chart, "--namespace", "install",
+		"--set", "commonLabels.app=other,commonLabels.app\\.kubernetes\\.io/name=other,app.podLabels.app=other",
+		"--set", "app.metrics.service.servicemonitor.enabled=true,app.metrics.service.servicemonitor.labels.app=other",
+		"--set", "app.metrics.service.servicemonitor.endpointAdditionalProperties.interval=1m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for manifest := range strings.SplitSeq(text, "\n---\n") {
+		if err := yaml.UnmarshalStrict([]byte(manifest), &map[string]any{}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A namespace that is listed twice has its Role once: an installation with two of the
+// same name fails.
+func TestTargetNamespaceTwice(t *testing.T) {
+	t.Parallel()
+	names := render(t, "--set", "app.targetNamespaces={team-a,team-b,team-a}").names()
+	if unique := slices.Compact(slices.Clone(names)); len(unique) != len(names) {
+		t.Errorf("objects twice: %q", names)
+	}
+}
+
+// What the other chart does not have is unset after `helm upgrade --reuse-values` from
+// it, which leaves the defaults of this one out: the webhook stays, and it is as with
+// the mode auto.
+func TestUnsetIsAsBefore(t *testing.T) {
+	t.Parallel()
+	all := render(t, "--set", "app.webhook.enabled=null,app.webhook.tls.mode=null,app.concurrency=null")
+	if diff := cmp.Diff(render(t).names(), all.names()); diff != "" {
+		t.Errorf("objects (-want +got):\n%s", diff)
+	}
+	path := []any{"spec", "template", "spec", "containers", 0, "args"}
+	want, got := at(t, render(t).get(t, "Deployment", "trust-manager"), path...), at(t, all.get(t, "Deployment", "trust-manager"), path...)
+	if want != got {
+		t.Errorf("arguments %s, want %s", got, want)
+	}
+}
+
+// An image needs no registry.
+func TestNoRegistry(t *testing.T) {
+	t.Parallel()
+	deployment := render(t, "--set", "imageRegistry=,imageNamespace=,image.tag=1").get(t, "Deployment", "trust-manager")
+	if image := at(t, deployment, "spec", "template", "spec", "containers", 0, "image"); image != `"trust-manager:1"` {
+		t.Errorf("image %s", image)
+	}
+}
+
+// A budget that is set to nothing is one that is not set.
+func TestEmptyBudget(t *testing.T) {
+	t.Parallel()
+	budget := render(t, "--set", "podDisruptionBudget.enabled=true,podDisruptionBudget.minAvailable=").get(t, "PodDisruptionBudget", "trust-manager")
+	if spec := at(t, budget, "spec"); !strings.Contains(spec, `"maxUnavailable":1`) || strings.Contains(spec, "minAvailable") {
+		t.Errorf("spec %s", spec)
+	}
+}
