@@ -169,7 +169,7 @@ func (r *release) upgradeAgain(mode string, shown *x509.Certificate) *x509.Certi
 	r.wantTrusted("after one more upgrade, what was shown", shown)
 	after, err := caBundle(r.t.Context())
 	r.must(err)
-	if mode != "helm" && !bytes.Equal(after, bundle) {
+	if !bytes.Equal(after, bundle) {
 		r.t.Errorf("%s: an upgrade without a switch changes the caBundle", mode)
 	}
 	return r.settle(mode)

@@ -28,9 +28,9 @@
 
 {{- /* The metadata of an object: (dict "root" $ "name" … "namespace" … "labels" … "annotations" …), the last three if wanted. */ -}}
 {{- define "trust-manager.metadata" -}}
-name: {{ .name }}
+name: {{ .name | quote }}
 {{- with .namespace }}
-namespace: {{ . }}
+namespace: {{ . | quote }}
 {{- end }}
 labels:
   {{- mergeOverwrite (include "trust-manager.labels" .root | fromYaml) (.labels | default dict) | toYaml | nindent 2 }}
@@ -57,8 +57,8 @@ annotations:
 {{- /* The subject of the bindings. */ -}}
 {{- define "trust-manager.subjects" -}}
 - kind: ServiceAccount
-  name: {{ include "trust-manager.serviceAccount" . }}
-  namespace: {{ include "trust-manager.namespace" . }}
+  name: {{ include "trust-manager.serviceAccount" . | quote }}
+  namespace: {{ include "trust-manager.namespace" . | quote }}
 {{- end -}}
 
 {{- /* Who makes the webhook's certificate. */ -}}
