@@ -63,11 +63,11 @@ func (k *Keeper) inherited(configuration *admissionregistrationv1.ValidatingWebh
 	return certificates
 }
 
-// isForeign says whether a caBundle has certificates, and none of these.
+// isForeign says whether a caBundle has certificates, and the first, which vouches for
+// what is shown now, is none of these. That a CA of these comes later says only that it
+// was trusted before.
 func isForeign(bundle, authorities []*x509.Certificate) bool {
-	return len(bundle) > 0 && !slices.ContainsFunc(bundle, func(one *x509.Certificate) bool {
-		return slices.ContainsFunc(authorities, one.Equal)
-	})
+	return len(bundle) > 0 && !slices.ContainsFunc(authorities, bundle[0].Equal)
 }
 
 // holdBundle has the caBundle as wanted, and gives what it is then. That there is

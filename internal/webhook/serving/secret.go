@@ -14,7 +14,7 @@ import (
 
 // holdSecret has the Secret in order, and gives what it holds and until when that
 // is in order. Where it cannot be written, what it holds is given with the error.
-// Inherited certificates that none of its CAs is among are a reason for a new CA: they
+// Inherited certificates of which the first is none of its CAs are a reason for a new CA: they
 // are trusted beside it, for as long as those before any other.
 func (k *Keeper) holdSecret(ctx context.Context, inherited []*x509.Certificate) (held contents, until time.Time, err error) {
 	secret, err := k.readSecret(ctx)
