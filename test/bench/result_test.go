@@ -103,8 +103,11 @@ func TestRows(t *testing.T) {
 			}
 		}
 	}
-	if got := chosen(map[string]bool{"change": true, "restart": true}); len(got) != 2 || len(got[0]) != 1 {
+	if got := chosen(map[string]bool{"change": true, "restart": true}, 500); len(got) != 2 || len(got[0]) != 1 {
 		t.Errorf("chosen rows: %v", got)
+	}
+	if few, many := chosen(nil, 500), chosen(nil, 2000); len(few) != len(groups) || len(many) != len(groups)-1 {
+		t.Errorf("%d groups at 500 namespaces and %d at 2000, want %d and one less", len(few), len(many), len(groups))
 	}
 }
 

@@ -15,6 +15,8 @@ type row struct {
 	// most, if not 0, is how often it is measured at most, where it is costly and
 	// its figures hardly scatter.
 	most int
+	// largest, if not 0, is the largest number of namespaces that it is measured at.
+	largest int
 	// times is how often it is done in a repetition, whose value is the median
 	// then: the p50 of a latency. 0 stands for once.
 	times int

@@ -44,9 +44,9 @@ func runSize(ctx context.Context, o options, size int, found *report) (err error
 	if size > quickSize {
 		repetitions = min(repetitions, fewRepetitions)
 	}
-	groups := chosen(o.rows)
+	groups := chosen(o.rows, size)
 	if len(groups) == 0 {
-		return errors.New("no row is chosen")
+		return errors.New("no row is chosen that is measured at this size")
 	}
 	s, err := newStage(ctx, size, o.profiles)
 	if err != nil {
