@@ -18,6 +18,7 @@ const refusingShare = 50
 // raw time of the others.
 var refused = &row{
 	name:    "refuse",
+	largest: largestRollOut,
 	figures: []figure{{work: "a source changes while one namespace in 50 refuses writes: all others", unit: seconds, raw: "PUT", ratio: 1.3, growth: linear}},
 	setUp: func(ctx context.Context, s *stage) error {
 		if err := largeInPlace(ctx, s); err != nil {
@@ -46,6 +47,7 @@ var refused = &row{
 // operator's own time for a Bundle that does not select those.
 var hanging = &row{
 	name:    "hang",
+	largest: largestRollOut,
 	figures: []figure{{work: "a source changes while 32 namespaces hang: all others", unit: seconds, raw: "without them", ratio: 1.2, growth: linear}},
 	setUp: func(ctx context.Context, s *stage) error {
 		if err := s.inPlace(ctx, large, alone); err != nil {

@@ -22,6 +22,7 @@ var groups = []group{
 
 var newBundle = &row{
 	name:    "new",
+	largest: largestRollOut,
 	figures: []figure{{work: "a new Bundle: all targets made", unit: seconds, raw: "POST", ratio: 1.3, growth: linear}},
 	setUp: func(ctx context.Context, s *stage) error {
 		if err := s.raw.ensure(ctx, s.namespaces, false); err != nil {
@@ -36,6 +37,7 @@ var newBundle = &row{
 
 var sourceChange = &row{
 	name:     "change",
+	largest:  largestRollOut,
 	figures:  []figure{{work: "a source changes: all targets replaced", unit: seconds, raw: "PUT", ratio: 1.3, growth: linear}},
 	setUp:    largeInPlace,
 	raw:      rawOnce(func(s *stage) rawWrite { return rawWrite{s.namespaces, s.raw.put} }),
@@ -45,6 +47,7 @@ var sourceChange = &row{
 
 var deselection = &row{
 	name:    "deselect",
+	largest: largestRollOut,
 	figures: []figure{{work: "the selector deselects all: all targets deleted", unit: seconds, raw: "DELETE", ratio: 1.3, growth: linear}},
 	setUp:   largeInPlace,
 	raw:     rawOnce(func(s *stage) rawWrite { return rawWrite{s.namespaces, s.raw.remove} }),

@@ -12,8 +12,13 @@ import (
 const (
 	// leastSize has the hanging namespaces of the row "hang" and as many others.
 	leastSize = 64
-	// Above quickSize, where repetitions take minutes, there are only a few.
-	quickSize, fewRepetitions = 500, 3
+	// Above quickSize, where repetitions take minutes, there are only a few; and the
+	// API server takes 4 GB more with each, since its watch cache keeps what was
+	// there in the last minutes.
+	quickSize, fewRepetitions = 500, 2
+	// largestRollOut is the largest number of namespaces to which large Bundles are
+	// rolled out again and again: with 5,000, the API server needs more than 20 GB.
+	largestRollOut = 2000
 )
 
 // run measures all rows at all sizes and shows what was found.

@@ -5,6 +5,9 @@ import (
 	"fmt"
 )
 
+// mostOfMemory is how often memory is measured at most: it hardly scatters.
+const mostOfMemory = 3
+
 // mostSmall and smallTargets bound what the rows "memory" and "restart" have in
 // place: 10 small Bundles, or as many as make 5,000 targets.
 const mostSmall, smallTargets = 10, 5000
@@ -19,7 +22,7 @@ var memory = &row{
 		{work: "resident memory, one large target in each namespace", unit: megabytes, limit: 60e6},
 		{work: "live heap for each further target", unit: kilobytes, limit: 1500},
 	},
-	most: fewRepetitions,
+	most: mostOfMemory,
 	setUp: func(ctx context.Context, s *stage) error {
 		return s.gone(ctx, append(s.smallBundles(), large)...)
 	},
