@@ -63,43 +63,45 @@ type stage struct {
 }
 
 // newStage brings everything up, with so many namespaces.
-func newStage(ctx context.Context, size int, profiles string) (s *stage, err error) {
-	s = &stage{size: size}
-	if s.dir, err = os.MkdirTemp("", "trust-manager-bench-"); err != nil {
-		return nil, err
+func newStage(ctx context.Context, size int, profiles string) (*stage, error) {
+	s := &stage{size: size}
+	if err := s.bringUp(ctx, profiles); err != nil {
+		return nil, errors.Join(err, s.close())
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.close())
-		}
-	}()
+	return s, nil
+}
+
+func (s *stage) bringUp(ctx context.Context, profiles string) (err error) {
+	if s.dir, err = os.MkdirTemp("", "trust-manager-bench-"); err != nil {
+		return err
+	}
 	if err := s.writePackage(); err != nil {
-		return nil, err
+		return err
 	}
 	if s.rig, err = rig.Start(ctx, os.Stderr, append(rig.WithoutAudit, compaction)...); err != nil {
-		return nil, err
+		return err
 	}
 	s.api = s.rig.Client
 	if profiles != "" {
 		if err := s.profile(ctx, profiles); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	watching, stop := context.WithCancel(ctx)
 	s.stopWatching = stop
 	if s.seen, err = newObserver(watching, s.api); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.makeNamespaces(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if s.raw, err = newRawClient(ctx, s); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.warmUp(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	return s, s.startOperator(ctx)
+	return s.startOperator(ctx)
 }
 
 // warmUp has the API server take some writes before any are measured: the first
