@@ -11,12 +11,10 @@ import (
 // R3: `helm upgrade` leads from each way of making the webhook's certificate to the next,
 // on the live release, and each time to a webhook that is asked. On the way to Helm's
 // own certificate the Secret that cert-manager leaves behind has to go first, as the
-// guide says: Helm takes over nothing that is not its own. On the way back the guide goes
-// by the operator's own certificate, since Helm would delete its Secret while
-// cert-manager issues into it.
+// guide says: Helm takes over nothing that is not its own.
 func TestModes(t *testing.T) {
 	inCertManagerMode(t)
-	for _, mode := range []string{"selfManaged", "helm", "selfManaged", "certManager", "selfManaged"} {
+	for _, mode := range []string{"selfManaged", "helm", "certManager", "selfManaged"} {
 		if mode == "helm" {
 			remove(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name + "-tls"}})
 		}

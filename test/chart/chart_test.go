@@ -232,6 +232,18 @@ func TestMaker(t *testing.T) {
 	}
 }
 
+// A certificate of Helm's is no issuer's that a Certificate of cert-manager's could name,
+// so cert-manager makes one of its own where it finds it, also before Helm deletes it.
+func TestHelmIsNoIssuer(t *testing.T) {
+	t.Parallel()
+	secret := render(t, "--set", "app.webhook.tls.mode=helm").get(t, "Secret", "trust-manager-tls")
+	issuer := at(t, secret, "metadata", "annotations", "cert-manager.io/issuer-name")
+	certificate := render(t, "--set", "app.webhook.tls.mode=certManager").get(t, "Certificate", "trust-manager")
+	if issuer == "" || issuer == at(t, certificate, "spec", "issuerRef", "name") {
+		t.Errorf("the Secret's issuer is %q", issuer)
+	}
+}
+
 // A replica goes on for some seconds when it is to end, so that no request comes to
 // one that has ended: where Kubernetes can do that by itself, and there is a webhook.
 func TestPreStop(t *testing.T) {

@@ -5,9 +5,6 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
-	"fmt"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -31,23 +28,16 @@ type release struct {
 	operator *selfManaged
 }
 
-// helm runs Helm on the release, and gives what it says.
-func (r *release) helm(args ...string) (string, error) {
-	command := exec.CommandContext(r.t.Context(), "../../bin/helm", append(args, "--namespace", rig.TrustNamespace, "--kubeconfig", env.Kubeconfig())...)
-	home := r.t.TempDir()
-	command.Env = append(os.Environ(), "HELM_CONFIG_HOME="+home, "HELM_DATA_HOME="+home, "HELM_CACHE_HOME="+home)
-	said, err := command.CombinedOutput()
-	return string(said), err
+// helm runs Helm on the release.
+func (r *release) helm(ctx context.Context, args ...string) error {
+	_, err := env.Helm.Run(ctx, append(args, "--namespace", rig.TrustNamespace, "--kubeconfig", env.Kubeconfig())...)
+	return err
 }
 
 // have has the release be of a mode. The rig has the other objects of the chart.
 func (r *release) have(mode string) error {
-	said, err := r.helm("upgrade", "--install", "trust-manager", "../../deploy/charts/trust-manager", r.apply, "--history-max=0", "--set",
+	return r.helm(r.t.Context(), "upgrade", "--install", "trust-manager", env.Helm.Chart, r.apply, "--history-max=0", "--set",
 		"app.webhook.tls.mode="+mode+",replicaCount=0,crds.enabled=false,global.rbac.create=false,serviceAccount.create=false,app.metrics.service.enabled=false,defaultPackage.enabled=false")
-	if err != nil {
-		return fmt.Errorf("%w: %s", err, said)
-	}
-	return nil
 }
 
 func (r *release) must(err error) {
@@ -147,9 +137,7 @@ func TestSwitchOfMaker(t *testing.T) {
 				before = r.upgradeAgain(mode, after)
 			}
 			remove(t, mountedSecret())
-			if said, err := r.helm("rollback", "trust-manager", "1", apply); err != nil {
-				t.Fatal(said)
-			}
+			r.must(r.helm(t.Context(), "rollback", "trust-manager", "1", apply))
 			r.settle("helm")
 		})
 	}
@@ -176,9 +164,8 @@ func (r *release) upgradeAgain(mode string, shown *x509.Certificate) *x509.Certi
 }
 
 func (r *release) uninstall() {
-	command := exec.CommandContext(context.Background(), "../../bin/helm", "uninstall", "trust-manager", "--namespace", rig.TrustNamespace, "--kubeconfig", env.Kubeconfig())
-	if said, err := command.CombinedOutput(); err != nil {
-		r.t.Errorf("%v: %s", err, said)
+	if err := r.helm(context.Background(), "uninstall", "trust-manager"); err != nil {
+		r.t.Error(err)
 	}
 	if err := client.IgnoreNotFound(api.Delete(context.Background(), mountedSecret())); err != nil {
 		r.t.Error(err)

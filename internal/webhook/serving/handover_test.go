@@ -57,6 +57,22 @@ func TestInherited(t *testing.T) {
 	}
 }
 
+// Who makes the certificate again keeps what is trusted until then, also where a CA of an
+// earlier time of its own comes after it: Helm keeps one.
+func TestInheritedBeforeItsOwn(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, configurationWith(nil))
+	c.look(c.replica())
+	theirs := fresh(t, start)
+	c.setBundle(slices.Concat(theirs.bundle(), c.bundle()))
+	k := c.replica()
+	c.look(k)
+	if !isVouchedFor(theirs.pair, mustParse(t, c.bundle()), names, start) {
+		t.Error("their certificate is not trusted any more")
+	}
+	c.wantCovered("after the second look", k)
+}
+
 // A restart is no reason for a new CA, whatever is under way.
 func TestInheritedFromItself(t *testing.T) {
 	t.Parallel()

@@ -22,6 +22,9 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"trust-manager.io/test/checkout"
+	"trust-manager.io/test/helm"
 )
 
 // stopLimit is many times what the cluster takes to stop.
@@ -37,6 +40,7 @@ type Machine struct {
 	progress io.Writer
 	cluster  string // the command
 	kubectl  string
+	helm     *helm.Helm
 	command  *exec.Cmd
 	input    io.Closer
 	traces   traces
@@ -45,7 +49,7 @@ type Machine struct {
 // Start builds what is missing and waits until pods can run. What takes long is told
 // on progress. The Machine must be stopped.
 func Start(ctx context.Context, progress io.Writer) (*Machine, error) {
-	root, err := moduleRoot()
+	root, err := checkout.Root()
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +68,10 @@ func Start(ctx context.Context, progress io.Writer) (*Machine, error) {
 	return m, nil
 }
 
-func (m *Machine) start(ctx context.Context) error {
+func (m *Machine) start(ctx context.Context) (err error) {
+	if m.helm, err = helm.New(m.Root, filepath.Join(m.Dir, "helm")); err != nil {
+		return err
+	}
 	if err := m.Build(ctx, "test/cluster", ".", m.cluster); err != nil {
 		return err
 	}
@@ -137,13 +144,9 @@ func (m *Machine) Kubectl(ctx context.Context, args ...string) (string, error) {
 	return output(exec.CommandContext(ctx, m.kubectl, append([]string{"--kubeconfig", m.Kubeconfig}, args...)...))
 }
 
-// Helm runs Helm as the administrator, without any of the user's own settings.
+// Helm runs Helm as the administrator.
 func (m *Machine) Helm(ctx context.Context, args ...string) (string, error) {
-	command := exec.CommandContext(ctx, filepath.Join(m.Root, "bin", "helm"), args...)
-	home := filepath.Join(m.Dir, "helm")
-	command.Env = append(os.Environ(), "KUBECONFIG="+m.Kubeconfig,
-		"HELM_CONFIG_HOME="+home, "HELM_DATA_HOME="+home, "HELM_CACHE_HOME="+home)
-	return output(command)
+	return m.helm.Run(ctx, append(args, "--kubeconfig", m.Kubeconfig)...)
 }
 
 func output(command *exec.Cmd) (string, error) {
@@ -198,18 +201,4 @@ func (m *Machine) Crash() error {
 // Down runs `cluster down`.
 func (m *Machine) Down(ctx context.Context) error {
 	return m.finish(exec.CommandContext(ctx, m.cluster, "down", "--dir", m.folder()))
-}
-
-// moduleRoot finds the folder of the root module above the working directory.
-func moduleRoot() (string, error) {
-	start, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for dir := start; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
-		}
-	}
-	return "", fmt.Errorf("no go.mod in %s or above it: run the tests from within the checkout", start)
 }

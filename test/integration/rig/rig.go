@@ -14,7 +14,6 @@ package rig
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -26,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/checkout"
 	"trust-manager.io/test/helm"
 )
 
@@ -114,7 +114,7 @@ func (r *Rig) start(ctx context.Context, progress io.Writer, serverArguments []s
 
 // startCluster builds the commands, and starts a control plane with nothing in it.
 func (r *Rig) startCluster(ctx context.Context, progress io.Writer, arguments ...string) error {
-	root, err := moduleRoot()
+	root, err := checkout.Root()
 	if err != nil {
 		return err
 	}
@@ -168,18 +168,4 @@ func (r *Rig) Signal(process, signal string) error {
 // on the same data, and waits until it can be used.
 func (r *Rig) Restart(process string) error {
 	return r.controlPlane.control("restart", "--process", process)
-}
-
-// moduleRoot finds the folder of the root module above the working directory.
-func moduleRoot() (string, error) {
-	start, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for dir := start; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
-		}
-	}
-	return "", fmt.Errorf("no go.mod in %s or above it: run the tests from within the checkout", start)
 }
