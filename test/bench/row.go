@@ -52,7 +52,7 @@ func (r *row) measured(ctx context.Context, s *stage) ([]measured, error) {
 	if r.other != nil {
 		return r.other(ctx, s)
 	}
-	times := max(1, r.times)
+	times := r.often(s.size)
 	values, raws := make([][]float64, len(r.figures)), make([][]float64, len(r.figures))
 	var spent usage
 	for i := range times {
@@ -78,6 +78,16 @@ func (r *row) measured(ctx context.Context, s *stage) ([]measured, error) {
 		all[j] = measured{median(values[j]), median(raws[j]), extra, spent.per(times)}
 	}
 	return all, nil
+}
+
+// often gives how often the work is done in a repetition. Where there are few
+// repetitions, a latency is taken more often in each, so that its median is of as
+// many times.
+func (r *row) often(size int) int {
+	if size > quickSize {
+		return max(1, r.times*moreOften)
+	}
+	return max(1, r.times)
 }
 
 // once lets the raw client and then the operator do the work.

@@ -16,6 +16,8 @@ const (
 	// API server takes 4 GB more with each, since its watch cache keeps what was
 	// there in the last minutes.
 	quickSize, fewRepetitions = 500, 2
+	// moreOften is how many times as often a latency is taken then.
+	moreOften = 3
 	// largestRollOut is the largest number of namespaces to which large Bundles are
 	// rolled out again and again: with 5,000, the API server needs more than 20 GB.
 	largestRollOut = 2000

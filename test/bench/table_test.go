@@ -50,6 +50,10 @@ func TestGrowths(t *testing.T) {
 	one := func(size int, growth growth, value float64) result {
 		return result{Row: "r", Work: string(growth), Namespaces: size, Growth: growth, Value: value}
 	}
+	beside := func(r result, raw float64) result {
+		r.Raw = raw
+		return r
+	}
 	for name, tc := range map[string]struct {
 		small, large result
 		want         string
@@ -59,6 +63,9 @@ func TestGrowths(t *testing.T) {
 		"less than that":  {one(500, linear, 2), one(2000, linear, 4), "yes"},
 		"flat":            {one(500, flat, 0.02), one(2000, flat, 0.0219), "yes"},
 		"not flat":        {one(500, flat, 0.02), one(2000, flat, 0.0221), "NO"},
+		"as the raw one":  {beside(one(500, linear, 2), 1), beside(one(2000, linear, 11), 5.1), "yes"},
+		"above the raw":   {beside(one(500, linear, 2), 1), beside(one(2000, linear, 12), 5.1), "NO"},
+		"raw one faster":  {beside(one(500, linear, 2), 1), beside(one(2000, linear, 8.7), 3), "yes"},
 		"of no such kind": {one(500, "", 2), one(2000, "", 9), ""},
 	} {
 		lines := (&report{Results: []result{tc.small, tc.large}}).growths()
