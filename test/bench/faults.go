@@ -32,7 +32,8 @@ var refused = &row{
 		_, others := s.refusing()
 		return rawWrite{others, s.raw.put}
 	}),
-	act: func(ctx context.Context, s *stage, _ int) error { return s.changeSource(ctx, large) },
+	act:      func(ctx context.Context, s *stage, _ int) error { return s.changeSource(ctx, large) },
+	rawFirst: true, // what fails is tried again and again
 	doneWhen: func(s *stage, _ int) []*expectation {
 		_, others := s.refusing()
 		return []*expectation{s.seen.expect(placesOf(large, others), changed)}
@@ -64,7 +65,8 @@ var hanging = &row{
 		last, err := expected.wait(ctx)
 		return []float64{last.Sub(began).Seconds()}, err
 	},
-	act: func(ctx context.Context, s *stage, _ int) error { return s.changeSource(ctx, large) },
+	act:      func(ctx context.Context, s *stage, _ int) error { return s.changeSource(ctx, large) },
+	rawFirst: true, // what fails is tried again and again
 	doneWhen: func(s *stage, _ int) []*expectation {
 		return []*expectation{s.seen.expect(placesOf(large, s.namespaces[hangingCount:]), changed)}
 	},

@@ -57,6 +57,8 @@ type stage struct {
 	sources [2]string
 	// three are the certificates of a small Bundle.
 	three string
+	// turns counts how often the raw client and the operator have done the same.
+	turns int
 	// added counts the namespaces that were made later.
 	added int
 	dir   string
