@@ -78,7 +78,7 @@ test-neighbours: cluster-build $(BIN)/helm $(BIN)/neighbours ## Run the tests be
 
 .PHONY: test-quickstart
 test-quickstart: ## Run the commands of the quick start, the README and the page on maintenance as they are typed
-	@echo "== the documentation as typed, in a copy of this checkout (about 3 minutes after make demo, 25 more before it)"
+	@echo "== the documentation as typed, in a copy of this checkout (about 3 minutes after make demo, 17 more before it)"
 	@go test -v -count=1 -timeout 40m ./test/quickstart
 
 .PHONY: e2e

@@ -37,7 +37,7 @@ func TestPrint(t *testing.T) {
 		"| w    | 2000       | 9.00 s   | 6.40 s (PUT) | 1.41  | ≤ 1.3 × PUT | NO    |",
 		"| m    | 500        | 55.0 MB  |              |       | ≤ 60 MB     | yes   |",
 		// 9 s are more than 4 times 2 s and a tenth.
-		"| w    | 500  | 2000 | × 4.00   | × 4.50   | × 4.00    | NO    |",
+		"| w    | 500  | 2000 | × 4.00   | × 4.50   | × 4.00    | × 1.13 | NO    |",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no line %q in\n%s", want, &text)
@@ -50,8 +50,8 @@ func TestGrowths(t *testing.T) {
 	one := func(size int, growth growth, value float64) result {
 		return result{Row: "r", Work: string(growth), Namespaces: size, Growth: growth, Value: value}
 	}
-	beside := func(r result, raw float64) result {
-		r.Raw = raw
+	beside := func(r result, raw, ratio float64) result {
+		r.Raw, r.Ratio = raw, ratio
 		return r
 	}
 	for name, tc := range map[string]struct {
@@ -63,15 +63,16 @@ func TestGrowths(t *testing.T) {
 		"less than that":  {one(500, linear, 2), one(2000, linear, 4), "yes"},
 		"flat":            {one(500, flat, 0.02), one(2000, flat, 0.0219), "yes"},
 		"not flat":        {one(500, flat, 0.02), one(2000, flat, 0.0221), "NO"},
-		"as the raw one":  {beside(one(500, linear, 2), 1), beside(one(2000, linear, 11), 5.1), "yes"},
-		"above the raw":   {beside(one(500, linear, 2), 1), beside(one(2000, linear, 12), 5.1), "NO"},
-		"raw one faster":  {beside(one(500, linear, 2), 1), beside(one(2000, linear, 8.7), 3), "yes"},
+		"as the raw one":  {beside(one(500, linear, 2), 1.9, 1.05), beside(one(2000, linear, 11), 10, 1.1), "yes"},
+		"above the raw":   {beside(one(500, linear, 2), 1.9, 1.05), beside(one(2000, linear, 12), 10, 1.2), "NO"},
+		"raw one linear":  {beside(one(500, linear, 2), 1.9, 1.05), beside(one(2000, linear, 9), 7.6, 1.1), "NO"},
+		"raw one faster":  {beside(one(500, linear, 2), 1.9, 1.05), beside(one(2000, linear, 8.7), 5, 1.7), "yes"},
 		"of no such kind": {one(500, "", 2), one(2000, "", 9), ""},
 	} {
 		lines := (&report{Results: []result{tc.small, tc.large}}).growths()
 		got := ""
 		if len(lines) > 1 {
-			got = lines[1][6]
+			got = lines[1][7]
 		}
 		if got != tc.want {
 			t.Errorf("%s: holds %q, want %q", name, got, tc.want)
