@@ -32,6 +32,9 @@ const (
 	statusWorkers = 2
 	// statusPause is the least time between two writes of one status (C3).
 	statusPause = time.Second
+	// statusDelay is how long what became of targets waits to be told: a namespace
+	// that is new gets those of many Bundles at once, and they come first.
+	statusDelay = 100 * time.Millisecond
 )
 
 // statuses is the queue of statuses: the one place that tells users how far a

@@ -341,7 +341,7 @@ func (t *targets) account(key target.Key, aim *aim, err error) error {
 		tell = t.ledger.Forget(key.Bundle, place(key))
 	}
 	if tell {
-		t.statuses.add(bulk, key.Bundle)
+		t.statuses.addAfter(bulk, statusDelay, key.Bundle)
 	}
 	return err
 }

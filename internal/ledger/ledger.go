@@ -74,6 +74,8 @@ type row struct {
 	places   map[Place]state
 	causes   map[Place]string
 	counts   [failed + 1]int
+	// kinds counts the places of each kind.
+	kinds map[bundle.Kind]int
 	// since is when the first of the pending places became pending, and wrote
 	// says whether any of them has needed a write.
 	since time.Time
@@ -109,6 +111,7 @@ func (l *Ledger) Begin(bundle string, revision uint64, wanted []Place, now time.
 	r.places = make(map[Place]state, len(wanted))
 	r.causes = nil
 	r.counts = [failed + 1]int{}
+	r.kinds = nil
 	r.since, r.wrote = now, false
 	for _, place := range wanted {
 		r.set(place, pending)
@@ -184,6 +187,9 @@ func (l *Ledger) Forget(bundle string, place Place) (tell bool) {
 		return false
 	}
 	r.counts[before]--
+	if r.kinds[place.Kind]--; r.kinds[place.Kind] == 0 {
+		delete(r.kinds, place.Kind)
+	}
 	delete(r.places, place)
 	delete(r.causes, place)
 	return true
@@ -218,6 +224,11 @@ func (r *row) set(place Place, to state) {
 	if before, known := r.places[place]; known {
 		r.counts[before]--
 		delete(r.causes, place)
+	} else {
+		if r.kinds == nil {
+			r.kinds = map[bundle.Kind]int{}
+		}
+		r.kinds[place.Kind]++
 	}
 	r.places[place] = to
 	r.counts[to]++

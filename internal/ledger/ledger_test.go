@@ -212,6 +212,21 @@ func TestSummary(t *testing.T) {
 
 // A roll-out begins with the first place that is pending: a namespace that
 // comes later, when all others are done, starts a new one.
+// A Bundle that asks for one kind of target no longer counts its namespaces by two.
+func TestNamespacesByKinds(t *testing.T) {
+	t.Parallel()
+	l := begun(configMap("a"), configMap("b"), secret("a"), secret("b"))
+	for _, step := range []struct {
+		forgotten ledger.Place
+		want      int
+	}{{secret("a"), 1}, {secret("b"), 2}, {configMap("b"), 1}} {
+		l.Forget("roots", step.forgotten)
+		if got := summary(t, l).Namespaces; got != step.want {
+			t.Errorf("without %v: %d namespaces, want %d", step.forgotten, got, step.want)
+		}
+	}
+}
+
 func TestSinceIsTheBeginningOfTheRollOut(t *testing.T) {
 	t.Parallel()
 	l := begun(configMap("a"))

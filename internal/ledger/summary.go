@@ -85,7 +85,8 @@ func (r *row) summary() Summary {
 		Attempt: r.attempt, Content: r.good, Built: r.revision != 0,
 		Wanted: len(r.places), Synced: r.counts[synced], Failed: r.counts[failed],
 		Since: r.since, Wrote: r.wrote,
-		Namespaces: len(r.places) / max(1, r.kinds()),
+		// Each namespace that is wanted has one target of each kind.
+		Namespaces: len(r.places) / max(1, len(r.kinds)),
 	}
 	places := slices.SortedFunc(maps.Keys(r.causes), func(a, b Place) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace))
@@ -97,16 +98,6 @@ func (r *row) summary() Summary {
 		summary.ConfigMapFailed = summary.ConfigMapFailed || place.Kind == bundle.ConfigMap
 	}
 	return summary
-}
-
-// kinds counts the kinds of targets of the bundle: each namespace that is
-// wanted has one of each.
-func (r *row) kinds() int {
-	kinds := map[bundle.Kind]bool{}
-	for place := range r.places {
-		kinds[place.Kind] = true
-	}
-	return len(kinds)
 }
 
 // Condition gives the condition Synced. wait is how long it is too early to
