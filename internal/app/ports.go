@@ -34,7 +34,7 @@ type readiness map[string]healthz.Checker
 // add has the manager answer the readiness probe from its start on, before the
 // caches are complete.
 func (r readiness) add(ctx context.Context, mgr manager.Manager, port int, path string) error {
-	return addPort(ctx, mgr, "readiness-probe-port", port, server.New(r.handler(path), mostProbes))
+	return addPort(ctx, mgr, "readiness-probe-port", port, server.New(server.Bodiless(r.handler(path)), mostProbes))
 }
 
 func (r readiness) handler(path string) http.Handler {
@@ -67,7 +67,7 @@ func addMetrics(ctx context.Context, mgr manager.Manager, port int) error {
 	mux.Handle("/metrics", promhttp.HandlerFor(metrics.Registry, promhttp.HandlerOpts{
 		ErrorHandling: promhttp.HTTPErrorOnError, MaxRequestsInFlight: atOnce,
 	}))
-	return addPort(ctx, mgr, "metrics-port", port, server.New(mux, mostScrapes))
+	return addPort(ctx, mgr, "metrics-port", port, server.New(server.Bodiless(mux), mostScrapes))
 }
 
 // addPort has the manager serve on the port of a flag; 0 is none. A port that is

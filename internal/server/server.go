@@ -42,3 +42,18 @@ func New(handler http.Handler, connections int) *http.Server {
 		ConnState:         newCrowd(connections).follow,
 	}
 }
+
+// Bodiless keeps requests with a body from a handler that reads none: net/http would
+// read it before it sends an answer, at the pace of the client.
+func Bodiless(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(response http.ResponseWriter, request *http.Request) {
+		if request.ContentLength == 0 {
+			next.ServeHTTP(response, request)
+			return
+		}
+		// Only a connection that is none, as in tests, knows no deadlines.
+		_ = http.NewResponseController(response).SetReadDeadline(time.Unix(1, 0))
+		response.Header().Set("Connection", "close")
+		http.Error(response, "a body is not expected", http.StatusRequestEntityTooLarge)
+	})
+}

@@ -107,6 +107,30 @@ func TestHangingRequestsKeepNobodyOut(t *testing.T) {
 	}
 }
 
+// A request with a body that does not come is refused at once, and does not reach the
+// handler.
+func TestBodiless(t *testing.T) {
+	t.Parallel()
+	reached := make(chan struct{}, 2)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := New(Bodiless(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached <- struct{}{} })), 8)
+	go func() { _ = served.Serve(listener) }() // it ends with an error when it is closed
+	t.Cleanup(func() { _ = served.Close() })
+	for _, header := range []string{"Content-Length: 100000", "Transfer-Encoding: chunked"} {
+		began := time.Now()
+		err := answered(t, dial(t, listener.Addr().String(), "GET / HTTP/1.1\r\nHost: h\r\n"+header+"\r\n\r\n"))
+		if err == nil || !strings.Contains(err.Error(), "413") || time.Since(began) > readTime/2 {
+			t.Errorf("%s: %v after %s", header, err, time.Since(began))
+		}
+	}
+	if err := answered(t, dial(t, listener.Addr().String(), request)); err != nil || len(reached) != 1 {
+		t.Errorf("without a body: %v; %d requests reached the handler", err, len(reached))
+	}
+}
+
 // Headers are bounded in size, at little more than what is said.
 func TestLargeHeaders(t *testing.T) {
 	t.Parallel()

@@ -59,6 +59,9 @@ func (l *limits) ServeHTTP(response http.ResponseWriter, request *http.Request) 
 	read := body{limits: l}
 	defer read.free()
 	if err := read.from(request); err != nil {
+		if errors.Is(err, errLarge) { // who still sends does not read an answer
+			_, _ = io.CopyN(io.Discard, request.Body, 2*maxBody)
+		}
 		refuse(response, err)
 		return
 	}
