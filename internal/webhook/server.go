@@ -58,7 +58,7 @@ func NewServer(options Options, handler http.Handler) *Server {
 
 func (s *Server) configuration() *tls.Config {
 	return &tls.Config{
-		MinVersion:   s.options.MinVersion, //nolint:gosec // TLS 1.2 is the lowest that the flag takes
+		MinVersion:   s.options.MinVersion,
 		CipherSuites: s.options.CipherSuites,
 		// The API server calls webhooks by HTTP/1.1 alone. HTTP/2 would only be one
 		// more thing to attack, and refuses some of the suites.

@@ -79,7 +79,7 @@ func encryptedKey() (der, secret []byte, err error) {
 func openSSH(key ed25519.PrivateKey) []byte {
 	const algorithm = "ssh-ed25519"
 	number := func(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
-	text := func(s string) []byte { return append(number(uint32(len(s))), s...) } //nolint:gosec // short
+	text := func(s string) []byte { return append(number(uint32(len(s))), s...) }
 	public := string(key[ed25519.SeedSize:])
 	private := bytes.Join([][]byte{number(7), number(7), text(algorithm), text(public), text(string(key)), text(""), {1, 2, 3, 4, 5}}, nil)
 	return bytes.Join([][]byte{
