@@ -56,7 +56,7 @@ cluster-down: demo-down ## Stop the control plane, and the demo if that is what 
 .PHONY: test-unit
 test-unit: ## Run the tests that need nothing but Go
 	@echo "== unit tests"
-	@go test ./cmd/... ./internal/... ./test/contract
+	@go test ./cmd/... ./internal/... ./test/contract ./test/canary ./hack/licenses
 	@go -C api test ./...
 	@go -C hack/images test ./...
 
@@ -100,12 +100,10 @@ test-oldest: cluster-build ## Run the tests of what is accepted on the oldest Ku
 	@hack/oldest.sh
 
 FUZZTIME ?= 10m
+FUZZ ?= .
 .PHONY: fuzz
-fuzz: ## Fuzz the strict parser, the rendering of subjects, the admission webhook and its Secret, each for FUZZTIME (10m)
-	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./internal/certs
-	go test -run '^$$' -fuzz '^FuzzSubject$$' -fuzztime $(FUZZTIME) ./internal/encode
-	go test -run '^$$' -fuzz '^FuzzAdmission$$' -fuzztime $(FUZZTIME) ./internal/webhook
-	go test -run '^$$' -fuzz '^FuzzDecide$$' -fuzztime $(FUZZTIME) ./internal/webhook/serving
+fuzz: ## Fuzz all parsers, encoders, decisions and the admission webhook, each for FUZZTIME (10m); FUZZ=Name for one
+	@hack/fuzz.sh "$(FUZZTIME)" "$(FUZZ)"
 
 .PHONY: cover
 cover: ## Show the statement coverage of the pure packages
@@ -156,6 +154,7 @@ generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Write the generated files
 	@cd api && $(BIN)/controller-gen object crd paths=./... output:crd:dir=$(CURDIR)/deploy/crds
 	@$(BIN)/crd-ref-docs --source-path=api/trust --config=hack/apidocs/config.yaml --renderer=markdown --output-path=docs/reference/api.md --log-level=ERROR
 	@go run ./hack/flagdocs >docs/reference/flags.md
+	@go run ./hack/licenses >$(BIN)/licenses.md && mv $(BIN)/licenses.md docs/reference/licenses.md
 	@hack/chartcrd.sh
 	@hack/chartpackage.sh
 	@hack/chartreadme.sh
@@ -170,9 +169,9 @@ verify: ## Check that generated files, formatting, dependencies and linters are 
 	@$(MAKE) lint
 
 .PHONY: vulncheck
-vulncheck: ## Look for known vulnerabilities (asks vuln.go.dev)
+vulncheck: ## Look for known vulnerabilities in what the programs call (GOVULNDB, or the module golang.org/x/vulndb)
 	@go -C hack/tools build -o $(BIN)/ golang.org/x/vuln/cmd/govulncheck
-	@$(BIN)/govulncheck ./...
+	@hack/vulncheck.sh $(BIN)/govulncheck
 
 .PHONY: clean
 clean: demo-down ## Stop the demo and remove bin/; the cache of Kubernetes binaries stays

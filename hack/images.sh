@@ -46,7 +46,8 @@ done
 # What was there before goes only now: an image that cannot be built any more must not
 # be taken for a current one.
 echo "== images"
-go -C hack/images run . build --binaries "$work/binaries" --packages "$packages" --out "$work/out" --version "$version" --revision "$revision" | tee "$work/out/digests"
+go -C hack/images run . build --binaries "$work/binaries" --packages "$packages" --out "$work/out" --version "$version" --revision "$revision" \
+  --licenses "$PWD/docs/reference/licenses.md" | tee "$work/out/digests"
 rm -rf "$out"
 mkdir -p "$(dirname "$out")"
 cp -r "$work/out" "$out"

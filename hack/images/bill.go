@@ -38,6 +38,7 @@ type spdxPackage struct {
 	Version       string          `json:"versionInfo,omitempty"`
 	Download      string          `json:"downloadLocation"`
 	FilesAnalyzed bool            `json:"filesAnalyzed"`
+	License       string          `json:"licenseDeclared,omitempty"`
 	Purpose       string          `json:"primaryPackagePurpose,omitempty"`
 	SourceInfo    string          `json:"sourceInfo,omitempty"`
 	References    []spdxReference `json:"externalRefs,omitempty"`
@@ -54,6 +55,9 @@ type spdxRelationship struct {
 	Type string `json:"relationshipType"`
 	To   string `json:"relatedSpdxElement"`
 }
+
+// stdlib is what a bill of materials calls Go's standard library.
+const stdlib = "stdlib"
 
 const (
 	spdxNoAssertion = "NOASSERTION"
@@ -96,9 +100,12 @@ func (r recipe) materials() ([]spdxPackage, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", program.path, err)
 		}
-		modules := append([]*debug.Module{&info.Main, {Path: "stdlib", Version: strings.TrimPrefix(info.GoVersion, "go")}}, info.Deps...)
+		modules := append([]*debug.Module{&info.Main, {Path: stdlib, Version: strings.TrimPrefix(info.GoVersion, "go")}}, info.Deps...)
 		for _, module := range modules {
 			material := r.ofModule(module)
+			if material.License, err = r.licenses.of(module.Path); err != nil {
+				return nil, err
+			}
 			found[material.ID] = material
 		}
 	}

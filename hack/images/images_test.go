@@ -141,6 +141,29 @@ func TestBill(t *testing.T) {
 	}
 }
 
+// Licenses in a bill of materials are those of the list, joined as SPDX has it; a module
+// that is not in it is an error.
+func TestLicenses(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	write(t, folder, "list.md", "# Licenses\n\n| module | version | licenses | in |\n|---|---|---|---|\n"+
+		"| `example.com/m` | v1.0.0-x | Apache-2.0, MIT | a, b |\n| `Go's standard library` | that of the build | BSD-3-Clause | a |\n")
+	known, err := readLicenses(filepath.Join(folder, "list.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for module, want := range map[string]string{
+		"example.com/m": "Apache-2.0 AND MIT", stdlib: "BSD-3-Clause", "trust-manager.io/api": "Apache-2.0", "example.com/other": "", "trust-manager.iox": "",
+	} {
+		if got, err := known.of(module); got != want || (err == nil) != (want != "") {
+			t.Errorf("%s: %q (%v), want %q", module, got, err, want)
+		}
+	}
+	if got, err := licenses(nil).of("example.com/m"); got != spdxNoAssertion || err != nil {
+		t.Errorf("without a list: %q (%v)", got, err)
+	}
+}
+
 func TestIdentifier(t *testing.T) {
 	t.Parallel()
 	if one, other := identifier("a.b/c-d_e"), identifier("a.b/c_d-e"); one == other || strings.ContainsAny(one, "/_") {

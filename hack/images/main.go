@@ -1,14 +1,15 @@
 // Command images builds the container images from binaries and packages that were
 // built before, without a container runtime, and checks images.
 //
-//	images build --binaries DIR --packages DIR --out DIR --version V --revision COMMIT
+//	images build --binaries DIR --packages DIR --out DIR --version V --revision COMMIT [--licenses FILE]
 //	images check [--architectures "A ..."] DIR
 //	images unpack [--architecture A] ARCHIVE DIR
 //
 // DIR of binaries has one folder for each architecture (amd64, arm64) with the
 // programs trust-manager and trust-package-copy; DIR of packages has the default CA
 // packages, one file <image>.json for each image of a package, and beside it a file
-// <image>.source that says what the certificates were taken from (source.go).
+// <image>.source that says what the certificates were taken from (source.go). FILE is
+// the list of licenses that hack/licenses makes.
 //
 // For each image it writes <image>.tar, an OCI archive (a tar of an OCI image layout)
 // with an index over the architectures, and <image>.spdx.json, its bill of materials;
@@ -59,6 +60,7 @@ func runBuild(args []string) error {
 	out := flags.String("out", "", "folder for the archives")
 	version := flags.String("version", "", "version of the programs")
 	revision := flags.String("revision", "", "commit that the programs are built from")
+	list := flags.String("licenses", "", "list of the licenses of all modules; without it, bills of materials have none")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -69,8 +71,14 @@ func runBuild(args []string) error {
 	if err != nil {
 		return err
 	}
+	var known licenses
+	if *list != "" {
+		if known, err = readLicenses(*list); err != nil {
+			return err
+		}
+	}
 	for _, r := range recipes {
-		r.revision = *revision
+		r.revision, r.licenses = *revision, known
 		if err := build(r, *out); err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}

@@ -38,6 +38,8 @@ type recipe struct {
 	// source is what the certificates of a package were taken from; the operator's
 	// image has none.
 	source *source
+	// licenses are those of the modules in programs.
+	licenses licenses
 }
 
 // recipesOf gives the recipes of the operator and of all packages in a folder.

@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -43,6 +42,9 @@ const (
 	// podNamespaceFile tells a pod its own namespace.
 	podNamespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 )
+
+// noPort has the manager serve nothing.
+const noPort = "0"
 
 // version is set by the linker.
 var version = "unknown"
@@ -85,10 +87,14 @@ func (o *options) run(ctx context.Context) error {
 		return err
 	}
 	var complete atomic.Bool
-	if err := reportReadiness(mgr, &complete); err != nil {
+	ready := readiness{}
+	if err := ready.caches(mgr, &complete); err != nil {
 		return err
 	}
-	if err := o.addWebhook(mgr, defaultCAs); err != nil {
+	if err := o.addWebhook(mgr, defaultCAs, ready); err != nil {
+		return err
+	}
+	if err := errors.Join(ready.add(ctx, mgr, o.readinessPort, o.readinessPath), addMetrics(ctx, mgr, o.metricsPort)); err != nil {
 		return err
 	}
 	err = controller.Add(ctx, mgr, controller.Options{
@@ -161,11 +167,11 @@ func (o *options) manager(config *rest.Config) (manager.Manager, error) {
 	}
 	stop, retry := stopDeadline, retryPeriod
 	return ctrl.NewManager(config, manager.Options{
-		Scheme:                        scheme,
-		Cache:                         controller.CacheOptions(o.trustNamespace),
-		Metrics:                       metricsserver.Options{BindAddress: address(o.metricsPort)},
-		HealthProbeBindAddress:        address(o.readinessPort),
-		ReadinessEndpointName:         o.readinessPath,
+		Scheme: scheme,
+		Cache:  controller.CacheOptions(o.trustNamespace),
+		// The servers of the ports are in ports.go.
+		Metrics:                       metricsserver.Options{BindAddress: noPort},
+		HealthProbeBindAddress:        noPort,
 		GracefulShutdownTimeout:       &stop,
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              leaseName,
@@ -188,39 +194,3 @@ func (o *options) ownNamespace(podNamespaceFile string) string {
 	}
 	return o.trustNamespace
 }
-
-// address gives the listening address of a port; "0" is none.
-func address(port int) string {
-	if port == 0 {
-		return "0"
-	}
-	return fmt.Sprintf(":%d", port)
-}
-
-// reportReadiness makes the readiness probe succeed once the caches are
-// complete, leader or not, and sets complete.
-func reportReadiness(mgr manager.Manager, complete *atomic.Bool) error {
-	err := mgr.AddReadyzCheck("caches", func(*http.Request) error {
-		if !complete.Load() {
-			return errors.New("the caches are not complete yet")
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return mgr.Add(afterCaches(func(ctx context.Context) error {
-		complete.Store(true)
-		<-ctx.Done()
-		return nil
-	}))
-}
-
-// afterCaches is run once the manager's caches are complete, by every replica.
-type afterCaches func(ctx context.Context) error
-
-// Start implements manager.Runnable.
-func (f afterCaches) Start(ctx context.Context) error { return f(ctx) }
-
-// NeedLeaderElection implements manager.LeaderElectionRunnable.
-func (f afterCaches) NeedLeaderElection() bool { return false }

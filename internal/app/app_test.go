@@ -78,15 +78,6 @@ func TestOwnNamespace(t *testing.T) {
 	}
 }
 
-func TestAddress(t *testing.T) {
-	t.Parallel()
-	for port, want := range map[int]string{0: "0", 9402: ":9402"} {
-		if got := address(port); got != want {
-			t.Errorf("address(%d) = %q, want %q", port, got, want)
-		}
-	}
-}
-
 // R2: every replica reports its readiness, leader or not.
 func TestReadinessOfStandbys(t *testing.T) {
 	t.Parallel()

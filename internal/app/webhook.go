@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"trust-manager.io/internal/source"
 	"trust-manager.io/internal/target"
@@ -23,7 +24,7 @@ import (
 //
 // Without a port there is none. Nor is there one where nobody has said where a
 // certificate is to be and the default folder has none, as outside of a cluster.
-func (o *options) addWebhook(mgr manager.Manager, defaultCAs *source.DefaultCAs) error {
+func (o *options) addWebhook(mgr manager.Manager, defaultCAs *source.DefaultCAs, ready readiness) error {
 	logger := mgr.GetLogger().WithName("webhook")
 	if o.webhookPort == 0 {
 		return nil
@@ -41,17 +42,21 @@ func (o *options) addWebhook(mgr manager.Manager, defaultCAs *source.DefaultCAs)
 		return err
 	}
 	sources := source.NewGatherer(mgr.GetCache(), o.trustNamespace, defaultCAs)
-	server := webhook.NewServer(webhook.Options{
+	// The library's metrics of webhooks go by the path.
+	handler, err := admission.StandaloneWebhook(webhook.NewHandler(mgr.GetScheme(), sources, clock.RealClock{}),
+		admission.StandaloneOptions{MetricsPath: webhook.Path})
+	if err != nil {
+		return err
+	}
+	served := webhook.NewServer(webhook.Options{
 		Host:         o.webhookHost,
 		Port:         o.webhookPort,
 		Certificate:  certificate,
 		MinVersion:   version,
 		CipherSuites: suites,
-	}, webhook.NewHandler(mgr.GetScheme(), sources, clock.RealClock{}))
-	if err := mgr.AddReadyzCheck("webhook", server.Ready); err != nil {
-		return err
-	}
-	return mgr.Add(server)
+	}, handler)
+	ready["webhook"] = served.Ready
+	return mgr.Add(served)
 }
 
 // certificate gives what the webhook is served with, or nil if there is to be no

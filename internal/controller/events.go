@@ -157,6 +157,7 @@ func sameNamespace(a, b *metav1.PartialObjectMetadata) bool {
 
 // targetEvents has a target of the kind looked at when its object changes.
 func targetEvents(env *environment, memory *memory, kind bundle.Kind) handler.TypedEventHandler[*metav1.PartialObjectMetadata, target.Key] {
+	urgency := newUrgency(env.clock)
 	return listen[*metav1.PartialObjectMetadata, target.Key](func(_ context.Context, before, after **metav1.PartialObjectMetadata, initial, missed bool) {
 		object := after
 		if object == nil {
@@ -177,7 +178,7 @@ func targetEvents(env *environment, memory *memory, kind bundle.Kind) handler.Ty
 			case after == nil:
 				memory.vanish(key, (*object).ResourceVersion)
 			}
-			env.targets.add(urgent, key)
+			env.targets.add(urgency.take(key.Namespace), key)
 		}
 	})
 }

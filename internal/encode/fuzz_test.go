@@ -78,3 +78,75 @@ func checkTwoEntries(t *testing.T, list []certs.Certificate) {
 		t.Fatalf("the names %q are not two", found)
 	}
 }
+
+// FuzzStores proves, for all certificates that a source may hold and any password: a
+// store of each format either holds all of them, each once, for whoever has the
+// password, or is refused with a reason; and it is the same each time.
+func FuzzStores(f *testing.F) {
+	odd, _ := oddCertificates(f)
+	for _, seed := range [][]certs.Certificate{certificates(f, 1), append(certificates(f, 3), certificates(f, 2)...), odd} {
+		f.Add(string(encode.PEM(seed)), password, byte(0))
+		f.Add(string(encode.PEM(seed)), "", byte(2))
+	}
+	f.Add(string(encode.PEM(certificates(f, 2))), "pä\x00\xff😀", byte(1))
+	profiles := []encode.Profile{encode.LegacyRC2, encode.LegacyDES, encode.Modern2023}
+	f.Fuzz(func(t *testing.T, text, password string, profile byte) {
+		result, problem := certs.Parse(text, certs.Origin{Field: "spec.sources[0].inLine"})
+		if problem != nil || len(result.Certificates) > 50 {
+			return
+		}
+		want := map[string]bool{}
+		for _, certificate := range result.Certificates {
+			want[string(certificate.DER)] = true
+		}
+		if file, err := encode.JKS(result.Certificates, password); err == nil {
+			checkJKS(t, file, password, want)
+			if again, _ := encode.JKS(result.Certificates, password); !bytes.Equal(file, again) {
+				t.Error("another JKS the second time")
+			}
+		}
+		chosen := profiles[int(profile)%len(profiles)]
+		if file, err := encode.PKCS12(result.Certificates, password, chosen); err == nil {
+			checkPKCS12(t, file, password, want)
+			if again, _ := encode.PKCS12(result.Certificates, password, chosen); !bytes.Equal(file, again) {
+				t.Error("another PKCS#12 store the second time")
+			}
+		}
+	})
+}
+
+func checkJKS(t *testing.T, file []byte, password string, want map[string]bool) {
+	t.Helper()
+	if strings.ContainsFunc(password, func(r rune) bool { return r > 0x7f }) {
+		return // the library takes its bytes otherwise than Java, and does not find the seal right
+	}
+	store := keystore.New(keystore.WithCaseExactAliases())
+	if err := store.Load(bytes.NewReader(file), []byte(password)); err != nil {
+		t.Fatalf("the JKS cannot be read: %v", err)
+	}
+	for _, alias := range store.Aliases() {
+		entry, err := store.GetTrustedCertificateEntry(alias)
+		if err != nil || !want[string(entry.Certificate.Content)] {
+			t.Fatalf("entry %q: %v", alias, err)
+		}
+	}
+	if got := len(store.Aliases()); got != len(want) {
+		t.Fatalf("the JKS has %d entries, want %d", got, len(want))
+	}
+}
+
+func checkPKCS12(t *testing.T, file []byte, password string, want map[string]bool) {
+	t.Helper()
+	read, err := pkcs12.DecodeTrustStore(file, password)
+	if len(want) == 0 {
+		return // the library refuses to read a store without entries
+	}
+	if err != nil || len(read) != len(want) {
+		t.Fatalf("the PKCS#12 store has %d entries, want %d; error %v", len(read), len(want), err)
+	}
+	for _, certificate := range read {
+		if !want[string(certificate.Raw)] {
+			t.Fatal("a certificate in the PKCS#12 store is another")
+		}
+	}
+}

@@ -23,16 +23,16 @@ func TestRequestsTakeTurns(t *testing.T) {
 		entered <- struct{}{}
 		<-leave
 	}), fake)
-	codes := make(chan int, maxRequests+2)
+	codes := make(chan int, maxTurns+2)
 	send := func() {
 		recorder := httptest.NewRecorder()
 		handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, Path, nil))
 		codes <- recorder.Code
 	}
-	for range maxRequests {
+	for range maxTurns {
 		go send()
 	}
-	for range maxRequests {
+	for range maxTurns {
 		<-entered
 	}
 	waiters := fake.Waiters()
@@ -48,7 +48,7 @@ func TestRequestsTakeTurns(t *testing.T) {
 	leave <- struct{}{}
 	<-entered // the next takes the turn
 	close(leave)
-	for range maxRequests + 1 {
+	for range maxTurns + 1 {
 		if code := <-codes; code != http.StatusOK {
 			t.Errorf("a request in its turn gets %d", code)
 		}

@@ -3,11 +3,17 @@ package webhook
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"strconv"
+	"sync/atomic"
 
 	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/webhook"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"trust-manager.io/internal/server"
 )
 
 // Certificate is what the webhook shows to those who call it. It may change while
@@ -38,28 +44,27 @@ type Options struct {
 // which there is a certificate.
 type Server struct {
 	options Options
-	server  webhook.Server
+	server  *http.Server
+	// serving says that clients are being listened to.
+	serving atomic.Bool
 }
 
 // NewServer makes a server of the handler. It serves nothing before Start.
 func NewServer(options Options, handler http.Handler) *Server {
-	s := &Server{options: options}
-	s.server = webhook.NewServer(webhook.Options{
-		Host:    options.Host,
-		Port:    options.Port,
-		TLSOpts: []func(*tls.Config){s.configure},
-	})
-	s.server.Register(Path, limited(handler, clock.RealClock{}))
-	return s
+	mux := http.NewServeMux()
+	mux.Handle(Path, limited(handler, clock.RealClock{}))
+	return &Server{options: options, server: server.New(mux, maxConnections)}
 }
 
-func (s *Server) configure(config *tls.Config) {
-	config.MinVersion = s.options.MinVersion
-	config.CipherSuites = s.options.CipherSuites
-	// The API server calls webhooks by HTTP/1.1 alone. HTTP/2 would only be one
-	// more thing to attack, and refuses some of the suites.
-	config.NextProtos = []string{"http/1.1"}
-	config.GetCertificate = s.options.Certificate.GetCertificate
+func (s *Server) configuration() *tls.Config {
+	return &tls.Config{
+		MinVersion:   s.options.MinVersion,
+		CipherSuites: s.options.CipherSuites,
+		// The API server calls webhooks by HTTP/1.1 alone. HTTP/2 would only be one
+		// more thing to attack, and refuses some of the suites.
+		NextProtos:     []string{"http/1.1"},
+		GetCertificate: s.options.Certificate.GetCertificate,
+	}
 }
 
 // Start implements manager.Runnable: it waits for a certificate and then serves
@@ -70,7 +75,15 @@ func (s *Server) Start(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
-	if err := s.server.Start(ctx); err != nil {
+	address := net.JoinHostPort(s.options.Host, strconv.Itoa(s.options.Port))
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("the webhook's server: %w", err)
+	}
+	s.serving.Store(true)
+	stop := requestTime
+	serving := &manager.Server{Name: "webhook", Server: s.server, Listener: tls.NewListener(listener, s.configuration()), ShutdownTimeout: &stop}
+	if err := serving.Start(ctx); err != nil {
 		return fmt.Errorf("the webhook's server: %w", err)
 	}
 	return nil
@@ -81,4 +94,9 @@ func (s *Server) Start(ctx context.Context) error {
 func (*Server) NeedLeaderElection() bool { return false }
 
 // Ready says why the webhook is not being served, if it is not.
-func (s *Server) Ready(request *http.Request) error { return s.server.StartedChecker()(request) }
+func (s *Server) Ready(*http.Request) error {
+	if !s.serving.Load() {
+		return errors.New("the webhook is not being served yet")
+	}
+	return nil
+}

@@ -14,6 +14,7 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -68,7 +69,8 @@ func (h *handler) Handle(ctx context.Context, request admission.Request) admissi
 	}
 	var asked v1alpha1.Bundle
 	if err := h.decoder.Decode(request, &asked); err != nil {
-		return admission.Errored(http.StatusBadRequest, fmt.Errorf("the object is not a Bundle: %w", err))
+		// The cause may quote the object, and what is sent by mistake is not repeated.
+		return admission.Errored(http.StatusBadRequest, errors.New("the object is not a Bundle of "+v1alpha1.GroupVersion.String()))
 	}
 	if h.isUnchanged(request, &asked) {
 		return admission.Allowed("")

@@ -1,6 +1,7 @@
 // Package contract checks docs/contract.md: that each behaviour of the contract
 // is mapped to tests, that these tests exist and name the behaviour, and that for
-// the ids of S, T and V a change is named that makes one of them fail.
+// the ids of S, T and V a change is named that makes one of them fail. And it checks
+// that in SECURITY.md each threat has tests that exist, or a reason to be accepted.
 //
 // It does not run those tests.
 package contract
@@ -20,8 +21,9 @@ import (
 )
 
 const (
-	root  = "../.."
-	table = "docs/contract.md"
+	root    = "../.."
+	table   = "docs/contract.md"
+	threats = "SECURITY.md"
 )
 
 // sizes is how many ids each letter of the contract has.
@@ -136,27 +138,41 @@ var quoted = regexp.MustCompile("`([^`]+)`")
 // rowsOf reads the table: | id | behaviour | tests, each in backquotes | change |.
 func rowsOf(t *testing.T) []row {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, table))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var rows []row
-	for line := range strings.Lines(string(text)) {
-		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
-		id := strings.TrimSpace(cells[0])
-		if len(cells) < 3 || !regexp.MustCompile(`^[A-Z]\d+$`).MatchString(id) {
-			continue
-		}
-		r := row{id: id}
-		for _, name := range quoted.FindAllStringSubmatch(cells[2], -1) {
-			r.tests = append(r.tests, name[1])
-		}
+	for _, cells := range cellsOf(t, table, regexp.MustCompile(`^[A-Z]\d+$`)) {
+		r := row{id: cells[0], tests: quotedIn(cells[2])}
 		if len(cells) > 3 {
 			r.change = strings.TrimSpace(cells[3])
 		}
 		rows = append(rows, r)
 	}
 	return rows
+}
+
+// cellsOf reads the lines of a document's tables whose first cell is an id; each has
+// at least three cells.
+func cellsOf(t *testing.T, document string, id *regexp.Regexp) (lines [][]string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
+		cells[0] = strings.TrimSpace(cells[0])
+		if len(cells) >= 3 && id.MatchString(cells[0]) {
+			lines = append(lines, cells)
+		}
+	}
+	return lines
+}
+
+// quotedIn gives what stands in backquotes.
+func quotedIn(cell string) (names []string) {
+	for _, name := range quoted.FindAllStringSubmatch(cell, -1) {
+		names = append(names, name[1])
+	}
+	return names
 }
 
 // testsOf gives the source of each test of the root module with its comment, by

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Fuzzes each target of the root module whose name matches a pattern, one after the
+# other, for a time. Targets are found in the tests, so that none is forgotten.
+#
+#   hack/fuzz.sh TIME [PATTERN]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+time=$1
+pattern=${2:-.}
+
+targets=$(grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' cmd internal | sed 's|/[^/]*_test.go:func | |' | sort | grep -E "$pattern") ||
+  { echo "fuzz: no target matches $pattern" >&2; exit 1; }
+echo "$(wc -l <<<"$targets") targets, $time each"
+while read -r folder target; do
+  echo "== $folder $target"
+  go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" ${PARALLEL:+-parallel "$PARALLEL"} "./$folder"
+done <<<"$targets"

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	mit = `Permission is hereby granted, free of charge, to any person obtaining a copy
+of this software … THE SOFTWARE IS PROVIDED “AS IS”, WITHOUT WARRANTY`
+	twoClauses = `Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that`
+)
+
+// Licenses are known by their words, however the lines are broken, several in one text,
+// and those that are not allowed beside one that is.
+func TestRecognize(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		text string
+		want []string
+	}{
+		"nothing":          {"Copyright 2026, all rights reserved.", nil},
+		"Apache":           {"Apache License\n   Version 2.0, January 2004", []string{"Apache-2.0"}},
+		"a note of Apache": {"Licensed under the Apache License, Version 2.0 (the \"License\")", []string{"Apache-2.0"}},
+		"MIT":              {mit, []string{"MIT"}},
+		"ISC":              {"Permission to use, copy, modify, and/or distribute this\nsoftware for any purpose", []string{"ISC"}},
+		"BSD, two":         {twoClauses, []string{"BSD-2-Clause"}},
+		"BSD, three":       {twoClauses + " Neither the name of", []string{"BSD-3-Clause"}},
+		"several":          {mit + "\n" + twoClauses + "\nApache License, Version 2.0", []string{"Apache-2.0", "MIT", "BSD-2-Clause"}},
+		"one that is not":  {mit + "\nor under the GNU General Public License", []string{"MIT", "GPL"}},
+		"Mozilla's":        {"Mozilla Public License, version 2.0", []string{"MPL"}},
+	} {
+		if got := recognize(tc.text); !slices.Equal(got, tc.want) {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
+// The texts that count are those from the package up to the top of its module; one
+// without any, or with one that is not known, is an error.
+func TestLicensesOf(t *testing.T) {
+	t.Parallel()
+	outside := t.TempDir()
+	root := filepath.Join(outside, "module")
+	inner := filepath.Join(root, "third_party", "forked")
+	if err := os.MkdirAll(inner, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	put := func(path, text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(filepath.Join(outside, "LICENSE"), "GNU General Public License")
+	one := linked{module: "example.com/m", version: "v1.0.0", folder: inner, root: root}
+	if _, err := licensesOf(one); err == nil || !strings.Contains(err.Error(), "no license") {
+		t.Errorf("without a text: %v", err)
+	}
+	put(filepath.Join(root, "license.go"), "package m")
+	put(filepath.Join(root, "COPYING.txt"), mit)
+	put(filepath.Join(inner, "LICENSE"), twoClauses)
+	if got, err := licensesOf(one); err != nil || !slices.Equal(got, []string{"BSD-2-Clause", "MIT"}) {
+		t.Errorf("got %q (%v)", got, err)
+	}
+	put(filepath.Join(root, "LICENSE.extra"), "Do what you like.")
+	if _, err := licensesOf(one); err == nil || !strings.Contains(err.Error(), "LICENSE.extra") {
+		t.Errorf("with a text that is not known: %v", err)
+	}
+}

@@ -1,0 +1,73 @@
+package bundle_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
+)
+
+// FuzzFromV1alpha1 proves, for any JSON that is a Bundle: its conversion does not
+// panic and gives the same each time; an error names fields of the Bundle, and comes
+// with no Spec; what is converted has no more sources and targets than were asked for.
+func FuzzFromV1alpha1(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, `{"spec": {"sources": [null, {}, {"useDefaultCAs": false}, {"inLine": "x"}]}}`,
+		`{"metadata": {"name": "roots"}, "spec": {"sources": [{"configMap": {"name": "a", "key": "k"}}, {"secret": {"selector": {}, "includeAllKeys": true}}],
+		  "target": {"configMap": {"key": "k", "metadata": {"labels": {"a": "b"}}}, "secret": {"key": "k"}, "additionalFormats": {"jks": {"key": "j"}, "pkcs12": {"key": "p", "password": ""}}}}}`,
+		`{"spec": {"sources": [{"configMap": {"selector": {"matchExpressions": [{"key": "a", "operator": "In"}]}}}]}}`,
+		`{"spec": {"target": {"namespaceSelector": {"matchExpressions": [{"key": "/", "operator": "Maybe", "values": ["é"]}]}}}}`,
+		`{"spec": {"target": {"namespaceSelector": {"matchLabels": {"a": "b", "c": ""}}}}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var from v1alpha1.Bundle
+		if json.Unmarshal(text, &from) != nil {
+			return
+		}
+		spec, err := bundle.FromV1alpha1(&from)
+		again, errAgain := bundle.FromV1alpha1(&from)
+		if fmt.Sprint(err) != fmt.Sprint(errAgain) || described(spec) != described(again) {
+			t.Fatalf("at first %s (%v), then %s (%v)", described(spec), err, described(again), errAgain)
+		}
+		if err != nil {
+			checkRefusal(t, spec, err)
+			return
+		}
+		if len(spec.Sources) > len(from.Spec.Sources) || len(spec.Targets) > 2 || len(spec.Stores) > 2 || spec.Namespaces == nil {
+			t.Errorf("%s", described(spec))
+		}
+		for _, source := range spec.Sources {
+			if !strings.HasPrefix(source.Field, "spec.sources[") {
+				t.Errorf("a source is at %q", source.Field)
+			}
+		}
+	})
+}
+
+// described gives a Spec as text, selectors too.
+func described(spec bundle.Spec) string {
+	text := fmt.Sprintf("%s %s %v %v %v", spec.Name, spec.Owner.UID, spec.Targets, spec.Stores, spec.Namespaces)
+	for _, source := range spec.Sources {
+		text += fmt.Sprintf("\n%s %t %q %v", source.Field, source.DefaultCAs, source.Text, source.Object)
+	}
+	return text
+}
+
+func checkRefusal(t *testing.T, spec bundle.Spec, err error) {
+	t.Helper()
+	var problems bundle.Problems
+	if !errors.As(err, &problems) || len(problems) == 0 || spec.Name != "" || spec.Sources != nil || spec.Targets != nil {
+		t.Fatalf("%s beside the error %v", described(spec), err)
+	}
+	for _, problem := range problems {
+		if !strings.HasPrefix(problem.Origin.Field, "spec.") || problem.Detail == "" {
+			t.Errorf("problem %+v", problem)
+		}
+	}
+}

@@ -1,0 +1,67 @@
+package controller
+
+import (
+	"fmt"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
+)
+
+// T7, T8: events of a namespace go before roll-outs, but not without end, and those of
+// another do all the same.
+func TestUrgency(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	u := newUrgency(w.time)
+	for range mostUrgent {
+		if u.take("a") != urgent {
+			t.Fatal("an event is not urgent")
+		}
+	}
+	if u.take("a") == urgent {
+		t.Error("one event too many is urgent")
+	}
+	if u.take("b") != urgent {
+		t.Error("an event of another namespace is not urgent")
+	}
+	w.time.now = w.time.now.Add(urgentPause)
+	if first, second := u.take("a"), u.take("a"); first != urgent || second == urgent {
+		t.Errorf("after a pause the priorities are %d and %d", first, second)
+	}
+	w.time.now = w.time.now.Add(1000 * urgentPause)
+	for range mostUrgent {
+		u.take("a")
+	}
+	if u.take("a") == urgent {
+		t.Error("calm is saved up")
+	}
+	for i := range mostAllowances + 1 {
+		u.take(fmt.Sprint(i))
+	}
+	if len(u.of) > mostAllowances {
+		t.Errorf("%d namespaces are remembered", len(u.of))
+	}
+}
+
+// Objects that a tenant labels by the thousand are looked at after roll-outs.
+func TestEventsOfAFlood(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	handler := targetEvents(w.environment, newMemory(), bundle.ConfigMap)
+	for i := range 2 * mostUrgent {
+		name := fmt.Sprint("labelled-", i)
+		create(handler, changed(observed("roots", "a", "7"), func(o *metav1.PartialObjectMetadata) {
+			o.Name, o.Labels = name, map[string]string{v1alpha1.BundleLabelKey: name}
+		}))
+	}
+	counts := map[int]int{}
+	for _, note := range w.targetNotes.take() {
+		counts[note.Priority]++
+	}
+	if counts[urgent] != mostUrgent || counts[background] != mostUrgent {
+		t.Errorf("queued by priority: %v", counts)
+	}
+}

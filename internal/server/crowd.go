@@ -1,0 +1,85 @@
+package server
+
+import (
+	"container/list"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// crowd bounds the connections of one server. It is safe for concurrent use.
+type crowd struct {
+	most int
+
+	mu sync.Mutex
+	// states has, for each state, its connections in the order in which they came
+	// into it.
+	states map[http.ConnState]*list.List
+	places map[net.Conn]place
+}
+
+// place is where a connection stands in the list of its state.
+type place struct {
+	state   http.ConnState
+	element *list.Element
+}
+
+func newCrowd(most int) *crowd {
+	return &crowd{
+		most:   most,
+		states: map[http.ConnState]*list.List{http.StateNew: list.New(), http.StateIdle: list.New(), http.StateActive: list.New()},
+		places: map[net.Conn]place{},
+	}
+}
+
+// follow is the ConnState of an http.Server, which calls it in the order of events
+// for each connection: new (up to the end of the first headers), active while a
+// request is read and answered, idle until the headers of the next have come, closed.
+func (c *crowd) follow(connection net.Conn, state http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.remove(connection)
+	waiting, open := c.states[state]
+	if !open {
+		return
+	}
+	c.places[connection] = place{state, waiting.PushBack(connection)}
+	if len(c.places) > c.most {
+		leaving := c.first(connection)
+		c.remove(leaving)
+		hangUp(leaving)
+	}
+}
+
+// first gives the connection that has to make room for a new one. Those that were
+// never of use go first, and those that are kept for the next request before those
+// that have one.
+func (c *crowd) first(newcomer net.Conn) net.Conn {
+	for _, state := range []http.ConnState{http.StateNew, http.StateIdle, http.StateActive} {
+		front := c.states[state].Front()
+		if front == nil {
+			continue
+		}
+		if connection, ok := front.Value.(net.Conn); ok && connection != newcomer {
+			return connection
+		}
+	}
+	return newcomer
+}
+
+func (c *crowd) remove(connection net.Conn) {
+	if at, known := c.places[connection]; known {
+		c.states[at.state].Remove(at.element)
+		delete(c.places, connection)
+	}
+}
+
+// hangUp closes a connection at once: to take leave as TLS has it would wait for
+// the client, and the server accepts nobody meanwhile.
+func hangUp(connection net.Conn) {
+	if secure, ok := connection.(*tls.Conn); ok {
+		connection = secure.NetConn()
+	}
+	_ = connection.Close() // it may have just ended by itself
+}

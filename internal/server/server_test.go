@@ -1,0 +1,157 @@
+package server
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// serve runs a server until the test ends, and gives its address.
+func serve(t *testing.T, handler http.HandlerFunc, connections int) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := New(handler, connections)
+	go func() { _ = served.Serve(listener) }() // it ends with an error when it is closed
+	t.Cleanup(func() { _ = served.Close() })
+	return listener.Addr().String()
+}
+
+func dial(t *testing.T, address, text string) net.Conn {
+	t.Helper()
+	connection, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = connection.Close() })
+	if _, err := io.WriteString(connection, text); err != nil {
+		t.Fatal(err)
+	}
+	return connection
+}
+
+// answered says whether a connection gives an answer, before the patience ends.
+func answered(t *testing.T, connection net.Conn) error {
+	t.Helper()
+	if err := connection.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close() //nolint:errcheck // only read
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("the answer is %s", response.Status)
+	}
+	return nil
+}
+
+const request = "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+
+func ok(http.ResponseWriter, *http.Request) {}
+
+// Clients that send nothing, half a request, or headers without end keep nobody out,
+// however many they are, and those that came first are cut off.
+func TestIdleClientsKeepNobodyOut(t *testing.T) {
+	t.Parallel()
+	const most = 8
+	for name, text := range map[string]string{"nothing": "", "half a line": "GET /", "headers without end": "GET / HTTP/1.1\r\nHost: h\r\nA: b\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address := serve(t, ok, most)
+			first := dial(t, address, text)
+			for range 5 * most {
+				dial(t, address, text)
+			}
+			if err := answered(t, dial(t, address, request)); err != nil {
+				t.Errorf("a request after them: %v", err)
+			}
+			began := time.Now()
+			if err := first.SetReadDeadline(began.Add(readTime / 2)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := first.Read(make([]byte, 1)); err == nil || time.Since(began) >= readTime/2 {
+				t.Errorf("the first client is still connected: %v", err)
+			}
+		})
+	}
+}
+
+// Requests that hang make room as well, the oldest first.
+func TestHangingRequestsKeepNobodyOut(t *testing.T) {
+	t.Parallel()
+	const most = 8
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	address := serve(t, func(_ http.ResponseWriter, request *http.Request) {
+		if request.URL.Path == "/hang" {
+			select {
+			case <-release:
+			case <-request.Context().Done():
+			}
+		}
+	}, most)
+	for range 3 * most {
+		dial(t, address, strings.Replace(request, "/", "/hang", 1))
+	}
+	if err := answered(t, dial(t, address, request)); err != nil {
+		t.Errorf("a request after them: %v", err)
+	}
+}
+
+// A request with a body that does not come is refused at once, and does not reach the
+// handler.
+func TestBodiless(t *testing.T) {
+	t.Parallel()
+	reached := make(chan struct{}, 2)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := New(Bodiless(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached <- struct{}{} })), 8)
+	go func() { _ = served.Serve(listener) }() // it ends with an error when it is closed
+	t.Cleanup(func() { _ = served.Close() })
+	for _, header := range []string{"Content-Length: 100000", "Transfer-Encoding: chunked"} {
+		began := time.Now()
+		err := answered(t, dial(t, listener.Addr().String(), "GET / HTTP/1.1\r\nHost: h\r\n"+header+"\r\n\r\n"))
+		if err == nil || !strings.Contains(err.Error(), "413") || time.Since(began) > readTime/2 {
+			t.Errorf("%s: %v after %s", header, err, time.Since(began))
+		}
+	}
+	if err := answered(t, dial(t, listener.Addr().String(), request)); err != nil || len(reached) != 1 {
+		t.Errorf("without a body: %v; %d requests reached the handler", err, len(reached))
+	}
+}
+
+// Headers are bounded in size, at little more than what is said.
+func TestLargeHeaders(t *testing.T) {
+	t.Parallel()
+	address := serve(t, ok, 8)
+	for size, wanted := range map[int]bool{maxHeader - 512: true, maxHeader + 8<<10: false} {
+		err := answered(t, dial(t, address, "GET / HTTP/1.1\r\nHost: h\r\nA: "+strings.Repeat("b", size)+"\r\n\r\n"))
+		if (err == nil) != wanted {
+			t.Errorf("headers of %d bytes: %v, want success %t", size, err, wanted)
+		}
+	}
+}
+
+// Every time that a client can take is bounded.
+func TestTimesAreBounded(t *testing.T) {
+	t.Parallel()
+	made := New(http.HandlerFunc(ok), 1)
+	for name, bound := range map[string]time.Duration{
+		"headers": made.ReadHeaderTimeout, "request": made.ReadTimeout, "answer": made.WriteTimeout, "idle": made.IdleTimeout,
+	} {
+		if bound <= 0 || bound > 90*time.Second {
+			t.Errorf("%s: %s", name, bound)
+		}
+	}
+}

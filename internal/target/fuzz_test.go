@@ -1,0 +1,127 @@
+package target
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/rest"
+
+	"trust-manager.io/internal/bundle"
+)
+
+// FuzzObject proves, for any object under the name of a target, as a tenant may have
+// made it: deciding about it does not panic; what is done is done to that object
+// alone, at the version that was seen; a value of others is neither written over as a
+// whole nor deleted nor taken out; and nothing is written but what the bundle says.
+func FuzzObject(f *testing.F) {
+	for _, seed := range objectSeeds() {
+		f.Add([]byte(seed), true)
+		f.Add([]byte(seed), false)
+	}
+	writer, err := NewWriter(&rest.Config{Host: "http://api"}, http.DefaultClient)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, text []byte, others bool) {
+		for _, kind := range kinds {
+			object := decoded(kind, text)
+			if object == nil {
+				return
+			}
+			object.Meta.Name, object.Meta.Namespace = roots.Bundle, roots.Namespace // as the API server has it
+			if others = others && !strings.Contains(string(text), foreignKey); others {
+				if object.Binary == nil {
+					object.Binary = map[string][]byte{}
+				}
+				object.Binary[foreignKey] = []byte("theirs")
+			}
+			for _, want := range []Want{wantedOf(kind), {Owner: ownedBy(bundleUID), Shape: of(kind, shape())}, {Owner: ownedBy(bundleUID)}, gone()} {
+				checkAction(t, writer, Decide(keyOf(kind), want, Seen{State: Whole, Object: object}), object, want, others)
+			}
+		}
+	})
+}
+
+// foreignKey is a key of others, which no record of managedFields names.
+const foreignKey = "theirs.of.the.test"
+
+func objectSeeds() []string {
+	controller := `"ownerReferences": [{"apiVersion": "trust.cert-manager.io/v1alpha1", "kind": "Bundle", "name": "roots", "uid": "bundle-uid", "controller": true, "blockOwnerDeletion": true}]`
+	labels := `"labels": {"` + bundleLabel + `": "roots", "team": "a"}, "annotations": {"` + hashKey + `": "digest", "note": "b"}`
+	fields := func(manager, record string) string {
+		return `"managedFields": [{"manager": "` + manager + `", "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": ` + record + `}]`
+	}
+	list := []string{
+		`{}`, `{"metadata": {` + labels + `, ` + controller + `}, "data": {"ca.pem": "PEM\n"}}`,
+		`{"metadata": {` + labels + `, ` + controller + `, ` + fields(FieldManager, `{"f:data": {"f:ca.pem": {}, ".": {}}, "f:metadata": {"f:labels": {"f:team": {}}}}`) + `}, "data": {"ca.pem": "PEM\n"}}`,
+		`{"metadata": {"annotations": {"` + sharedKey + `": "true"}, "labels": {"` + bundleLabel + `": "roots"}}, "data": {"ca.pem": "other", "more": ""}}`,
+		`{"metadata": {"finalizers": ["a/b"], "deletionTimestamp": "2026-01-01T00:00:00Z"}, "immutable": true}`,
+		`{"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "roots", "uid": "u", "controller": true}]}}`,
+		`{"metadata": {"ownerReferences": [{"apiVersion": "trust.cert-manager.io/v9/x", "kind": "Bundle", "name": "roots"}, {"uid": "bundle-uid"}]}}`,
+	}
+	for _, record := range []string{`[]`, `null`, `{"f:data": []}`, `{"f:data": {"k:{}": {}}}`, `{"f:metadata": {"f:labels": null}}`, `{"f:data": {"f:": {}}}`, `"f:data"`} {
+		list = append(list, `{"metadata": {`+labels+`, `+fields(FieldManager, record)+`}, "data": {"ca.pem": "x"}, "binaryData": {"b": "AA=="}}`,
+			`{"metadata": {`+labels+`, `+fields("kubectl", record)+`}, "data": {"ca.pem": "x"}}`)
+	}
+	return list
+}
+
+// decoded reads JSON as an object of the kind, or gives nil.
+func decoded(kind bundle.Kind, text []byte) *Object {
+	if kind == bundle.Secret {
+		var secret corev1.Secret
+		if json.Unmarshal(text, &secret) != nil {
+			return nil
+		}
+		return fromSecret(&secret)
+	}
+	var configMap corev1.ConfigMap
+	if json.Unmarshal(text, &configMap) != nil {
+		return nil
+	}
+	return fromConfigMap(&configMap)
+}
+
+func checkAction(t *testing.T, writer *Writer, action Action, object *Object, want Want, others bool) {
+	t.Helper()
+	if action.Key != keyOf(object.Kind) {
+		t.Fatalf("it is about %s", action.Key)
+	}
+	if !slices.Contains([]Verb{Replace, Patch, Apply, Delete}, action.Verb) {
+		return
+	}
+	if action.UID != string(object.Meta.UID) || action.ResourceVersion != object.Meta.ResourceVersion {
+		t.Errorf("%s of %s at %s, seen was %s at %s", action.Verb, action.UID, action.ResourceVersion, object.Meta.UID, object.Meta.ResourceVersion)
+	}
+	if others && (action.Verb == Replace || action.Verb == Delete) {
+		t.Errorf("%s, with data of others in it", action.Verb)
+	}
+	for at := range action.Changes.Drop {
+		if at.key == foreignKey {
+			t.Error("data of others is taken out")
+		}
+	}
+	if wanted := want.Shape; action.Verb == Patch && want.Selected && wanted != nil {
+		entries := wanted.entries()
+		entries[field{sectionAnnotations, sharedKey}] = "true"
+		for at, value := range action.Changes.Set {
+			if entries[at] != value {
+				t.Errorf("%v is written, which the bundle does not have", at)
+			}
+		}
+	} else if len(action.Changes.Set) > 0 {
+		t.Errorf("%s writes %v", action.Verb, slices.Collect(maps.Keys(action.Changes.Set)))
+	}
+	request, err := writer.request(action)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if path := "/api/v1/namespaces/team-a/" + resource(object.Kind) + "/roots"; request.URL().Path != path {
+		t.Errorf("%s goes to %s, want %s", action.Verb, request.URL(), path)
+	}
+}
