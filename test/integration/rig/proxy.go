@@ -64,8 +64,19 @@ func (r *Rig) StartProxy(ctx context.Context, seed uint64) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
+	p := newProxy(upstream, transport, seed)
+	p.dir = filepath.Join(r.dir, "proxy")
+	if err := os.MkdirAll(p.dir, 0o700); err != nil {
+		return nil, err
+	}
+	p.Kubeconfig, err = writeAccount(ctx, r.Client, p.config(), accountName, p.dir)
+	return p, err
+}
+
+// newProxy starts a proxy before any server.
+func newProxy(upstream *url.URL, transport http.RoundTripper, seed uint64) *Proxy {
 	silent := log.New(io.Discard, "", 0) // of connections that end: that is what it is for
-	p := &Proxy{random: rand.New(rand.NewPCG(seed, 0)), injected: map[Fault]int{}, dir: filepath.Join(r.dir, "proxy")}
+	p := &Proxy{random: rand.New(rand.NewPCG(seed, 0)), injected: map[Fault]int{}}
 	p.forward = &httputil.ReverseProxy{
 		Rewrite:        func(p *httputil.ProxyRequest) { p.SetURL(upstream) },
 		Transport:      transport,
@@ -79,11 +90,7 @@ func (r *Rig) StartProxy(ctx context.Context, seed uint64) (*Proxy, error) {
 	p.server.Config.ErrorLog = silent
 	p.server.EnableHTTP2 = true
 	p.server.StartTLS()
-	if err := os.MkdirAll(p.dir, 0o700); err != nil {
-		return nil, err
-	}
-	p.Kubeconfig, err = writeAccount(ctx, r.Client, p.config(), accountName, p.dir)
-	return p, err
+	return p
 }
 
 // config says how to reach the proxy.
