@@ -56,7 +56,7 @@ var phases = []phase{
 	{"clock ten years ahead", calmLag, (*world).skewClock},
 }
 
-// S8, S9, S11, S13, T6, T7, T8, T9, T10, T11, R2: whatever goes wrong, no target is
+// S8, S9, S11, S12, S13, T6 to T11, R2: whatever goes wrong, no target is
 // ever without its bundle, nothing of others is lost, and all comes back into order.
 func TestFaults(t *testing.T) {
 	size := shortForm

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"trust-manager.io/test/integration/rig"
 )
 
 // shownLog bounds how much of the operator's log a failed walk shows, in lines.
