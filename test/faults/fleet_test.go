@@ -162,26 +162,6 @@ func (f *fleet) stop() {
 	group.Wait()
 }
 
-// look watches over the memory of one operator, to its end.
-func (f *fleet) look(o *rig.Operator) {
-	told := false
-	for !o.Ended() {
-		if bytes, err := resident(o.PID()); err == nil {
-			f.mu.Lock()
-			f.peak = max(f.peak, bytes)
-			f.mu.Unlock()
-			if bytes > mostMemory && !told {
-				f.violations.add(bounded, "an operator takes %d MiB, and should not take more than %d", bytes>>20, mostMemory>>20)
-				told = true
-			}
-		}
-		select {
-		case <-o.Done():
-		case <-time.After(sampling):
-		}
-	}
-}
-
 // tell gives what has happened, for people.
 func (f *fleet) tell() (kills int, peak int64, ends []string) {
 	f.mu.Lock()
@@ -190,18 +170,4 @@ func (f *fleet) tell() (kills int, peak int64, ends []string) {
 		ends = append(ends, fmt.Sprintf("%d: %s", f.ends[last], last))
 	}
 	return f.kills, f.peak, ends
-}
-
-// resident is the memory of the first operator, in bytes, or 0 where it has just ended.
-func (f *fleet) resident() int64 {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.replicas) == 0 || f.replicas[0] == nil || f.replicas[0].Ended() {
-		return 0
-	}
-	bytes, err := resident(f.replicas[0].PID())
-	if err != nil {
-		return 0
-	}
-	return bytes
 }

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -44,7 +45,7 @@ var spoils = []spoilt{
 }
 
 // watched is how long the last good revision is looked at while the source is spoilt.
-const watched = time.Second
+const watched = 500 * time.Millisecond
 
 // spoil has sources turn into what they must not be. The last good revision stays in
 // all targets, is put right there, and goes into new namespaces.
@@ -52,8 +53,9 @@ func (w *world) spoil(size sizes) error {
 	r := w.random("spoils")
 	stores := w.bundles[1] // whose targets are the largest
 	for range size.spoils {
-		for _, one := range spoils {
-			if err := w.spoilWith(r, stores, one); err != nil {
+		for i, one := range spoils {
+			// In the short form the namespace is made anew for the first.
+			if err := w.spoilWith(r, stores, one, *long || i == 0); err != nil {
 				return fmt.Errorf("%s: %w", one.name, err)
 			}
 			w.report.count(one.name)
@@ -62,7 +64,7 @@ func (w *world) spoil(size sizes) error {
 	return nil
 }
 
-func (w *world) spoilWith(r *rand.Rand, b *bundle, one spoilt) error {
+func (w *world) spoilWith(r *rand.Rand, b *bundle, one spoilt, anew bool) error {
 	good, err := w.fresh(r, b)
 	if err != nil {
 		return err
@@ -82,12 +84,10 @@ func (w *world) spoilWith(r *rand.Rand, b *bundle, one spoilt) error {
 	if err := rig.Await(w.ctx, "the status to tell", inOrder); err != nil {
 		return err
 	}
-	late := pick(r, comers)
-	if err := w.removeNamespace(late); err != nil {
-		return err
-	}
-	if err := w.makeNamespace(late, true); err != nil {
-		return err
+	if late := pick(r, comers); anew {
+		if err := errors.Join(w.removeNamespace(late), w.makeNamespace(late, true)); err != nil {
+			return err
+		}
 	}
 	at := b.at(pick(r, stable))
 	w.done("targets deleted by others", w.remove(at))

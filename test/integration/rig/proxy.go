@@ -2,7 +2,6 @@ package rig
 
 import (
 	"context"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"io"
@@ -20,8 +19,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 )
 
@@ -182,22 +179,4 @@ func (p *Proxy) ServeHTTP(response http.ResponseWriter, request *http.Request) {
 // that the caller sees the loss of it and no answer.
 func abort() {
 	panic(http.ErrAbortHandler)
-}
-
-// conflict is what the API server says where somebody else was faster.
-func conflict(request *http.Request) *apierrors.StatusError {
-	resource := schema.GroupResource{Resource: "objects"}
-	name, _ := written(request)
-	if request.Method == http.MethodPost {
-		return apierrors.NewAlreadyExists(resource, name)
-	}
-	return apierrors.NewConflict(resource, name, nil)
-}
-
-func answer(response http.ResponseWriter, err *apierrors.StatusError) {
-	status := err.Status()
-	status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
-	response.Header().Set("Content-Type", "application/json")
-	response.WriteHeader(int(status.Code))
-	_ = json.NewEncoder(response).Encode(status) // the caller may have gone
 }
