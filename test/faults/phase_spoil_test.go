@@ -61,7 +61,8 @@ func (w *world) spoil(size sizes) error {
 			w.report.count(one.name)
 		}
 	}
-	return nil
+	_, err := w.fresh(r, stores) // somebody mends it
+	return err
 }
 
 func (w *world) spoilWith(r *rand.Rand, b *bundle, one spoilt, anew bool) error {

@@ -132,18 +132,31 @@ func (p *Proxy) choose(request *http.Request) (Fault, uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.requests++
-	var fitting []Fault
-	for _, fault := range p.faults {
-		if fault.hits(request) {
-			fitting = append(fitting, fault)
-		}
-	}
+	fitting := p.fitting(request)
 	if p.random.IntN(100) >= p.percent || len(fitting) == 0 {
 		return "", 0
 	}
 	fault := fitting[p.random.IntN(len(fitting))]
 	p.injected[fault]++
 	return fault, p.random.Uint64()
+}
+
+// fitting gives the faults that can hit a request, and every other time of a watch,
+// which is rare, those that can hit nothing else.
+func (p *Proxy) fitting(request *http.Request) []Fault {
+	var all, ofWatches []Fault
+	for _, fault := range p.faults {
+		if fault.hits(request) {
+			all = append(all, fault)
+			if fault == CutWatch || fault == DelayedWatch || fault == ReplayedWatch {
+				ofWatches = append(ofWatches, fault)
+			}
+		}
+	}
+	if len(ofWatches) > 0 && p.random.IntN(2) == 0 {
+		return ofWatches
+	}
+	return all
 }
 
 // ServeHTTP answers one request, or has the API server do so.
