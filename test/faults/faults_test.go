@@ -28,8 +28,8 @@ var (
 		storm: 10 * time.Second, flapping: 3 * time.Second, apiServers: 1, etcds: 1,
 	}
 	longForm = sizes{
-		kills: 170, leaderKills: 24, hungKills: 6, namespaces: 500, spoils: 4, obstacles: 2,
-		storm: 4 * time.Minute, flapping: time.Minute, apiServers: 20, etcds: 12, tokens: 2, quiet: lastQuiet,
+		kills: 170, leaderKills: 24, hungKills: 6, namespaces: 500, spoils: 2, obstacles: 2,
+		storm: 150 * time.Second, flapping: time.Minute, apiServers: 20, etcds: 12, tokens: 2, quiet: lastQuiet,
 	}
 )
 

@@ -48,17 +48,36 @@ func doHarm(response *http.Response) error {
 	case CutAnswer:
 		response.Body = &shortened{response.Body, h.middle(response.ContentLength)}
 	case CutWatch:
-		if h.number%2 == 0 {
-			response.Body = &shortened{response.Body, h.middle(-1)}
-			break
-		}
-		body := response.Body
-		time.AfterFunc(share(watchCutAfter), func() { _ = body.Close() })
+		response.Body = h.cutWatch(response.Body, share(watchCutAfter))
 	case DelayedWatch:
 		response.Body = &delayed{ReadCloser: response.Body, pause: share(watchDelay)}
 	default:
 	}
 	return nil
+}
+
+// cutWatch has a watch end within an event, or after some time: with an error, or as
+// if it had come to its end.
+func (h harm) cutWatch(body io.ReadCloser, after time.Duration) io.ReadCloser {
+	if h.number%3 == 0 {
+		return &shortened{body, h.middle(-1)}
+	}
+	time.AfterFunc(after, func() { _ = body.Close() })
+	if h.number%3 == 1 {
+		return body
+	}
+	return ended{body}
+}
+
+// ended takes each error for the end.
+type ended struct{ io.ReadCloser }
+
+func (e ended) Read(into []byte) (int, error) {
+	n, err := e.ReadCloser.Read(into)
+	if err != nil {
+		err = io.EOF
+	}
+	return n, err
 }
 
 // middle gives where to cut an answer that is so long, or -1 for one of unknown
