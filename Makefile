@@ -67,7 +67,7 @@ test-cluster: cluster-build ## Run the tests of the cluster tool
 
 .PHONY: test-integration
 test-integration: cluster-build $(BIN)/helm $(BIN)/neighbours ## Run the tests that need a real API server
-	@echo "== tests on a real API server (about 5 minutes)"
+	@echo "== tests on a real API server (about 7 minutes)"
 	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m $$(go list ./test/... | grep -v -e /test/e2e -e /test/quickstart -e /test/certmanager)
 
 .PHONY: test-neighbours
@@ -94,6 +94,16 @@ QUIET ?= 10s
 .PHONY: soak
 soak: cluster-build $(BIN)/helm ## Walk at random for STEPS (300) steps, a third of them under conflicts, with QUIET (10s) after each, once for each of SEEDS (1 2 3): about 75 minutes
 	@hack/soak.sh "$(STEPS)" "$(QUIET)" "$(SEEDS)"
+
+SEED ?= 1
+.PHONY: faults
+faults: cluster-build $(BIN)/helm ## Have everything go wrong around the operator, as docs/reliability.md says: up to 40 minutes (SEED)
+	@go test -v -count=1 -timeout 90m ./test/faults -run '^TestFaults$$' -long -seed "$(SEED)" -summary $(BIN)/faults.txt
+
+CHURN ?= 30m
+.PHONY: faults-memory
+faults-memory: cluster-build $(BIN)/helm ## Have things change for CHURN (30m), and see that the operator's memory does not grow (SEED)
+	@go test -v -count=1 -timeout 3h ./test/faults -run '^TestMemory$$' -churn "$(CHURN)" -seed "$(SEED)" -summary $(BIN)/faults-memory.txt
 
 .PHONY: test-oldest
 test-oldest: cluster-build ## Run the tests of what is accepted on the oldest Kubernetes (builds it once: 5 minutes)

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 
 	"github.com/go-logr/logr"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -43,7 +42,7 @@ func (o *options) addWebhook(mgr manager.Manager, defaultCAs *source.DefaultCAs,
 	}
 	sources := source.NewGatherer(mgr.GetCache(), o.trustNamespace, defaultCAs)
 	// The library's metrics of webhooks go by the path.
-	handler, err := admission.StandaloneWebhook(webhook.NewHandler(mgr.GetScheme(), sources, clock.RealClock{}),
+	handler, err := admission.StandaloneWebhook(webhook.NewHandler(mgr.GetScheme(), sources, o.clock),
 		admission.StandaloneOptions{MetricsPath: webhook.Path})
 	if err != nil {
 		return err
@@ -88,7 +87,7 @@ func (o *options) ownCertificate(mgr manager.Manager, logger logr.Logger) (*serv
 		Client:    client.WithFieldOwner(direct, target.FieldManager),
 		Manager:   target.FieldManager,
 		Watch:     serving.Watch(mgr.GetConfig(), watched, o.selfManaged, namespace),
-		Clock:     clock.RealClock{},
+		Clock:     o.clock,
 		Log:       logger,
 	}), nil
 }

@@ -30,19 +30,33 @@ func (r *Rig) Account(ctx context.Context, name string) (path string, err error)
 
 // writeAccount writes a kubeconfig with a token of a service account, so that the
 // operator can do what its roles say and no more.
-func writeAccount(ctx context.Context, api client.Client, admin *rest.Config, account, dir string) (path string, err error) {
+func writeAccount(ctx context.Context, api client.Client, server *rest.Config, account, dir string) (path string, err error) {
+	token, err := requestToken(ctx, api, account, nil)
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(dir, account+".kubeconfig")
+	return path, writeKubeconfig(server, &clientcmdapi.AuthInfo{Token: token}, path)
+}
+
+// requestToken gives a token of a service account. One that is bound to an object
+// is worth nothing any more when that is deleted.
+func requestToken(ctx context.Context, api client.Client, account string, bound *authenticationv1.BoundObjectReference) (string, error) {
 	object := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: TrustNamespace, Name: account}}
 	lifetime := int64(tokenLifetime)
-	token := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &lifetime}}
+	token := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &lifetime, BoundObjectRef: bound}}
 	if err := api.SubResource("token").Create(ctx, object, token); err != nil {
 		return "", fmt.Errorf("a token of the service account %s: %w", account, err)
 	}
+	return token.Status.Token, nil
+}
+
+func writeKubeconfig(server *rest.Config, user *clientcmdapi.AuthInfo, path string) error {
 	const name = "rig"
 	config := clientcmdapi.NewConfig()
-	config.Clusters[name] = &clientcmdapi.Cluster{Server: admin.Host, CertificateAuthorityData: admin.CAData}
-	config.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
+	config.Clusters[name] = &clientcmdapi.Cluster{Server: server.Host, CertificateAuthorityData: server.CAData}
+	config.AuthInfos[name] = user
 	config.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
 	config.CurrentContext = name
-	path = filepath.Join(dir, account+".kubeconfig")
-	return path, clientcmd.WriteToFile(*config, path)
+	return clientcmd.WriteToFile(*config, path)
 }

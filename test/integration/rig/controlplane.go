@@ -12,6 +12,7 @@ import (
 
 // The processes of the control plane that tests meddle with.
 const (
+	Etcd      = "etcd"
 	APIServer = "kube-apiserver"
 	// ControllerManager collects garbage and ends namespaces.
 	ControllerManager = "kube-controller-manager"

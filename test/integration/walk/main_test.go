@@ -43,7 +43,7 @@ var (
 // env and conflicts, the way of the operator to the API server, are set by TestMain.
 var (
 	env       *rig.Rig
-	conflicts *rig.Conflicts
+	conflicts *rig.Proxy
 )
 
 func TestMain(m *testing.M) {
@@ -63,7 +63,7 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, env.Stop()) }()
-	if conflicts, err = env.StartConflicts(context.Background()); err != nil {
+	if conflicts, err = env.StartProxy(context.Background(), *seed); err != nil {
 		return 1, err
 	}
 	defer conflicts.Stop()

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"trust-manager.io/test/integration/rig"
 )
 
 // shownLog bounds how much of the operator's log a failed walk shows, in lines.
@@ -37,17 +39,17 @@ func TestWalk(t *testing.T) {
 	for w.step = 1; w.step <= *steps; w.step++ {
 		w.take()
 	}
-	conflicts.Share(*conflictShare)
+	conflicts.Inject(*conflictShare, rig.Conflict)
 	for ; w.step <= *steps+*conflictSteps; w.step++ {
 		w.take()
 	}
-	if *conflictSteps > 0 && *conflictShare > 0 && conflicts.Answered() == 0 {
+	if *conflictSteps > 0 && *conflictShare > 0 && conflicts.Injected()[rig.Conflict] == 0 {
 		t.Error("no write was answered by a conflict")
 	}
 	for _, kind := range slices.Sorted(maps.Keys(w.happened)) {
 		t.Logf("%5d times: %s", w.happened[kind], kind)
 	}
-	t.Logf("%5d writes answered by a conflict", conflicts.Answered())
+	t.Logf("%5d writes answered by a conflict", conflicts.Injected()[rig.Conflict])
 	t.Logf("seed %d: %d steps, each in order", *seed, *steps+*conflictSteps)
 }
 

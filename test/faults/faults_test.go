@@ -1,0 +1,82 @@
+package faults
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// sizes say how often each fault is done.
+type sizes struct {
+	kills, leaderKills, hungKills int
+	namespaces                    int
+	spoils, obstacles             int
+	storm, flapping               time.Duration
+	apiServers, etcds             int
+	tokens                        int
+	// quiet is how long nothing may be written after each phase; after the last it is
+	// as long as the promise says.
+	quiet time.Duration
+}
+
+// lastQuiet is for how long nothing is written when all is in order.
+const lastQuiet = 10 * time.Second
+
+var (
+	shortForm = sizes{
+		kills: 8, leaderKills: 2, hungKills: 1, namespaces: 12, spoils: 1, obstacles: 1,
+		storm: 10 * time.Second, flapping: 3 * time.Second, apiServers: 1, etcds: 1,
+	}
+	longForm = sizes{
+		kills: 170, leaderKills: 24, hungKills: 6, namespaces: 500, spoils: 2, obstacles: 2,
+		storm: 150 * time.Second, flapping: time.Minute, apiServers: 20, etcds: 12, tokens: 2, quiet: lastQuiet,
+	}
+)
+
+// phase is a time in which one kind of thing goes wrong, while other things change.
+type phase struct {
+	name string
+	// lag is for how long the operator may act on what was before a change.
+	lag time.Duration
+	run func(*world, sizes) error
+}
+
+// Those come last that need other operators than the ones before.
+var phases = []phase{
+	{"spoilt sources", calmLag, (*world).spoil},
+	{"operator killed", calmLag, (*world).killOperators},
+	{"namespaces made again", calmLag, (*world).remakeNamespaces},
+	{"targets that cannot be written", calmLag, (*world).obstruct},
+	{"API server killed", downLag, (*world).killAPIServer},
+	{"etcd stopped", downLag, (*world).stopEtcd},
+	{"faults on requests", faultLag, (*world).storm},
+	{"leader killed", calmLag, (*world).killLeaders},
+	{"leader killed with a write in flight", calmLag, (*world).killHangingLeaders},
+	{"token expired", faultLag, (*world).expireToken},
+	{"clock ten years ahead", calmLag, (*world).skewClock},
+}
+
+// S8, S9, S11, S12, S13, T6 to T11, R2: whatever goes wrong, no target is
+// ever without its bundle, nothing of others is lost, and all comes back into order.
+func TestFaults(t *testing.T) {
+	size := shortForm
+	if *long {
+		size = longForm
+	}
+	w := newWorld(t)
+	w.must(w.fleet.run(1))
+	w.must(w.settle("the start", size.quiet))
+	last := len(phases) - 1
+	for i, p := range phases {
+		if !strings.Contains(p.name, *only) {
+			continue
+		}
+		t.Logf("%s", p.name)
+		w.judge.allow(p.lag)
+		w.must(p.run(w, size))
+		if i == last {
+			size.quiet = lastQuiet
+		}
+		w.must(w.settle(p.name, size.quiet))
+	}
+}

@@ -1,0 +1,76 @@
+// Package faults has everything go wrong at the same time that can go wrong around
+// the operator, on a real control plane, while an observer looks at every single
+// event of every target.
+//
+// What must always hold, whatever happens:
+//
+//	(a) what a target holds is exactly the bundle of some revision that was wanted
+//	    at that time, in all of its formats: it is never empty, cut or mixed, and
+//	    no target goes that is wanted;
+//	(b) nothing that others have put into a target is ever lost;
+//	(c) some time after calm has come, all is as it should be;
+//	(d) and then nothing is written any more;
+//	(e) the operator's memory stays bounded.
+//
+// The observer talks to the API server by itself; only the operator's requests go
+// through the proxy that does harm to them. Each revision has certificates of its
+// own that are registered before anybody is told of them, so that bytes say to which
+// revision they belong. What is done comes from a seed; when it happens relative to
+// the work of other processes does not, so a seed repeats the choices and not each
+// interleaving.
+//
+// Files: phase_ has the faults; model_ is what is true, and pure; judge_ decides
+// about events; the rest is about the cluster.
+package faults
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"trust-manager.io/test/integration/rig"
+)
+
+var (
+	seed     = flag.Uint64("seed", 1, "the seed of all that is chosen at random")
+	long     = flag.Bool("long", false, "do each fault as often as docs/reliability.md says, which takes up to 40 minutes")
+	only     = flag.String("phases", "", "do only the phases whose names hold this text")
+	operator = flag.String("operator", "", "path of another program to run as the operator, such as one that was broken on purpose")
+	summary  = flag.String("summary", "", "file to write the summary to as well")
+	churn    = flag.Duration("churn", 0, "how long TestMemory has things change; it is skipped by default")
+	warmUp   = flag.Duration("warm-up", 5*time.Minute, "after how long TestMemory looks at the memory first")
+)
+
+// env is set by TestMain.
+var env *rig.Rig
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "test/faults:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	flag.Parse()
+	log.SetLogger(logr.Discard()) // the client's
+	// The audit log is read by offsets, so it must not be rotated.
+	env, err = rig.Start(context.Background(), os.Stderr, "--audit-log-maxsize=1000000")
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, env.Stop()) }()
+	if *operator != "" {
+		env.UseOperator(*operator)
+	}
+	return m.Run(), nil
+}

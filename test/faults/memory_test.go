@@ -1,0 +1,77 @@
+package faults
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// growth is by how much the memory may be above the level after the warm-up at the
+// end: a tenth.
+const growth = 1.1
+
+// T11: in half an hour of changes, the operator's memory does not grow. Nothing is
+// killed and no request meets a fault, so that it is one process from the beginning to
+// the end.
+//
+//	go test ./test/faults -run TestMemory -churn 30m -timeout 60m -v
+func TestMemory(t *testing.T) {
+	if *churn == 0 {
+		t.Skip("it takes as long as -churn says, which is not set")
+	}
+	if _, err := resident(1); err != nil {
+		t.Skipf("MEMORY IS NOT MEASURED: %v", err)
+	}
+	w := newWorld(t)
+	w.must(w.fleet.run(1))
+	w.must(w.settle("the start", time.Second))
+	began := time.Now()
+	var samples levels
+	w.must(w.amid("churn", 200*time.Millisecond, func(_ *rand.Rand) error {
+		goOn := func() bool { return time.Since(began) < *churn && t.Context().Err() == nil }
+		remade := make(chan error, 1)
+		go func() { remade <- w.remake(comers[:3], goOn) }()
+		for ; goOn(); time.Sleep(sampling) {
+			samples.add(time.Since(began), w.fleet.resident())
+		}
+		return <-remade
+	}))
+	// As long as the warm-up, but no more than a third of the rest, so that both are apart.
+	window := min(*warmUp, (*churn-*warmUp)/3)
+	first, last := samples.mean(*warmUp, *warmUp+window), samples.mean(*churn-window, *churn)
+	for from := time.Duration(0); from < *churn; from += *churn / 10 {
+		t.Logf("from %s on: %.1f MiB resident on average", from, samples.mean(from, from+*churn/10))
+	}
+	t.Logf("memory: %.1f MiB in the %s after the warm-up of %s, %.1f MiB in the last %s: %+.1f %%",
+		first, window, *warmUp, last, window, 100*(last/first-1))
+	if last > growth*first {
+		w.judge.violations.add(bounded, "%.1f MiB after the warm-up, %.1f MiB at the end", first, last)
+	}
+	w.must(w.settle("the churn", lastQuiet))
+}
+
+// levels are samples of memory over time.
+type levels []struct {
+	at  time.Duration
+	mib float64
+}
+
+func (l *levels) add(at time.Duration, bytes int64) {
+	if bytes > 0 {
+		*l = append(*l, struct {
+			at  time.Duration
+			mib float64
+		}{at, float64(bytes) / (1 << 20)})
+	}
+}
+
+// mean gives the average between two times.
+func (l *levels) mean(from, to time.Duration) float64 {
+	sum, count := 0.0, 0
+	for _, one := range *l {
+		if one.at >= from && one.at < to {
+			sum, count = sum+one.mib, count+1
+		}
+	}
+	return sum / float64(max(1, count))
+}

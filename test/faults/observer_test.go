@@ -1,0 +1,155 @@
+package faults
+
+import (
+	"context"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// prefix begins the name of each bundle, and so of each target.
+const prefix = "faults-"
+
+// observer sees each event of every target, in order, and has it judged. It asks the
+// API server by itself, as the administrator.
+//
+// A watch ends with the API server, and a new one may not remember what happened just
+// before. etcd does: the observer then lists the objects at each resource version in
+// between. Only where that is forgotten too there is a gap.
+type observer struct {
+	api   client.WithWatch
+	judge *judge
+
+	mu  sync.Mutex
+	now map[target]*seen
+	// ever are all targets that there ever were.
+	ever map[target]bool
+	// holders counts the targets that were seen to hold a revision.
+	holders map[*revision]int
+	// events counts all, gaps the times at which some may have been missed, and
+	// refilled the resource versions that were looked at one by one.
+	events, gaps, refilled int
+	// faults are what went wrong with the watch, but for ends of connections.
+	faults []string
+}
+
+func newObserver(api client.WithWatch, j *judge) *observer {
+	return &observer{api: api, judge: j, now: map[target]*seen{}, ever: map[target]bool{}, holders: map[*revision]int{}}
+}
+
+// pause is between two tries to reach an API server that is down.
+const pause = 50 * time.Millisecond
+
+// start begins to watch, from a list that has none of the targets yet.
+func (o *observer) start(ctx context.Context) error {
+	for _, make := range []func() client.ObjectList{
+		func() client.ObjectList { return &corev1.ConfigMapList{} },
+		func() client.ObjectList { return &corev1.SecretList{} },
+	} {
+		list := make()
+		if err := o.api.List(ctx, list); err != nil {
+			return err
+		}
+		go o.follow(ctx, make, list.GetResourceVersion())
+	}
+	return nil
+}
+
+// follow watches until the context ends, from a resource version on.
+func (o *observer) follow(ctx context.Context, list func() client.ObjectList, from string) {
+	for ctx.Err() == nil {
+		next, err := o.watch(ctx, list(), from)
+		from = next
+		switch {
+		case err == nil:
+		case apierrors.IsResourceExpired(err) || apierrors.IsGone(err):
+			from = o.refill(ctx, list, from)
+		default:
+			time.Sleep(pause)
+		}
+	}
+}
+
+// watch watches until the watch ends, and gives the last resource version.
+func (o *observer) watch(ctx context.Context, list client.ObjectList, from string) (last string, err error) {
+	events, err := o.api.Watch(ctx, list, &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: from, AllowWatchBookmarks: true}})
+	if err != nil {
+		return from, err
+	}
+	defer events.Stop()
+	for e := range events.ResultChan() {
+		if e.Type == watch.Error {
+			return from, apierrors.FromObject(e.Object)
+		}
+		if object, ok := e.Object.(client.Object); ok {
+			from = object.GetResourceVersion()
+		}
+		at, after := look(e.Object)
+		if e.Type == watch.Deleted {
+			after = nil
+		}
+		if e.Type != watch.Bookmark {
+			o.hear(at, after)
+		}
+	}
+	return from, nil
+}
+
+// hear takes in that a target is now as it is.
+func (o *observer) hear(at target, after *seen) {
+	if !strings.HasPrefix(at.bundle, prefix) {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	before := o.now[at]
+	if before == nil && after == nil {
+		return
+	}
+	o.events++
+	o.ever[at] = true
+	if after == nil {
+		delete(o.now, at)
+	} else {
+		o.now[at] = after
+		if of := o.judge.registry.ofText(after.data[pemKey]); of != nil {
+			o.holders[of]++
+		}
+	}
+	o.judge.look(event{at, before, after, time.Now()})
+}
+
+func (o *observer) lost(what string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.gaps++
+	o.faults = append(o.faults, what)
+}
+
+// present gives all targets as they were seen last.
+func (o *observer) present() map[target]*seen {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return maps.Clone(o.now)
+}
+
+// seenOf is how often a revision was seen to have come into a target.
+func (o *observer) seenOf(of *revision) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.holders[of]
+}
+
+// total is how many events there were.
+func (o *observer) total() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.events
+}

@@ -1,0 +1,99 @@
+package faults
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/integration/rig"
+)
+
+// looking is longer than the operator takes to look at all targets after its start.
+const looking = 4 * time.Second
+
+// skewClock has an operator run whose clock is ten years ahead. Without a filter of
+// expired certificates that changes nothing. With it those that are expired by that
+// clock leave, and a bundle that would be empty stays as it is (S9, S12).
+func (w *world) skewClock(sizes) error {
+	if *operator != "" {
+		return nil // it has the machine's clock
+	}
+	program := filepath.Join(w.t.TempDir(), "skewed")
+	build := exec.CommandContext(w.ctx, "go", "build", "-o", program, "trust-manager.io/test/faults/skewed")
+	if output, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the operator with another clock: %w\n%s", err, output)
+	}
+	b := w.bundles[0]
+	lasting := []string{newCertificate(b.name, longLife, 0), newCertificate(b.name, longLife, 0)}
+	mixed := []string{lasting[0], newCertificate(b.name, usualLife, 0), lasting[1]}
+	if _, err := w.change(b, 0, mixed); err != nil {
+		return err
+	}
+	if err := rig.AwaitWithin(w.ctx, convergence, "the bundle of which a part expires", w.compare); err != nil {
+		return err
+	}
+	w.fleet.stop()
+	usual := env.UseOperator(program)
+	defer env.UseOperator(usual)
+	if err := w.ignoreClock(); err != nil {
+		return err
+	}
+	if err := w.filterByClock(b, lasting); err != nil {
+		return err
+	}
+	w.report.count("clock ten years ahead")
+
+	// With the usual clock all certificates are wanted again.
+	w.fleet.stop()
+	env.UseOperator(usual)
+	all := w.judge.registry.announce(b.name, mixed)
+	if err := w.fleet.run(1); err != nil {
+		return err
+	}
+	w.judge.registry.settled(all)
+	return nil
+}
+
+// ignoreClock checks that without the filter nothing is written after the start.
+func (w *world) ignoreClock() error {
+	mark := env.Audit.Mark()
+	if err := w.fleet.run(1); err != nil {
+		return err
+	}
+	time.Sleep(looking)
+	all, err := env.Audit.Since(mark)
+	if err != nil {
+		return err
+	}
+	for _, q := range all {
+		if q.IsWrite() && q.Resource != "events" {
+			w.judge.violations.add(exact, "with a clock ten years ahead, and all in order, the operator wrote %s", q)
+		}
+	}
+	return nil
+}
+
+// filterByClock checks what the filter does under that clock.
+func (w *world) filterByClock(b *bundle, lasting []string) error {
+	w.fleet.stop()
+	next := w.judge.registry.announce(b.name, lasting)
+	for _, other := range w.bundles {
+		if other != b {
+			other.reason = v1alpha1.BundleReasonSourceNotFound
+		}
+	}
+	if err := w.fleet.run(1, "--filter-expired-certificates"); err != nil {
+		return err
+	}
+	w.judge.registry.settled(next)
+	err := rig.AwaitWithin(w.ctx, convergence, "the expired certificates to leave", w.compare)
+	if err != nil {
+		w.judge.violations.add(converges, "with a clock ten years ahead: %v", err)
+	}
+	for _, other := range w.bundles {
+		other.reason = v1alpha1.BundleReasonSynced
+	}
+	return err
+}

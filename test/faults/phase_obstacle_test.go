@@ -1,0 +1,160 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/integration/rig"
+)
+
+// The namespaces in which something is in the way of ConfigMaps.
+const (
+	quotaPlace     = prefix + "quota"
+	policyPlace    = prefix + "policy"
+	webhookPlace   = prefix + "webhook"
+	immutablePlace = prefix + "immutable"
+	foreignPlace   = prefix + "foreign"
+)
+
+// obstruct puts something in the way of some targets. Those fail alone: all others
+// take each change meanwhile, and the statuses tell. Then it is taken away: by itself
+// what is refused comes into order, and what is immutable or belongs to somebody else
+// once it is deleted.
+func (w *world) obstruct(size sizes) error {
+	r := w.random("obstacles")
+	for range size.obstacles {
+		for _, do := range []func() error{w.withQuota, w.withPolicy, w.withWebhook, w.withImmutable, w.withForeign} {
+			if err := do(); err != nil {
+				return err
+			}
+		}
+		if err := w.changeBeside(r); err != nil {
+			return err
+		}
+		if err := w.clear(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// except has the model not wait for ConfigMaps in a namespace, of all bundles or one.
+func (w *world) except(namespace string, only ...*bundle) {
+	if only == nil {
+		only = w.bundles
+	}
+	for _, b := range only {
+		if b.kind == configMap {
+			w.excepted[b.at(namespace)] = true
+			b.reason = v1alpha1.BundleReasonSyncConfigMapTargetFailed
+		}
+	}
+}
+
+// withQuota allows no more ConfigMaps than there are.
+func (w *world) withQuota() error {
+	if err := w.removeNamespace(quotaPlace); err != nil {
+		return err
+	}
+	if err := w.makeNamespace(quotaPlace, false); err != nil {
+		return err
+	}
+	quota := &corev1.ResourceQuota{
+		ObjectMeta: metav1.ObjectMeta{Namespace: quotaPlace, Name: "none"},
+		Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourceConfigMaps: resource.MustParse("0")}},
+	}
+	if err := w.api.Create(w.ctx, quota); err != nil {
+		return err
+	}
+	err := rig.Await(w.ctx, "the quota to be in force", func() error {
+		if err := w.api.Get(w.ctx, client.ObjectKeyFromObject(quota), quota); err != nil {
+			return err
+		}
+		if len(quota.Status.Hard) == 0 {
+			return fmt.Errorf("its status is empty")
+		}
+		probe := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: quotaPlace, Name: "probe"}}
+		if err := w.api.Create(w.ctx, probe, client.DryRunAll); !apierrors.IsForbidden(err) {
+			return fmt.Errorf("a ConfigMap is taken: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	w.except(quotaPlace)
+	w.report.count("quotas against ConfigMaps")
+	return w.wantIn(quotaPlace, true)
+}
+
+// withWebhook has an admission webhook refuse what the operator writes.
+func (w *world) withWebhook() error {
+	if err := w.makeNamespace(webhookPlace, true, rig.FaultyLabel); err != nil {
+		return err
+	}
+	env.Admission.Refuse(webhookPlace)
+	w.except(webhookPlace)
+	for _, b := range w.bundles { // it refuses Secrets too
+		if b.kind == secret {
+			w.excepted[b.at(webhookPlace)] = true
+			b.reason = v1alpha1.BundleReasonSyncSecretTargetFailed
+		}
+	}
+	w.report.count("webhooks that refuse writes")
+	return nil
+}
+
+// changeBeside changes everything, and waits until all that nothing is in the way of
+// has taken the change.
+func (w *world) changeBeside(r *rand.Rand) error {
+	for range 2 {
+		for _, b := range w.bundles {
+			if _, err := w.fresh(r, b); err != nil {
+				return err
+			}
+		}
+		if err := rig.AwaitWithin(w.ctx, convergence, "all others to take the changes", w.compare); err != nil {
+			w.judge.violations.add(converges, "while some targets cannot be written: %v", err)
+			return err
+		}
+	}
+	present := w.observer.present()
+	for at := range w.excepted {
+		if now := present[at]; now != nil {
+			if of, err := w.judge.registry.revisionOf(now, w.judge.stores[at.bundle]); err == nil && of == w.judge.registry.current(at.bundle) {
+				return fmt.Errorf("%s has taken the change, although it was not to be possible", at)
+			}
+		}
+	}
+	return nil
+}
+
+// clear takes everything out of the way.
+func (w *world) clear() error {
+	if err := w.api.Delete(w.ctx, &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: quotaPlace, Name: "none"}}); err != nil {
+		return err
+	}
+	if err := w.withoutPolicy(); err != nil {
+		return err
+	}
+	env.Admission.Admit(webhookPlace)
+	for _, namespace := range []string{immutablePlace, foreignPlace} {
+		at := w.bundles[0].at(namespace)
+		if err := w.persist("deletion of "+at.String(), func(context.Context) error { return w.remove(at) }); err != nil {
+			return err
+		}
+	}
+	clear(w.excepted)
+	for _, b := range w.bundles {
+		b.reason = v1alpha1.BundleReasonSynced
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package faults
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/integration/rig"
+)
+
+// spoilt is something that a source may turn into and that is no bundle.
+type spoilt struct {
+	name   string
+	reason string
+	text   func(good string) []byte
+}
+
+// hugePadding and hugeCount make a source whose bundle is larger than a target may be
+// in all of its formats together, although each of them alone is not.
+const hugePadding, hugeCount = 30_000, 12
+
+var spoils = []spoilt{
+	{"sources with a damaged block", v1alpha1.BundleReasonSourceBuildError, func(good string) []byte {
+		return []byte(good[:len(good)-100])
+	}},
+	{"sources of garbage that is no text", v1alpha1.BundleReasonSourceBuildError, func(string) []byte {
+		return []byte(strings.Repeat("\x00\xff\xfe\x80", 500))
+	}},
+	{"sources with a private key", v1alpha1.BundleReasonSourceBuildError, func(good string) []byte {
+		return []byte(good + newKey())
+	}},
+	{"sources that are empty", v1alpha1.BundleReasonSourceBuildError, func(string) []byte {
+		return []byte("\n")
+	}},
+	{"sources of bundles over 1 MiB", v1alpha1.BundleReasonBundleTooLarge, func(string) []byte {
+		var text strings.Builder
+		for range hugeCount {
+			text.WriteString(newCertificate("huge", usualLife, hugePadding))
+		}
+		return []byte(text.String())
+	}},
+}
+
+// watched is how long the last good revision is looked at while the source is spoilt.
+const watched = 500 * time.Millisecond
+
+// spoil has sources turn into what they must not be. The last good revision stays in
+// all targets, is put right there, and goes into new namespaces.
+func (w *world) spoil(size sizes) error {
+	r := w.random("spoils")
+	stores := w.bundles[1] // whose targets are the largest
+	for range size.spoils {
+		for i, one := range spoils {
+			// In the short form the namespace is made anew for the first.
+			if err := w.spoilWith(r, stores, one, *long || i == 0); err != nil {
+				return fmt.Errorf("%s: %w", one.name, err)
+			}
+			w.report.count(one.name)
+		}
+	}
+	_, err := w.fresh(r, stores) // somebody mends it
+	return err
+}
+
+func (w *world) spoilWith(r *rand.Rand, b *bundle, one spoilt, anew bool) error {
+	good, err := w.fresh(r, b)
+	if err != nil {
+		return err
+	}
+	inOrder := func() error { return w.compare() }
+	if err := rig.Await(w.ctx, "the good revision", inOrder); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	err = w.put(b, 0, one.text(good.text()))
+	b.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	b.reason = one.reason
+	defer func() { b.reason = v1alpha1.BundleReasonSynced }()
+	if err := rig.Await(w.ctx, "the status to tell", inOrder); err != nil {
+		return err
+	}
+	if late := pick(r, comers); anew {
+		if err := errors.Join(w.removeNamespace(late), w.makeNamespace(late, true)); err != nil {
+			return err
+		}
+	}
+	at := b.at(pick(r, stable))
+	w.done("targets deleted by others", w.remove(at))
+	w.done("targets tampered with", w.tamper(r))
+	if err := rig.Await(w.ctx, "the last good revision everywhere", inOrder); err != nil {
+		return err
+	}
+	time.Sleep(watched)
+	return w.compare()
+}

@@ -1,0 +1,52 @@
+package faults
+
+import (
+	"fmt"
+	"time"
+
+	"trust-manager.io/test/integration/rig"
+)
+
+// refusedWithin is after how long the API server refuses a token that is worth nothing
+// any more: it remembers for 10 s whom it has let in.
+const refusedWithin = 30 * time.Second
+
+// expireToken has the operator's token end while it runs, and gives it a new one some
+// time later, as the kubelet does: in a file.
+func (w *world) expireToken(size sizes) error {
+	if size.tokens == 0 {
+		return nil // client-go reads the file once a minute: too long for the short form
+	}
+	token, err := env.ExpiringToken(w.ctx, w.proxy)
+	if err != nil {
+		return err
+	}
+	if err := w.fleet.run(1, "--kubeconfig", token.Kubeconfig); err != nil {
+		return err
+	}
+	r := w.random("token")
+	for range size.tokens {
+		if err := rig.AwaitWithin(w.ctx, convergence, "all to be in order under the token", w.compare); err != nil {
+			return err
+		}
+		if err := token.Expire(w.ctx); err != nil {
+			return err
+		}
+		deadline := time.Now().Add(refusedWithin)
+		for refused := false; !refused; {
+			if time.Now().After(deadline) {
+				return fmt.Errorf("the operator still writes %s after the end of its token", refusedWithin)
+			}
+			of, err := w.fresh(r, pick(r, w.bundles))
+			if err != nil {
+				return err
+			}
+			refused = !w.awaitSeen(of, 1, 3*time.Second)
+		}
+		w.report.count("token expired (401 by the API server) and renewed")
+		if err := token.Renew(w.ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+package faults
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/integration/rig"
+)
+
+// The bounds that docs/reliability.md names.
+const (
+	// calmLag is how long after a change the operator may act on what was before,
+	// while its watches are in order: the deadline of a write, 10 s, and as much as
+	// this machine may be late.
+	calmLag = 15 * time.Second
+	// watchPause is the longest time until a client looks again at what it watches,
+	// where it has failed to often: that of client-go.
+	watchPause = 60 * time.Second
+	// faultLag is calmLag, where watches fail: it may not know for so long.
+	faultLag = watchPause + calmLag + 15*time.Second // put back by 50 resource versions
+	// downLag is for an API server or etcd that is down meanwhile.
+	downLag = faultLag + 30*time.Second
+	// retryPause is the longest time until the operator tries a target again.
+	retryPause = 60 * time.Second
+	// convergence bounds (c): a watch that is back late, and a target that is late
+	// after that.
+	convergence = watchPause + retryPause + calmLag
+	// afterwards is for statuses and events, which come after the targets.
+	afterwards = 2 * time.Second
+)
+
+// touchable is a namespace whose label is changed each time before calm is waited for.
+const touchable = prefix + "touched"
+
+// settle ends all faults, and waits until all is as it should be, with no more help
+// than that. Then it changes everything once more, and sees to it that nothing is
+// written when that has taken effect. It is an error if it does not come to that: what
+// follows would mean nothing.
+func (w *world) settle(after string, quiet time.Duration) error {
+	w.proxy.Inject(0)
+	if err := w.converge(after); err != nil {
+		return err
+	}
+	if err := w.touch(); err != nil {
+		return err
+	}
+	if err := w.converge("a change of everything, after " + after); err != nil {
+		return err
+	}
+	w.judge.allow(calmLag)
+	if quiet == 0 {
+		return nil // the short form looks at the end only
+	}
+	return w.beQuiet(after, quiet)
+}
+
+// converge waits until all is as it should be (c).
+func (w *world) converge(after string) error {
+	began := time.Now()
+	err := rig.AwaitWithin(w.ctx, convergence, "all to be as it should be", func() error {
+		err := w.compare()
+		if err != nil {
+			time.Sleep(pause)
+		}
+		return err
+	})
+	took := time.Since(began)
+	w.report.converged(after, took)
+	w.t.Logf("after %s: all in order after %s", after, took.Round(10*time.Millisecond))
+	if err != nil {
+		w.judge.violations.add(converges, "after %s: %v", after, err)
+		return fmt.Errorf("after %s: %w", after, err)
+	}
+	return nil
+}
+
+// touch changes something of everything that the operator watches. When that has taken
+// effect, nothing that it knows is from before.
+func (w *world) touch() error {
+	r := w.random("touch")
+	for _, b := range w.bundles {
+		for part := range b.sources {
+			if _, err := w.change(b, part, newCertificates(b.source(part), 1+r.IntN(4))); err != nil {
+				return err
+			}
+		}
+	}
+	if !w.judge.places.aliveThroughout(touchable, time.Now(), time.Now()) {
+		if err := w.makeNamespace(touchable, false); err != nil {
+			return err
+		}
+	}
+	return w.wantIn(touchable, !w.judge.places.wants(touchable))
+}
+
+// compare says what is not as it should be (c).
+func (w *world) compare() error {
+	present := w.observer.present()
+	for _, b := range w.bundles {
+		current := w.judge.registry.current(b.name)
+		for _, namespace := range w.judge.places.living() {
+			at := b.at(namespace)
+			if w.excepted[at] {
+				continue
+			}
+			if err := w.compareTarget(at, present[at], current, w.judge.places.wants(namespace)); err != nil {
+				return fmt.Errorf("%s: %w", at, err)
+			}
+		}
+	}
+	for _, b := range w.bundles {
+		if err := w.compareStatus(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *world) compareTarget(at target, now *seen, current *revision, wanted bool) error {
+	if now == nil {
+		if wanted {
+			return fmt.Errorf("it is not there")
+		}
+		return nil
+	}
+	of, err := w.judge.registry.revisionOf(now, w.judge.stores[at.bundle])
+	switch {
+	case !wanted && (of != nil || now.labels[v1alpha1.BundleLabelKey] != ""):
+		return fmt.Errorf("it is not released: it has %v", of)
+	case !wanted:
+		return nil
+	case err != nil:
+		return err
+	case of != current:
+		return fmt.Errorf("it has %v, want %v", of, current)
+	}
+	return now.marked(at)
+}
+
+func (w *world) compareStatus(b *bundle) error {
+	var now v1alpha1.Bundle
+	if err := w.api.Get(w.ctx, client.ObjectKey{Name: b.name}, &now); err != nil {
+		return err
+	}
+	condition := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.BundleConditionSynced)
+	switch {
+	case condition == nil:
+		return fmt.Errorf("Bundle %s: there is no condition", b.name)
+	case condition.ObservedGeneration != now.Generation:
+		return fmt.Errorf("Bundle %s: the condition is of generation %d, want %d", b.name, condition.ObservedGeneration, now.Generation)
+	case condition.Reason != b.reason:
+		return fmt.Errorf("Bundle %s: the reason is %s (%s), want %s", b.name, condition.Reason, condition.Message, b.reason)
+	}
+	return nil
+}
+
+// beQuiet sees to it that nothing is written for a while (d).
+func (w *world) beQuiet(after string, quiet time.Duration) error {
+	w.fleet.settled(true)
+	defer w.fleet.settled(false)
+	time.Sleep(afterwards)
+	mark, events := env.Audit.Mark(), w.observer.total()
+	time.Sleep(quiet)
+	all, err := env.Audit.Since(mark)
+	if err != nil {
+		return err
+	}
+	var wrote []string
+	for _, q := range all {
+		if q.IsWrite() && q.Resource != "events" { // client-go closes a series of them minutes later
+			wrote = append(wrote, q.String())
+		}
+	}
+	if len(wrote) > 0 {
+		w.judge.violations.add(rests, "after %s, when all was in order, the operator wrote %s", after, strings.Join(wrote, ", "))
+	}
+	if more := w.observer.total() - events; more > 0 {
+		w.judge.violations.add(rests, "after %s, when all was in order, targets changed %d times", after, more)
+	}
+	if err := w.compare(); err != nil {
+		w.judge.violations.add(converges, "after %s, when all had been in order: %v", after, err)
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+)
+
+// fresh changes one source of a bundle at random, and gives the revision wanted then.
+func (w *world) fresh(r *rand.Rand, b *bundle) (*revision, error) {
+	part := r.IntN(len(b.sources))
+	return w.change(b, part, newCertificates(b.source(part), 1+r.IntN(5)))
+}
+
+// traffic has things change until the context ends: sources, labels of namespaces,
+// and what others do to targets. Errors are the API server's, which is meant to fail;
+// only where a change of a source or a label is not known to be done the test cannot
+// go on.
+func (w *world) traffic(ctx context.Context, r *rand.Rand, every time.Duration) error {
+	flips := map[string]bool{}
+	for ctx.Err() == nil {
+		at := w.anyTarget(r, w.judge.places.living())
+		switch number := r.IntN(100); {
+		case number < 45:
+			if _, err := w.fresh(r, pick(r, w.bundles)); err != nil {
+				return err
+			}
+			w.report.count("changes of sources and Bundles")
+		case number < 55:
+			name := pick(r, flipping)
+			if err := w.wantIn(name, flips[name]); err != nil {
+				return err
+			}
+			flips[name] = !flips[name]
+			w.report.count("labels of namespaces changed")
+		case number < 70:
+			w.done("targets deleted by others", w.remove(at))
+		case number < 85:
+			w.done("targets tampered with", w.tamper(r))
+		default:
+			w.done("keys, labels and annotations of others put into targets", w.meddle(at, planting(r, at)))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(upTo(r, 2*every)):
+		}
+	}
+	// The next traffic takes the flipping namespaces for wanting.
+	for _, name := range flipping {
+		if err := w.wantIn(name, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// done counts what was done to a target. It may be that there is none just now.
+func (w *world) done(what string, err error) {
+	if err == nil {
+		w.report.count(what)
+	}
+}
+
+// anyTarget gives one of some namespaces, which may be there.
+func (w *world) anyTarget(r *rand.Rand, namespaces []string) target {
+	return pick(r, w.bundles).at(pick(r, namespaces))
+}
+
+// tamper spoils a target, but where a namespace may cease to want it: what others have
+// written then is theirs, and stays.
+func (w *world) tamper(r *rand.Rand) error {
+	at := w.anyTarget(r, stable)
+	return w.meddle(at, tampering(r, at))
+}
+
+// tampering spoils what is the operator's.
+func tampering(r *rand.Rand, at target) map[string]any {
+	half := strings.Repeat("half a certificate ", 1+r.IntN(20))
+	switch r.IntN(4) {
+	case 0:
+		return map[string]any{"data": map[string]any{pemKey: nil}}
+	case 1:
+		return map[string]any{"metadata": map[string]any{"labels": map[string]any{"trust.cert-manager.io/bundle": nil}}}
+	case 2:
+		return map[string]any{"metadata": map[string]any{"ownerReferences": nil}}
+	}
+	if at.kind == secret {
+		return map[string]any{"stringData": map[string]any{pemKey: half}}
+	}
+	return map[string]any{"data": map[string]any{pemKey: half}}
+}
+
+// planting puts in what is not the operator's: a key of data, a label or an
+// annotation, or all of them.
+func planting(r *rand.Rand, at target) map[string]any {
+	value := fmt.Sprintf("value-%d", r.IntN(1e6))
+	planted := map[string]any{}
+	what := r.IntN(4)
+	if what == 0 || what == 3 {
+		section := "data"
+		if at.kind == secret {
+			section = "stringData"
+		}
+		planted[section] = map[string]any{theirsData: value}
+	}
+	meta := map[string]any{}
+	if what == 1 || what == 3 {
+		meta["labels"] = map[string]any{theirs + "label": value}
+	}
+	if what == 2 || what == 3 {
+		meta["annotations"] = map[string]any{noteKey: value}
+	}
+	planted["metadata"] = meta
+	return planted
+}
+
+// amid does something while there is traffic, which has ended when it returns.
+func (w *world) amid(stream string, every time.Duration, do func(r *rand.Rand) error) error {
+	ctx, cancel := context.WithCancel(w.ctx)
+	defer cancel()
+	var (
+		group  sync.WaitGroup
+		failed error
+	)
+	group.Go(func() { failed = w.traffic(ctx, w.random("traffic of "+stream), every) })
+	err := do(w.random(stream))
+	cancel()
+	group.Wait()
+	if err != nil {
+		return err
+	}
+	return failed
+}

@@ -1,0 +1,155 @@
+package faults
+
+import (
+	"context"
+	"encoding/json"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/test/integration/rig"
+)
+
+const (
+	// patience bounds each thing that the tests do themselves, with the API server
+	// down for a while.
+	patience = 3 * time.Minute
+	// tryTime bounds one try of it.
+	tryTime = 20 * time.Second
+)
+
+// world is the cluster, the operators in it, and all who are at work there.
+type world struct {
+	ctx      context.Context //nolint:containedctx // that of the one test
+	t        *testing.T
+	api      client.WithWatch
+	judge    *judge
+	observer *observer
+	proxy    *rig.Proxy
+	fleet    *fleet
+	bundles  []*bundle
+	report   *report
+	// marks counts the writes to targets.
+	marks atomic.Int64
+	// excepted are targets that cannot be written, for which the model waits.
+	excepted map[target]bool
+}
+
+// newWorld makes the namespaces, the sources and the Bundles, with no operator.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{ctx: t.Context(), t: t, api: env.Client, bundles: newBundles(), report: newReport(), excepted: map[target]bool{}}
+	stores := map[string]bool{}
+	for _, b := range w.bundles {
+		stores[b.name] = b.stores
+	}
+	w.judge = newJudge(stores)
+	w.judge.allow(calmLag)
+	w.observer = newObserver(w.api, w.judge)
+	w.must(w.observer.start(w.ctx))
+	proxy, err := env.StartProxy(w.ctx, *seed)
+	w.must(err)
+	w.proxy = proxy
+	w.fleet = newFleet(proxy, w.judge.violations)
+	t.Cleanup(func() {
+		w.fleet.stop()
+		proxy.Stop()
+		w.tell()
+	})
+	for _, name := range slices.Concat(stable, flipping) {
+		w.must(w.makeNamespace(name, true))
+	}
+	for _, b := range w.bundles {
+		w.must(w.make(b))
+	}
+	return w
+}
+
+// must ends the test where the tests themselves cannot go on.
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatalf("seed %d: %v", *seed, err)
+	}
+}
+
+// random gives a source of random numbers of its own for each who needs one.
+func (w *world) random(stream string) *rand.Rand {
+	sum := uint64(0)
+	for _, b := range []byte(stream) {
+		sum = sum*31 + uint64(b)
+	}
+	return rand.New(rand.NewPCG(*seed, sum))
+}
+
+func pick[T any](r *rand.Rand, of []T) T { return of[r.IntN(len(of))] }
+
+// upTo gives a duration below a bound.
+func upTo(r *rand.Rand, bound time.Duration) time.Duration {
+	return time.Duration(r.Int64N(int64(bound)))
+}
+
+// persist does something until it succeeds.
+func (w *world) persist(what string, do func(ctx context.Context) error) error {
+	return rig.AwaitWithin(w.ctx, patience, what, func() error {
+		ctx, cancel := context.WithTimeout(w.ctx, tryTime)
+		defer cancel()
+		return do(ctx)
+	})
+}
+
+func (t target) object() client.Object {
+	meta := metav1.ObjectMeta{Namespace: t.namespace, Name: t.bundle}
+	if t.kind == secret {
+		return &corev1.Secret{ObjectMeta: meta}
+	}
+	return &corev1.ConfigMap{ObjectMeta: meta}
+}
+
+// meddle writes to a target as others do: a merge patch of some sections, with a mark
+// that there was none like before. It tries once, since a second write of one mark
+// would pass for the operator's.
+func (w *world) meddle(at target, sections map[string]any) error {
+	meta, _ := sections["metadata"].(map[string]any)
+	if meta == nil {
+		meta = map[string]any{}
+		sections["metadata"] = meta
+	}
+	annotations, _ := meta["annotations"].(map[string]any)
+	if annotations == nil {
+		annotations = map[string]any{}
+		meta["annotations"] = annotations
+	}
+	annotations[markKey] = strconv.FormatInt(w.marks.Add(1), 10)
+	body, err := json.Marshal(sections)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(w.ctx, tryTime)
+	defer cancel()
+	return w.api.Patch(ctx, at.object(), client.RawPatch(types.MergePatchType, body), client.FieldOwner("neighbour"))
+}
+
+// remove deletes a target, which the operator has to bring back.
+func (w *world) remove(at target) error {
+	w.judge.deletes(at)
+	ctx, cancel := context.WithTimeout(w.ctx, tryTime)
+	defer cancel()
+	err := w.api.Delete(ctx, at.object())
+	if apierrors.IsNotFound(err) {
+		w.judge.withdraw(at)
+	}
+	return err
+}
+
+func isText(text []byte) bool { return utf8.Valid(text) }

@@ -1,0 +1,28 @@
+package rig
+
+import (
+	"encoding/json"
+	"net/http"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// conflict is what the API server says where somebody else was faster.
+func conflict(request *http.Request) *apierrors.StatusError {
+	resource := schema.GroupResource{Resource: "objects"}
+	name, _ := written(request)
+	if request.Method == http.MethodPost {
+		return apierrors.NewAlreadyExists(resource, name)
+	}
+	return apierrors.NewConflict(resource, name, nil)
+}
+
+func answer(response http.ResponseWriter, err *apierrors.StatusError) {
+	status := err.Status()
+	status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
+	response.Header().Set("Content-Type", "application/json")
+	response.WriteHeader(int(status.Code))
+	_ = json.NewEncoder(response).Encode(status) // the caller may have gone
+}
