@@ -44,7 +44,7 @@ func newAuthority(name string, changes ...func(*x509.Certificate)) authority {
 	for _, change := range changes {
 		change(template)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
+	der, err := x509.CreateCertificate(rand.Reader, template, issuerOf(template), public, private)
 	if err != nil {
 		panic(err)
 	}
@@ -71,6 +71,20 @@ func newLargeAuthority(name string, padding int) authority {
 
 // notCA makes a certificate that is not a CA.
 func notCA(c *x509.Certificate) { c.IsCA, c.KeyUsage = false, x509.KeyUsageDigitalSignature }
+
+// issuedBy makes a certificate name another CA as its issuer.
+func issuedBy(name string) func(*x509.Certificate) {
+	return func(c *x509.Certificate) { c.Issuer = pkix.Name{CommonName: name} }
+}
+
+// issuerOf gives what a certificate is made with as that of its issuer: itself,
+// unless it names another.
+func issuerOf(template *x509.Certificate) *x509.Certificate {
+	if template.Issuer.CommonName == "" {
+		return template
+	}
+	return &x509.Certificate{Subject: template.Issuer}
+}
 
 // expiring makes a certificate end at a time, to the second.
 func expiring(at time.Time) func(*x509.Certificate) {
