@@ -9,12 +9,14 @@ import (
 	"os/signal"
 	"syscall"
 
+	"k8s.io/utils/clock"
+
 	"trust-manager.io/internal/app"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := app.Command().ExecuteContext(ctx)
+	err := app.Command(clock.RealClock{}).ExecuteContext(ctx)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "trust-manager:", err)

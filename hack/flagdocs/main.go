@@ -9,12 +9,13 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+	"k8s.io/utils/clock"
 
 	"trust-manager.io/internal/app"
 )
 
 func main() {
-	if err := write(os.Stdout, app.Command().Flags()); err != nil {
+	if err := write(os.Stdout, app.Command(clock.RealClock{}).Flags()); err != nil {
 		fmt.Fprintln(os.Stderr, "flagdocs:", err)
 		os.Exit(1)
 	}

@@ -23,6 +23,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -47,9 +48,10 @@ const (
 // version is set by the linker.
 var version = "unknown"
 
-// Command gives the command line of the operator.
-func Command() *cobra.Command {
-	var o options
+// Command gives the command line of the operator. The clock says whether
+// certificates have expired: those of sources and the webhook's own.
+func Command(clock clock.Clock) *cobra.Command {
+	o := options{clock: clock}
 	command := &cobra.Command{
 		Use:           "trust-manager",
 		Short:         "Distribute trust bundles of CA certificates to the namespaces of a cluster",
@@ -99,6 +101,7 @@ func (o *options) run(ctx context.Context) error {
 		Filter:           o.filter(),
 		Concurrency:      o.concurrency,
 		DefaultCAs:       defaultCAs,
+		Clock:            o.clock,
 		Metrics:          metrics.Registry,
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/utils/clock"
 )
 
 // retryPeriod is how often a replica tries to get or renew the lease (R2).
@@ -23,6 +24,8 @@ const certificateDirFlag = "webhook-certificate-dir"
 
 // options are the values of the flags.
 type options struct {
+	// clock is no flag: it is the real one but in tests.
+	clock          clock.Clock
 	kubeconfig     string
 	trustNamespace string
 	defaultPackage string

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
+	"k8s.io/utils/clock"
 )
 
 // parsed gives the options of a command line, or what is wrong with it.
@@ -51,7 +52,7 @@ func TestFlagDefaults(t *testing.T) {
 		"webhook-self-managed":           "",
 	}
 	got := map[string]string{}
-	Command().Flags().VisitAll(func(flag *pflag.Flag) {
+	Command(clock.RealClock{}).Flags().VisitAll(func(flag *pflag.Flag) {
 		got[flag.Name] = flag.DefValue
 		if flag.Usage == "" {
 			t.Errorf("--%s is not explained", flag.Name)

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 
 	"github.com/go-logr/logr"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -47,7 +46,7 @@ func (o *options) addWebhook(mgr manager.Manager, defaultCAs *source.DefaultCAs)
 		Certificate:  certificate,
 		MinVersion:   version,
 		CipherSuites: suites,
-	}, webhook.NewHandler(mgr.GetScheme(), sources, clock.RealClock{}))
+	}, webhook.NewHandler(mgr.GetScheme(), sources, o.clock))
 	if err := mgr.AddReadyzCheck("webhook", server.Ready); err != nil {
 		return err
 	}
@@ -83,7 +82,7 @@ func (o *options) ownCertificate(mgr manager.Manager, logger logr.Logger) (*serv
 		Client:    client.WithFieldOwner(direct, target.FieldManager),
 		Manager:   target.FieldManager,
 		Watch:     serving.Watch(mgr.GetConfig(), watched, o.selfManaged, namespace),
-		Clock:     clock.RealClock{},
+		Clock:     o.clock,
 		Log:       logger,
 	}), nil
 }

@@ -56,6 +56,8 @@ type Options struct {
 	Concurrency int
 	// DefaultCAs is the default CA package.
 	DefaultCAs *source.DefaultCAs
+	// Clock says whether certificates have expired, and measures how long things take.
+	Clock clock.PassiveClock
 	// Metrics is where the operator's metrics are registered.
 	Metrics prometheus.Registerer
 }
@@ -106,7 +108,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 	env := &environment{
 		objects:  mgr.GetCache(),
 		live:     mgr.GetAPIReader(),
-		clock:    clock.RealClock{},
+		clock:    options.Clock,
 		kinds:    kinds,
 		reach:    reachOf(namespaces),
 		registry: newRegistry(),

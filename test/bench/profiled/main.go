@@ -19,6 +19,8 @@ import (
 	"runtime/pprof"
 	"syscall"
 
+	"k8s.io/utils/clock"
+
 	"trust-manager.io/internal/app"
 )
 
@@ -54,7 +56,7 @@ func profiled(stopped context.Context, dir string) error {
 		runtime.GC()
 		written <- errors.Join(write(dir, "heap"), write(dir, "allocs"))
 	}()
-	if err := app.Command().ExecuteContext(ctx); err != nil {
+	if err := app.Command(clock.RealClock{}).ExecuteContext(ctx); err != nil {
 		return err
 	}
 	pprof.StopCPUProfile()
