@@ -27,7 +27,7 @@ func newAuthorities(count int) []string {
 			SerialNumber:          big.NewInt(int64(i + 1)),
 			Subject:               pkix.Name{CommonName: fmt.Sprintf("CA %d", i)},
 			NotBefore:             time.Now().Add(-time.Hour),
-			NotAfter:              time.Now().Add(24 * time.Hour),
+			NotAfter:              time.Now().AddDate(1, 0, 0),
 			IsCA:                  true,
 			BasicConstraintsValid: true,
 			KeyUsage:              x509.KeyUsageCertSign,
