@@ -22,8 +22,11 @@ func (r *Rig) AccountConfig() (*rest.Config, error) {
 }
 
 // UseOperator has another program started as the operator from now on, such as one
-// that takes profiles of it.
-func (r *Rig) UseOperator(path string) { r.commands.operator = path }
+// that takes profiles of it, and gives the one of before.
+func (r *Rig) UseOperator(path string) (before string) {
+	before, r.commands.operator = r.commands.operator, path
+	return before
+}
 
 // PID gives the operator's process.
 func (o *Operator) PID() int { return o.command.Process.Pid }
