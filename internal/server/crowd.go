@@ -17,6 +17,9 @@ type crowd struct {
 	// into it.
 	states map[http.ConnState]*list.List
 	places map[net.Conn]place
+	// left are connections that had to make room and have not been closed by the
+	// server yet: what was read of their requests is still told of.
+	left map[net.Conn]bool
 }
 
 // place is where a connection stands in the list of its state.
@@ -30,6 +33,7 @@ func newCrowd(most int) *crowd {
 		most:   most,
 		states: map[http.ConnState]*list.List{http.StateNew: list.New(), http.StateIdle: list.New(), http.StateActive: list.New()},
 		places: map[net.Conn]place{},
+		left:   map[net.Conn]bool{},
 	}
 }
 
@@ -42,12 +46,17 @@ func (c *crowd) follow(connection net.Conn, state http.ConnState) {
 	c.remove(connection)
 	waiting, open := c.states[state]
 	if !open {
+		delete(c.left, connection)
+		return
+	}
+	if c.left[connection] {
 		return
 	}
 	c.places[connection] = place{state, waiting.PushBack(connection)}
 	if len(c.places) > c.most {
 		leaving := c.first(connection)
 		c.remove(leaving)
+		c.left[leaving] = true
 		hangUp(leaving)
 	}
 }

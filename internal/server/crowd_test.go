@@ -42,6 +42,7 @@ func TestCrowd(t *testing.T) {
 		"the active for longest": {[]step{{"a", fresh}, {"b", fresh}, {"b", active}, {"a", active}, {"c", fresh}, {"c", active}, {"d", fresh}}, []string{"b"}},
 		"one that was cut off ends": {[]step{{"a", fresh}, {"b", fresh}, {"c", fresh}, {"d", fresh}, {"a", closed}, {"b", closed}, {"e", fresh}},
 			[]string{"a"}},
+		"one that was cut off has nobody go": {[]step{{"a", fresh}, {"b", fresh}, {"c", fresh}, {"d", fresh}, {"a", active}, {"a", idle}}, []string{"a"}},
 		"one that was cut off comes alive": {[]step{{"a", fresh}, {"b", fresh}, {"c", fresh}, {"d", fresh}, {"a", active}, {"a", closed}, {"e", fresh}},
 			[]string{"a", "b"}},
 	} {
