@@ -56,7 +56,8 @@ func (w *world) skewClock(sizes) error {
 	return nil
 }
 
-// ignoreClock checks that without the filter nothing is written after the start.
+// ignoreClock checks that without the filter nothing is written after the start, but
+// for what the operator before had no time to tell in a status.
 func (w *world) ignoreClock() error {
 	mark := env.Audit.Mark()
 	if err := w.fleet.run(1); err != nil {
@@ -68,7 +69,7 @@ func (w *world) ignoreClock() error {
 		return err
 	}
 	for _, q := range all {
-		if q.IsWrite() && q.Resource != "events" {
+		if q.IsWrite() && q.Resource != "events" && q.Resource != "bundles/status" {
 			w.judge.violations.add(exact, "with a clock ten years ahead, and all in order, the operator wrote %s", q)
 		}
 	}
