@@ -103,7 +103,7 @@ faults: cluster-build $(BIN)/helm ## Have everything go wrong around the operato
 CHURN ?= 30m
 .PHONY: faults-memory
 faults-memory: cluster-build $(BIN)/helm ## Have things change for CHURN (30m), and see that the operator's memory does not grow (SEED)
-	@go test -v -count=1 -timeout 3h ./test/faults -run '^TestMemory$$' -churn "$(CHURN)" -seed "$(SEED)" -summary $(BIN)/faults-memory.txt
+	@go test -v -count=1 -timeout 3h ./test/faults -run '^TestFaults$$' -churn "$(CHURN)" -seed "$(SEED)" -summary $(BIN)/faults-memory.txt
 
 .PHONY: test-oldest
 test-oldest: cluster-build ## Run the tests of what is accepted on the oldest Kubernetes (builds it once: 5 minutes)

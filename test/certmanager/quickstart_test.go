@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/ca"
 )
 
 // quickStart is what the quick start asks of cert-manager.
@@ -46,7 +47,7 @@ spec:
 // the bundle that names its Secret.
 func TestQuickStartAuthority(t *testing.T) {
 	inCertManagerMode(t)
-	first := authorityText(t, "first")
+	first := ca.New("first").Certificate
 	b := bundle("example-bundle", "trust-bundle.pem",
 		v1alpha1.BundleSource{InLine: &first},
 		v1alpha1.BundleSource{Secret: &v1alpha1.SourceObject{Name: "trust-manager-example-ca-secret", Key: "tls.crt"}})

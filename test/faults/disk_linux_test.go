@@ -18,6 +18,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/capackage"
+	"trust-manager.io/test/ca"
 	"trust-manager.io/test/integration/rig"
 )
 
@@ -94,7 +95,7 @@ func writePackage(t *testing.T, folder, version string) string {
 	t.Helper()
 	var text strings.Builder
 	for range 10 {
-		text.WriteString(newCertificate("package "+version, usualLife, packagePadding))
+		text.WriteString(ca.New("package "+version, ca.Padded(packagePadding)).Certificate)
 	}
 	data, err := capackage.Encode(capackage.Package{Name: "test", Version: version, Bundle: text.String()})
 	if err != nil {

@@ -66,6 +66,10 @@ func TestFaults(t *testing.T) {
 	w := newWorld(t)
 	w.must(w.fleet.run(1))
 	w.must(w.settle("the start", size.quiet))
+	if *churn > 0 {
+		w.grow()
+		return
+	}
 	last := len(phases) - 1
 	for i, p := range phases {
 		if !strings.Contains(p.name, *only) {

@@ -44,8 +44,8 @@ var (
 	only     = flag.String("phases", "", "do only the phases whose names hold this text")
 	operator = flag.String("operator", "", "path of another program to run as the operator, such as one that was broken on purpose")
 	summary  = flag.String("summary", "", "file to write the summary to as well")
-	churn    = flag.Duration("churn", 0, "how long TestMemory has things change; it is skipped by default")
-	warmUp   = flag.Duration("warm-up", 5*time.Minute, "after how long TestMemory looks at the memory first")
+	churn    = flag.Duration("churn", 0, "have things change for so long in place of all faults, and look at the memory")
+	warmUp   = flag.Duration("warm-up", 5*time.Minute, "after how long -churn looks at the memory first")
 )
 
 // env is set by TestMain.

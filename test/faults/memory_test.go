@@ -1,8 +1,8 @@
 package faults
 
 import (
+	"fmt"
 	"math/rand/v2"
-	"testing"
 	"time"
 )
 
@@ -10,25 +10,20 @@ import (
 // end: a tenth.
 const growth = 1.1
 
-// T11: in half an hour of changes, the operator's memory does not grow. Nothing is
-// killed and no request meets a fault, so that it is one process from the beginning to
-// the end.
-//
-//	go test ./test/faults -run TestMemory -churn 30m -timeout 60m -v
-func TestMemory(t *testing.T) {
-	if *churn == 0 {
-		t.Skip("it takes as long as -churn says, which is not set")
-	}
+// grow has things change for as long as -churn says, and sees to it that the operator's
+// memory does not grow (e). Nothing is killed and no request meets a fault, so that it
+// is one process from the beginning to the end.
+func (w *world) grow() {
 	if _, err := resident(1); err != nil {
-		t.Skipf("MEMORY IS NOT MEASURED: %v", err)
+		w.must(fmt.Errorf("memory cannot be measured: %w", err))
 	}
-	w := newWorld(t)
-	w.must(w.fleet.run(1))
-	w.must(w.settle("the start", time.Second))
+	if *churn < 2**warmUp {
+		w.must(fmt.Errorf("-churn is %s, and has to be at least twice -warm-up, which is %s", *churn, *warmUp))
+	}
 	began := time.Now()
 	var samples levels
 	w.must(w.amid("churn", 200*time.Millisecond, func(_ *rand.Rand) error {
-		goOn := func() bool { return time.Since(began) < *churn && t.Context().Err() == nil }
+		goOn := func() bool { return time.Since(began) < *churn && w.ctx.Err() == nil }
 		remade := make(chan error, 1)
 		go func() { remade <- w.remake(comers[:3], goOn) }()
 		for ; goOn(); time.Sleep(sampling) {
@@ -40,9 +35,9 @@ func TestMemory(t *testing.T) {
 	window := min(*warmUp, (*churn-*warmUp)/3)
 	first, last := samples.mean(*warmUp, *warmUp+window), samples.mean(*churn-window, *churn)
 	for from := time.Duration(0); from < *churn; from += *churn / 10 {
-		t.Logf("from %s on: %.1f MiB resident on average", from, samples.mean(from, from+*churn/10))
+		w.t.Logf("from %s on: %.1f MiB resident on average", from, samples.mean(from, from+*churn/10))
 	}
-	t.Logf("memory: %.1f MiB in the %s after the warm-up of %s, %.1f MiB in the last %s: %+.1f %%",
+	w.t.Logf("memory: %.1f MiB in the %s after the warm-up of %s, %.1f MiB in the last %s: %+.1f %%",
 		first, window, *warmUp, last, window, 100*(last/first-1))
 	if last > growth*first {
 		w.judge.violations.add(bounded, "%.1f MiB after the warm-up, %.1f MiB at the end", first, last)

@@ -12,6 +12,7 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/ca"
 )
 
 // The kinds of targets and of sources.
@@ -166,7 +167,7 @@ func decodeJKS(file []byte) (certificates []string, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("entry %q: %w", alias, err)
 		}
-		certificates = append(certificates, pemText(one.Certificate.Content))
+		certificates = append(certificates, ca.PEM(one.Certificate.Content))
 	}
 	return certificates, nil
 }
@@ -177,7 +178,7 @@ func decodePKCS12(file []byte) (certificates []string, err error) {
 		return nil, err
 	}
 	for _, one := range found {
-		certificates = append(certificates, pemText(one.Raw))
+		certificates = append(certificates, ca.PEM(one.Raw))
 	}
 	return certificates, nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/ca"
 	"trust-manager.io/test/integration/rig"
 )
 
@@ -26,8 +27,8 @@ func (w *world) skewClock(sizes) error {
 		return fmt.Errorf("building the operator with another clock: %w\n%s", err, output)
 	}
 	b := w.bundles[0]
-	lasting := []string{newCertificate(b.name, longLife, 0), newCertificate(b.name, longLife, 0)}
-	mixed := []string{lasting[0], newCertificate(b.name, usualLife, 0), lasting[1]}
+	lasting := []string{ca.New(b.name, ca.ValidFor(longLife)).Certificate, ca.New(b.name, ca.ValidFor(longLife)).Certificate}
+	mixed := []string{lasting[0], ca.New(b.name).Certificate, lasting[1]}
 	if _, err := w.change(b, 0, mixed); err != nil {
 		return err
 	}

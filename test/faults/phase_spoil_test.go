@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/ca"
 	"trust-manager.io/test/integration/rig"
 )
 
@@ -30,7 +31,7 @@ var spoils = []spoilt{
 		return []byte(strings.Repeat("\x00\xff\xfe\x80", 500))
 	}},
 	{"sources with a private key", v1alpha1.BundleReasonSourceBuildError, func(good string) []byte {
-		return []byte(good + newKey())
+		return []byte(good + ca.New("key").Key)
 	}},
 	{"sources that are empty", v1alpha1.BundleReasonSourceBuildError, func(string) []byte {
 		return []byte("\n")
@@ -38,7 +39,7 @@ var spoils = []spoilt{
 	{"sources of bundles over 1 MiB", v1alpha1.BundleReasonBundleTooLarge, func(string) []byte {
 		var text strings.Builder
 		for range hugeCount {
-			text.WriteString(newCertificate("huge", usualLife, hugePadding))
+			text.WriteString(ca.New("huge", ca.Padded(hugePadding)).Certificate)
 		}
 		return []byte(text.String())
 	}},

@@ -1,19 +1,16 @@
 package integration
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
-	"math/big"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"trust-manager.io/test/ca"
 )
 
 // authority is a CA made for a test.
@@ -28,45 +25,14 @@ type authority struct {
 // newAuthority makes a CA with this common name. Changes are made to what it is
 // made of.
 func newAuthority(name string, changes ...func(*x509.Certificate)) authority {
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber:          big.NewInt(time.Now().UnixNano()),
-		Subject:               pkix.Name{CommonName: name},
-		NotBefore:             time.Now().Add(-time.Hour),
-		NotAfter:              time.Now().Add(24 * time.Hour),
-		IsCA:                  true,
-		BasicConstraintsValid: true,
-		KeyUsage:              x509.KeyUsageCertSign,
-	}
-	for _, change := range changes {
-		change(template)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
-	if err != nil {
-		panic(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		panic(err)
-	}
-	return authority{
-		name:        name,
-		certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		key:         string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})),
-	}
+	made := ca.New(name, changes...)
+	return authority{name: name, certificate: made.Certificate, key: made.Key}
 }
 
 // newLargeAuthority makes a CA whose certificate has so many bytes more than it
 // needs, in an extension that nobody knows.
 func newLargeAuthority(name string, padding int) authority {
-	return newAuthority(name, func(c *x509.Certificate) {
-		noise := make([]byte, padding)
-		_, _ = rand.Read(noise) // never fails, says its documentation
-		c.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 999, 1}, Value: noise}}
-	})
+	return newAuthority(name, ca.Padded(padding))
 }
 
 // notCA makes a certificate that is not a CA.

@@ -2,18 +2,11 @@ package upgrade
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -26,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/ca"
 	"trust-manager.io/test/integration/rig"
 )
 
@@ -108,7 +102,7 @@ func wantRunning(t *testing.T, version string) {
 		if err := api.Create(t.Context(), bad, client.DryRunAll); !apierrors.IsInvalid(err) {
 			return fmt.Errorf("the answer is %w", errors.Join(errors.New("not that it is invalid"), err))
 		}
-		return api.Create(t.Context(), newBundle("good", nil, authority(t, "good")), client.DryRunAll)
+		return api.Create(t.Context(), newBundle("good", nil, ca.New("good").Certificate), client.DryRunAll)
 	})
 }
 
@@ -181,24 +175,6 @@ func setText(t *testing.T, name, text string) {
 		bundle.Spec.Sources[0].InLine = &text
 		return api.Update(t.Context(), &bundle)
 	})
-}
-
-// authority makes a CA and gives its certificate as PEM.
-func authority(t *testing.T, subject string) string {
-	t.Helper()
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: subject}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
 // removeAll takes away what is left of a test: the release, the Bundle, and at last

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/ca"
 )
 
 // standin is a chart with the names and the immutable fields that an upgrade in place
@@ -29,7 +30,7 @@ func TestUpgradeFromStandIn(t *testing.T) {
 	t.Cleanup(func() { removeAll(t, bundleName) })
 	install(t, standin)
 	label := "taken-over"
-	content := authority(t, "first") + authority(t, "second")
+	content := ca.New("first").Certificate + ca.New("second").Certificate
 	bundle := newBundle(bundleName, &label, content)
 	if err := api.Create(t.Context(), bundle); err != nil {
 		t.Fatal(err)

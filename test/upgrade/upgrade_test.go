@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/ca"
 )
 
 // values are those of all installs: all targets are allowed, and the images have no
@@ -35,7 +36,7 @@ func TestUpgradeRollbackUninstall(t *testing.T) {
 	wantRunning(t, before)
 	label := "upgraded"
 	makeNamespaces(t, label, namespaces)
-	first, second := authority(t, "first"), authority(t, "second")
+	first, second := ca.New("first").Certificate, ca.New("second").Certificate
 	bundle := newBundle(bundleName, &label, first+second)
 	bundle.Spec.Target.Secret = &v1alpha1.TargetObject{Key: key}
 	if err := api.Create(t.Context(), bundle); err != nil {

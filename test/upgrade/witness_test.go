@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/ca"
 )
 
 // witness watches all targets of a Bundle. From the first sight of an object on it
@@ -188,7 +189,7 @@ func complete(contents ...string) func(string) error {
 
 // A witness that sees nothing would prove nothing.
 func TestWitness(t *testing.T) {
-	whole := authority(t, "first") + authority(t, "second")
+	whole := ca.New("first").Certificate + ca.New("second").Certificate
 	target := func(changes ...func(*corev1.ConfigMap)) *corev1.ConfigMap {
 		object := &corev1.ConfigMap{Data: map[string]string{key: whole}}
 		object.Namespace, object.Name, object.UID = "namespace", "bundle", "one"

@@ -1,15 +1,11 @@
 package walk
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"fmt"
-	"math/big"
 	"slices"
 	"strings"
-	"time"
+
+	"trust-manager.io/test/ca"
 )
 
 // authorities are the CAs of the walk, each as the PEM block that a target should
@@ -19,24 +15,7 @@ var authorities = newAuthorities(10)
 func newAuthorities(count int) []string {
 	var list []string
 	for i := range count {
-		public, private, err := ed25519.GenerateKey(rand.Reader)
-		if err != nil {
-			panic(err)
-		}
-		template := &x509.Certificate{
-			SerialNumber:          big.NewInt(int64(i + 1)),
-			Subject:               pkix.Name{CommonName: fmt.Sprintf("CA %d", i)},
-			NotBefore:             time.Now().Add(-time.Hour),
-			NotAfter:              time.Now().Add(24 * time.Hour),
-			IsCA:                  true,
-			BasicConstraintsValid: true,
-			KeyUsage:              x509.KeyUsageCertSign,
-		}
-		der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
-		if err != nil {
-			panic(err)
-		}
-		list = append(list, pemText(der))
+		list = append(list, ca.New(fmt.Sprintf("CA %d", i)).Certificate)
 	}
 	return list
 }

@@ -3,7 +3,6 @@ package walk
 import (
 	"bytes"
 	"encoding/asn1"
-	"encoding/pem"
 	"fmt"
 	"regexp"
 	"slices"
@@ -12,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/pavlo-v-chernykh/keystore-go/v4"
 	"software.sslmate.com/src/go-pkcs12"
+
+	"trust-manager.io/test/ca"
 )
 
 // The forms of values that are not simply a text.
@@ -96,7 +97,7 @@ func decodeJKS(file []byte, password string) (certificates []string, profile str
 		if err != nil {
 			return nil, "", fmt.Errorf("entry %q: %w", alias, err)
 		}
-		certificates = append(certificates, pemText(one.Certificate.Content))
+		certificates = append(certificates, ca.PEM(one.Certificate.Content))
 	}
 	return certificates, "", nil
 }
@@ -114,7 +115,7 @@ func decodePKCS12(file []byte, password string) (certificates []string, profile 
 		return nil, "", err
 	}
 	for _, one := range found {
-		certificates = append(certificates, pemText(one.Raw))
+		certificates = append(certificates, ca.PEM(one.Raw))
 	}
 	for name, algorithm := range profiles {
 		encoded, err := asn1.Marshal(algorithm)
@@ -126,8 +127,4 @@ func decodePKCS12(file []byte, password string) (certificates []string, profile 
 		}
 	}
 	return certificates, profile, nil
-}
-
-func pemText(der []byte) string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }

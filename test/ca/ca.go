@@ -1,0 +1,79 @@
+// Package ca makes certificate authorities for tests.
+//
+// What always holds: each has a key and a serial number of its own, so that no two
+// certificates are the same, and its PEM is just the block that a target should hold
+// (T1). It panics where a machine cannot make keys: no test could go on.
+package ca
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/pem"
+	"math/big"
+	"sync/atomic"
+	"time"
+)
+
+// made counts them.
+var made atomic.Int64
+
+// CA is a certificate authority.
+type CA struct {
+	// Certificate and Key (PKCS#8) are PEM blocks.
+	Certificate, Key string
+}
+
+// New makes a self-signed CA with this common name, which is valid for a day. Changes
+// are made to what its certificate is made of.
+func New(commonName string, changes ...func(*x509.Certificate)) CA {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber:          big.NewInt(made.Add(1)),
+		Subject:               pkix.Name{CommonName: commonName},
+		NotBefore:             time.Now().Add(-time.Hour),
+		NotAfter:              time.Now().Add(24 * time.Hour),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign,
+	}
+	for _, change := range changes {
+		change(template)
+	}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
+	if err != nil {
+		panic(err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		panic(err)
+	}
+	return CA{Certificate: PEM(certificate), Key: block("PRIVATE KEY", key)}
+}
+
+// Padded makes a certificate about so many bytes larger, by an extension that nobody
+// knows.
+func Padded(bytes int) func(*x509.Certificate) {
+	return func(template *x509.Certificate) {
+		noise := make([]byte, bytes)
+		_, _ = rand.Read(noise) // never fails, says its documentation
+		template.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 999, 1}, Value: noise}}
+	}
+}
+
+// ValidFor makes a certificate valid for so long from now.
+func ValidFor(life time.Duration) func(*x509.Certificate) {
+	return func(template *x509.Certificate) { template.NotAfter = time.Now().Add(life) }
+}
+
+// PEM gives a certificate, in DER, as a PEM block.
+func PEM(der []byte) string { return block("CERTIFICATE", der) }
+
+func block(kind string, der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+}
