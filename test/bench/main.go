@@ -23,6 +23,9 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // options are the values of the flags.
@@ -42,6 +45,7 @@ func main() {
 	profiles := flag.String("profile", "", "folder for profiles of the operator: processor time, and live memory at the end")
 	compared := flag.Bool("compare", false, "measure nothing, but compare two files that were written by -json: OLD NEW")
 	flag.Parse()
+	log.SetLogger(logr.Discard()) // the client's
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := func() error {
 		if *compared {
