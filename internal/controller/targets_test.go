@@ -217,6 +217,20 @@ func TestConverge(t *testing.T) {
 	}
 }
 
+// What became of a target waits to be told, so that no status is written among the
+// targets of a new namespace.
+func TestConvergeTellsLater(t *testing.T) {
+	t.Parallel()
+	x, w, _ := targetsOf(t, map[string]any{"POST": written("7")})
+	if err := x.converge(quiet(t), key("roots", "a")); err != nil {
+		t.Fatal(err)
+	}
+	told := w.statusNotes.take()
+	if want := (added[string]{bulk, statusDelay, "roots"}); len(told) == 0 || told[len(told)-1] != want {
+		t.Errorf("told %v, want %v at last", told, want)
+	}
+}
+
 // What the operator's own write returned is trusted for 30 s, and then looked
 // at once more.
 func TestConvergeRemembersItsWrites(t *testing.T) {
