@@ -32,6 +32,8 @@ type Input struct {
 	Texts []Text
 	// Problem says why the source could not be read; Texts are then ignored.
 	Problem *certs.Problem
+	// Absent says that there is nothing to read, and that this is fine.
+	Absent bool
 	// Note is something that a person should know although the source is
 	// usable; empty for none.
 	Note string
@@ -117,7 +119,7 @@ func (b *Builder) Build(inputs []Input, filter Filter, now time.Time) (Bundle, e
 // read parses all texts of an input. An object without any certificate is a
 // problem: a truncated file must not shrink a bundle (S8).
 func (b *Builder) read(input Input, parsed map[certs.Origin]parsedText) ([]certs.Result, *certs.Problem) {
-	if input.Problem != nil {
+	if input.Problem != nil || input.Absent {
 		return nil, input.Problem
 	}
 	var results []certs.Result

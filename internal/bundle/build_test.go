@@ -58,6 +58,11 @@ func TestBuild(t *testing.T) {
 			notes: []string{`spec.sources.x: ConfigMap cert-manager/x, key "a", block 1: ` +
 				`skipped the old EC-ACC root, whose negative serial number RFC 5280 forbids`},
 		},
+		"K1: what is absent, and may be, adds nothing but its note": {
+			inputs: []bundle.Input{absent("w"), source("x", roots(t, 1)), absent("y")},
+			want:   []string{"x/a/1"},
+			notes:  []string{"w is absent", "y is absent"},
+		},
 		"the note of a source is kept": {
 			inputs: []bundle.Input{withNote},
 			want:   []string{"x/a/1"},
@@ -84,6 +89,11 @@ func TestBuild(t *testing.T) {
 			}
 		})
 	}
+}
+
+// absent is the input of an optional source that is not there.
+func absent(name string) bundle.Input {
+	return bundle.Input{Origin: source(name).Origin, Absent: true, Note: name + " is absent"}
 }
 
 // parsedSource gives its text parsed, as the default CA package does. Its PEM
@@ -139,6 +149,14 @@ func TestBuildRefuses(t *testing.T) {
 			"spec.sources.x: ConfigMap cert-manager/x: " + none,
 		},
 		"S9: no source": {nil, "SourceNotFound", "the sources give no certificate at all, and an empty bundle is never written"},
+		"K1, S9: nothing but absent sources": {
+			[]bundle.Input{absent("x"), absent("y")},
+			"SourceNotFound", "the sources give no certificate at all, and an empty bundle is never written",
+		},
+		"K1, S8: what is there has to be valid": {
+			[]bundle.Input{absent("x"), source("y", "")},
+			"SourceBuildError", `spec.sources.y: ConfigMap cert-manager/y, key "a": ` + none,
+		},
 		"S9: nothing but EC-ACC": {
 			[]bundle.Input{source("x", ecACC(t))},
 			"SourceNotFound", "the sources give no certificate at all, and an empty bundle is never written",

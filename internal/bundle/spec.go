@@ -56,6 +56,8 @@ type ObjectSource struct {
 	// Key is the one key to read; AllKeys says to read every key instead.
 	Key     string
 	AllKeys bool
+	// Optional says that the object, or its key, may be missing.
+	Optional bool
 }
 
 // Target is what the target objects of one kind look like.

@@ -56,7 +56,7 @@ func sourceFromV1alpha1(field string, from v1alpha1.BundleSource) (*Source, *cer
 }
 
 func objectFromV1alpha1(field string, kind Kind, from *v1alpha1.SourceObject) (*Source, *certs.Problem) {
-	object := &ObjectSource{Kind: kind, Name: from.Name, Key: from.Key, AllKeys: from.IncludeAllKeys}
+	object := &ObjectSource{Kind: kind, Name: from.Name, Key: from.Key, AllKeys: from.IncludeAllKeys, Optional: from.Optional}
 	if from.Selector != nil {
 		selector, problem := selectorFromV1alpha1(field+".selector", from.Selector)
 		if problem != nil {

@@ -254,7 +254,7 @@ func TestFromV1alpha1Objects(t *testing.T) {
 	t.Parallel()
 	from := v1alpha1Bundle(v1alpha1.BundleSpec{Sources: []v1alpha1.BundleSource{
 		{ConfigMap: &v1alpha1.SourceObject{Selector: &v1alpha1.LabelSelector{MatchLabels: map[string]string{"ca": "yes"}}, Key: "ca.crt"}},
-		{Secret: &v1alpha1.SourceObject{Selector: &v1alpha1.LabelSelector{}, IncludeAllKeys: true}},
+		{Secret: &v1alpha1.SourceObject{Selector: &v1alpha1.LabelSelector{}, IncludeAllKeys: true, Optional: true}},
 		{ConfigMap: &v1alpha1.SourceObject{Name: "a", IncludeAllKeys: true}},
 	}})
 	got, err := bundle.FromV1alpha1(from)
@@ -267,13 +267,13 @@ func TestFromV1alpha1Objects(t *testing.T) {
 		if source.Object.Selector != nil {
 			selector = "{" + source.Object.Selector.String() + "}"
 		}
-		described = append(described, fmt.Sprintf("%s: %s name %q selector %s key %q all %t",
-			source.Field, source.Object.Kind, source.Object.Name, selector, source.Object.Key, source.Object.AllKeys))
+		described = append(described, fmt.Sprintf("%s: %s name %q selector %s key %q all %t optional %t",
+			source.Field, source.Object.Kind, source.Object.Name, selector, source.Object.Key, source.Object.AllKeys, source.Object.Optional))
 	}
 	want := []string{
-		`spec.sources[0].configMap: ConfigMap name "" selector {ca=yes} key "ca.crt" all false`,
-		`spec.sources[1].secret: Secret name "" selector {} key "" all true`,
-		`spec.sources[2].configMap: ConfigMap name "a" selector none key "" all true`,
+		`spec.sources[0].configMap: ConfigMap name "" selector {ca=yes} key "ca.crt" all false optional false`,
+		`spec.sources[1].secret: Secret name "" selector {} key "" all true optional true`,
+		`spec.sources[2].configMap: ConfigMap name "a" selector none key "" all true optional false`,
 	}
 	if diff := cmp.Diff(want, described); diff != "" {
 		t.Errorf("sources (-want +got):\n%s", diff)

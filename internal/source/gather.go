@@ -103,11 +103,24 @@ func (g *Gatherer) objectsOf(ctx context.Context, from bundle.ObjectSource, orig
 	one, err := g.named(ctx, from)
 	switch {
 	case apierrors.IsNotFound(err):
-		return []bundle.Input{{Origin: origin, Problem: missing(origin, "the object does not exist")}}, nil
+		return []bundle.Input{lacking(from, origin, "the object does not exist")}, nil
 	case err != nil:
 		return nil, err
 	}
 	return []bundle.Input{one.input(from, origin)}, nil
+}
+
+// lacking is the input of what does not exist: a problem, unless the source is
+// optional.
+func lacking(from bundle.ObjectSource, origin certs.Origin, detail string) bundle.Input {
+	problem := missing(origin, detail)
+	switch {
+	case !from.Optional:
+		return bundle.Input{Origin: origin, Problem: problem}
+	case from.Selector != nil:
+		return bundle.Input{Origin: origin, Absent: true} // one of many, which need not be told of
+	}
+	return bundle.Input{Origin: origin, Absent: true, Note: problem.Error() + ", and need not, since the source is optional"}
 }
 
 // named reads the object that a source names.

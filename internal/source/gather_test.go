@@ -27,6 +27,12 @@ func object(kind bundle.Kind, name, key string) bundle.Source {
 	return bundle.Source{Field: "spec.sources[0].object", Object: &bundle.ObjectSource{Kind: kind, Name: name, Key: key}}
 }
 
+// optional lets the object of a source, or its key, be missing.
+func optional(from bundle.Source) bundle.Source {
+	from.Object.Optional = true
+	return from
+}
+
 // What each source gives: its text, with the place where it stands, or the
 // problem why there is none.
 func TestGather(t *testing.T) {
@@ -44,6 +50,9 @@ func TestGather(t *testing.T) {
 		return bundle.Input{Origin: certs.Origin{Field: field, Object: object, Key: key}, Problem: &certs.Problem{
 			Origin: certs.Origin{Field: field, Object: object, Key: key}, Reason: "SourceNotFound", Detail: detail,
 		}}
+	}
+	absent := func(object, key, note string) bundle.Input {
+		return bundle.Input{Origin: certs.Origin{Field: field, Object: object, Key: key}, Absent: true, Note: field + ": " + note}
 	}
 	cases := map[string]struct {
 		source bundle.Source
@@ -75,6 +84,17 @@ func TestGather(t *testing.T) {
 		},
 		"R5 an object of another namespace is none": {
 			object(bundle.ConfigMap, "other", "ca.crt"), missing("ConfigMap cert-manager/other", "", "the object does not exist"),
+		},
+		"K1 no such ConfigMap, and it is optional": {
+			optional(object(bundle.ConfigMap, "nothing", "ca.crt")),
+			absent("ConfigMap cert-manager/nothing", "", "ConfigMap cert-manager/nothing: the object does not exist, and need not, since the source is optional"),
+		},
+		"K1 no such key in a Secret, and it is optional": {
+			optional(object(bundle.Secret, "roots", "ca.crt")),
+			absent("Secret cert-manager/roots", "ca.crt", `Secret cert-manager/roots, key "ca.crt": the object has no such key, and need not, since the source is optional`),
+		},
+		"K1 an optional source that is there": {
+			optional(object(bundle.ConfigMap, "roots", "ca.crt")), input("ConfigMap cert-manager/roots", "ca.crt", "text"),
 		},
 		"text in the Bundle": {
 			bundle.Source{Field: field, Text: "inline"},

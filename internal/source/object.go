@@ -42,9 +42,8 @@ func (o object) input(from bundle.ObjectSource, origin certs.Origin) bundle.Inpu
 	case !from.AllKeys:
 		text, ok := o.value(from.Key)
 		if !ok {
-			input.Origin.Key = from.Key
-			input.Problem = missing(input.Origin, "the object has no such key")
-			return input
+			origin.Key = from.Key
+			return lacking(from, origin, "the object has no such key")
 		}
 		input.Texts = []bundle.Text{{Key: from.Key, PEM: text}}
 	case o.holdsKey:

@@ -76,6 +76,16 @@ func TestGatherSelected(t *testing.T) {
 			bundle.ObjectSource{Kind: bundle.ConfigMap, Selector: labels.Everything(), Key: "ca.crt"},
 			[]string{"a ca.crt=a", "b ca.crt=b", "d SourceNotFound the object has no such key", "others ca.crt=others"},
 		},
+		"K1: a selected object without the key, and it is optional": {
+			bundle.ObjectSource{Kind: bundle.ConfigMap, Selector: labels.Everything(), Key: "ca.crt", Optional: true},
+			[]string{"a ca.crt=a", "b ca.crt=b", "d is absent", "others ca.crt=others"},
+		},
+		"K1: all keys of an object that is missing, and it is optional": {
+			bundle.ObjectSource{Kind: bundle.Secret, Name: "none", AllKeys: true, Optional: true}, []string{"none is absent"},
+		},
+		"K1, S10: optional does not open a TLS Secret": {
+			bundle.ObjectSource{Kind: bundle.Secret, Name: "tls", AllKeys: true, Optional: true}, []string{"tls SourceBuildError " + refusal},
+		},
 		"all keys of a Secret": {
 			bundle.ObjectSource{Kind: bundle.Secret, Name: "plain", AllKeys: true}, []string{"plain y=y z=z"},
 		},
@@ -120,6 +130,9 @@ func described(inputs []bundle.Input) []string {
 		_, text, _ := strings.Cut(input.Origin.Object, "/")
 		if input.Problem != nil {
 			text += fmt.Sprintf(" %s %s", input.Problem.Reason, input.Problem.Detail)
+		}
+		if input.Absent {
+			text += " is absent"
 		}
 		for _, read := range input.Texts {
 			text += fmt.Sprintf(" %s=%s", read.Key, read.PEM)

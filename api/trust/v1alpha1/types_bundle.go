@@ -106,7 +106,7 @@ type BundleSource struct {
 // +kubebuilder:validation:XValidation:message="either key must be set or includeAllKeys be true, and not both",rule="has(self.key) != (has(self.includeAllKeys) && self.includeAllKeys)"
 type SourceObject struct {
 	// name is the name of the object to read. The Bundle is not synced while
-	// there is no such object.
+	// there is no such object, unless the source is optional.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -119,7 +119,7 @@ type SourceObject struct {
 	Selector *LabelSelector `json:"selector,omitempty"`
 
 	// key is the key in the object's data whose value is read. Every object that
-	// is read must have it.
+	// is read must have it, unless the source is optional.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -131,6 +131,12 @@ type SourceObject struct {
 	// key.
 	// +optional
 	IncludeAllKeys bool `json:"includeAllKeys,omitempty"`
+
+	// optional, if true, lets the object or its key be missing: the source adds
+	// nothing then, and joins by itself when it appears. Content that is there
+	// has to be valid all the same.
+	// +optional
+	Optional bool `json:"optional,omitempty"`
 }
 
 // BundleTarget says where the certificates go. At least one of configMap and
