@@ -104,7 +104,7 @@ func (o *options) run(ctx context.Context) error {
 		TargetNamespaces: o.targetNamespaces,
 		SecretTargets:    o.secretTargets,
 		SecretsByName:    o.secretsByName,
-		Filter:           bundle.Filter{Expired: o.filterExpired, NonCA: o.filterNonCA},
+		Filter:           o.filter(),
 		Concurrency:      o.concurrency,
 		DefaultCAs:       defaultCAs,
 		Clock:            o.clock,
@@ -132,6 +132,18 @@ func untilStopped(ctx context.Context, start func(context.Context) error, comple
 		return nil
 	}
 	return <-ended
+}
+
+// filter says what is left out of bundles whose Bundle does not say.
+func (o *options) filter() bundle.Filter {
+	filter := bundle.Filter{Expired: bundle.Keep, NonCA: bundle.Keep}
+	if o.filterExpired {
+		filter.Expired = bundle.Drop
+	}
+	if o.filterNonCA {
+		filter.NonCA = bundle.Drop
+	}
+	return filter
 }
 
 // restConfig gives the configuration of all clients.

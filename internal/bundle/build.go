@@ -50,14 +50,6 @@ type Text struct {
 	Parsed *certs.Result
 }
 
-// Filter says which certificates are left out of a bundle.
-type Filter struct {
-	// Expired leaves out those that are past their NotAfter.
-	Expired bool
-	// NonCA leaves out those that are not a CA by their basic constraints.
-	NonCA bool
-}
-
 // Bundle is the ordered certificates of all sources. It is never changed after
 // Build.
 type Bundle struct {
@@ -66,12 +58,16 @@ type Bundle struct {
 	Notes []string
 	// EarliestNotAfter is when the first of the certificates expires.
 	EarliestNotAfter time.Time
+	// Changes is the last moment at which the bundle holds, if time alone ends
+	// that: a certificate expires, and such are not kept. It is zero otherwise.
+	Changes time.Time
 }
 
 // Builder builds one bundle again and again, and parses only what has changed
 // since the last time. It is not safe for concurrent use.
 type Builder struct {
 	parsed map[certs.Origin]parsedText
+	signed selfSigned
 	// size is how many certificates the bundle had last: room for as many is made
 	// at once.
 	size int
@@ -89,16 +85,16 @@ type parsedText struct {
 // out. Where any source is missing or invalid the error is Problems, with each
 // of them, and the bundle is empty.
 func (b *Builder) Build(inputs []Input, filter Filter, now time.Time) (Bundle, error) {
-	var (
-		result   = newCollector(filter, now, b.size)
-		problems Problems
-		parsed   = make(map[certs.Origin]parsedText, len(b.parsed))
-	)
-	defer func() { b.parsed = parsed }()
+	result := newCollector(filter, now, &b.signed, b.size)
+	parsed := make(map[certs.Origin]parsedText, len(b.parsed))
+	defer func() {
+		b.parsed = parsed
+		b.signed.forget()
+	}()
 	for _, input := range inputs {
 		found, problem := b.read(input, parsed)
 		if problem != nil {
-			problems = append(problems, problem)
+			result.problems = append(result.problems, problem)
 			continue
 		}
 		result.add(found)
@@ -106,10 +102,7 @@ func (b *Builder) Build(inputs []Input, filter Filter, now time.Time) (Bundle, e
 			result.bundle.Notes = append(result.bundle.Notes, input.Note)
 		}
 	}
-	if len(problems) == 0 {
-		problems = result.check()
-	}
-	if len(problems) > 0 {
+	if problems := result.check(); len(problems) > 0 {
 		return Bundle{}, problems
 	}
 	b.size = len(result.bundle.Certificates)

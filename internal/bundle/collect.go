@@ -17,15 +17,18 @@ const shownDropped = 3
 type collector struct {
 	filter Filter
 	now    time.Time
+	signed *selfSigned
 	bundle Bundle
 	seen   map[[sha256.Size]byte]struct{}
-	// expired and nonCA are where the certificates stand that were left out.
-	expired, nonCA []certs.Origin
+	// dropped is where the certificates stand that each of the filters left out.
+	dropped [len(traits)][]certs.Origin
+	// problems are why there can be no bundle.
+	problems Problems
 }
 
 // newCollector makes one with room for as many certificates as there may be.
-func newCollector(filter Filter, now time.Time, size int) collector {
-	c := collector{filter: filter, now: now, seen: make(map[[sha256.Size]byte]struct{}, size)}
+func newCollector(filter Filter, now time.Time, signed *selfSigned, size int) collector {
+	c := collector{filter: filter, now: now, signed: signed, seen: make(map[[sha256.Size]byte]struct{}, size)}
 	if size > 0 {
 		c.bundle.Certificates = make([]certs.Certificate, 0, size)
 	}
@@ -50,14 +53,19 @@ func (c *collector) add(results []certs.Result) {
 	}
 }
 
-// filtered appends a certificate unless a filter leaves it out (S12).
+// filtered appends a certificate unless a filter leaves it out (S12) or rejects
+// it. What one filter drops no other rejects.
 func (c *collector) filtered(certificate *certs.Certificate) {
-	switch {
-	case c.filter.Expired && c.now.After(certificate.NotAfter):
-		c.expired = append(c.expired, certificate.Origin)
-		return
-	case c.filter.NonCA && !certificate.CA:
-		c.nonCA = append(c.nonCA, certificate.Origin)
+	for _, policy := range []Policy{Drop, Reject} {
+		at := c.trait(certificate, policy)
+		switch {
+		case at < 0:
+			continue
+		case policy == Drop:
+			c.dropped[at] = append(c.dropped[at], certificate.Origin)
+		default:
+			c.problems = append(c.problems, traits[at].reject(certificate))
+		}
 		return
 	}
 	if first := c.bundle.EarliestNotAfter; first.IsZero() || certificate.NotAfter.Before(first) {
@@ -66,9 +74,23 @@ func (c *collector) filtered(certificate *certs.Certificate) {
 	c.bundle.Certificates = append(c.bundle.Certificates, *certificate)
 }
 
-// check refuses a bundle that must not be written: an empty one (S9), and one
-// beyond all bounds.
+// trait gives the first of the traits under this policy that a certificate has, by
+// its index, or -1.
+func (c *collector) trait(certificate *certs.Certificate, policy Policy) int {
+	for i := range traits {
+		if traits[i].policy(c.filter) == policy && traits[i].has(certificate, c.now, c.signed) {
+			return i
+		}
+	}
+	return -1
+}
+
+// check refuses a bundle that must not be written: one of which a source cannot be
+// used, an empty one (S9), and one beyond all bounds.
 func (c *collector) check() Problems {
+	if len(c.problems) > 0 {
+		return c.problems
+	}
 	switch count := len(c.bundle.Certificates); {
 	case count == 0:
 		detail := "the sources give no certificate at all, and an empty bundle is never written"
@@ -87,36 +109,36 @@ func (c *collector) check() Problems {
 // notes, since a message shows only the first few.
 func (c *collector) finish() Bundle {
 	c.bundle.Notes = append(c.droppedNotes(), c.bundle.Notes...)
+	if c.filter.Expired.acts() {
+		c.bundle.Changes = c.bundle.EarliestNotAfter
+	}
 	return c.bundle
 }
 
 // droppedNotes says what the filters have left out, and where it stands.
 func (c *collector) droppedNotes() []string {
 	var notes []string
-	for _, dropped := range []struct {
-		origins []certs.Origin
-		one     string
-		many    string
-	}{
-		{c.expired, "1 expired certificate is left out", "%d expired certificates are left out"},
-		{c.nonCA, "1 certificate that is not a CA is left out", "%d certificates that are not a CA are left out"},
-	} {
-		count := len(dropped.origins)
-		if count == 0 {
-			continue
+	for i := range traits {
+		if len(c.dropped[i]) > 0 {
+			notes = append(notes, placesNote(traits[i].one, traits[i].many, c.dropped[i]))
 		}
-		note := dropped.one
-		if count > 1 {
-			note = fmt.Sprintf(dropped.many, count)
-		}
-		var places []string
-		for _, origin := range dropped.origins[:min(count, shownDropped)] {
-			places = append(places, origin.String())
-		}
-		if count > shownDropped {
-			places = append(places, "…")
-		}
-		notes = append(notes, note+" ("+strings.Join(places, "; ")+")")
 	}
 	return notes
+}
+
+// placesNote counts certificates, and says where the first few stand.
+func placesNote(one, many string, origins []certs.Origin) string {
+	count := len(origins)
+	note := one
+	if count > 1 {
+		note = fmt.Sprintf(many, count)
+	}
+	var places []string
+	for _, origin := range origins[:min(count, shownDropped)] {
+		places = append(places, origin.String())
+	}
+	if count > shownDropped {
+		places = append(places, "…")
+	}
+	return note + " (" + strings.Join(places, "; ") + ")"
 }

@@ -40,15 +40,15 @@ func TestFilter(t *testing.T) {
 	}{
 		"none": {bundle.Filter{}, []int{1, 2, 3, 4, 5}, nil, now.Add(-1)},
 		"expired": {
-			bundle.Filter{Expired: true}, []int{1, 3, 4},
+			bundle.Filter{Expired: bundle.Drop}, []int{1, 3, 4},
 			[]string{"2 expired certificates are left out (f: block 2; f: block 5)"}, now,
 		},
 		"not a CA": {
-			bundle.Filter{NonCA: true}, []int{1, 2, 3},
+			bundle.Filter{NonCA: bundle.Drop}, []int{1, 2, 3},
 			[]string{"2 certificates that are not a CA are left out (f: block 4; f: block 5)"}, now.Add(-1),
 		},
 		"both": {
-			bundle.Filter{Expired: true, NonCA: true}, []int{1, 3},
+			bundle.Filter{Expired: bundle.Drop, NonCA: bundle.Drop}, []int{1, 3},
 			[]string{
 				"2 expired certificates are left out (f: block 2; f: block 5)",
 				"1 certificate that is not a CA is left out (f: block 4)",
@@ -87,7 +87,7 @@ func TestFilterNote(t *testing.T) {
 	input := given(dated(1, now.Add(1), true), dated(2, now.Add(-1), true), dated(3, now.Add(-1), true), dated(4, now.Add(-1), true), dated(5, now.Add(-1), true))
 	input.Note = "another note"
 	var builder bundle.Builder
-	got, err := builder.Build([]bundle.Input{input}, bundle.Filter{Expired: true}, now)
+	got, err := builder.Build([]bundle.Input{input}, bundle.Filter{Expired: bundle.Drop}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestFilterNote(t *testing.T) {
 func TestFilterLeavesNothing(t *testing.T) {
 	t.Parallel()
 	var builder bundle.Builder
-	filter := bundle.Filter{Expired: true}
+	filter := bundle.Filter{Expired: bundle.Drop}
 	expired := given(dated(1, now.Add(-1), true))
 	got, err := builder.Build([]bundle.Input{expired}, filter, now)
 	checkProblems(t, got, err, "SourceNotFound",

@@ -26,6 +26,9 @@ type Spec struct {
 	Owner metav1.OwnerReference
 	// Sources are in the order in which their certificates stand.
 	Sources []Source
+	// Filter has what the Bundle itself asks for; what is unset is for others to
+	// say.
+	Filter Filter
 	// Targets has at most one of each kind.
 	Targets []Target
 	// Stores are the key stores that every target holds beside the PEM text, at

@@ -20,6 +20,7 @@ func FromV1alpha1(from *v1alpha1.Bundle) (Spec, error) {
 		Generation: from.Generation,
 		Owner:      *metav1.NewControllerRef(from, v1alpha1.GroupVersion.WithKind(v1alpha1.BundleKind)),
 		Namespaces: labels.Everything(),
+		Filter:     filterFromV1alpha1(from.Spec.Filters),
 	}
 	var problems Problems
 	for i, source := range from.Spec.Sources {
@@ -127,4 +128,12 @@ func or(value *string, unset string) string {
 		return unset
 	}
 	return *value
+}
+
+// filterFromV1alpha1 converts the filters; nothing is filled in for what is unset.
+func filterFromV1alpha1(from *v1alpha1.BundleFilters) Filter {
+	if from == nil {
+		return Filter{}
+	}
+	return Filter{Expired: Policy(from.Expired), NonCA: Policy(from.NotCA), NotSelfSigned: Policy(from.NotSelfSigned)}
 }

@@ -39,6 +39,7 @@ func TestFromV1alpha1(t *testing.T) {
 			}},
 			NamespaceSelector: &v1alpha1.LabelSelector{MatchLabels: map[string]string{"team": "x"}},
 		},
+		Filters: &v1alpha1.BundleFilters{Expired: v1alpha1.FilterReject, NotCA: v1alpha1.FilterDrop, NotSelfSigned: v1alpha1.FilterKeep},
 	})
 	want := bundle.Spec{
 		Name:       "roots",
@@ -53,6 +54,7 @@ func TestFromV1alpha1(t *testing.T) {
 			{Field: "spec.sources[2].inLine", Text: "text"},
 			{Field: "spec.sources[3].configMap", Object: &bundle.ObjectSource{Kind: bundle.ConfigMap, Name: "a", Key: "ca.crt"}},
 		},
+		Filter: bundle.Filter{Expired: bundle.Reject, NonCA: bundle.Drop, NotSelfSigned: bundle.Keep},
 		Targets: []bundle.Target{{
 			Kind: bundle.ConfigMap, Key: "bundle.pem",
 			Labels: map[string]string{"l": "1"}, Annotations: map[string]string{"a": "2"},

@@ -45,6 +45,18 @@ type Certificate struct {
 	SelfIssued bool
 }
 
+// SelfSigned says whether the certificate is signed with its own key in its own
+// name, as a root is. That is found out anew with each call, which takes as long as
+// a signature takes to verify. A signature of an algorithm that Go does not know, or
+// trusts no more (MD5), counts as none.
+func (c *Certificate) SelfSigned() bool {
+	if !c.SelfIssued {
+		return false
+	}
+	parsed, err := x509.ParseCertificate(c.DER)
+	return err == nil && parsed.CheckSignature(parsed.SignatureAlgorithm, parsed.RawTBSCertificate, parsed.Signature) == nil
+}
+
 // Result is what a text held.
 type Result struct {
 	// Certificates are in the order of the text.

@@ -30,8 +30,8 @@ import (
 // a core and nothing else, so more of them would only take cores from writes.
 const bundleWorkers = 2
 
-// longestWait bounds the time until a bundle is built again where expired
-// certificates are left out. Building what has not changed costs microseconds.
+// longestWait bounds the time until a bundle is built again that time alone will
+// change. Building what has not changed costs microseconds.
 const longestWait = 10 * time.Minute
 
 // bundles is the queue of bundles: it makes the revision of each.
@@ -69,8 +69,8 @@ func addBundles(mgr manager.Manager, env *environment, observed cache.Cache, opt
 //  3. if that fails, the ledger learns why, and the last revision stays;
 //  4. if the revision is a new one, it comes into force, and every target that
 //     is wanted or exists goes into the target queue;
-//  5. where expired certificates are left out, the bundle is built again when
-//     the next one expires.
+//  5. where time alone will change the bundle, as when expired certificates are
+//     left out, it is built again at that moment.
 func (b *bundles) Reconcile(ctx context.Context, name string) (reconcile.Result, error) {
 	from := &v1alpha1.Bundle{}
 	err := b.objects.Get(ctx, types.NamespacedName{Name: name}, from)
@@ -105,7 +105,7 @@ func (b *bundles) Reconcile(ctx context.Context, name string) (reconcile.Result,
 	// would pass for those of this one.
 	b.ledger.Tried(name, attempt)
 	b.statuses.add(bulk, name)
-	b.awaitExpiry(name, attempt.EarliestNotAfter)
+	b.awaitChange(name, attempt.Changes)
 	return reconcile.Result{}, nil
 }
 
@@ -119,15 +119,13 @@ func buildResult(err error, invalid bool) string {
 	return "error"
 }
 
-// awaitExpiry has a bundle built again when its next certificate expires. A
-// timer does not see a clock that is put forward, so it is no longer than
-// longestWait.
-func (b *bundles) awaitExpiry(name string, earliest time.Time) {
-	if !b.filter.Expired || earliest.IsZero() {
-		return
+// awaitChange has a bundle built again just after the last moment at which it
+// holds, if there is one. A timer does not see a clock that is put forward, so it is
+// no longer than longestWait.
+func (b *bundles) awaitChange(name string, last time.Time) {
+	if !last.IsZero() {
+		b.bundles.addAfter(urgent, min(longestWait, last.Sub(b.clock.Now())+time.Millisecond), name)
 	}
-	// NotAfter is the last moment at which the certificate is valid.
-	b.bundles.addAfter(urgent, min(longestWait, earliest.Sub(b.clock.Now())+time.Millisecond), name)
 }
 
 // secretTargetsDisabled is why a Bundle with a Secret target is not built (T13).
@@ -156,12 +154,14 @@ func (b *bundles) build(ctx context.Context, from *v1alpha1.Bundle, attempt *led
 		return nil, err
 	}
 	attempt.DefaultCAVersion = gathered.DefaultCAVersion
-	content, err := builder.Build(gathered.Inputs, b.filter, b.clock.Now())
+	content, err := builder.Build(gathered.Inputs, spec.Filter.Or(b.filter), b.clock.Now())
 	if err != nil {
 		return nil, err
 	}
 	attempt.Notes = content.Notes
-	attempt.Content = ledger.Content{Certificates: len(content.Certificates), EarliestNotAfter: content.EarliestNotAfter}
+	attempt.Content = ledger.Content{
+		Certificates: len(content.Certificates), EarliestNotAfter: content.EarliestNotAfter, Changes: content.Changes,
+	}
 	before, _ := b.registry.current(from.Name)
 	return target.NewRevision(spec, content, before)
 }

@@ -50,7 +50,7 @@ type Options struct {
 	// SecretsByName says that Secrets may be created by their names only, as far as
 	// the administrator knows.
 	SecretsByName bool
-	// Filter says which certificates are left out of every bundle.
+	// Filter says which certificates are left out where a Bundle does not say.
 	Filter bundle.Filter
 	// Concurrency is how many targets are worked on at the same time.
 	Concurrency int

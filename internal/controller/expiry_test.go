@@ -10,33 +10,59 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// S12: where expired certificates are left out, a bundle is built again just after
-// the moment up to which its next certificate is valid, or before that, since a
-// timer does not see a clock that is put forward.
-func TestAwaitExpiry(t *testing.T) {
+// S12: a bundle that time alone will change is built again just after the last
+// moment at which it holds, or before that, since a timer does not see a clock that
+// is put forward.
+func TestAwaitChange(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		filter   bundle.Filter
-		earliest time.Time
-		after    time.Duration // 0 for no timer
+		last  time.Time
+		after time.Duration // 0 for no timer
 	}{
-		"in a moment":         {bundle.Filter{Expired: true}, start.Add(time.Second), time.Second + time.Millisecond},
-		"now":                 {bundle.Filter{Expired: true}, start, time.Millisecond},
-		"in ten minutes":      {bundle.Filter{Expired: true}, start.Add(longestWait), longestWait},
-		"in twenty years":     {bundle.Filter{Expired: true}, start.AddDate(20, 0, 0), longestWait},
-		"no certificate":      {bundle.Filter{Expired: true}, time.Time{}, 0},
-		"nothing is left out": {bundle.Filter{NonCA: true}, start.Add(time.Second), 0},
+		"in a moment":       {start.Add(time.Second), time.Second + time.Millisecond},
+		"now":               {start, time.Millisecond},
+		"in ten minutes":    {start.Add(longestWait), longestWait},
+		"in twenty years":   {start.AddDate(20, 0, 0), longestWait},
+		"nothing to expect": {time.Time{}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, w := bundlesOf(t)
-			b.filter = tc.filter
-			b.awaitExpiry("roots", tc.earliest)
+			b.awaitChange("roots", tc.last)
 			var want []added[string]
 			if tc.after > 0 {
 				want = []added[string]{{urgent, tc.after, "roots"}}
 			}
 			if diff := cmp.Diff(want, w.bundleNotes.take()); diff != "" {
+				t.Errorf("queued (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// K2, S12: a Bundle that says what becomes of expired certificates is heard, whatever
+// the flags say, and is built again in time wherever such do not stay.
+func TestReconcileHeedsTheFiltersOfTheBundle(t *testing.T) {
+	t.Parallel()
+	inTime := []added[string]{{urgent, longestWait, "roots"}}
+	for name, tc := range map[string]struct {
+		flag bundle.Policy
+		own  v1alpha1.FilterAction
+		want []added[string]
+	}{
+		"the flag alone":            {bundle.Drop, "", inTime},
+		"neither":                   {bundle.Keep, "", nil},
+		"the Bundle drops them":     {bundle.Keep, v1alpha1.FilterDrop, inTime},
+		"the Bundle rejects them":   {bundle.Keep, v1alpha1.FilterReject, inTime},
+		"the Bundle keeps them all": {bundle.Drop, v1alpha1.FilterKeep, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, w := bundlesOf(t)
+			b.filter = bundle.Filter{Expired: tc.flag}
+			w.edit(func(from *v1alpha1.Bundle) { from.Spec.Filters = &v1alpha1.BundleFilters{Expired: tc.own} })
+			b.rebuilt(t, w)
+			if diff := cmp.Diff(tc.want, w.bundleNotes.take()); diff != "" {
 				t.Errorf("queued (-want +got):\n%s", diff)
 			}
 		})
@@ -53,7 +79,7 @@ func TestReconcileAwaitsExpiry(t *testing.T) {
 		return w.bundleNotes.take()
 	}
 	b, w := bundlesOf(t)
-	b.filter = bundle.Filter{Expired: true}
+	b.filter = bundle.Filter{Expired: bundle.Drop}
 	inTime := []added[string]{{urgent, longestWait, "roots"}}
 	if diff := cmp.Diff(inTime, timers(b, w)); diff != "" {
 		t.Errorf("built (-want +got):\n%s", diff)

@@ -56,6 +56,8 @@ type Content struct {
 	Certificates int
 	// EarliestNotAfter is when the first of them expires.
 	EarliestNotAfter time.Time
+	// Changes is the last moment at which they are what there should be, or zero.
+	Changes time.Time
 }
 
 // Ledger has one row for each bundle. It is safe for concurrent use.

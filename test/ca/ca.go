@@ -26,7 +26,7 @@ type CA struct {
 	Certificate, Key string
 }
 
-// New makes a self-signed CA with this common name, which is valid for a day. Changes
+// New makes a self-signed CA with this common name, which is valid for a year. Changes
 // are made to what its certificate is made of.
 func New(commonName string, changes ...func(*x509.Certificate)) CA {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
@@ -37,7 +37,7 @@ func New(commonName string, changes ...func(*x509.Certificate)) CA {
 		SerialNumber:          big.NewInt(made.Add(1)),
 		Subject:               pkix.Name{CommonName: commonName},
 		NotBefore:             time.Now().Add(-time.Hour),
-		NotAfter:              time.Now().Add(24 * time.Hour),
+		NotAfter:              time.Now().AddDate(1, 0, 0),
 		IsCA:                  true,
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageCertSign,
@@ -45,7 +45,11 @@ func New(commonName string, changes ...func(*x509.Certificate)) CA {
 	for _, change := range changes {
 		change(template)
 	}
-	certificate, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
+	issuer := template
+	if template.Issuer.CommonName != "" {
+		issuer = &x509.Certificate{Subject: template.Issuer}
+	}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, issuer, public, private)
 	if err != nil {
 		panic(err)
 	}
@@ -69,6 +73,11 @@ func Padded(bytes int) func(*x509.Certificate) {
 // ValidFor makes a certificate valid for so long from now.
 func ValidFor(life time.Duration) func(*x509.Certificate) {
 	return func(template *x509.Certificate) { template.NotAfter = time.Now().Add(life) }
+}
+
+// IssuedBy makes a certificate name another CA as its issuer, which did not sign it.
+func IssuedBy(commonName string) func(*x509.Certificate) {
+	return func(template *x509.Certificate) { template.Issuer = pkix.Name{CommonName: commonName} }
 }
 
 // PEM gives a certificate, in DER, as a PEM block.

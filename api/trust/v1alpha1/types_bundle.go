@@ -65,6 +65,13 @@ type BundleSpec struct {
 	// +kubebuilder:validation:XValidation:message="at most one source may be useDefaultCAs",rule="self.filter(s, has(s.useDefaultCAs)).size() <= 1"
 	Sources []BundleSource `json:"sources"`
 
+	// filters say what becomes of certificates that seldom belong into a trust
+	// store. What is unset is for the operator's flags
+	// --filter-expired-certificates and --filter-non-ca-certs to say: Drop where
+	// the flag is set, and Keep otherwise.
+	// +optional
+	Filters *BundleFilters `json:"filters,omitempty"`
+
 	// target is where the certificates go. A Bundle without a target is built
 	// and checked, but written nowhere.
 	// +optional

@@ -1,0 +1,159 @@
+package bundle_test
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"trust-manager.io/internal/bundle"
+)
+
+// K2: what a Bundle says about a filter counts, and else what the flags say.
+func TestFilterOr(t *testing.T) {
+	t.Parallel()
+	flags := bundle.Filter{Expired: bundle.Drop, NonCA: bundle.Keep}
+	own := bundle.Filter{Expired: bundle.Keep, NotSelfSigned: bundle.Reject}
+	if diff := cmp.Diff(bundle.Filter{Expired: bundle.Keep, NonCA: bundle.Keep, NotSelfSigned: bundle.Reject}, own.Or(flags)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(flags, bundle.Filter{}.Or(flags)); diff != "" {
+		t.Errorf("nothing of its own (-want +got):\n%s", diff)
+	}
+}
+
+// K2: a certificate that is rejected fails its source, by object, key and block; one
+// that another filter drops is not rejected, whatever the order of the filters.
+func TestFilterRejects(t *testing.T) {
+	t.Parallel()
+	later, past := now.Add(time.Hour), now.Add(-time.Hour)
+	inputs := []bundle.Input{given(dated(1, later, true), dated(2, past, true), dated(3, later, false), dated(4, past, false))}
+	const advice = ", and the Bundle rejects such; take it out of the source, or set spec.filters."
+	cases := map[string]struct {
+		filter bundle.Filter
+		text   string // of the error
+		blocks []int  // where there is none
+	}{
+		"expired": {
+			filter: bundle.Filter{Expired: bundle.Reject},
+			text: "f: block 2: the certificate has expired" + advice + "expired to Drop or Keep; " +
+				"f: block 4: the certificate has expired" + advice + "expired to Drop or Keep",
+		},
+		"not a CA": {
+			filter: bundle.Filter{NonCA: bundle.Reject, Expired: bundle.Drop},
+			text:   "f: block 3: the certificate is not a CA" + advice + "notCA to Drop or Keep",
+		},
+		"dropped before it is rejected": {
+			filter: bundle.Filter{Expired: bundle.Reject, NonCA: bundle.Drop},
+			text:   "f: block 2: the certificate has expired" + advice + "expired to Drop or Keep",
+		},
+		"kept": {filter: bundle.Filter{Expired: bundle.Keep, NonCA: bundle.Keep, NotSelfSigned: bundle.Keep}, blocks: []int{1, 2, 3, 4}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := new(bundle.Builder).Build(inputs, tc.filter, now)
+			if tc.text != "" {
+				checkProblems(t, got, err, "SourceBuildError", tc.text)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.blocks, blocks(got)); diff != "" {
+				t.Errorf("certificates (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// blocks gives the numbers of the blocks that the certificates stand in.
+func blocks(b bundle.Bundle) []int {
+	var list []int
+	for _, certificate := range b.Certificates {
+		list = append(list, certificate.Origin.Block)
+	}
+	return list
+}
+
+// S12, K2: how long a bundle holds, as far as time alone goes.
+func TestChanges(t *testing.T) {
+	t.Parallel()
+	end := now.Add(time.Hour)
+	inputs := []bundle.Input{given(dated(1, end.Add(1), true), dated(2, end, true), dated(3, now.Add(-1), true))}
+	for policy, want := range map[bundle.Policy]time.Time{"": {}, bundle.Keep: {}, bundle.Drop: end} {
+		got, err := new(bundle.Builder).Build(inputs, bundle.Filter{Expired: policy}, now)
+		if err != nil || !got.Changes.Equal(want) {
+			t.Errorf("%q: until %s, want %s; error %v", policy, got.Changes, want, err)
+		}
+	}
+	got, err := new(bundle.Builder).Build(inputs[:1], bundle.Filter{Expired: bundle.Reject}, now.Add(-2))
+	if err != nil || !got.Changes.Equal(now.Add(-1)) {
+		t.Errorf("Reject: until %s, error %v", got.Changes, err)
+	}
+}
+
+// K2: an intermediate is not self-signed, and neither is what carries a root's name
+// without its key. A Builder finds out once.
+func TestFilterNotSelfSigned(t *testing.T) {
+	t.Parallel()
+	text := selfSignedRoot + signed(t, "Intermediate", "Root", 1) + signed(t, "Root", "Root", 2)
+	var builder bundle.Builder
+	for range 2 {
+		got, err := builder.Build([]bundle.Input{source("x", selfSignedRoot+text)}, bundle.Filter{NotSelfSigned: bundle.Drop}, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"x/a/1"}, places(t, got)); diff != "" {
+			t.Errorf("certificates (-want +got):\n%s", diff)
+		}
+		want := []string{"2 certificates that are not self-signed are left out " +
+			`(spec.sources.x: ConfigMap cert-manager/x, key "a", block 3; spec.sources.x: ConfigMap cert-manager/x, key "a", block 4)`}
+		if diff := cmp.Diff(want, got.Notes); diff != "" {
+			t.Errorf("notes (-want +got):\n%s", diff)
+		}
+	}
+	got, err := builder.Build([]bundle.Input{source("y", selfSignedRoot)}, bundle.Filter{NotSelfSigned: bundle.Reject}, now)
+	if err != nil || len(got.Certificates) != 1 {
+		t.Errorf("a root alone: %d certificates, error %v", len(got.Certificates), err)
+	}
+	got, err = builder.Build([]bundle.Input{source("y", text)}, bundle.Filter{NotSelfSigned: bundle.Reject}, now)
+	checkProblems(t, got, err, "SourceBuildError",
+		`spec.sources.y: ConfigMap cert-manager/y, key "a", block 2: the certificate is not self-signed, and the Bundle rejects such; take it out of the source, or set spec.filters.notSelfSigned to Drop or Keep; `+
+			`spec.sources.y: ConfigMap cert-manager/y, key "a", block 3: the certificate is not self-signed, and the Bundle rejects such; take it out of the source, or set spec.filters.notSelfSigned to Drop or Keep`)
+}
+
+// rootKey is the key of selfSignedRoot.
+var rootKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+
+var selfSignedRoot = certificateOf("Root", "Root", 1, rootKey.Public(), rootKey)
+
+// signed gives a CA certificate of another key, signed with that of the root.
+func signed(tb testing.TB, subject, issuer string, number int64) string {
+	tb.Helper()
+	other := ed25519.NewKeyFromSeed([]byte("another key that is 32 bytes, so"))
+	return certificateOf(subject, issuer, number, other.Public(), rootKey)
+}
+
+func certificateOf(subject, issuer string, number int64, public any, key ed25519.PrivateKey) string {
+	template := &x509.Certificate{
+		SerialNumber:          big.NewInt(number),
+		Subject:               pkix.Name{CommonName: subject},
+		NotBefore:             time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+		NotAfter:              time.Date(2046, 1, 1, 0, 0, 0, 0, time.UTC),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+	}
+	parent := &x509.Certificate{Subject: pkix.Name{CommonName: issuer}}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, key)
+	if err != nil {
+		panic(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}

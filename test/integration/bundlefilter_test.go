@@ -1,0 +1,68 @@
+package integration
+
+import (
+	"testing"
+	"time"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/ca"
+	"trust-manager.io/test/integration/rig"
+)
+
+// filtering gives a Bundle filters of its own.
+func filtering(filters v1alpha1.BundleFilters) func(*v1alpha1.Bundle) {
+	return func(b *v1alpha1.Bundle) { b.Spec.Filters = &filters }
+}
+
+// K2: each Bundle has its own filters, with the same sources; Keep is heard over the
+// operator's flags. What is rejected is named by object, key and block, and replaces
+// nothing (S11).
+func TestFiltersOfABundle(t *testing.T) {
+	startOperator(t, "--filter-expired-certificates", "--filter-non-ca-certs")
+	s := newScene(t)
+	namespaces := s.namespaces(1)
+	ca, old, leaf := newAuthority("CA"), newAuthority("Old", expiring(time.Now().Add(-time.Minute))), newAuthority("Leaf", notCA)
+	between := newAuthority("Intermediate", ca.IssuedBy("Root"))
+	source := s.source(ca, old, leaf, between)
+	keeps := s.bundle(from(source), filtering(v1alpha1.BundleFilters{Expired: v1alpha1.FilterKeep, NotCA: v1alpha1.FilterKeep}))
+	flags := s.bundle(from(source))
+	roots := s.bundle(from(source), filtering(v1alpha1.BundleFilters{NotSelfSigned: v1alpha1.FilterDrop}))
+	strict := s.bundle(from(source), filtering(v1alpha1.BundleFilters{NotSelfSigned: v1alpha1.FilterReject}))
+	awaitTargets(t, keeps, namespaces, ca, old, leaf, between)
+	awaitTargets(t, flags, namespaces, ca, between)
+	awaitTargets(t, roots, namespaces, ca)
+	awaitCondition(t, roots, v1alpha1.BundleReasonSynced, "1 certificate that is not self-signed is left out", "block 4")
+	awaitCondition(t, strict, v1alpha1.BundleReasonSourceBuildError, "ConfigMap "+rig.TrustNamespace+"/"+source.Name, "block 4", "spec.filters.notSelfSigned")
+	if err := absent(t, strict, namespaces[0]); err != nil {
+		t.Error(err)
+	}
+	fill(t, source, ca)
+	awaitTargets(t, strict, namespaces, ca)
+	awaitSynced(t, strict, 1)
+	fill(t, source, ca, between)
+	awaitCondition(t, strict, v1alpha1.BundleReasonSourceBuildError, "block 2", "1 of 1 targets")
+	awaitTargets(t, strict, namespaces, ca)
+	awaitTargets(t, roots, namespaces, ca)
+}
+
+// K2, S12: where a Bundle drops or rejects what has expired, that takes effect by
+// itself at the moment when a certificate does.
+func TestFilterOfABundleActsInTime(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	s := newScene(t)
+	namespaces := s.namespaces(1)
+	end := time.Now().Add(4 * time.Second).Truncate(time.Second)
+	ca, short := newAuthority("CA"), newAuthority("Short", expiring(end))
+	drops := s.bundle(inLine(ca, short), filtering(v1alpha1.BundleFilters{Expired: v1alpha1.FilterDrop}))
+	rejects := s.bundle(inLine(ca, short), filtering(v1alpha1.BundleFilters{Expired: v1alpha1.FilterReject}))
+	awaitTargets(t, drops, namespaces, ca, short)
+	awaitTargets(t, rejects, namespaces, ca, short)
+	awaitTargets(t, drops, namespaces, ca)
+	awaitCondition(t, drops, v1alpha1.BundleReasonSynced, "1 expired certificate is left out")
+	awaitCondition(t, rejects, v1alpha1.BundleReasonSourceBuildError, "spec.sources[0].inLine", "block 2", "has expired", "1 of 1 targets")
+	awaitTargets(t, rejects, namespaces, ca, short)
+	if time.Now().Before(end) {
+		t.Error("it came too early")
+	}
+}
