@@ -15,11 +15,14 @@ const shownDropped = 3
 
 // collector puts a bundle together.
 type collector struct {
-	filter Filter
-	now    time.Time
-	signed *selfSigned
-	bundle Bundle
-	seen   map[[sha256.Size]byte]struct{}
+	filter   Filter
+	now      time.Time
+	signed   *selfSigned
+	bundle   Bundle
+	seen     map[[sha256.Size]byte]struct{}
+	excluder *excluder
+	// excluded is where the certificates stand that are excluded.
+	excluded []certs.Origin
 	// dropped is where the certificates stand that each of the filters left out.
 	dropped [len(traits)][]certs.Origin
 	// problems are why there can be no bundle.
@@ -28,7 +31,10 @@ type collector struct {
 
 // newCollector makes one with room for as many certificates as there may be.
 func newCollector(filter Filter, now time.Time, signed *selfSigned, size int) collector {
-	c := collector{filter: filter, now: now, signed: signed, seen: make(map[[sha256.Size]byte]struct{}, size)}
+	c := collector{
+		filter: filter, now: now, signed: signed, excluder: newExcluder(filter.Exclude),
+		seen: make(map[[sha256.Size]byte]struct{}, size),
+	}
 	if size > 0 {
 		c.bundle.Certificates = make([]certs.Certificate, 0, size)
 	}
@@ -53,9 +59,13 @@ func (c *collector) add(results []certs.Result) {
 	}
 }
 
-// filtered appends a certificate unless a filter leaves it out (S12) or rejects
-// it. What one filter drops no other rejects.
+// filtered appends a certificate unless it is excluded, or a filter leaves it out
+// (S12) or rejects it. What one filter drops no other rejects.
 func (c *collector) filtered(certificate *certs.Certificate) {
+	if c.excluder.excludes(certificate) {
+		c.excluded = append(c.excluded, certificate.Origin)
+		return
+	}
 	for _, policy := range []Policy{Drop, Reject} {
 		at := c.trait(certificate, policy)
 		switch {
@@ -68,10 +78,7 @@ func (c *collector) filtered(certificate *certs.Certificate) {
 		}
 		return
 	}
-	if first := c.bundle.EarliestNotAfter; first.IsZero() || certificate.NotAfter.Before(first) {
-		c.bundle.EarliestNotAfter = certificate.NotAfter
-	}
-	c.bundle.Certificates = append(c.bundle.Certificates, *certificate)
+	c.bundle.append(certificate)
 }
 
 // trait gives the first of the traits under this policy that a certificate has, by
@@ -95,7 +102,11 @@ func (c *collector) check() Problems {
 	case count == 0:
 		detail := "the sources give no certificate at all, and an empty bundle is never written"
 		if notes := c.droppedNotes(); len(notes) > 0 {
-			detail = "the filters leave no certificate, and an empty bundle is never written: " + strings.Join(notes, "; ")
+			who := "the filters leave"
+			if len(c.excluded) > 0 {
+				who = "spec.exclude leaves"
+			}
+			detail = who + " no certificate, and an empty bundle is never written: " + strings.Join(notes, "; ")
 		}
 		return Problems{{Reason: certs.SourceNotFound, Detail: detail}}
 	case count > MaxCertificates:
@@ -108,16 +119,23 @@ func (c *collector) check() Problems {
 // finish gives the bundle. What was left out on purpose comes first among its
 // notes, since a message shows only the first few.
 func (c *collector) finish() Bundle {
-	c.bundle.Notes = append(c.droppedNotes(), c.bundle.Notes...)
+	left := c.droppedNotes()
+	if idle := c.excluder.idle(); idle != "" {
+		left = append(left, idle)
+	}
+	c.bundle.Notes = append(left, c.bundle.Notes...)
 	if c.filter.Expired.acts() {
 		c.bundle.Changes = c.bundle.EarliestNotAfter
 	}
 	return c.bundle
 }
 
-// droppedNotes says what the filters have left out, and where it stands.
+// droppedNotes says what exclusions and filters have left out, and where it stands.
 func (c *collector) droppedNotes() []string {
 	var notes []string
+	if len(c.excluded) > 0 {
+		notes = append(notes, placesNote("1 certificate is excluded", "%d certificates are excluded", c.excluded))
+	}
 	for i := range traits {
 		if len(c.dropped[i]) > 0 {
 			notes = append(notes, placesNote(traits[i].one, traits[i].many, c.dropped[i]))

@@ -32,14 +32,18 @@ type Filter struct {
 	// NotSelfSigned is about those that are not signed with their own key in their
 	// own name.
 	NotSelfSigned Policy
+	// Exclude names those that are never in the bundle. It goes before all else.
+	Exclude []Exclusion
 }
 
-// Or gives the filter, with what it leaves unset as another one says.
+// Or gives the filter, with the policies that it leaves unset as another one has
+// them.
 func (f Filter) Or(other Filter) Filter {
 	return Filter{
 		Expired:       cmp.Or(f.Expired, other.Expired),
 		NonCA:         cmp.Or(f.NonCA, other.NonCA),
 		NotSelfSigned: cmp.Or(f.NotSelfSigned, other.NotSelfSigned),
+		Exclude:       f.Exclude,
 	}
 }
 

@@ -23,6 +23,7 @@ func FromV1alpha1(from *v1alpha1.Bundle) (Spec, error) {
 		Filter:     filterFromV1alpha1(from.Spec.Filters),
 	}
 	var problems Problems
+	spec.Filter.Exclude, problems = Exclusions(from)
 	for i, source := range from.Spec.Sources {
 		converted, problem := sourceFromV1alpha1(fmt.Sprintf("spec.sources[%d]", i), source)
 		switch {

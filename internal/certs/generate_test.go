@@ -62,6 +62,7 @@ func numbered(tb testing.TB, origin certs.Origin, ders ...[]byte) []certs.Certif
 		list = append(list, certs.Certificate{
 			DER: der, Fingerprint: sha256.Sum256(der), Origin: origin,
 			NotAfter: parsed.NotAfter, CA: parsed.IsCA, SelfIssued: parsed.Issuer.String() == parsed.Subject.String(),
+			RawSubject: parsed.RawSubject, RawPublicKey: parsed.RawSubjectPublicKeyInfo,
 		})
 	}
 	return list

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -43,6 +44,18 @@ type Certificate struct {
 	// SelfIssued says whether issuer and subject are the same name, as they are
 	// in a root. An intermediate has another issuer.
 	SelfIssued bool
+	// RawSubject and RawPublicKey are the parts of DER that hold the subject's Name
+	// and the SubjectPublicKeyInfo (RFC 5280, 4.1).
+	RawSubject, RawPublicKey []byte
+}
+
+// Subject gives the subject as users know it: in the manner of RFC 4514, whole.
+func (c *Certificate) Subject() string {
+	text, err := Subject(c.RawSubject)
+	if err != nil { // of no certificate that Go's parser has taken
+		return "#" + hex.EncodeToString(c.RawSubject)
+	}
+	return text
 }
 
 // SelfSigned says whether the certificate is signed with its own key in its own
@@ -135,6 +148,8 @@ func (r *Result) add(body []byte, origin Origin) (fault string) {
 		NotAfter:    parsed.NotAfter,
 		CA:          parsed.BasicConstraintsValid && parsed.IsCA,
 		SelfIssued:  bytes.Equal(parsed.RawIssuer, parsed.RawSubject),
+		// Both share the memory of der.
+		RawSubject: parsed.RawSubject, RawPublicKey: parsed.RawSubjectPublicKeyInfo,
 	})
 	return ""
 }

@@ -66,7 +66,8 @@ func addBundles(mgr manager.Manager, env *environment, observed cache.Cache, opt
 //
 //  1. a Bundle that is gone or going is dropped;
 //  2. its sources are gathered and the bundle is built;
-//  3. if that fails, the ledger learns why, and the last revision stays;
+//  3. if that fails, the ledger learns why, and the last revision stays, but for
+//     what the Bundle excludes;
 //  4. if the revision is a new one, it comes into force, and every target that
 //     is wanted or exists goes into the target queue;
 //  5. where time alone will change the bundle, as when expired certificates are
@@ -85,13 +86,14 @@ func (b *bundles) Reconcile(ctx context.Context, name string) (reconcile.Result,
 	}
 	attempt := ledger.Attempt{UID: string(from.UID), Generation: from.Generation}
 	began := b.clock.Now()
-	revision, err := b.build(ctx, from, &attempt)
+	made, revision, err := b.build(ctx, from, &attempt)
 	var problems bundle.Problems
 	invalid := errors.As(err, &problems)
 	b.metrics.built(b.clock.Since(began), buildResult(err, invalid))
 	switch {
 	case invalid:
 		attempt.Reason, attempt.Message = problems.Reason(), problems.Error()
+		made, revision = b.distrust(from, &attempt)
 		log.FromContext(ctx).Info("The bundle cannot be built", "bundle", name, "reason", attempt.Reason, "message", attempt.Message)
 	case err != nil:
 		return reconcile.Result{}, err
@@ -100,6 +102,9 @@ func (b *bundles) Reconcile(ctx context.Context, name string) (reconcile.Result,
 		if err := b.rollOut(ctx, name, revision); err != nil {
 			return reconcile.Result{}, err
 		}
+	}
+	if made != nil {
+		b.registry.keep(name, made)
 	}
 	// After the roll-out has begun: otherwise the targets of the revision before
 	// would pass for those of this one.
@@ -137,33 +142,42 @@ var secretTargetsDisabled = &certs.Problem{
 
 // build makes the revision that a Bundle asks for. The error is
 // bundle.Problems where a user has to act.
-func (b *bundles) build(ctx context.Context, from *v1alpha1.Bundle, attempt *ledger.Attempt) (*target.Revision, error) {
+func (b *bundles) build(ctx context.Context, from *v1alpha1.Bundle, attempt *ledger.Attempt) (*good, *target.Revision, error) {
 	builder, afresh := b.registry.builder(from.Name, from.UID)
 	if afresh {
 		b.ledger.Drop(from.Name)
 	}
 	spec, err := bundle.FromV1alpha1(from)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if spec.HasTarget(bundle.Secret) && !slices.Contains(b.kinds, bundle.Secret) {
-		return nil, bundle.Problems{secretTargetsDisabled}
+		return nil, nil, bundle.Problems{secretTargetsDisabled}
 	}
 	gathered, err := b.gatherer.Gather(ctx, spec)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	attempt.DefaultCAVersion = gathered.DefaultCAVersion
 	content, err := builder.Build(gathered.Inputs, spec.Filter.Or(b.filter), b.clock.Now())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	attempt.Notes = content.Notes
-	attempt.Content = ledger.Content{
+	attempt.Content = contentOf(content)
+	before, _ := b.registry.current(from.Name)
+	revision, err := target.NewRevision(spec, content, before)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &good{spec: spec, content: content}, revision, nil
+}
+
+// contentOf gives what there is to tell of a bundle.
+func contentOf(content bundle.Bundle) ledger.Content {
+	return ledger.Content{
 		Certificates: len(content.Certificates), EarliestNotAfter: content.EarliestNotAfter, Changes: content.Changes,
 	}
-	before, _ := b.registry.current(from.Name)
-	return target.NewRevision(spec, content, before)
 }
 
 // rollOut brings a revision into force and has all its targets looked at. It is

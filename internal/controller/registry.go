@@ -24,6 +24,15 @@ type entry struct {
 	builder  bundle.Builder
 	revision *target.Revision
 	number   uint64
+	good     *good
+}
+
+// good is what the revision in force was made of.
+type good struct {
+	spec    bundle.Spec
+	content bundle.Bundle
+	// excluded is how many certificates were taken out of it since it was built.
+	excluded int
 }
 
 func newRegistry() *registry {
@@ -76,6 +85,23 @@ func (r *registry) put(name string, revision *target.Revision) uint64 {
 	e := r.entries[name]
 	e.revision, e.number = revision, r.last
 	return r.last
+}
+
+// keep remembers what the revision in force was made of.
+func (r *registry) keep(name string, made *good) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.entries[name].good = made
+}
+
+// lastGood gives what the revision in force was made of, or nil.
+func (r *registry) lastGood(name string) *good {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if e := r.entries[name]; e != nil {
+		return e.good
+	}
+	return nil
 }
 
 // drop forgets a bundle.

@@ -75,7 +75,7 @@ func newEntry(certificate certs.Certificate, size int) (entry, error) {
 		// The parser's own text may quote names out of the certificate.
 		return entry{}, errors.New("the certificate, which was read before, does not parse; please report this")
 	}
-	text, err := subject(parsed.RawSubject)
+	text, err := certs.Subject(parsed.RawSubject)
 	if err != nil {
 		return entry{}, err
 	}

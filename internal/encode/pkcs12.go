@@ -93,7 +93,7 @@ func checkPassword(password string) error {
 		return fmt.Errorf("PKCS#12: the password must have at most %d characters", maxPassword)
 	}
 	for _, r := range password {
-		if r > maxBMP {
+		if r > certs.MaxBMP {
 			return errors.New("PKCS#12: the password has a character outside the Basic Multilingual Plane, " +
 				"such as an emoji, which the format cannot hold; choose another one")
 		}

@@ -46,6 +46,9 @@ type Attempt struct {
 	// DefaultCAVersion is the id of the default CA package in use, or empty. A
 	// failed attempt leaves that of the bundle in force.
 	DefaultCAVersion string
+	// Amended says that, though the latest attempt failed, Content is in force: the
+	// last good bundle without what is excluded.
+	Amended bool
 	// Content is what was built, after a success.
 	Content
 }
@@ -98,7 +101,7 @@ func (l *Ledger) Tried(bundle string, attempt Attempt) {
 		// The targets hold the last good bundle still, and so its package.
 		attempt.DefaultCAVersion = r.attempt.DefaultCAVersion
 	}
-	if attempt.Reason == "" {
+	if attempt.Reason == "" || attempt.Amended {
 		r.good = attempt.Content
 	}
 	r.attempt = attempt

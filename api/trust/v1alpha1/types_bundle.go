@@ -72,6 +72,16 @@ type BundleSpec struct {
 	// +optional
 	Filters *BundleFilters `json:"filters,omitempty"`
 
+	// exclude names certificates that are never in the bundle, whatever the sources
+	// say: at most 100 entries, each of which names one or several certificates. A
+	// new entry takes effect at once, also while a source is missing or invalid: the
+	// last good bundle is then written without what is excluded. What would leave no
+	// certificate at all is not written, and the status says so.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=100
+	Exclude []Exclusion `json:"exclude,omitempty"`
+
 	// target is where the certificates go. A Bundle without a target is built
 	// and checked, but written nowhere.
 	// +optional

@@ -1,4 +1,4 @@
-package encode
+package certs
 
 import (
 	"encoding/asn1"
@@ -43,8 +43,9 @@ var keywords = [...]keyword{
 	{arc: 6, name: "C"},
 }
 
-// subject renders the DER of a Name (RFC 5280, 4.1.2.4) in the manner of RFC
-// 4514. Names in stores are made of it and users look entries up by them, so
+// Subject renders the DER of a Name (RFC 5280, 4.1.2.4) in the manner of RFC
+// 4514. Names in stores are made of it, users look entries up by them, and
+// exclusions name certificates by it, so
 // the rules are fixed here and nothing is left to the standard library, whose
 // rendering differs between Go releases:
 //
@@ -65,7 +66,7 @@ var keywords = [...]keyword{
 //     and the hexadecimal DER of the value as it stands.
 //
 // All but the last two is what Go 1.26 gives for a pkix.Name.
-func subject(der []byte) (string, error) {
+func Subject(der []byte) (string, error) {
 	var names []relativeNameSET
 	rest, err := asn1.Unmarshal(der, &names)
 	if err != nil || len(rest) > 0 {
@@ -196,8 +197,8 @@ func twoByte(bytes []byte) (string, bool) {
 	return strings.TrimSuffix(text.String(), "\x00"), true
 }
 
-// maxBMP is the last character of the Basic Multilingual Plane.
-const maxBMP = '\uffff'
+// MaxBMP is the last character of the Basic Multilingual Plane.
+const MaxBMP = '\uffff'
 
 // escape writes a value so that it ends where it ends, in characters that all
 // stores can hold.
@@ -205,7 +206,7 @@ func escape(value string) string {
 	var text strings.Builder
 	for i, r := range value {
 		switch {
-		case r == 0 || r > maxBMP:
+		case r == 0 || r > MaxBMP:
 			for _, b := range []byte(string(r)) {
 				fmt.Fprintf(&text, `\%02x`, b)
 			}

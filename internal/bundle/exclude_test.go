@@ -1,0 +1,162 @@
+package bundle_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/pem"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/certs"
+)
+
+// fingerprintOf gives the SHA-256 of the certificate of a PEM text, as OpenSSL
+// writes it.
+func fingerprintOf(text string) string {
+	block, _ := pem.Decode([]byte(text))
+	sum := sha256.Sum256(block.Bytes)
+	var parts []string
+	for _, b := range sum {
+		parts = append(parts, strings.ToUpper(hex.EncodeToString([]byte{b})))
+	}
+	return strings.Join(parts, ":")
+}
+
+// keyOf gives the SHA-256 of the certificate's SubjectPublicKeyInfo.
+func keyOf(tb testing.TB, text string) string {
+	tb.Helper()
+	result, problem := certs.Parse(text, certs.Origin{})
+	if problem != nil {
+		tb.Fatal(problem)
+	}
+	sum := sha256.Sum256(result.Certificates[0].RawPublicKey)
+	return hex.EncodeToString(sum[:])
+}
+
+// excluding converts exclusions as a Bundle has them.
+func excluding(tb testing.TB, list ...v1alpha1.Exclusion) []bundle.Exclusion {
+	tb.Helper()
+	exclusions, problems := bundle.Exclusions(v1alpha1Bundle(v1alpha1.BundleSpec{Exclude: list}))
+	if len(problems) > 0 {
+		tb.Fatal(problems)
+	}
+	return exclusions
+}
+
+// K3: what each kind of exclusion names, and what is told of it.
+func TestExclude(t *testing.T) {
+	t.Parallel()
+	// Roots share a key; the third certificate has another.
+	text := roots(t, 1, 2) + signed(t, "Intermediate", "Root 1", 7)
+	const x = `spec.sources.x: ConfigMap cert-manager/x, key "a", `
+	cases := map[string]struct {
+		exclude []v1alpha1.Exclusion
+		want    []string
+		notes   []string
+	}{
+		"by fingerprint": {
+			[]v1alpha1.Exclusion{{SHA256: fingerprintOf(root(t, 1)), Comment: "stolen"}}, []string{"x/a/2", "x/a/3"},
+			[]string{"1 certificate is excluded (" + x + "block 1)"},
+		},
+		"by fingerprint, in lower case and without colons": {
+			[]v1alpha1.Exclusion{{SHA256: strings.ToLower(strings.ReplaceAll(fingerprintOf(root(t, 2)), ":", ""))}},
+			[]string{"x/a/1", "x/a/3"}, []string{"1 certificate is excluded (" + x + "block 2)"},
+		},
+		"by public key": {
+			[]v1alpha1.Exclusion{{PublicKeySHA256: keyOf(t, root(t, 1))}}, []string{"x/a/3"},
+			[]string{"2 certificates are excluded (" + x + "block 1; " + x + "block 2)"},
+		},
+		"by subject": {
+			[]v1alpha1.Exclusion{{Subject: "CN=Root 2"}}, []string{"x/a/1", "x/a/3"},
+			[]string{"1 certificate is excluded (" + x + "block 2)"},
+		},
+		"a subject is exact": {
+			[]v1alpha1.Exclusion{{Subject: "CN=root 2"}, {Subject: "Root 2"}, {Subject: "CN=Root"}}, []string{"x/a/1", "x/a/2", "x/a/3"},
+			[]string{"spec.exclude[0], spec.exclude[1], spec.exclude[2] match no certificate"},
+		},
+		"one that matches nothing is told of": {
+			[]v1alpha1.Exclusion{{Subject: "CN=Intermediate"}, {SHA256: strings.Repeat("00", 32)}}, []string{"x/a/1", "x/a/2"},
+			[]string{"1 certificate is excluded (" + x + "block 3)", "spec.exclude[1] matches no certificate"},
+		},
+		"many that match nothing": {
+			[]v1alpha1.Exclusion{{Subject: "a"}, {Subject: "b"}, {Subject: "c"}, {Subject: "d"}, {Subject: "e"}}, []string{"x/a/1", "x/a/2", "x/a/3"},
+			[]string{"spec.exclude[0], spec.exclude[1], spec.exclude[2], and 2 more match no certificate"},
+		},
+		"two entries for one certificate both match": {
+			[]v1alpha1.Exclusion{{Subject: "CN=Root 1"}, {SHA256: fingerprintOf(root(t, 1))}}, []string{"x/a/2", "x/a/3"},
+			[]string{"1 certificate is excluded (" + x + "block 1)"},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := new(bundle.Builder).Build([]bundle.Input{source("x", text)}, bundle.Filter{Exclude: excluding(t, tc.exclude...)}, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, places(t, got)); diff != "" {
+				t.Errorf("certificates (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.notes, got.Notes); diff != "" {
+				t.Errorf("notes (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// K3: an exclusion goes before all filters, and to no bundle that would be empty.
+func TestExcludeGoesFirst(t *testing.T) {
+	t.Parallel()
+	inputs := []bundle.Input{source("x", roots(t, 1))}
+	rejected := bundle.Filter{Expired: bundle.Reject, Exclude: excluding(t, v1alpha1.Exclusion{Subject: "CN=Root 1"})}
+	later := now.AddDate(30, 0, 0)
+	got, err := new(bundle.Builder).Build(append(inputs, given(dated(1, later, true))), rejected, later)
+	if err != nil || len(got.Certificates) != 1 {
+		t.Errorf("%d certificates, error %v", len(got.Certificates), err)
+	}
+	got, err = new(bundle.Builder).Build(inputs, rejected, now)
+	checkProblems(t, got, err, "SourceNotFound", "spec.exclude leaves no certificate, and an empty bundle is never written: "+
+		`1 certificate is excluded (spec.sources.x: ConfigMap cert-manager/x, key "a", block 1)`)
+}
+
+// K3: the last good bundle without what is excluded.
+func TestWithout(t *testing.T) {
+	t.Parallel()
+	built, err := new(bundle.Builder).Build([]bundle.Input{source("x", roots(t, 1, 2, 3))}, bundle.Filter{Expired: bundle.Drop}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest, taken := built.Without(excluding(t, v1alpha1.Exclusion{Subject: "CN=Root 2"}, v1alpha1.Exclusion{Subject: "CN=none"}))
+	if diff := cmp.Diff([]string{"x/a/1", "x/a/3"}, places(t, rest)); diff != "" || taken != 1 {
+		t.Errorf("%d taken out; certificates (-want +got):\n%s", taken, diff)
+	}
+	if !rest.EarliestNotAfter.Equal(time.Date(2046, 1, 1, 0, 0, 0, 0, time.UTC)) || !rest.Changes.IsZero() {
+		t.Errorf("earliest %s, changes %s", rest.EarliestNotAfter, rest.Changes)
+	}
+	if len(built.Certificates) != 3 {
+		t.Errorf("the bundle itself has %d certificates now", len(built.Certificates))
+	}
+	if rest, taken = built.Without(nil); taken != 0 || len(rest.Certificates) != 3 {
+		t.Errorf("nothing excluded: %d taken out, %d left", taken, len(rest.Certificates))
+	}
+}
+
+// The API server refuses these; what it lets pass must not crash.
+func TestExclusionsRefuse(t *testing.T) {
+	t.Parallel()
+	list, problems := bundle.Exclusions(v1alpha1Bundle(v1alpha1.BundleSpec{Exclude: []v1alpha1.Exclusion{
+		{SHA256: "00"}, {PublicKeySHA256: strings.Repeat("g", 64)}, {Subject: "CN=a"},
+	}}))
+	var fields []string
+	for _, problem := range problems {
+		fields = append(fields, problem.Origin.Field)
+	}
+	if diff := cmp.Diff([]string{"spec.exclude[0].sha256", "spec.exclude[1].publicKeySHA256"}, fields); diff != "" || len(list) != 3 {
+		t.Errorf("%d exclusions; problems (-want +got):\n%s", len(list), diff)
+	}
+}
