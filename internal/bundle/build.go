@@ -54,6 +54,8 @@ type Text struct {
 // Build.
 type Bundle struct {
 	Certificates []certs.Certificate
+	// Left counts what the sources have and the bundle has not.
+	Left Left
 	// Notes are what a person should know although the bundle is good.
 	Notes []string
 	// EarliestNotAfter is when the first of the certificates expires.
@@ -61,6 +63,12 @@ type Bundle struct {
 	// Changes is the last moment at which the bundle holds, if time alone ends
 	// that: a certificate expires, and such are not kept. It is zero otherwise.
 	Changes time.Time
+}
+
+// Left counts certificates of the sources that are not in the bundle, by the reason
+// why.
+type Left struct {
+	Duplicate, Expired, NonCA, NotSelfSigned, Excluded int
 }
 
 // Builder builds one bundle again and again, and parses only what has changed
@@ -97,7 +105,7 @@ func (b *Builder) Build(inputs []Input, filter Filter, now time.Time) (Bundle, e
 			result.problems = append(result.problems, problem)
 			continue
 		}
-		result.add(found)
+		result.add(input.Origin.Field, found)
 		if input.Note != "" {
 			result.bundle.Notes = append(result.bundle.Notes, input.Note)
 		}

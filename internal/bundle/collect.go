@@ -42,16 +42,17 @@ func newCollector(filter Filter, now time.Time, signed *selfSigned, size int) co
 }
 
 // add appends what is new and not filtered, in order; a certificate that is
-// there already keeps its first place (S2).
-func (c *collector) add(results []certs.Result) {
+// there already keeps its first place (S2). The field is that of the source.
+func (c *collector) add(field string, results []certs.Result) {
 	for _, result := range results {
 		for i := range result.Certificates {
 			certificate := &result.Certificates[i]
 			if _, duplicate := c.seen[certificate.Fingerprint]; duplicate {
+				c.bundle.Left.Duplicate++
 				continue
 			}
 			c.seen[certificate.Fingerprint] = struct{}{}
-			c.filtered(certificate)
+			c.filtered(field, certificate)
 		}
 		for i := range result.Skipped {
 			c.bundle.Notes = append(c.bundle.Notes, result.Skipped[i].Error())
@@ -61,7 +62,7 @@ func (c *collector) add(results []certs.Result) {
 
 // filtered appends a certificate unless it is excluded, or a filter leaves it out
 // (S12) or rejects it. What one filter drops no other rejects.
-func (c *collector) filtered(certificate *certs.Certificate) {
+func (c *collector) filtered(field string, certificate *certs.Certificate) {
 	if c.excluder.excludes(certificate) {
 		c.excluded = append(c.excluded, certificate.Origin)
 		return
@@ -79,6 +80,8 @@ func (c *collector) filtered(certificate *certs.Certificate) {
 		return
 	}
 	c.bundle.append(certificate)
+	// Text that was parsed before does not know of the source.
+	c.bundle.Certificates[len(c.bundle.Certificates)-1].Origin.Field = field
 }
 
 // trait gives the first of the traits under this policy that a certificate has, by
@@ -124,6 +127,10 @@ func (c *collector) finish() Bundle {
 		left = append(left, idle)
 	}
 	c.bundle.Notes = append(left, c.bundle.Notes...)
+	c.bundle.Left.Excluded = len(c.excluded)
+	for i, count := range []*int{&c.bundle.Left.Expired, &c.bundle.Left.NonCA, &c.bundle.Left.NotSelfSigned} {
+		*count = len(c.dropped[i])
+	}
 	if c.filter.Expired.acts() {
 		c.bundle.Changes = c.bundle.EarliestNotAfter
 	}

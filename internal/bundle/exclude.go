@@ -121,6 +121,7 @@ func (b Bundle) Without(exclusions []Exclusion) (rest Bundle, taken int) {
 	for i := range b.Certificates {
 		if excluder.excludes(&b.Certificates[i]) {
 			taken++
+			rest.Left.Excluded++
 			continue
 		}
 		rest.append(&b.Certificates[i])

@@ -57,7 +57,7 @@ type trait struct {
 	one, many string
 }
 
-// traits has them in the order in which they are told.
+// traits has them in the order in which they are told, which is that of Left too.
 var traits = [...]trait{{
 	policy: func(f Filter) Policy { return f.Expired },
 	has: func(c *certs.Certificate, now time.Time, _ *selfSigned) bool {

@@ -164,20 +164,13 @@ func (b *bundles) build(ctx context.Context, from *v1alpha1.Bundle, attempt *led
 		return nil, nil, err
 	}
 	attempt.Notes = content.Notes
-	attempt.Content = contentOf(content)
+	attempt.Content = ledger.NewContent(spec, content)
 	before, _ := b.registry.current(from.Name)
 	revision, err := target.NewRevision(spec, content, before)
 	if err != nil {
 		return nil, nil, err
 	}
 	return &good{spec: spec, content: content}, revision, nil
-}
-
-// contentOf gives what there is to tell of a bundle.
-func contentOf(content bundle.Bundle) ledger.Content {
-	return ledger.Content{
-		Certificates: len(content.Certificates), EarliestNotAfter: content.EarliestNotAfter, Changes: content.Changes,
-	}
 }
 
 // rollOut brings a revision into force and has all its targets looked at. It is

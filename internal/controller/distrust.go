@@ -52,7 +52,7 @@ func (b *bundles) distrust(from *v1alpha1.Bundle, attempt *ledger.Attempt) (*goo
 		return nil, nil
 	}
 	changes := attempt.Changes
-	attempt.Amended, attempt.Content = true, contentOf(rest)
+	attempt.Amended, attempt.Content = true, ledger.NewContent(next.spec, rest)
 	attempt.Changes = changes
 	return next, revision
 }

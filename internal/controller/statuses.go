@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -89,7 +90,12 @@ func (s *statuses) Reconcile(ctx context.Context, name string) (reconcile.Result
 	if keep || wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
-	wanted := v1alpha1.BundleStatus{DefaultCAVersion: summary.Attempt.DefaultCAVersion}
+	wanted := v1alpha1.BundleStatus{
+		DefaultCAVersion: summary.Attempt.DefaultCAVersion, Inventory: current.Inventory, Targets: current.Targets,
+	}
+	if summary.Built { // otherwise what the status says still holds
+		wanted.Inventory, wanted.Targets = summary.Inventory, summary.Targets()
+	}
 	wanted.Conditions = []metav1.Condition{settled(condition, current, now)}
 	if condition.Reason == v1alpha1.BundleReasonSyncing {
 		// Progress is worth telling, though no single target is.
@@ -156,7 +162,8 @@ func same(current, wanted v1alpha1.BundleStatus) bool {
 			return false
 		}
 	}
-	return current.DefaultCAVersion == wanted.DefaultCAVersion
+	return current.DefaultCAVersion == wanted.DefaultCAVersion &&
+		equality.Semantic.DeepEqual(current.Inventory, wanted.Inventory) && equality.Semantic.DeepEqual(current.Targets, wanted.Targets)
 }
 
 // write applies the status, so that conditions of others stay, and tells of a

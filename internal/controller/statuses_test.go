@@ -131,7 +131,8 @@ func TestStatusBody(t *testing.T) {
 	s.tell(t)
 	want := `{"apiVersion":"trust.cert-manager.io/v1alpha1","kind":"Bundle","metadata":{"name":"roots","uid":"roots-uid"},` +
 		`"status":{"conditions":[{"lastTransitionTime":"2026-11-23T12:00:00Z","message":"The bundle of 2 certificates is in 0 namespaces",` +
-		`"observedGeneration":1,"reason":"Synced","status":"True","type":"Synced"}],"defaultCAVersion":"package-1"}}`
+		`"observedGeneration":1,"reason":"Synced","status":"True","type":"Synced"}],"defaultCAVersion":"package-1",` +
+		`"targets":{"wanted":0,"synced":0,"failed":0}}}`
 	if len(c.applied) != 1 {
 		t.Fatalf("%d writes", len(c.applied))
 	}
@@ -140,6 +141,42 @@ func TestStatusBody(t *testing.T) {
 	}
 	if c.owner != "trust-manager" || !c.forced {
 		t.Errorf("written as %q, by force: %t", c.owner, c.forced)
+	}
+}
+
+// K4: the inventory and the counts of targets are written when they change, and put
+// right when somebody else has changed them; while there is no bundle in this
+// process, they stay as they are.
+func TestStatusHasTheInventory(t *testing.T) {
+	t.Parallel()
+	s, w, c := statusesOf()
+	inventory := &v1alpha1.BundleInventory{Certificates: 2, Sources: []v1alpha1.SourceInventory{{Field: "f", Certificates: 2}}}
+	attempt := ledger.Attempt{UID: "roots-uid", Generation: 1, Content: ledger.Content{Certificates: 2, Inventory: inventory}}
+	w.ledger.Tried("roots", attempt)
+	s.tell(t)
+	if len(c.applied) != 1 || !strings.Contains(c.applied[0], `"inventory":{"certificates":2,`) {
+		t.Fatalf("written: %q", c.applied)
+	}
+	stored := w.cache.bundles[0].DeepCopy()
+	stored.ResourceVersion, stored.Status = "5", s.written["roots"].status
+	w.cache.bundles[0] = stored
+	w.time.now = start.Add(2 * statusPause)
+	if s.tell(t); len(c.applied) != 1 {
+		t.Errorf("written again: %q", c.applied[1:])
+	}
+	stored = stored.DeepCopy()
+	stored.ResourceVersion, stored.Status.Inventory.Excluded = "6", 7
+	w.cache.bundles[0] = stored
+	if s.tell(t); len(c.applied) != 2 {
+		t.Error("another's change is not put right")
+	}
+
+	restarted, w, c := statusesOf()
+	w.ledger.Drop("roots")
+	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 1, Reason: "SourceNotFound", Message: "it is missing"})
+	w.cache.bundles[0] = stored
+	if restarted.tell(t); len(c.applied) != 1 || !strings.Contains(c.applied[0], `"excluded":7`) {
+		t.Errorf("after a restart: %q", c.applied)
 	}
 }
 
@@ -242,7 +279,9 @@ func TestStatusAfterARestart(t *testing.T) {
 		Type: "Synced", Status: "True", Reason: "Synced", ObservedGeneration: 1, LastTransitionTime: metav1.NewTime(start.Add(-time.Hour)),
 		Message: "The bundle of 2 certificates is in 1 namespace",
 	}
-	w.cache.bundles[0].Status = v1alpha1.BundleStatus{Conditions: []metav1.Condition{before}, DefaultCAVersion: "package-1"}
+	w.cache.bundles[0].Status = v1alpha1.BundleStatus{
+		Conditions: []metav1.Condition{before}, DefaultCAVersion: "package-1", Targets: &v1alpha1.TargetCounts{Wanted: 1, Synced: 1},
+	}
 	s.tell(t)
 	w.ledger.Synced("roots", 1, inA())
 	s.tell(t)

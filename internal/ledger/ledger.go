@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
 )
 
@@ -61,6 +62,8 @@ type Content struct {
 	EarliestNotAfter time.Time
 	// Changes is the last moment at which they are what there should be, or zero.
 	Changes time.Time
+	// Inventory is what the status says of them; nobody changes it.
+	Inventory *v1alpha1.BundleInventory
 }
 
 // Ledger has one row for each bundle. It is safe for concurrent use.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -39,7 +40,7 @@ func TestPrinterColumns(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			columns, cells := table(t, name)
+			columns, cells := table(t, name, false)
 			want := []string{"Name", "ConfigMap Target", "Secret Target", "Synced", "Reason", "Age"}
 			if diff := cmp.Diff(want, columns); diff != "" {
 				t.Errorf("columns (-want +got):\n%s", diff)
@@ -55,9 +56,9 @@ func TestPrinterColumns(t *testing.T) {
 	}
 }
 
-// table returns the columns that are printed by default, and the cells of one
-// Bundle, as the API server gives them to kubectl.
-func table(t *testing.T, name string) (columns []string, cells []any) {
+// table returns the columns that are printed by default, or with "-o wide", and the
+// cells of one Bundle, as the API server gives them to kubectl.
+func table(t *testing.T, name string, wide bool) (columns []string, cells []any) {
 	t.Helper()
 	httpClient, err := rest.HTTPClientFor(server)
 	if err != nil {
@@ -84,13 +85,34 @@ func table(t *testing.T, name string) (columns []string, cells []any) {
 	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range answer.ColumnDefinitions {
-		if c.Priority == 0 {
-			columns = append(columns, c.Name)
-		}
-	}
 	if len(answer.Rows) != 1 {
 		t.Fatalf("got %d rows, want 1: %+v", len(answer.Rows), answer)
 	}
-	return columns, answer.Rows[0].Cells
+	for i, c := range answer.ColumnDefinitions {
+		if wide || c.Priority == 0 {
+			columns = append(columns, c.Name)
+			cells = append(cells, answer.Rows[0].Cells[i])
+		}
+	}
+	return columns, cells
+}
+
+// K4: what "-o wide" adds to these columns.
+func TestWideColumns(t *testing.T) {
+	b := created(t, "wide", withTarget(`configMap: {key: ca.pem}`))
+	until := metav1.NewTime(time.Unix(1900000000, 0))
+	b.Status.Inventory = &v1alpha1.BundleInventory{
+		Certificates: 145, NextExpiry: &v1alpha1.CertificateExpiry{NotAfter: until, Subject: "CN=a", SHA256: "00"},
+	}
+	b.Status.Targets = &v1alpha1.TargetCounts{Wanted: 9, Synced: 7, Failed: 1}
+	if err := apiClient.Status().Update(requestContext(t), b); err != nil {
+		t.Fatal(err)
+	}
+	columns, cells := table(t, "wide", true)
+	if diff := cmp.Diff([]string{"Certificates", "Targets", "Next Expiry"}, columns[6:]); diff != "" {
+		t.Errorf("columns (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]any{145.0, 7.0, "2030-03-17T17:46:40Z"}, cells[6:]); diff != "" {
+		t.Errorf("cells (-want +got):\n%s", diff)
+	}
 }

@@ -16,6 +16,9 @@ import (
 // +kubebuilder:printcolumn:name="Synced",type=string,JSONPath=`.status.conditions[?(@.type=="Synced")].status`,description="Whether every target holds the current content"
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Synced")].reason`,description="Why the Bundle is synced or not"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`,description="The time since the Bundle was created"
+// +kubebuilder:printcolumn:name="Certificates",type=integer,priority=1,JSONPath=`.status.inventory.certificates`,description="How many certificates are in the bundle"
+// +kubebuilder:printcolumn:name="Targets",type=integer,priority=1,JSONPath=`.status.targets.synced`,description="How many targets hold the current bundle"
+// +kubebuilder:printcolumn:name="Next Expiry",type=string,priority=1,JSONPath=`.status.inventory.nextExpiry.notAfter`,description="When the first of the certificates expires"
 // +kubebuilder:validation:XValidation:message="the name of a Bundle with a target must have at most 63 characters, because it is the value of a label on every target object",rule="!has(self.spec.target) || self.metadata.name.size() <= 63"
 // +kubebuilder:validation:XValidation:fieldPath=".spec",message="a configMap source must not read the ConfigMap target of this same Bundle: name another object, or another key",rule="!has(self.spec.target) || !has(self.spec.target.configMap) || !self.spec.sources.exists(s, has(s.configMap) && has(s.configMap.name) && s.configMap.name == self.metadata.name && (has(s.configMap.includeAllKeys) && s.configMap.includeAllKeys || has(s.configMap.key) && s.configMap.key == self.spec.target.configMap.key))"
 // +kubebuilder:validation:XValidation:fieldPath=".spec",message="a configMap source must not read a key store in the ConfigMap target of this same Bundle: name another object, or another key",rule="!has(self.spec.target) || !has(self.spec.target.configMap) || !has(self.spec.target.additionalFormats) || !self.spec.sources.exists(s, has(s.configMap) && has(s.configMap.name) && s.configMap.name == self.metadata.name && has(s.configMap.key) && (has(self.spec.target.additionalFormats.jks) && s.configMap.key == self.spec.target.additionalFormats.jks.key || has(self.spec.target.additionalFormats.pkcs12) && s.configMap.key == self.spec.target.additionalFormats.pkcs12.key))"
@@ -324,4 +327,15 @@ type BundleStatus struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	DefaultCAVersion string `json:"defaultCAVersion,omitempty"`
+
+	// inventory says what is in the bundle that is in force: the one that was built
+	// last, also while another cannot be built.
+	// +optional
+	// +structType=atomic
+	Inventory *BundleInventory `json:"inventory,omitempty"`
+
+	// targets counts the targets of the bundle that is in force.
+	// +optional
+	// +structType=atomic
+	Targets *TargetCounts `json:"targets,omitempty"`
 }

@@ -1,0 +1,72 @@
+package certs_test
+
+import (
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"trust-manager.io/internal/certs"
+)
+
+// commonName gives the DER of a Name.
+func commonName(tb testing.TB, name string) []byte {
+	tb.Helper()
+	der, err := asn1.Marshal(pkix.Name{CommonName: name}.ToRDNSequence())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return der
+}
+
+// K4: the rule by which a long subject is cut, and that a short one is shown whole.
+func TestShownSubject(t *testing.T) {
+	t.Parallel()
+	for name, count := range map[string]int{"at the limit": certs.MaxShown - len("CN="), "one more": certs.MaxShown - len("CN=") + 1, "far more": 5000} {
+		certificate := certs.Certificate{RawSubject: commonName(t, strings.Repeat("ü", count))}
+		whole, shown := certificate.Subject(), certificate.ShownSubject()
+		if utf8.RuneCountInString(whole) != count+len("CN=") {
+			t.Errorf("%s: the subject has %d characters", name, utf8.RuneCountInString(whole))
+		}
+		want := whole
+		if count+len("CN=") > certs.MaxShown {
+			want = string([]rune(whole)[:certs.MaxShown-1]) + "…"
+		}
+		if shown != want || utf8.RuneCountInString(shown) > certs.MaxShown {
+			t.Errorf("%s: shown as %q", name, shown)
+		}
+	}
+	if got := (&certs.Certificate{RawSubject: []byte{1, 2}}).Subject(); got != "#0102" {
+		t.Errorf("what is no Name is shown as %q", got)
+	}
+}
+
+// K2: a root is self-signed; what merely carries its own issuer's name is not, and
+// neither is anything that does not parse.
+func TestSelfSigned(t *testing.T) {
+	t.Parallel()
+	result, problem := certs.Parse(ecACC(t)+block(certificate(t, 1)), origin)
+	if problem != nil {
+		t.Fatal(problem)
+	}
+	root := result.Certificates[0]
+	if !root.SelfSigned() {
+		t.Error("a root is not")
+	}
+	other := root
+	other.SelfIssued = false
+	if other.SelfSigned() {
+		t.Error("what has another issuer is")
+	}
+	damaged := root
+	damaged.DER = append([]byte(nil), root.DER...)
+	damaged.DER[len(damaged.DER)-1] ^= 1
+	if damaged.SelfSigned() {
+		t.Error("what has another signature is")
+	}
+	damaged.DER = nil
+	if damaged.SelfSigned() {
+		t.Error("what is no certificate is")
+	}
+}
