@@ -18,7 +18,7 @@ GIVEN_VERSION := $(if $(filter file,$(origin VERSION)),,$(VERSION))
 GOFLAGS_BUILD := -trimpath -ldflags "-s -w -X trust-manager.io/internal/app.version=$(VERSION)"
 export CGO_ENABLED ?= 0
 # The packages that decide, and do no input or output.
-PURE := ./internal/certs ./internal/bundle ./internal/encode ./internal/ledger ./internal/target ./internal/capackage
+PURE := ./internal/certs ./internal/bundle ./internal/encode ./internal/ledger ./internal/target ./internal/capackage ./internal/retention
 comma := ,
 
 ##@ The two commands

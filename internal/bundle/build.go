@@ -34,6 +34,9 @@ type Input struct {
 	Problem *certs.Problem
 	// Absent says that there is nothing to read, and that this is fine.
 	Absent bool
+	// Source names what is read in a way that does not change when the Bundle does;
+	// empty where it is not the Bundle that names it.
+	Source string
 	// Note is something that a person should know although the source is
 	// usable; empty for none.
 	Note string
@@ -54,6 +57,8 @@ type Text struct {
 // Build.
 type Bundle struct {
 	Certificates []certs.Certificate
+	// Retained are the last of the certificates: those that have left every source.
+	Retained []Retained
 	// Left counts what the sources have and the bundle has not.
 	Left Left
 	// Notes are what a person should know although the bundle is good.
@@ -93,28 +98,52 @@ type parsedText struct {
 // out. Where any source is missing or invalid the error is Problems, with each
 // of them, and the bundle is empty.
 func (b *Builder) Build(inputs []Input, filter Filter, now time.Time) (Bundle, error) {
+	built, _, err := b.BuildRetaining(inputs, filter, Rotation{}, State{}, now)
+	return built, err
+}
+
+// BuildRetaining is Build with what stays for a while after it has left every source,
+// given what is remembered of the build before. The State is what has to be remembered
+// next, before anything of the bundle is written anywhere; with an error it is empty,
+// and the one before holds.
+func (b *Builder) BuildRetaining(inputs []Input, filter Filter, rotation Rotation, before State, now time.Time) (Bundle, State, error) {
 	result := newCollector(filter, now, &b.signed, b.size)
 	parsed := make(map[certs.Origin]parsedText, len(b.parsed))
 	defer func() {
 		b.parsed = parsed
 		b.signed.forget()
 	}()
+	var forgiven Problems
 	for _, input := range inputs {
+		if rotation.forgiven(input, before) {
+			forgiven = append(forgiven, input.Problem)
+			input.Note = input.Problem.Error() + ", so its certificates count as gone from it"
+			input.Problem, input.Absent = nil, true
+			result.known = append(result.known, input.Source)
+		}
 		found, problem := b.read(input, parsed)
 		if problem != nil {
 			result.problems = append(result.problems, problem)
 			continue
+		}
+		if !input.Absent && input.Source != "" {
+			result.known = append(result.known, input.Source)
 		}
 		result.add(input.Origin.Field, found)
 		if input.Note != "" {
 			result.bundle.Notes = append(result.bundle.Notes, input.Note)
 		}
 	}
+	var next State
+	if rotation.Retain > 0 && len(result.problems) == 0 {
+		next = result.retain(before, rotation)
+		result.problems = rotation.unforgiven(forgiven, result.leaving)
+	}
 	if problems := result.check(); len(problems) > 0 {
-		return Bundle{}, problems
+		return Bundle{}, State{}, problems
 	}
 	b.size = len(result.bundle.Certificates)
-	return result.finish(), nil
+	return result.finish(), next, nil
 }
 
 // read parses all texts of an input. An object without any certificate is a

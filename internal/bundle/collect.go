@@ -3,6 +3,7 @@ package bundle
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,11 @@ type collector struct {
 	excluded []certs.Origin
 	// dropped is where the certificates stand that each of the filters left out.
 	dropped [len(traits)][]certs.Origin
+	// known are the sources that were read, and retained notes of what stays though
+	// it has left them.
+	known, retained []string
+	// leaving is how many have left all sources since the last time.
+	leaving int
 	// problems are why there can be no bundle.
 	problems Problems
 }
@@ -122,7 +128,7 @@ func (c *collector) check() Problems {
 // finish gives the bundle. What was left out on purpose comes first among its
 // notes, since a message shows only the first few.
 func (c *collector) finish() Bundle {
-	left := c.droppedNotes()
+	left := slices.Concat(c.retained, c.droppedNotes())
 	if idle := c.excluder.idle(); idle != "" {
 		left = append(left, idle)
 	}
@@ -132,7 +138,7 @@ func (c *collector) finish() Bundle {
 		*count = len(c.dropped[i])
 	}
 	if c.filter.Expired.acts() {
-		c.bundle.Changes = c.bundle.EarliestNotAfter
+		c.bundle.Changes = earlier(c.bundle.Changes, c.bundle.EarliestNotAfter)
 	}
 	return c.bundle
 }

@@ -112,21 +112,29 @@ func (e *excluder) idle() string {
 	return strings.Join(fields, ", ") + " match no certificate"
 }
 
-// Without gives a bundle without what is excluded, and how many certificates that
-// takes out. It is for a bundle that cannot be built anew.
-func (b Bundle) Without(exclusions []Exclusion) (rest Bundle, taken int) {
+// Without gives a bundle without what is excluded and what is over, and how many
+// certificates each of them takes out. It is for a bundle that cannot be built anew.
+func (b Bundle) Without(exclusions []Exclusion, isOver func(*certs.Certificate) bool) (rest Bundle, excluded, over int) {
 	excluder := newExcluder(exclusions)
 	rest = b
-	rest.Certificates, rest.EarliestNotAfter, rest.Changes = nil, time.Time{}, time.Time{}
+	rest.Certificates, rest.Retained, rest.EarliestNotAfter, rest.Changes = nil, nil, time.Time{}, time.Time{}
+	retainedFrom := len(b.Certificates) - len(b.Retained)
 	for i := range b.Certificates {
-		if excluder.excludes(&b.Certificates[i]) {
-			taken++
-			rest.Left.Excluded++
+		switch {
+		case excluder.excludes(&b.Certificates[i]):
+			excluded++
+			continue
+		case isOver(&b.Certificates[i]):
+			over++
 			continue
 		}
 		rest.append(&b.Certificates[i])
+		if i >= retainedFrom {
+			rest.Retained = append(rest.Retained, b.Retained[i-retainedFrom])
+		}
 	}
-	return rest, taken
+	rest.Left.Excluded += excluded
+	return rest, excluded, over
 }
 
 // append adds a certificate.

@@ -131,7 +131,8 @@ func TestWithout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rest, taken := built.Without(excluding(t, v1alpha1.Exclusion{Subject: "CN=Root 2"}, v1alpha1.Exclusion{Subject: "CN=none"}))
+	stays := func(*certs.Certificate) bool { return false }
+	rest, taken, _ := built.Without(excluding(t, v1alpha1.Exclusion{Subject: "CN=Root 2"}, v1alpha1.Exclusion{Subject: "CN=none"}), stays)
 	if diff := cmp.Diff([]string{"x/a/1", "x/a/3"}, places(t, rest)); diff != "" || taken != 1 {
 		t.Errorf("%d taken out; certificates (-want +got):\n%s", taken, diff)
 	}
@@ -141,7 +142,7 @@ func TestWithout(t *testing.T) {
 	if len(built.Certificates) != 3 {
 		t.Errorf("the bundle itself has %d certificates now", len(built.Certificates))
 	}
-	if rest, taken = built.Without(nil); taken != 0 || len(rest.Certificates) != 3 {
+	if rest, taken, _ = built.Without(nil, stays); taken != 0 || len(rest.Certificates) != 3 {
 		t.Errorf("nothing excluded: %d taken out, %d left", taken, len(rest.Certificates))
 	}
 }

@@ -29,6 +29,8 @@ type Spec struct {
 	// Filter has what the Bundle itself asks for; what is unset is for others to
 	// say.
 	Filter Filter
+	// Rotation says what stays that has left every source.
+	Rotation Rotation
 	// Targets has at most one of each kind.
 	Targets []Target
 	// Stores are the key stores that every target holds beside the PEM text, at

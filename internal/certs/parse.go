@@ -141,17 +141,27 @@ func (r *Result) add(body []byte, origin Origin) (fault string) {
 			Detail: "skipped the old EC-ACC root, whose negative serial number RFC 5280 forbids"})
 		return ""
 	}
-	r.Certificates = append(r.Certificates, Certificate{
-		DER:         der,
-		Fingerprint: fingerprint,
-		Origin:      origin,
-		NotAfter:    parsed.NotAfter,
-		CA:          parsed.BasicConstraintsValid && parsed.IsCA,
-		SelfIssued:  bytes.Equal(parsed.RawIssuer, parsed.RawSubject),
-		// Both share the memory of der.
-		RawSubject: parsed.RawSubject, RawPublicKey: parsed.RawSubjectPublicKeyInfo,
-	})
+	r.Certificates = append(r.Certificates, fromX509(parsed, fingerprint, origin))
 	return ""
+}
+
+// FromX509 gives a certificate that is parsed already, of no origin.
+func FromX509(parsed *x509.Certificate) Certificate {
+	return fromX509(parsed, sha256.Sum256(parsed.Raw), Origin{})
+}
+
+// fromX509 keeps what is needed of a parsed certificate: parts of its DER.
+func fromX509(parsed *x509.Certificate, fingerprint [sha256.Size]byte, origin Origin) Certificate {
+	return Certificate{
+		DER:          parsed.Raw,
+		Fingerprint:  fingerprint,
+		Origin:       origin,
+		NotAfter:     parsed.NotAfter,
+		CA:           parsed.BasicConstraintsValid && parsed.IsCA,
+		SelfIssued:   bytes.Equal(parsed.RawIssuer, parsed.RawSubject),
+		RawSubject:   parsed.RawSubject,
+		RawPublicKey: parsed.RawSubjectPublicKeyInfo,
+	}
 }
 
 // parseFault explains a refusal by the X.509 parser. The parser's own text is

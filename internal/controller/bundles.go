@@ -34,20 +34,29 @@ const bundleWorkers = 2
 // change. Building what has not changed costs microseconds.
 const longestWait = 10 * time.Minute
 
+// outdatedPause is how long it takes until a cache has what was written just now, most
+// times.
+const outdatedPause = 50 * time.Millisecond
+
 // bundles is the queue of bundles: it makes the revision of each.
 type bundles struct {
 	*environment
 	observed client.Reader
 	gatherer *source.Gatherer
 	filter   bundle.Filter
+	// client writes what is remembered, in the trust namespace.
+	client         client.Client
+	trustNamespace string
 }
 
 func addBundles(mgr manager.Manager, env *environment, observed cache.Cache, options Options) error {
 	b := &bundles{
-		environment: env,
-		observed:    observed,
-		gatherer:    source.NewGatherer(env.objects, options.TrustNamespace, options.DefaultCAs),
-		filter:      options.Filter,
+		environment:    env,
+		observed:       observed,
+		gatherer:       source.NewGatherer(env.objects, options.TrustNamespace, options.DefaultCAs),
+		filter:         options.Filter,
+		client:         mgr.GetClient(),
+		trustNamespace: options.TrustNamespace,
 	}
 	settings := env.bundles.options(bundleWorkers)
 	settings.Reconciler = b
@@ -68,9 +77,10 @@ func addBundles(mgr manager.Manager, env *environment, observed cache.Cache, opt
 //  2. its sources are gathered and the bundle is built;
 //  3. if that fails, the ledger learns why, and the last revision stays, but for
 //     what the Bundle excludes;
-//  4. if the revision is a new one, it comes into force, and every target that
+//  4. what has to be remembered of the bundle is kept, before anything else;
+//  5. if the revision is a new one, it comes into force, and every target that
 //     is wanted or exists goes into the target queue;
-//  5. where time alone will change the bundle, as when expired certificates are
+//  6. where time alone will change the bundle, as when expired certificates are
 //     left out, it is built again at that moment.
 func (b *bundles) Reconcile(ctx context.Context, name string) (reconcile.Result, error) {
 	from := &v1alpha1.Bundle{}
@@ -85,18 +95,12 @@ func (b *bundles) Reconcile(ctx context.Context, name string) (reconcile.Result,
 		return reconcile.Result{}, nil
 	}
 	attempt := ledger.Attempt{UID: string(from.UID), Generation: from.Generation}
-	began := b.clock.Now()
-	made, revision, err := b.build(ctx, from, &attempt)
-	var problems bundle.Problems
-	invalid := errors.As(err, &problems)
-	b.metrics.built(b.clock.Since(began), buildResult(err, invalid))
+	made, revision, failure := b.prepare(ctx, from, &attempt)
 	switch {
-	case invalid:
-		attempt.Reason, attempt.Message = problems.Reason(), problems.Error()
-		made, revision = b.distrust(from, &attempt)
-		log.FromContext(ctx).Info("The bundle cannot be built", "bundle", name, "reason", attempt.Reason, "message", attempt.Message)
-	case err != nil:
-		return reconcile.Result{}, err
+	case errors.Is(failure, errOutdated):
+		return reconcile.Result{RequeueAfter: outdatedPause}, nil
+	case failure != nil && attempt.Reason == "":
+		return reconcile.Result{}, failure
 	}
 	if before, _ := b.registry.current(name); revision != nil && !revision.Same(before) {
 		if err := b.rollOut(ctx, name, revision); err != nil {
@@ -111,7 +115,36 @@ func (b *bundles) Reconcile(ctx context.Context, name string) (reconcile.Result,
 	b.ledger.Tried(name, attempt)
 	b.statuses.add(bulk, name)
 	b.awaitChange(name, attempt.Changes)
-	return reconcile.Result{}, nil
+	return reconcile.Result{}, failure
+}
+
+// prepare builds a bundle, and has remembered what is needed of it. Where that fails by
+// something that a user has to see to, the attempt says so, and what is given is the
+// last good bundle without what must not stay in it, if that is another one. An error
+// says that it has to be tried again.
+func (b *bundles) prepare(ctx context.Context, from *v1alpha1.Bundle, attempt *ledger.Attempt) (*good, *target.Revision, error) {
+	began := b.clock.Now()
+	made, revision, err := b.build(ctx, from, attempt)
+	var problems bundle.Problems
+	invalid := errors.As(err, &problems)
+	b.metrics.built(b.clock.Since(began), buildResult(err, invalid))
+	var failure error
+	if err == nil {
+		err = b.remember(ctx, made)
+		if errors.As(err, &problems) {
+			failure = err
+		}
+	}
+	switch {
+	case err == nil:
+		return made, revision, nil
+	case problems == nil:
+		return nil, nil, err
+	}
+	attempt.Reason, attempt.Message = problems.Reason(), problems.Error()
+	made, revision, err = b.distrust(ctx, from, attempt)
+	log.FromContext(ctx).Info("The bundle cannot be built", "bundle", from.Name, "reason", attempt.Reason, "message", attempt.Message)
+	return made, revision, errors.Join(failure, err)
 }
 
 func buildResult(err error, invalid bool) string {
@@ -159,18 +192,22 @@ func (b *bundles) build(ctx context.Context, from *v1alpha1.Bundle, attempt *led
 		return nil, nil, err
 	}
 	attempt.DefaultCAVersion = gathered.DefaultCAVersion
-	content, err := builder.Build(gathered.Inputs, spec.Filter.Or(b.filter), b.clock.Now())
+	found, err := b.recall(ctx, from.Name, from.UID)
 	if err != nil {
 		return nil, nil, err
 	}
-	attempt.Notes = content.Notes
+	content, state, err := builder.BuildRetaining(gathered.Inputs, spec.Filter.Or(b.filter), spec.Rotation, found.state, b.clock.Now())
+	if err != nil {
+		return nil, nil, err
+	}
+	attempt.Notes = slices.Concat(found.faults, content.Notes)
 	attempt.Content = ledger.NewContent(spec, content)
 	before, _ := b.registry.current(from.Name)
 	revision, err := target.NewRevision(spec, content, before)
 	if err != nil {
 		return nil, nil, err
 	}
-	return &good{spec: spec, content: content}, revision, nil
+	return &good{spec: spec, content: content, recalled: found, state: state}, revision, nil
 }
 
 // rollOut brings a revision into force and has all its targets looked at. It is

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -71,7 +72,11 @@ func bundlesOf(t *testing.T) (*bundles, *world) {
 		NamespaceSelector: &v1alpha1.LabelSelector{MatchLabels: map[string]string{"team": "x"}},
 	}
 	w.cache.bundles = []*v1alpha1.Bundle{from}
-	return &bundles{environment: w.environment, observed: w.cache, gatherer: source.NewGatherer(w.cache, "cert-manager", none)}, w
+	w.cache.configMaps = map[string]*corev1.ConfigMap{}
+	return &bundles{
+		environment: w.environment, observed: w.cache, gatherer: source.NewGatherer(w.cache, "cert-manager", none),
+		client: &stateClient{cache: w.cache}, trustNamespace: "cert-manager",
+	}, w
 }
 
 // rebuilt has the Bundle roots built, and gives what went into the target queue.

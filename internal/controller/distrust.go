@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -20,50 +21,78 @@ const (
 	notMade = "WARNING: spec.exclude HAS NOT REACHED THE TARGETS: the last good bundle cannot be made without what is excluded (%v): "
 )
 
-// distrust takes what a Bundle excludes out of the last good bundle, after the
-// attempt to build another has failed: an exclusion does not wait for a source. The
-// shape stays that of the last good revision, and the message of the attempt tells.
-// Nothing is given where nothing has to be taken out, or nothing can.
-func (b *bundles) distrust(from *v1alpha1.Bundle, attempt *ledger.Attempt) (*good, *target.Revision) {
+// distrust takes what must not stay out of the last good bundle, after the attempt to
+// build another has failed: what the Bundle excludes, and what was retained and is no
+// longer. Neither waits for a source. The shape stays that of the last good revision,
+// and the message of the attempt tells. Nothing is given where nothing has to be taken
+// out, or nothing can.
+func (b *bundles) distrust(ctx context.Context, from *v1alpha1.Bundle, attempt *ledger.Attempt) (*good, *target.Revision, error) {
 	exclusions, _ := bundle.Exclusions(from) // what is wrong with one is among the problems already
 	last := b.registry.lastGood(from.Name)
 	switch {
-	case len(exclusions) == 0 || from.Spec.Target == nil:
-		return nil, nil
+	case from.Spec.Target == nil:
+		return nil, nil, nil
 	case last == nil:
-		attempt.Message = notReached + attempt.Message
-		return nil, nil
+		if len(exclusions) > 0 {
+			attempt.Message = notReached + attempt.Message
+		}
+		return nil, nil, nil
 	}
-	rest, taken := last.content.Without(exclusions)
-	if taken > 0 && len(rest.Certificates) == 0 {
-		attempt.Message = nothingLeft + attempt.Message
-		return nil, nil
+	ended, err := b.ended(ctx, last)
+	if err != nil {
+		return nil, nil, err
 	}
-	next := &good{last.spec, rest, last.excluded + taken}
-	attempt.Message += appliedExclusion(next.excluded)
-	if taken == 0 {
-		return nil, nil
+	next := *last
+	rest, excluded, over := last.content.Without(exclusions, ended)
+	if excluded+over > 0 && len(rest.Certificates) == 0 {
+		if excluded > 0 {
+			attempt.Message = nothingLeft + attempt.Message
+		}
+		return nil, nil, nil
+	}
+	next.content, next.excluded, next.ended = rest, last.excluded+excluded, last.ended+over
+	b.awaitEnd(from.Name, &next)
+	attempt.Message += next.taken(len(exclusions) > 0)
+	if excluded+over == 0 {
+		return nil, nil, nil
 	}
 	before, _ := b.registry.current(from.Name)
 	revision, err := target.NewRevision(next.spec, rest, before)
 	var problems bundle.Problems
 	if errors.As(err, &problems) {
 		attempt.Message = fmt.Sprintf(notMade, problems) + attempt.Message
-		return nil, nil
+		return nil, nil, nil
 	}
-	changes := attempt.Changes
 	attempt.Amended, attempt.Content = true, ledger.NewContent(next.spec, rest)
-	attempt.Changes = changes
-	return next, revision
+	return &next, revision, err
 }
 
-// appliedExclusion tells what has become of the exclusions.
-func appliedExclusion(taken int) string {
-	switch taken {
-	case 0:
-		return "; spec.exclude names nothing that is in the last good bundle"
-	case 1:
-		return "; spec.exclude is applied all the same: 1 certificate was taken out of the last good bundle"
+// awaitEnd has the Bundle looked at again when the next certificate of its last good
+// bundle is retained no longer.
+func (b *bundles) awaitEnd(name string, last *good) {
+	for _, one := range last.content.Retained {
+		b.awaitChange(name, last.spec.Rotation.Until(one))
 	}
-	return fmt.Sprintf("; spec.exclude is applied all the same: %d certificates were taken out of the last good bundle", taken)
+}
+
+// taken tells what was taken out of the last good bundle.
+func (g *good) taken(excluding bool) string {
+	var told string
+	switch {
+	case g.excluded > 0:
+		told = "; spec.exclude is applied all the same: " + counted(g.excluded) + " taken out of the last good bundle"
+	case excluding:
+		told = "; spec.exclude names nothing that is in the last good bundle"
+	}
+	if g.ended > 0 {
+		told += "; " + counted(g.ended) + " taken out of it because it is retained no longer"
+	}
+	return told
+}
+
+func counted(certificates int) string {
+	if certificates == 1 {
+		return "1 certificate was"
+	}
+	return fmt.Sprintf("%d certificates were", certificates)
 }

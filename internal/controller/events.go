@@ -14,6 +14,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/retention"
 	"trust-manager.io/internal/target"
 )
 
@@ -75,6 +76,9 @@ func sourceEvents[object client.Object](env *environment, kind bundle.Kind) hand
 				versions = append(versions, (*version).GetLabels())
 				name = (*version).GetName()
 			}
+		}
+		if of, ok := retention.BundleOf(name); ok && kind == bundle.ConfigMap {
+			env.bundles.add(urgent, of) // somebody may have ended a retention
 		}
 		env.enqueueReaders(ctx, sourceKey(kind, name), nil)
 		env.enqueueReaders(ctx, sourceKey(kind, ""), func(from *v1alpha1.Bundle) bool { return selectsAny(from, kind, versions) })

@@ -111,6 +111,7 @@ type memoryReader struct {
 	bundles    []*v1alpha1.Bundle
 	namespaces []*metav1.PartialObjectMetadata
 	targets    []*metav1.PartialObjectMetadata
+	configMaps map[string]*corev1.ConfigMap
 	// lists counts the calls of List, and listed, if set, runs after each.
 	lists  int
 	listed func()
@@ -128,6 +129,11 @@ func (m *memoryReader) Get(_ context.Context, key client.ObjectKey, into client.
 				*into = *from
 				return nil
 			}
+		}
+	case *corev1.ConfigMap:
+		if from := m.configMaps[key.String()]; from != nil {
+			*into = *from
+			return nil
 		}
 	case *metav1.PartialObjectMetadata:
 		if into.Kind == v1alpha1.BundleKind {

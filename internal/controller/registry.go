@@ -25,14 +25,19 @@ type entry struct {
 	revision *target.Revision
 	number   uint64
 	good     *good
+	recalled *recalled
 }
 
 // good is what the revision in force was made of.
 type good struct {
 	spec    bundle.Spec
 	content bundle.Bundle
-	// excluded is how many certificates were taken out of it since it was built.
-	excluded int
+	// recalled is what was remembered before, and state what is to be from then on.
+	recalled *recalled
+	state    bundle.State
+	// excluded and ended are how many certificates were taken out of it since it was
+	// built, because they are excluded or retained no longer.
+	excluded, ended int
 }
 
 func newRegistry() *registry {
@@ -92,6 +97,25 @@ func (r *registry) keep(name string, made *good) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.entries[name].good = made
+}
+
+// recall remembers what was read of a bundle's state.
+func (r *registry) recall(name string, found *recalled) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.entries[name]; e != nil {
+		e.recalled = found
+	}
+}
+
+// recalled gives what was read of a bundle's state last, or nil.
+func (r *registry) recalled(name string) *recalled {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if e := r.entries[name]; e != nil {
+		return e.recalled
+	}
+	return nil
 }
 
 // lastGood gives what the revision in force was made of, or nil.

@@ -7,6 +7,9 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
+// shownRetained is how many retained certificates the status names.
+const shownRetained = 20
+
 // NewContent gives what there is to tell of a bundle and of the Spec that it was
 // built from. None of it is content of a certificate but subjects, which are cut.
 func NewContent(spec bundle.Spec, content bundle.Bundle) Content {
@@ -22,12 +25,20 @@ func inventory(spec bundle.Spec, content bundle.Bundle) *v1alpha1.BundleInventor
 	made := &v1alpha1.BundleInventory{
 		Certificates: number(len(content.Certificates)),
 		Excluded:     number(content.Left.Excluded),
+		// The list may not have all of them.
+		RetainedCount: number(len(content.Retained)),
 		Dropped: v1alpha1.DroppedCertificates{
 			Duplicate:     number(content.Left.Duplicate),
 			Expired:       number(content.Left.Expired),
 			NotCA:         number(content.Left.NonCA),
 			NotSelfSigned: number(content.Left.NotSelfSigned),
 		},
+	}
+	for _, one := range content.Retained[:min(len(content.Retained), shownRetained)] {
+		made.Retained = append(made.Retained, v1alpha1.RetainedCertificate{
+			Subject: one.Certificate.ShownSubject(), SHA256: one.Certificate.SHA256(),
+			Until: metav1.NewTime(spec.Rotation.Until(one)).Rfc3339Copy(),
+		})
 	}
 	bySource := content.BySource()
 	for _, source := range spec.Sources {

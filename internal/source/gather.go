@@ -59,7 +59,7 @@ func (g *Gatherer) Gather(ctx context.Context, spec bundle.Spec) (Gathered, erro
 			}
 			gathered.Inputs = append(gathered.Inputs, inputs...)
 		case source.DefaultCAs:
-			input := bundle.Input{Origin: origin}
+			input := bundle.Input{Origin: origin, Source: "default CA package"}
 			gathered.DefaultCAVersion = g.defaults(&input)
 			gathered.Inputs = append(gathered.Inputs, input)
 		default:
@@ -101,13 +101,23 @@ func (g *Gatherer) objectsOf(ctx context.Context, from bundle.ObjectSource, orig
 		return inputs, nil
 	}
 	one, err := g.named(ctx, from)
+	var input bundle.Input
 	switch {
 	case apierrors.IsNotFound(err):
-		return []bundle.Input{lacking(from, origin, "the object does not exist")}, nil
+		input = lacking(from, origin, "the object does not exist")
 	case err != nil:
 		return nil, err
+	case one.isState(from.Kind):
+		input = bundle.Input{Origin: origin, Problem: &certs.Problem{Origin: origin, Reason: certs.SourceBuildError,
+			Detail: "the object keeps what the rotation of a Bundle needs, and is never a source"}}
+	default:
+		input = one.input(from, origin)
 	}
-	return []bundle.Input{one.input(from, origin)}, nil
+	input.Source = fmt.Sprintf("%s, key %q", origin.Object, from.Key)
+	if from.AllKeys {
+		input.Source = origin.Object + ", all keys"
+	}
+	return []bundle.Input{input}, nil
 }
 
 // lacking is the input of what does not exist: a problem, unless the source is
@@ -137,7 +147,7 @@ func (g *Gatherer) named(ctx context.Context, from bundle.ObjectSource) (object,
 }
 
 // selected lists the objects that a source selects, in the order of their names
-// (S1), without the Bundle's own targets (V7).
+// (S1), without the Bundle's own targets (V7) and without what rotation remembers.
 func (g *Gatherer) selected(ctx context.Context, from bundle.ObjectSource, spec bundle.Spec) ([]object, error) {
 	options := []client.ListOption{client.InNamespace(g.namespace), client.MatchingLabelsSelector{Selector: from.Selector}}
 	var found []object
@@ -158,7 +168,7 @@ func (g *Gatherer) selected(ctx context.Context, from bundle.ObjectSource, spec 
 			found = append(found, fromConfigMap(&list.Items[i]))
 		}
 	}
-	found = slices.DeleteFunc(found, func(o object) bool { return o.isTarget(from.Kind, spec) })
+	found = slices.DeleteFunc(found, func(o object) bool { return o.isTarget(from.Kind, spec) || o.isState(from.Kind) })
 	slices.SortFunc(found, func(a, b object) int { return cmp.Compare(a.name, b.name) })
 	return found, nil
 }

@@ -2,6 +2,7 @@ package source_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -113,11 +114,23 @@ func TestGather(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			tc.want.Source = identity(tc.source)
 			if diff := cmp.Diff(source.Gathered{Inputs: []bundle.Input{tc.want}}, got); diff != "" {
 				t.Errorf("gathered (-want +got):\n%s", diff)
 			}
 		})
 	}
+}
+
+// identity is how a source is known that the Bundle names (K5).
+func identity(from bundle.Source) string {
+	switch {
+	case from.DefaultCAs:
+		return "default CA package"
+	case from.Object != nil:
+		return fmt.Sprintf("%s cert-manager/%s, key %q", from.Object.Kind, from.Object.Name, from.Object.Key)
+	}
+	return ""
 }
 
 // S1: one input for each source, in their order, and one problem holds back

@@ -8,6 +8,7 @@ import (
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
+	"trust-manager.io/internal/retention"
 )
 
 // object is a ConfigMap or Secret as a source reads it. It shares the memory of
@@ -33,6 +34,11 @@ func fromSecret(from *corev1.Secret) object {
 // isTarget says whether the Bundle writes the object itself, or is about to.
 func (o object) isTarget(kind bundle.Kind, spec bundle.Spec) bool {
 	return o.name == spec.Name && (spec.HasTarget(kind) || o.labels[v1alpha1.BundleLabelKey] == spec.Name)
+}
+
+// isState says whether the object keeps what the rotation of a Bundle needs.
+func (o object) isState(kind bundle.Kind) bool {
+	return kind == bundle.ConfigMap && retention.Is(o.name, o.labels)
 }
 
 // input reads what a source asks for of the object.

@@ -12,12 +12,19 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/retention"
 	"trust-manager.io/internal/source"
 )
 
 // labelled gives an object the label ca=yes.
 func labelled[o client.Object](object o) o {
 	object.SetLabels(map[string]string{"ca": "yes"})
+	return object
+}
+
+// rotating gives an object the label of what keeps a state of rotation.
+func rotating(object *corev1.ConfigMap) *corev1.ConfigMap {
+	object.Labels["trust.cert-manager.io/rotation"] = "roots"
 	return object
 }
 
@@ -37,6 +44,9 @@ func TestGatherSelected(t *testing.T) {
 	ofAnother := labelled(configMap("cert-manager", "others", map[string]string{"ca.crt": "others"}, nil))
 	ofAnother.Labels["trust.cert-manager.io/bundle"] = "others"
 	cluster := newObjects(
+		// K5: what keeps a state of rotation is never read, whatever its name.
+		labelled(configMap("cert-manager", retention.Name("roots"), map[string]string{"ca.crt": "state"}, nil)),
+		rotating(labelled(configMap("cert-manager", "copied", map[string]string{"ca.crt": "state"}, nil))),
 		target, released, ofAnother,
 		labelled(configMap("cert-manager", "b", map[string]string{"ca.crt": "b", "a": "a"}, map[string][]byte{"b": []byte("bin")})),
 		labelled(configMap("cert-manager", "a", map[string]string{"ca.crt": "a"}, nil)),
@@ -97,6 +107,10 @@ func TestGatherSelected(t *testing.T) {
 		},
 		"one key of a TLS Secret": {
 			bundle.ObjectSource{Kind: bundle.Secret, Selector: some, Key: "tls.crt"}, []string{"tls tls.crt=c"},
+		},
+		"K5: a state of rotation by its name": {
+			bundle.ObjectSource{Kind: bundle.ConfigMap, Name: "copied", Key: "ca.crt"},
+			[]string{"copied SourceBuildError the object keeps what the rotation of a Bundle needs, and is never a source"},
 		},
 		"S7: no such object, all keys": {
 			bundle.ObjectSource{Kind: bundle.Secret, Name: "none", AllKeys: true}, []string{"none SourceNotFound the object does not exist"},

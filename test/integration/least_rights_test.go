@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -66,6 +67,7 @@ func TestLeastRights(t *testing.T) {
 			o := startOperator(t, flags...)
 			s.temporary(bundle)
 			content := s.useAll(bundle, source, namespaces, tc.kinds)
+			s.rotateOnce(namespaces)
 			stop(t, o)
 			for _, k := range tc.kinds {
 				k.change(t, namespaces[0], bundle.Name, func(o *corev1.ConfigMap) { delete(o.Data, targetKey) })
@@ -156,6 +158,17 @@ func (s *scene) useAll(bundle *v1alpha1.Bundle, source *corev1.ConfigMap, namesp
 	}
 	awaitSynced(s.t, bundle, len(namespaces))
 	return pemOf(ca, selected)
+}
+
+// rotateOnce has a CA leave its source and be retained (K5).
+func (s *scene) rotateOnce(namespaces []string) {
+	s.t.Helper()
+	old, next := newAuthority("Old"), newAuthority("New")
+	source := s.source(old)
+	bundle := s.bundle(from(source), retaining(time.Hour))
+	awaitTargets(s.t, bundle, namespaces, old)
+	fill(s.t, source, next)
+	awaitTargets(s.t, bundle, namespaces, next, old)
 }
 
 // awaitKey waits until a target holds a text under a key, whatever else is in it.

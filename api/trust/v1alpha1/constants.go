@@ -13,6 +13,11 @@ const (
 	// everything that shapes the object.
 	BundleHashAnnotationKey = "trust.cert-manager.io/hash"
 
+	// RotationLabelKey is the label of the ConfigMap in the trust namespace that keeps
+	// what spec.rotation of a Bundle needs; its value is the name of the Bundle. Such
+	// an object is never a source.
+	RotationLabelKey = "trust.cert-manager.io/rotation"
+
 	// SharedAnnotationKey is the annotation, with the value "true", of a target
 	// object that also holds data of others and is therefore not owned by its
 	// Bundle.
@@ -54,7 +59,15 @@ const (
 	// BundleReasonBundleTooLarge: the target objects would be larger than the
 	// API server takes.
 	BundleReasonBundleTooLarge = "BundleTooLarge"
+
+	// BundleReasonRotationStateFailed: what spec.rotation needs could not be kept in
+	// the trust namespace, and nothing is rolled out before it is.
+	BundleReasonRotationStateFailed = "RotationStateFailed"
 )
+
+// DefaultMaxRetained is how many certificates spec.rotation retains where it does not
+// say.
+const DefaultMaxRetained = 10
 
 // Passwords of the key store formats when a Bundle names none.
 const (

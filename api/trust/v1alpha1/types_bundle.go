@@ -75,6 +75,12 @@ type BundleSpec struct {
 	// +optional
 	Filters *BundleFilters `json:"filters,omitempty"`
 
+	// rotation keeps certificates in the bundle for a while after they have left every
+	// source, so that an old and a new CA are trusted side by side. Without it, a
+	// certificate leaves with its source. It needs a target.
+	// +optional
+	Rotation *BundleRotation `json:"rotation,omitempty"`
+
 	// exclude names certificates that are never in the bundle, whatever the sources
 	// say: at most 100 entries, each of which names one or several certificates. A
 	// new entry takes effect at once, also while a source is missing or invalid: the

@@ -26,6 +26,17 @@ type BundleInventory struct {
 	// +required
 	Excluded int32 `json:"excluded"`
 
+	// retainedCount is how many certificates are in the bundle though they have left
+	// every source, by spec.rotation.
+	// +optional
+	RetainedCount int32 `json:"retainedCount,omitempty"`
+
+	// retained has these certificates, up to 20 of them: those that left first.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=20
+	Retained []RetainedCertificate `json:"retained,omitempty"`
+
 	// nextExpiry is the certificate of the bundle that expires first, or has
 	// expired longest ago.
 	// +optional
@@ -95,4 +106,22 @@ type TargetCounts struct {
 	// failed is how many could not be put in order.
 	// +required
 	Failed int32 `json:"failed"`
+}
+
+// RetainedCertificate names a certificate that has left every source, and says how
+// long it stays.
+type RetainedCertificate struct {
+	// subject is its subject in the manner of RFC 4514, cut if it is long.
+	// +required
+	// +kubebuilder:validation:MaxLength=128
+	Subject string `json:"subject"`
+
+	// sha256 is the SHA-256 of its DER, in hexadecimal.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	SHA256 string `json:"sha256"`
+
+	// until is the last moment at which it is in the bundle.
+	// +required
+	Until metav1.Time `json:"until"`
 }

@@ -1,0 +1,185 @@
+package bundle
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"trust-manager.io/internal/certs"
+)
+
+const (
+	// RetainedField is the field of the Bundle that retained certificates are there
+	// for.
+	RetainedField = "spec.rotation.retain"
+	// MaxEvicted bounds what is remembered of certificates that had to go early.
+	MaxEvicted = 100
+)
+
+// Rotation says how long certificates stay that have left every source.
+type Rotation struct {
+	// Retain is how long; 0 is not at all.
+	Retain time.Duration
+	// Max is how many stay at the same time.
+	Max int
+}
+
+// Retained is a certificate that has left every source.
+type Retained struct {
+	Certificate certs.Certificate
+	// Left is when it was missed first.
+	Left time.Time
+}
+
+// Evicted is what is remembered of a certificate that had to go before its time.
+type Evicted struct {
+	Fingerprint [sha256.Size]byte
+	Left        time.Time
+}
+
+// State is what has to be remembered of a Bundle from one build to the next, so that
+// a certificate is retained that has left in between.
+type State struct {
+	// Present are the certificates of the bundle that sources had, in any order.
+	Present []certs.Certificate
+	// Known are the sources that have been read, as Input.Source names them.
+	Known []string
+	// Retained are those that stay, the one first that left first.
+	Retained []Retained
+	// Evicted are those that would stay still if there were fewer.
+	Evicted []Evicted
+}
+
+// Until gives the last moment at which a certificate is retained: never past its
+// NotAfter.
+func (r Rotation) Until(one Retained) time.Time {
+	if until := one.Left.Add(r.Retain); until.Before(one.Certificate.NotAfter) {
+		return until
+	}
+	return one.Certificate.NotAfter
+}
+
+// forgiven says whether an input that is missing counts as one whose certificates
+// have left: its source was there before. One that never was is a mistake.
+func (r Rotation) forgiven(input Input, before State) bool {
+	return r.Retain > 0 && input.Problem != nil && input.Problem.Reason == certs.SourceNotFound &&
+		input.Source != "" && slices.Contains(before.Known, input.Source)
+}
+
+// unforgiven gives the sources that are missing back as problems, where more
+// certificates would leave at once than can be retained: a source that is lost must not
+// take most of a bundle along.
+func (r Rotation) unforgiven(missing Problems, leaving int) Problems {
+	if len(missing) == 0 || leaving <= r.Max {
+		return nil
+	}
+	var problems Problems
+	for _, one := range missing {
+		problem := *one
+		problem.Detail += fmt.Sprintf("; its certificates do not count as gone from it, since %d would leave at once and spec.rotation.maxRetained is %d", leaving, r.Max)
+		problems = append(problems, &problem)
+	}
+	return problems
+}
+
+// retain adds the certificates that have left every source and are to stay, after
+// those of the sources, and gives what has to be remembered. What is excluded or
+// filtered never stays.
+func (c *collector) retain(before State, rotation Rotation) State {
+	next := State{Present: slices.Clone(c.bundle.Certificates), Known: c.known}
+	slices.SortFunc(next.Present, func(a, b certs.Certificate) int { return bytes.Compare(a.Fingerprint[:], b.Fingerprint[:]) })
+	slices.Sort(next.Known)
+	next.Known = slices.Compact(next.Known)
+	staying := c.staying(before, rotation)
+	slices.SortFunc(staying, func(a, b Retained) int {
+		return cmp.Or(a.Left.Compare(b.Left), bytes.Compare(a.Certificate.Fingerprint[:], b.Certificate.Fingerprint[:]))
+	})
+	more := max(0, len(staying)-rotation.Max)
+	next.Retained = staying[more:]
+	next.Evicted = c.evicted(before, staying[:more], rotation)
+	for _, one := range next.Retained {
+		c.bundle.append(&one.Certificate)
+		c.bundle.Changes = earlier(c.bundle.Changes, rotation.Until(one))
+	}
+	c.bundle.Retained = next.Retained
+	c.noteRetained(next, rotation)
+	return next
+}
+
+// staying gives the certificates that have left every source, and may stay.
+func (c *collector) staying(before State, rotation Rotation) []Retained {
+	left := c.now.UTC().Truncate(time.Second)
+	candidates := slices.Clone(before.Retained)
+	for i := range before.Present {
+		candidates = append(candidates, Retained{before.Present[i], left})
+	}
+	var staying []Retained
+	taken := map[[sha256.Size]byte]bool{}
+	for i, one := range candidates {
+		one.Certificate.Origin = certs.Origin{Field: RetainedField}
+		if one.Left.After(left) { // somebody has edited it
+			one.Left = left
+		}
+		fingerprint := one.Certificate.Fingerprint
+		_, inSource := c.seen[fingerprint]
+		if inSource || taken[fingerprint] || c.now.After(rotation.Until(one)) || c.excluder.excludes(&one.Certificate) ||
+			c.trait(&one.Certificate, Drop) >= 0 || c.trait(&one.Certificate, Reject) >= 0 {
+			continue
+		}
+		taken[fingerprint] = true
+		if i >= len(before.Retained) {
+			c.leaving++
+		}
+		staying = append(staying, one)
+	}
+	return staying
+}
+
+// evicted gives what is remembered of those that had to go early, until they would
+// have gone anyway, or a source has them again.
+func (c *collector) evicted(before State, now []Retained, rotation Rotation) []Evicted {
+	var all []Evicted
+	for _, one := range before.Evicted {
+		if _, back := c.seen[one.Fingerprint]; !back && !c.now.After(one.Left.Add(rotation.Retain)) {
+			all = append(all, one)
+		}
+	}
+	for _, one := range now {
+		all = append(all, Evicted{one.Certificate.Fingerprint, one.Left})
+	}
+	return all[max(0, len(all)-MaxEvicted):]
+}
+
+// noteRetained tells which certificates stay, and that some had to go early.
+func (c *collector) noteRetained(next State, rotation Rotation) {
+	if count := len(next.Retained); count > 0 {
+		note := "1 certificate that has left its sources is retained"
+		if count > 1 {
+			note = fmt.Sprintf("%d certificates that have left their sources are retained", count)
+		}
+		var each []string
+		for _, one := range next.Retained[:min(count, shownDropped)] {
+			each = append(each, strconv.Quote(one.Certificate.ShownSubject())+" until "+rotation.Until(one).UTC().Format(time.RFC3339))
+		}
+		if count > shownDropped {
+			each = append(each, "…")
+		}
+		c.retained = append(c.retained, note+" ("+strings.Join(each, "; ")+")")
+	}
+	if count := len(next.Evicted); count > 0 {
+		c.retained = append(c.retained, fmt.Sprintf("%d more would be, but spec.rotation.maxRetained is %d", count, rotation.Max))
+	}
+}
+
+// earlier gives the earlier of two moments, of which the first may be none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,242 @@
+package bundle_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/certs"
+)
+
+// history builds one Bundle again and again, as the operator does.
+type history struct {
+	t        *testing.T
+	builder  bundle.Builder
+	state    bundle.State
+	rotation bundle.Rotation
+	filter   bundle.Filter
+	now      time.Time
+}
+
+func newHistory(t *testing.T) *history {
+	t.Helper()
+	return &history{t: t, rotation: bundle.Rotation{Retain: time.Hour, Max: 10}, now: now}
+}
+
+// wants builds the bundle of sources some time later, and compares which numbers it
+// holds, in order.
+func (h *history) wants(later time.Duration, want []int, inputs ...bundle.Input) bundle.Bundle {
+	h.t.Helper()
+	h.now = h.now.Add(later)
+	built, state, err := h.builder.BuildRetaining(inputs, h.filter, h.rotation, h.state, h.now)
+	if err != nil {
+		h.t.Fatalf("after %s: %v", later, err)
+	}
+	var got []int
+	for _, certificate := range built.Certificates {
+		got = append(got, int(certificate.Fingerprint[0]))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		h.t.Errorf("at %s, certificates (-want +got):\n%s", h.now.Format(time.TimeOnly), diff)
+	}
+	h.state = state
+	return built
+}
+
+// numbers is the input of a named source with these made-up CAs.
+func numbers(name string, list ...byte) bundle.Input {
+	var certificates []certs.Certificate
+	for _, number := range list {
+		certificates = append(certificates, dated(number, now.AddDate(1, 0, 0), true))
+	}
+	input := given(certificates...)
+	input.Origin, input.Source = source(name).Origin, name
+	return input
+}
+
+// gone is the input of a named source that does not exist.
+func gone(name string) bundle.Input {
+	input := failed(name, certs.SourceNotFound)
+	input.Source = name
+	return input
+}
+
+// K5: what has left every source stays for its time, after what the sources have, and
+// no longer; what comes back to a source has not left.
+func TestRetain(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	h.wants(0, []int{1, 2, 3}, numbers("x", 1, 2), numbers("y", 3))
+	built := h.wants(time.Minute, []int{2, 3, 1}, numbers("x", 2), numbers("y", 3))
+	if want := now.Add(time.Minute + time.Hour); !built.Changes.Equal(want) {
+		t.Errorf("it holds until %s, want %s", built.Changes, want)
+	}
+	h.wants(time.Minute, []int{2, 1, 3}, numbers("x", 2), numbers("y", 2, 1)) // 3 left, and 1 is back
+	if got := len(h.state.Retained); got != 1 {
+		t.Errorf("%d are retained, want 3 alone", got)
+	}
+}
+
+// K5: the time is counted from when a certificate left, to the second, and is that of
+// the Bundle as it is now.
+func TestRetainEnds(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	h.wants(0, []int{1, 2}, numbers("x", 1, 2))
+	h.wants(0, []int{2, 1}, numbers("x", 2))
+	h.wants(time.Hour, []int{2, 1}, numbers("x", 2))
+	h.wants(time.Nanosecond, []int{2}, numbers("x", 2))
+	h.wants(0, []int{2}, numbers("x", 2))
+
+	h = newHistory(t)
+	h.wants(0, []int{1, 2}, numbers("x", 1, 2))
+	h.wants(0, []int{2, 1}, numbers("x", 2))
+	h.rotation.Retain = time.Minute
+	h.wants(2*time.Minute, []int{2}, numbers("x", 2))
+	h.rotation.Retain = time.Hour
+	h.wants(0, []int{2}, numbers("x", 2))
+}
+
+// K5: a retained certificate never outlives its NotAfter, is never excluded, and never
+// one that a filter would not let in.
+func TestRetainNever(t *testing.T) {
+	t.Parallel()
+	short, leaf := dated(1, now.Add(time.Minute), true), dated(2, now.AddDate(1, 0, 0), false)
+	first := given(short, leaf, dated(3, now.AddDate(1, 0, 0), true), dated(9, now.AddDate(1, 0, 0), true))
+	last := given(dated(9, now.AddDate(1, 0, 0), true))
+	h := newHistory(t)
+	h.wants(0, []int{1, 2, 3, 9}, first)
+	built := h.wants(0, []int{9, 1, 2, 3}, last)
+	if !built.Changes.Equal(short.NotAfter) {
+		t.Errorf("it holds until %s", built.Changes)
+	}
+	h.wants(time.Minute+1, []int{9, 2, 3}, last)
+	h.filter = bundle.Filter{NonCA: bundle.Reject}
+	h.wants(0, []int{9, 3}, last)
+	h.filter.Exclude = []bundle.Exclusion{{Certificate: &[32]byte{3}}}
+	h.wants(0, []int{9}, last)
+	h.filter = bundle.Filter{}
+	h.wants(0, []int{9}, last) // and what has gone does not come back
+
+	h = newHistory(t)
+	h.filter = bundle.Filter{NonCA: bundle.Drop}
+	h.wants(0, []int{1, 3, 9}, first)
+	h.filter = bundle.Filter{}
+	h.wants(0, []int{9, 1, 3}, last) // the leaf was dropped, and has not left the bundle now
+}
+
+// K5: of too many, those go first that left first, and that is told for as long as they
+// would have stayed. The order of those that stay is by when they left, and then by
+// fingerprint.
+func TestRetainAtMost(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	h.rotation.Max = 2
+	h.wants(0, []int{5, 4, 3, 2, 1}, numbers("x", 5, 4, 3, 2, 1))
+	h.wants(time.Second, []int{3, 2, 1, 4, 5}, numbers("x", 3, 2, 1))
+	built := h.wants(time.Second, []int{2, 1, 5, 3}, numbers("x", 2, 1))
+	told := strings.Join(built.Notes, "\n")
+	if !strings.Contains(told, "2 certificates that have left their sources are retained") || !strings.Contains(told, "1 more would be, but spec.rotation.maxRetained is 2") {
+		t.Errorf("notes: %s", told)
+	}
+	built = h.wants(time.Minute, []int{2, 1, 5, 3}, numbers("x", 2, 1))
+	if told := strings.Join(built.Notes, "\n"); !strings.Contains(told, "1 more would be") {
+		t.Errorf("a minute later, notes: %s", told)
+	}
+	built = h.wants(time.Hour, []int{2, 1}, numbers("x", 2, 1))
+	if len(built.Notes) > 0 {
+		t.Errorf("when all would have gone, notes: %q", built.Notes)
+	}
+}
+
+// K5: a source that vanishes counts as its certificates leaving, and the others go on;
+// one that was never there, another key of it, and one that is invalid, is a mistake.
+func TestRetainOfAVanishedSource(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	h.wants(0, []int{1, 2}, numbers("x", 1), numbers("y", 2))
+	built := h.wants(0, []int{3, 1, 2}, gone("x"), numbers("y", 3))
+	told := strings.Join(built.Notes, "\n")
+	for _, part := range []string{"spec.sources.x: ConfigMap cert-manager/x: it could not be read, so its certificates count as gone from it", "2 certificates that have left"} {
+		if !strings.Contains(told, part) {
+			t.Errorf("notes: %s\nwant %q", told, part)
+		}
+	}
+	h.wants(2*time.Hour, []int{3}, gone("x"), numbers("y", 3)) // still missing, still known
+	for what, input := range map[string]bundle.Input{"never there": gone("z"), "not named": failed("x", certs.SourceNotFound)} {
+		_, _, err := h.builder.BuildRetaining([]bundle.Input{input, numbers("y", 3)}, h.filter, h.rotation, h.state, h.now)
+		var problems bundle.Problems
+		if !errors.As(err, &problems) || problems.Reason() != "SourceNotFound" {
+			t.Errorf("%s: error %v", what, err)
+		}
+	}
+	damaged := numbers("x")
+	damaged.Texts = []bundle.Text{{Key: "a", PEM: "damaged"}}
+	_, state, err := h.builder.BuildRetaining([]bundle.Input{damaged, numbers("y", 3)}, h.filter, h.rotation, h.state, h.now)
+	var problems bundle.Problems
+	if !errors.As(err, &problems) || problems.Reason() != "SourceBuildError" || state.Present != nil {
+		t.Errorf("invalid: error %v, state %v", err, state)
+	}
+	h.wants(0, []int{3}, numbers("y", 3))
+	if diff := cmp.Diff([]string{"y"}, h.state.Known); diff != "" {
+		t.Errorf("known when the Bundle has no such source any more (-want +got):\n%s", diff)
+	}
+}
+
+// K5: a source that vanishes does not take more along than can be retained.
+func TestRetainOfALargeSource(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	h.rotation.Max = 2
+	h.wants(0, []int{1, 2, 3, 4}, numbers("x", 1, 2, 3), numbers("y", 4))
+	_, _, err := h.builder.BuildRetaining([]bundle.Input{gone("x"), numbers("y", 4)}, h.filter, h.rotation, h.state, h.now)
+	var problems bundle.Problems
+	if !errors.As(err, &problems) || problems.Reason() != "SourceNotFound" || !strings.Contains(err.Error(), "3 would leave at once and spec.rotation.maxRetained is 2") {
+		t.Errorf("error %v", err)
+	}
+	h.rotation.Max = 3
+	h.wants(0, []int{4, 1, 2, 3}, gone("x"), numbers("y", 4))
+	h.wants(0, []int{5, 2, 3, 4}, gone("x"), numbers("y", 5)) // it has vanished before
+}
+
+// K5: without rotation nothing is retained, and nothing to remember.
+func TestNoRotation(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	h.rotation = bundle.Rotation{}
+	h.wants(0, []int{1, 2}, numbers("x", 1, 2))
+	h.wants(0, []int{2}, numbers("x", 2))
+	if diff := cmp.Diff(bundle.State{}, h.state); diff != "" {
+		t.Errorf("state (-want +got):\n%s", diff)
+	}
+	_, _, err := h.builder.BuildRetaining([]bundle.Input{gone("x"), numbers("y", 1)}, h.filter, h.rotation, bundle.State{Known: []string{"x"}}, now)
+	var problems bundle.Problems
+	if !errors.As(err, &problems) || problems.Reason() != "SourceNotFound" {
+		t.Errorf("error %v", err)
+	}
+}
+
+// K5, S3: whatever the order of what is remembered, the bundle and the next state are
+// the same.
+func TestRetainIsDeterministic(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	h.wants(0, []int{5, 4, 3, 2, 1}, numbers("x", 5, 4, 3, 2, 1))
+	backwards := h.state
+	backwards.Present = slices.Clone(h.state.Present)
+	slices.Reverse(backwards.Present)
+	var told []string
+	for _, state := range []bundle.State{h.state, backwards} {
+		built, next, err := h.builder.BuildRetaining([]bundle.Input{numbers("x", 2)}, h.filter, h.rotation, state, now)
+		told = append(told, fmt.Sprintf("%v %v %v", built.Certificates, next, err))
+	}
+	if diff := cmp.Diff(told[0], told[1]); diff != "" {
+		t.Errorf("(-forwards +backwards):\n%s", diff)
+	}
+}

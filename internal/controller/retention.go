@@ -1,0 +1,114 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/certs"
+	"trust-manager.io/internal/retention"
+	"trust-manager.io/internal/target"
+)
+
+// recalled is what is remembered of a Bundle in the trust namespace.
+type recalled struct {
+	// object is what holds it, or nil; nobody changes it.
+	object *corev1.ConfigMap
+	state  bundle.State
+	faults []string
+}
+
+// recall reads what is remembered of a Bundle. An object of an older Bundle of the
+// same name says nothing about this one.
+func (b *bundles) recall(ctx context.Context, name string, uid types.UID) (*recalled, error) {
+	object := &corev1.ConfigMap{}
+	err := b.objects.Get(ctx, types.NamespacedName{Namespace: b.trustNamespace, Name: retention.Name(name)}, object)
+	switch {
+	case apierrors.IsNotFound(err):
+		return &recalled{}, nil
+	case err != nil:
+		return nil, err
+	}
+	if known := b.registry.recalled(name); known != nil && known.object != nil && known.object.UID == object.UID && known.object.ResourceVersion == object.ResourceVersion {
+		return known, nil
+	}
+	found := &recalled{object: object}
+	if slices.ContainsFunc(object.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == uid }) {
+		found.state, found.faults = retention.Decode(object)
+	} else {
+		found.object = object.DeepCopy()
+		found.object.Data, found.object.BinaryData = nil, nil
+	}
+	b.registry.recall(name, found)
+	return found, nil
+}
+
+// errOutdated says that what is remembered was read before the latest write of it.
+var errOutdated = errors.New("what the cache has of the rotation state is outdated")
+
+// remember keeps a state, where it is another than before. It is done before anything
+// is rolled out: else a certificate would be gone from memory and targets alike if the
+// operator ended in between. The error is errOutdated where it has to be tried again
+// in a moment, and bundle.Problems where the API server refuses.
+func (b *bundles) remember(ctx context.Context, made *good) error {
+	before := made.recalled.object
+	if made.spec.Rotation.Retain <= 0 && (before == nil || len(before.Data) == 0) {
+		return nil // there is nothing to remember, or to forget
+	}
+	object := retention.Encode(b.trustNamespace, made.spec, made.state, before)
+	if retention.Same(object, before) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
+	defer cancel()
+	var err error
+	if before == nil {
+		err = b.client.Create(ctx, object, client.FieldOwner(target.FieldManager))
+	} else {
+		err = b.client.Update(ctx, object, client.FieldOwner(target.FieldManager))
+	}
+	switch {
+	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || before != nil && apierrors.IsNotFound(err):
+		return errOutdated
+	case err != nil:
+		return bundle.Problems{{
+			Origin: certs.Origin{Field: bundle.RetainedField, Object: "ConfigMap " + b.trustNamespace + "/" + object.Name},
+			Reason: v1alpha1.BundleReasonRotationStateFailed,
+			Detail: "what rotation needs to remember cannot be kept, and nothing is rolled out before it is: " + explain(err),
+		}}
+	}
+	return nil
+}
+
+// ended says of certificates of the last good bundle whether they were retained and
+// are no longer, be it that their time is over or that a person has ended it.
+func (b *bundles) ended(ctx context.Context, last *good) (func(*certs.Certificate) bool, error) {
+	if len(last.content.Retained) == 0 {
+		return func(*certs.Certificate) bool { return false }, nil
+	}
+	found, err := b.recall(ctx, last.spec.Name, last.spec.Owner.UID)
+	if err != nil {
+		return nil, err
+	}
+	now := b.clock.Now()
+	return func(certificate *certs.Certificate) bool {
+		same := func(one bundle.Retained) bool { return one.Certificate.Fingerprint == certificate.Fingerprint }
+		at := slices.IndexFunc(last.content.Retained, same)
+		if at < 0 {
+			return false
+		}
+		// The cache may not have what was written last.
+		remembered := slices.ContainsFunc(found.state.Retained, same) || slices.ContainsFunc(found.state.Present, func(one certs.Certificate) bool {
+			return one.Fingerprint == certificate.Fingerprint
+		})
+		return !remembered || now.After(last.spec.Rotation.Until(last.content.Retained[at]))
+	}, nil
+}

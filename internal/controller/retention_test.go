@@ -1,0 +1,268 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/retention"
+)
+
+// stateClient is an API server that keeps ConfigMaps where the cache finds them, at
+// once unless it is stale.
+type stateClient struct {
+	client.Client
+	cache *memoryReader
+	// live are the objects as they are, where the cache is behind.
+	live   map[string]*corev1.ConfigMap
+	stale  bool
+	writes int
+	last   int
+	err    error
+}
+
+func (c *stateClient) Create(_ context.Context, object client.Object, _ ...client.CreateOption) error {
+	return c.write(object, func(before *corev1.ConfigMap) error {
+		if before != nil {
+			return apierrors.NewAlreadyExists(corev1.Resource("configmaps"), object.GetName())
+		}
+		return nil
+	})
+}
+
+func (c *stateClient) Update(_ context.Context, object client.Object, _ ...client.UpdateOption) error {
+	return c.write(object, func(before *corev1.ConfigMap) error {
+		if before == nil || before.ResourceVersion != object.GetResourceVersion() {
+			return apierrors.NewConflict(corev1.Resource("configmaps"), object.GetName(), errors.New("another version"))
+		}
+		return nil
+	})
+}
+
+func (c *stateClient) write(object client.Object, check func(before *corev1.ConfigMap) error) error {
+	if c.err != nil {
+		return c.err
+	}
+	at := client.ObjectKeyFromObject(object).String()
+	if c.live == nil {
+		c.live = map[string]*corev1.ConfigMap{}
+	}
+	if err := check(c.live[at]); err != nil {
+		return err
+	}
+	kept, ok := object.DeepCopyObject().(*corev1.ConfigMap)
+	if !ok {
+		return errors.New("not a ConfigMap")
+	}
+	c.writes++
+	c.last++
+	kept.ResourceVersion, kept.UID = strconv.Itoa(c.last), types.UID("state")
+	c.live[at] = kept
+	if !c.stale {
+		c.cache.configMaps[at] = kept
+	}
+	return nil
+}
+
+// at is the place of the state of the Bundle roots.
+var at = types.NamespacedName{Namespace: "cert-manager", Name: retention.Name("roots")}.String()
+
+// rotate gives the Bundle roots a rotation, and these CAs in line.
+func (w *world) rotate(t *testing.T, numbers ...int64) {
+	t.Helper()
+	w.edit(func(from *v1alpha1.Bundle) {
+		from.Spec.Rotation = &v1alpha1.BundleRotation{Retain: metav1.Duration{Duration: time.Hour}}
+		text := ""
+		for _, number := range numbers {
+			text += named(t, number)
+		}
+		from.Spec.Sources[0].InLine = &text
+	})
+}
+
+// held gives the names of the CAs that the targets of the Bundle roots are to hold.
+func (w *world) held(t *testing.T) string {
+	t.Helper()
+	good := w.registry.lastGood("roots")
+	var names []string
+	for i := range good.content.Certificates {
+		names = append(names, good.content.Certificates[i].Subject())
+	}
+	return strings.Join(names, " ")
+}
+
+// wantHeld checks which CAs these are, after the Bundle was built.
+func (w *world) wantHeld(t *testing.T, b *bundles, when, want string) {
+	t.Helper()
+	b.rebuilt(t, w)
+	if got := w.held(t); got != want {
+		t.Errorf("%s: %s, want %s", when, got, want)
+	}
+}
+
+// restarted gives the queue of bundles of a process that has nothing in memory.
+func (w *world) restarted(t *testing.T, b *bundles) (*bundles, *world) {
+	t.Helper()
+	fresh := newWorld()
+	fresh.cache, fresh.environment.objects, fresh.time.now = w.cache, w.cache, w.time.now
+	after := *b
+	after.environment = fresh.environment
+	return &after, fresh
+}
+
+// K5: what leaves stays for its time, also if it left while the operator was down; a
+// steady state writes nothing.
+func TestRotation(t *testing.T) {
+	t.Parallel()
+	b, w := bundlesOf(t)
+	c := b.client.(*stateClient)
+	w.rotate(t, 1, 2)
+	w.wantHeld(t, b, "at first", "CN=1 CN=2")
+	w.wantHeld(t, b, "again", "CN=1 CN=2")
+	if c.writes != 1 {
+		t.Errorf("%d writes of the state, want 1", c.writes)
+	}
+	w.rotate(t, 2)
+	w.wantHeld(t, b, "one has left", "CN=2 CN=1")
+	if diff := cmp.Diff([]added[string]{{urgent, longestWait, "roots"}}, w.bundleNotes.take()); diff != "" {
+		t.Errorf("queued (-want +got):\n%s", diff)
+	}
+	b, w = w.restarted(t, b)
+	w.rotate(t, 3)
+	w.wantHeld(t, b, "one has left while it was down", "CN=3 CN=2 CN=1")
+	w.time.now = start.Add(time.Hour + time.Millisecond)
+	w.wantHeld(t, b, "after its time", "CN=3")
+	before := c.writes
+	w.wantHeld(t, b, "again", "CN=3")
+	if c.writes != before {
+		t.Errorf("%d writes where nothing changed", c.writes-before)
+	}
+}
+
+// K5: nothing is rolled out before what it drops is remembered; the status tells, and it
+// is tried again. An exclusion does not wait for that.
+func TestRotationIsRememberedFirst(t *testing.T) {
+	t.Parallel()
+	b, w := bundlesOf(t)
+	c := b.client.(*stateClient)
+	w.rotate(t, 1, 2)
+	b.rebuilt(t, w)
+	before, _ := w.registry.current("roots")
+	c.err = apierrors.NewForbidden(corev1.Resource("configmaps"), "x", errDenied)
+	w.rotate(t, 2, 3)
+	if _, err := b.Reconcile(quiet(t), "roots"); err == nil {
+		t.Error("it is not tried again")
+	}
+	if after, _ := w.registry.current("roots"); after != before {
+		t.Error("it is rolled out")
+	}
+	w.wantAttempt(t, "forbidden", v1alpha1.BundleReasonRotationStateFailed, 2, "ConfigMap cert-manager/roots.rotation-", "nothing is rolled out before it is")
+	w.exclude("CN=1")
+	if _, err := b.Reconcile(quiet(t), "roots"); err == nil {
+		t.Error("it is not tried again")
+	}
+	w.wantAttempt(t, "excluded", v1alpha1.BundleReasonRotationStateFailed, 1, "1 certificate was taken out")
+	c.err = nil
+	w.wantHeld(t, b, "in the end", "CN=2 CN=3")
+}
+
+// K5: a cache that is behind costs a try, and no certificate.
+func TestRotationWithAStaleCache(t *testing.T) {
+	t.Parallel()
+	b, w := bundlesOf(t)
+	c := b.client.(*stateClient)
+	w.rotate(t, 1, 2)
+	b.rebuilt(t, w)
+	c.stale = true
+	w.rotate(t, 2)
+	b.rebuilt(t, w)
+	w.rotate(t, 3)
+	result, err := b.Reconcile(quiet(t), "roots")
+	if err != nil || result.RequeueAfter != outdatedPause {
+		t.Errorf("result %v, error %v", result, err)
+	}
+	c.stale, w.cache.configMaps[at] = false, c.live[at]
+	w.wantHeld(t, b, "with the cache up to date", "CN=3 CN=2 CN=1")
+}
+
+// K5: one edit ends the retention of one CA at once and for good, also while a source is
+// missing.
+func TestRotationIsEndedByAnEdit(t *testing.T) {
+	t.Parallel()
+	b, w := bundlesOf(t)
+	c := b.client.(*stateClient)
+	w.rotate(t, 1, 2, 3)
+	b.rebuilt(t, w)
+	w.rotate(t, 3)
+	w.wantHeld(t, b, "two have left", "CN=3 CN=2 CN=1")
+	w.end(c, "CN=1")
+	w.wantHeld(t, b, "one is ended", "CN=3 CN=2")
+	w.wantHeld(t, b, "again", "CN=3 CN=2")
+	w.missing()
+	b.rebuilt(t, w)
+	w.end(c, "CN=2")
+	w.wantHeld(t, b, "with a source missing", "CN=3")
+	w.wantAttempt(t, "with a source missing", "SourceNotFound", 1, "1 certificate was taken out of it because it is retained no longer")
+}
+
+// end deletes the key of a retained CA.
+func (w *world) end(c *stateClient, subject string) {
+	object := w.cache.configMaps[at].DeepCopy()
+	state, _ := retention.Decode(object)
+	for _, one := range state.Retained {
+		if one.Certificate.Subject() == subject {
+			delete(object.Data, "retained-"+one.Certificate.SHA256()+".pem")
+		}
+	}
+	object.ResourceVersion += "1"
+	w.cache.configMaps[at], c.live[at] = object, object
+}
+
+// K5: without rotation, nothing is written, and what was remembered is forgotten, so
+// that it does not come up again.
+func TestRotationTurnedOff(t *testing.T) {
+	t.Parallel()
+	b, w := bundlesOf(t)
+	c := b.client.(*stateClient)
+	if b.rebuilt(t, w); c.writes != 0 {
+		t.Errorf("%d writes of a Bundle without rotation", c.writes)
+	}
+	w.rotate(t, 1, 2)
+	b.rebuilt(t, w)
+	w.rotate(t, 2)
+	b.rebuilt(t, w)
+	w.edit(func(from *v1alpha1.Bundle) { from.Spec.Rotation = nil })
+	w.wantHeld(t, b, "turned off", "CN=2")
+	writes := c.writes
+	w.wantHeld(t, b, "again", "CN=2")
+	if c.writes != writes {
+		t.Error("it is written again")
+	}
+	w.rotate(t, 2)
+	w.wantHeld(t, b, "turned on again", "CN=2")
+}
+
+// K5: a Bundle that was made anew has no part in what the one before it retained.
+func TestRotationOfAnotherBundle(t *testing.T) {
+	t.Parallel()
+	b, w := bundlesOf(t)
+	w.rotate(t, 1, 2)
+	b.rebuilt(t, w)
+	w.rotate(t, 2)
+	w.edit(func(from *v1alpha1.Bundle) { from.UID = "another" })
+	w.wantHeld(t, b, "made anew", "CN=2")
+	if owner := w.cache.configMaps[at].OwnerReferences[0]; owner.UID != "another" {
+		t.Errorf("the state is owned by %v", owner)
+	}
+}

@@ -1,0 +1,123 @@
+package retention
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/certs"
+	"trust-manager.io/internal/encode"
+)
+
+// keptUnreadable bounds what is kept of an unreadable list of certificates, in bytes.
+const keptUnreadable = 4 << 10
+
+// Encode gives the object that remembers a state, made of the one that there is, or of
+// nil. That one is not changed. What is in it and is not the operator's stays.
+func Encode(namespace string, spec bundle.Spec, state bundle.State, before *corev1.ConfigMap) *corev1.ConfigMap {
+	object := &corev1.ConfigMap{}
+	if before != nil {
+		object = before.DeepCopy()
+	}
+	object.Namespace, object.Name = namespace, Name(spec.Name)
+	object.Labels = with(object.Labels, v1alpha1.RotationLabelKey, spec.Name)
+	object.OwnerReferences = []metav1.OwnerReference{spec.Owner}
+	object.Data = data(object.Data, spec, state)
+	object.BinaryData = binaryData(object.BinaryData, state)
+	return object
+}
+
+// Same says whether two objects remember the same for the same Bundle; either may be
+// nil.
+func Same(a, b *corev1.ConfigMap) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return maps.Equal(a.Data, b.Data) && maps.EqualFunc(a.BinaryData, b.BinaryData, slices.Equal[[]byte]) &&
+		a.Labels[v1alpha1.RotationLabelKey] == b.Labels[v1alpha1.RotationLabelKey] &&
+		len(a.OwnerReferences) == 1 && len(b.OwnerReferences) == 1 && a.OwnerReferences[0].UID == b.OwnerReferences[0].UID
+}
+
+// data gives the text of an object, with what it has that cannot be read.
+func data(before map[string]string, spec bundle.Spec, state bundle.State) map[string]string {
+	text := map[string]string{keyReadme: readme(spec.Name)}
+	for key, value := range before {
+		if strings.HasPrefix(key, keyRetained) {
+			if _, fault := decodeRetained(key, value); fault == "" {
+				continue
+			}
+		}
+		if key != keySources && key != keyEvicted && key != keyReadme {
+			text[key] = value
+		}
+	}
+	for _, one := range state.Retained {
+		text[retainedKey(one)] = retained(one, spec.Rotation.Until(one))
+	}
+	if len(state.Known) > 0 {
+		text[keySources] = strings.Join(state.Known, "\n") + "\n"
+	}
+	if len(state.Evicted) > 0 {
+		var evicted strings.Builder
+		for _, one := range state.Evicted {
+			fmt.Fprintf(&evicted, "%x %s\n", one.Fingerprint, one.Left.UTC().Format(time.RFC3339))
+		}
+		text[keyEvicted] = evicted.String()
+	}
+	return text
+}
+
+// binaryData gives the bytes of an object, with what it has that cannot be read.
+func binaryData(before map[string][]byte, state bundle.State) map[string][]byte {
+	binary := maps.Clone(before)
+	if binary == nil {
+		binary = map[string][]byte{}
+	}
+	if damaged := binary[keyPresent]; len(damaged) > 0 {
+		if _, err := decodePresent(damaged); err != nil {
+			binary[keyUnreadable] = damaged[:min(len(damaged), keptUnreadable)]
+		}
+	}
+	delete(binary, keyPresent)
+	if len(state.Present) > 0 {
+		var all []byte
+		for i := range state.Present {
+			all = append(all, state.Present[i].DER...)
+		}
+		binary[keyPresent] = all
+	}
+	return binary
+}
+
+// retained gives the text of one certificate that is retained. The subject is quoted,
+// since it may hold a line end, and whatever stands after that.
+func retained(one bundle.Retained, until time.Time) string {
+	return "# Subject: " + strconv.QuoteToASCII(one.Certificate.ShownSubject()) + "\n" +
+		leftMark + " " + one.Left.UTC().Format(time.RFC3339) + "\n" +
+		"# Trusted until: " + until.UTC().Format(time.RFC3339) + ", or until this key is deleted\n" +
+		string(encode.PEM([]certs.Certificate{one.Certificate}))
+}
+
+func readme(name string) string {
+	return "trust-manager keeps here what spec.rotation of the Bundle " + name + " needs: certificates that have left\n" +
+		"every source and are trusted for a while still, under a key " + keyRetained + "<SHA-256>" + suffix + " each, and those\n" +
+		"that the sources had last. Delete the key of a certificate to end that at once. Never use this as a source.\n"
+}
+
+// with gives a map with one more entry. The map itself is not changed.
+func with(before map[string]string, key, value string) map[string]string {
+	after := maps.Clone(before)
+	if after == nil {
+		after = map[string]string{}
+	}
+	after[key] = value
+	return after
+}

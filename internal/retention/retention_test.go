@@ -1,0 +1,235 @@
+package retention_test
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"maps"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/certs"
+	"trust-manager.io/internal/retention"
+)
+
+var now = time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
+
+// authority is a CA of this name.
+func authority(tb testing.TB, name string) certs.Certificate {
+	tb.Helper()
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: name},
+		NotBefore: now.AddDate(-1, 0, 0), NotAfter: now.AddDate(1, 0, 0), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	parsed, problem := certs.Parse(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), certs.Origin{})
+	if problem != nil {
+		tb.Fatal(problem)
+	}
+	parsed.Certificates[0].Origin = certs.Origin{}
+	return parsed.Certificates[0]
+}
+
+func spec() bundle.Spec {
+	return bundle.Spec{
+		Name: "roots", Owner: metav1.OwnerReference{Kind: "Bundle", Name: "roots", UID: "u"},
+		Rotation: bundle.Rotation{Retain: 72 * time.Hour, Max: 10},
+	}
+}
+
+func state(tb testing.TB) bundle.State {
+	tb.Helper()
+	return bundle.State{
+		Present:  []certs.Certificate{authority(tb, "A"), authority(tb, "B")},
+		Known:    []string{`ConfigMap cert-manager/roots, key "ca.crt"`, "default CA package"},
+		Retained: []bundle.Retained{{Certificate: authority(tb, "Old"), Left: now}, {Certificate: authority(tb, "Older\n-----BEGIN CERTIFICATE-----"), Left: now.Add(time.Second)}},
+		Evicted:  []bundle.Evicted{{Fingerprint: [32]byte{1}, Left: now}},
+	}
+}
+
+// K5: what is encoded is read back, and encoding it again changes nothing.
+func TestRoundTrip(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bundle.State{"full": state(t), "empty": {}} {
+		object := retention.Encode("cert-manager", spec(), want, nil)
+		got, faults := retention.Decode(object)
+		for i := range got.Retained {
+			got.Retained[i].Certificate.Origin = certs.Origin{}
+		}
+		if diff := cmp.Diff(want, got); diff != "" || len(faults) > 0 {
+			t.Errorf("%s: faults %q, state (-want +got):\n%s", name, faults, diff)
+		}
+		if again := retention.Encode("cert-manager", spec(), got, object); !retention.Same(object, again) {
+			t.Errorf("%s: encoded again:\n%s", name, cmp.Diff(object, again))
+		}
+	}
+}
+
+// K5: what a person finds: whose it is, and for each retained certificate its subject,
+// when it left and until when it is trusted.
+func TestReadable(t *testing.T) {
+	t.Parallel()
+	object := retention.Encode("cert-manager", spec(), state(t), nil)
+	old := authority(t, "Old")
+	text := object.Data["retained-"+old.SHA256()+".pem"]
+	for _, part := range []string{
+		`# Subject: "CN=Old"`, "# Left its sources: 2026-07-01T00:00:00Z\n", "# Trusted until: 2026-07-04T00:00:00Z", "-----BEGIN CERTIFICATE-----\n",
+	} {
+		if !strings.Contains(text, part) {
+			t.Errorf("no %q in:\n%s", part, text)
+		}
+	}
+	if object.Labels["trust.cert-manager.io/rotation"] != "roots" || object.OwnerReferences[0].UID != "u" || !strings.Contains(object.Data["README"], "the Bundle roots") {
+		t.Errorf("labels %v, owners %v, README %q", object.Labels, object.OwnerReferences, object.Data["README"])
+	}
+	if _, of := object.Labels["trust.cert-manager.io/bundle"]; of {
+		t.Error("it looks like a target")
+	}
+}
+
+// K5: the name is that of no target, and says whose it is.
+func TestName(t *testing.T) {
+	t.Parallel()
+	for _, bundle := range []string{"a", "a.rotation-b", strings.Repeat("n", 63)} {
+		name := retention.Name(bundle)
+		if len(name) <= 63 || len(name) > 253 {
+			t.Errorf("%s has %d characters", name, len(name))
+		}
+		if got, ok := retention.BundleOf(name); !ok || got != bundle {
+			t.Errorf("%s is of %q, %t", name, got, ok)
+		}
+	}
+	for _, other := range []string{"", "roots", "roots.rotation-", retention.Name("a") + "0", "b" + retention.Name("a")} {
+		if _, ok := retention.BundleOf(other); ok {
+			t.Errorf("%q is taken for one", other)
+		}
+	}
+	if !retention.Is(retention.Name("a"), nil) || !retention.Is("copy", map[string]string{"trust.cert-manager.io/rotation": "a"}) || retention.Is("roots", nil) {
+		t.Error("an object is not known by its name or label")
+	}
+}
+
+// K5: what is damaged adds nothing, is told, and stays for whoever wrote it; the rest is
+// read.
+func TestDamaged(t *testing.T) {
+	t.Parallel()
+	old := authority(t, "Old")
+	key := "retained-" + old.SHA256() + ".pem"
+	whole := retention.Encode("cert-manager", spec(), state(t), nil)
+	text := whole.Data[key]
+	for name, damage := range map[string]struct {
+		change func(*corev1.ConfigMap)
+		says   string
+	}{
+		"no certificate": {func(o *corev1.ConfigMap) { o.Data[key] = "nonsense" }, "not exactly one certificate"},
+		"a key instead": {func(o *corev1.ConfigMap) {
+			o.Data[key] = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+		}, "not retained"},
+		"cut off":           {func(o *corev1.ConfigMap) { o.Data[key] = text[:len(text)-40] }, "not retained"},
+		"two certificates":  {func(o *corev1.ConfigMap) { o.Data[key] = text + text }, "not exactly one"},
+		"another's name":    {func(o *corev1.ConfigMap) { o.Data["retained-00.pem"] = text; delete(o.Data, key) }, "its name is not"},
+		"no time":           {func(o *corev1.ConfigMap) { o.Data[key] = strings.ReplaceAll(text, "Left", "left") }, "no line"},
+		"a time of no form": {func(o *corev1.ConfigMap) { o.Data[key] = strings.ReplaceAll(text, "sources: 2026", "sources: 26") }, "no line"},
+	} {
+		object := whole.DeepCopy()
+		damage.change(object)
+		got, faults := retention.Decode(object)
+		if len(faults) != 1 || !strings.Contains(faults[0], damage.says) || !strings.Contains(faults[0], "ConfigMap cert-manager/roots.rotation-") {
+			t.Errorf("%s: faults %q", name, faults)
+		}
+		if len(got.Retained) != 1 || len(got.Present) != 2 {
+			t.Errorf("%s: %d retained, %d present", name, len(got.Retained), len(got.Present))
+		}
+		again := retention.Encode("cert-manager", spec(), got, object)
+		if !maps.Equal(object.Data, again.Data) {
+			t.Errorf("%s: it does not stay:\n%s", name, cmp.Diff(object.Data, again.Data))
+		}
+		if strings.Contains(strings.Join(faults, ""), "MII") {
+			t.Errorf("%s: the faults show content: %q", name, faults)
+		}
+	}
+}
+
+// K5: a damaged list of what was present is told until somebody has seen to it, though a
+// new one is kept in its place.
+func TestDamagedList(t *testing.T) {
+	t.Parallel()
+	object := retention.Encode("cert-manager", spec(), state(t), nil)
+	object.BinaryData["present"] = []byte("nonsense")
+	got, faults := retention.Decode(object)
+	if len(faults) != 1 || len(got.Present) != 0 || len(got.Retained) != 2 {
+		t.Fatalf("faults %q, %d present, %d retained", faults, len(got.Present), len(got.Retained))
+	}
+	got.Present = []certs.Certificate{authority(t, "A")}
+	object = retention.Encode("cert-manager", spec(), got, object)
+	again, faults := retention.Decode(object)
+	if len(faults) != 1 || !strings.Contains(faults[0], `key "unreadable-present"`) || len(again.Present) != 1 {
+		t.Errorf("then: faults %q, %d present", faults, len(again.Present))
+	}
+	delete(object.BinaryData, "unreadable-present")
+	if _, faults := retention.Decode(object); len(faults) > 0 {
+		t.Errorf("in the end: %q", faults)
+	}
+}
+
+// K5: an entry of a person's own is told of, and left alone.
+func TestEntriesOfOthers(t *testing.T) {
+	t.Parallel()
+	object := retention.Encode("cert-manager", spec(), state(t), nil)
+	object.Data["note"] = "of mine"
+	object.Labels["team"] = "x"
+	got, faults := retention.Decode(object)
+	if len(faults) != 1 || !strings.Contains(faults[0], `key "note"`) {
+		t.Errorf("faults %q", faults)
+	}
+	got.Retained = nil
+	object = retention.Encode("cert-manager", spec(), got, object)
+	if object.Data["note"] != "of mine" || object.Labels["team"] != "x" {
+		t.Errorf("%v, %v", object.Data, object.Labels)
+	}
+	for key := range object.Data {
+		if strings.HasPrefix(key, "retained-") {
+			t.Errorf("%s is there still", key)
+		}
+	}
+}
+
+// FuzzDecode proves, for any text and bytes in any key: reading does not panic; nothing
+// is retained but a whole certificate under its own fingerprint; and what is read and
+// kept again is read as the same.
+func FuzzDecode(f *testing.F) {
+	object := retention.Encode("cert-manager", spec(), state(f), nil)
+	for key, value := range object.Data {
+		f.Add(key, value, []byte("x"))
+	}
+	f.Add("evicted", "00 2026-01-01T00:00:00Z\n", object.BinaryData["present"])
+	f.Add("sources", "\n a\n\n", []byte{0x30, 0x80})
+	f.Fuzz(func(t *testing.T, key, value string, present []byte) {
+		given := &corev1.ConfigMap{Data: map[string]string{key: value}, BinaryData: map[string][]byte{"present": present}}
+		got, _ := retention.Decode(given)
+		for _, one := range got.Retained {
+			if _, err := x509.ParseCertificate(one.Certificate.DER); err != nil || key != "retained-"+one.Certificate.SHA256()+".pem" {
+				t.Fatalf("under %q it has retained what is %v", key, err)
+			}
+		}
+		kept := retention.Encode("cert-manager", spec(), got, given)
+		again, _ := retention.Decode(kept)
+		if before, after := fmt.Sprint(got), fmt.Sprint(again); before != after {
+			t.Fatalf("read as %s, then as %s", before, after)
+		}
+	})
+}

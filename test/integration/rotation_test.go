@@ -1,0 +1,212 @@
+package integration
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/retention"
+	"trust-manager.io/test/integration/rig"
+)
+
+// retaining gives a Bundle a rotation.
+func retaining(long time.Duration) func(*v1alpha1.Bundle) {
+	return func(b *v1alpha1.Bundle) {
+		b.Spec.Rotation = &v1alpha1.BundleRotation{Retain: metav1.Duration{Duration: long}}
+	}
+}
+
+// stateOf gives the ConfigMap that keeps what a Bundle retains.
+func stateOf(bundle *v1alpha1.Bundle) *corev1.ConfigMap {
+	return configMap(rig.TrustNamespace, retention.Name(bundle.Name))
+}
+
+// retainedKey is the key of a CA in that ConfigMap.
+func (a authority) retainedKey() string { return "retained-" + a.fingerprint() + ".pem" }
+
+// K5: a CA that has left every source stays beside the others for its time, and goes by
+// itself then; where it is kept a person can read, and the status names it.
+func TestRotation(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	s := newScene(t)
+	namespaces := s.namespaces(2)
+	a, b := newAuthority("A"), newAuthority("B")
+	source := s.source(a)
+	const long = 8 * time.Second
+	bundle := s.bundle(from(source), retaining(long))
+	awaitTargets(t, bundle, namespaces, a)
+	fill(t, source, b)
+	left := time.Now()
+	awaitTargets(t, bundle, namespaces, b, a)
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "1 certificate that has left its sources is retained", `"CN=A"`)
+	if kept := bundle.Status.Inventory.Retained; len(kept) != 1 || kept[0].Subject != "CN=A" || kept[0].SHA256 != a.fingerprint() || bundle.Status.Inventory.RetainedCount != 1 {
+		t.Errorf("the inventory has %+v", bundle.Status.Inventory)
+	}
+	state := read(t, stateOf(bundle))
+	if text := state.Data[a.retainedKey()]; !strings.Contains(text, `"CN=A"`) || !strings.Contains(text, "Trusted until: ") || !strings.Contains(text, a.certificate) {
+		t.Errorf("under its key there is %q", text)
+	}
+	awaitTargets(t, bundle, namespaces, b)
+	if early := left.Add(long - time.Second).Sub(time.Now()); early > 0 {
+		t.Errorf("it went %s too early", early)
+	}
+	awaitSynced(t, bundle, 2)
+	if _, still := read(t, stateOf(bundle)).Data[a.retainedKey()]; still {
+		t.Error("it is still remembered")
+	}
+	remove(t, bundle)
+	awaitGone(t, stateOf(bundle))
+}
+
+// K5: retention survives a restart, a source that changes while the operator is down,
+// and an operator that dies. Nothing is written where nothing changed.
+func TestRotationSurvivesRestarts(t *testing.T) {
+	s := newScene(t)
+	o := startOperator(t)
+	namespaces := s.namespaces(1)
+	a, b, c := newAuthority("A"), newAuthority("B"), newAuthority("C")
+	source := s.source(a)
+	bundle := s.bundle(from(source), retaining(time.Hour))
+	awaitTargets(t, bundle, namespaces, a)
+	if err := o.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, source, b)
+	o = startOperator(t)
+	awaitTargets(t, bundle, namespaces, b, a)
+	stop(t, o)
+	fill(t, source, c)
+	o = startOperator(t)
+	awaitTargets(t, bundle, namespaces, slices.Concat([]authority{c}, inTheOrderOfLeaving(t, bundle, a, b))...)
+	awaitSynced(t, bundle, 1)
+	stop(t, o)
+	before := env.Audit.Mark()
+	startOperator(t)
+	stays(t, 2*time.Second, "peace", func() error {
+		if wrote := requests(t, before, rig.Request.IsWrite); len(wrote) > 0 {
+			return fmt.Errorf("the operator wrote %v", wrote)
+		}
+		return nil
+	})
+}
+
+// inTheOrderOfLeaving sorts retained CAs as a target has them: two that have left in the
+// same second stand in the order of their fingerprints.
+func inTheOrderOfLeaving(t *testing.T, bundle *v1alpha1.Bundle, list ...authority) []authority {
+	t.Helper()
+	var state *corev1.ConfigMap
+	eventually(t, "the state", func() error {
+		state = read(t, stateOf(bundle))
+		for _, one := range list {
+			if state.Data[one.retainedKey()] == "" {
+				return errNotYet
+			}
+		}
+		return nil
+	})
+	left := func(one authority) string {
+		_, text, _ := strings.Cut(state.Data[one.retainedKey()], "# Left its sources: ")
+		text, _, _ = strings.Cut(text, "\n")
+		return text
+	}
+	slices.SortFunc(list, func(a, b authority) int {
+		return strings.Compare(left(a)+a.fingerprint(), left(b)+b.fingerprint())
+	})
+	return list
+}
+
+// K5: one edit ends the retention of one CA at once and for good; an exclusion takes a
+// retained CA out of every target.
+func TestRotationIsEnded(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	s := newScene(t)
+	namespaces := s.namespaces(2)
+	a, b, c := newAuthority("A"), newAuthority("B"), newAuthority("C")
+	source := s.source(a, b, c)
+	bundle := s.bundle(from(source), retaining(time.Hour))
+	awaitTargets(t, bundle, namespaces, a, b, c)
+	fill(t, source, c)
+	awaitTargets(t, bundle, namespaces, slices.Concat([]authority{c}, inTheOrderOfLeaving(t, bundle, a, b))...)
+	change(t, stateOf(bundle), func(o *corev1.ConfigMap) { delete(o.Data, a.retainedKey()) })
+	awaitTargets(t, bundle, namespaces, c, b)
+	change(t, bundle, excluding(b))
+	awaitTargets(t, bundle, namespaces, c)
+	change(t, bundle, func(o *v1alpha1.Bundle) { o.Spec.Exclude = nil })
+	awaitSynced(t, bundle, 2)
+	stays(t, time.Second, "that nothing comes back", func() error {
+		return target{bundle: bundle, namespace: namespaces[0], certificates: []authority{c}}.check(read(t, configMap(namespaces[0], bundle.Name)))
+	})
+}
+
+// K5: a source that vanishes counts as its CAs leaving: the others go on, and the message
+// names what is retained. One that is invalid holds everything up, as ever.
+func TestRotationOfAVanishedSource(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	s := newScene(t)
+	namespaces := s.namespaces(1)
+	a, b, c, d := newAuthority("A"), newAuthority("B"), newAuthority("C"), newAuthority("D")
+	vanishing, other := s.source(a), s.source(b)
+	bundle := s.bundle(from(vanishing, other), retaining(time.Hour))
+	awaitTargets(t, bundle, namespaces, a, b)
+	remove(t, vanishing)
+	awaitTargets(t, bundle, namespaces, b, a)
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, `"CN=A"`, vanishing.Name, "its certificates count as gone from it")
+	fill(t, other, c)
+	awaitTargets(t, bundle, namespaces, slices.Concat([]authority{c}, inTheOrderOfLeaving(t, bundle, a, b))...)
+	fill(t, other)
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSourceBuildError, other.Name)
+	vanishing = configMap(rig.TrustNamespace, vanishing.Name)
+	vanishing.Data = map[string]string{sourceKey: pemOf(d)}
+	create(t, vanishing) // the clean-up knows its name
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSourceBuildError, other.Name)
+	fill(t, other, c)
+	awaitTargets(t, bundle, namespaces, slices.Concat([]authority{d, c}, inTheOrderOfLeaving(t, bundle, a, b))...)
+	never := s.bundle(from(configMap(rig.TrustNamespace, s.unique())), retaining(time.Hour))
+	awaitCondition(t, never, v1alpha1.BundleReasonSourceNotFound)
+}
+
+// K5: what is kept is never read as a source, not even by a selector that matches
+// everything; nonsense in it does no harm, and is told of.
+func TestRotationStateIsNoSource(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	s := newScene(t)
+	namespaces := s.namespaces(1)
+	a, b := newAuthority("A"), newAuthority("B")
+	source := s.source(a)
+	s.selected(source)
+	selecting, _ := s.selecting("")
+	bundle := s.bundle([]v1alpha1.BundleSource{selecting}, retaining(time.Hour))
+	awaitTargets(t, bundle, namespaces, a)
+	fill(t, source, b)
+	awaitTargets(t, bundle, namespaces, b, a)
+	change(t, stateOf(bundle), func(o *corev1.ConfigMap) { o.Labels[sourceLabel] = s.name })
+	reader := s.bundle([]v1alpha1.BundleSource{selecting})
+	awaitTargets(t, reader, namespaces, b)
+	named := s.bundle([]v1alpha1.BundleSource{{ConfigMap: &v1alpha1.SourceObject{Name: retention.Name(bundle.Name), Key: a.retainedKey()}}})
+	awaitCondition(t, named, v1alpha1.BundleReasonSourceBuildError, "never a source")
+
+	change(t, stateOf(bundle), func(o *corev1.ConfigMap) {
+		o.Data[a.retainedKey()] = "nonsense"
+		o.Data["mine"] = pemOf(newAuthority("Theirs"))
+		o.BinaryData["present"] = []byte("nonsense")
+	})
+	awaitTargets(t, bundle, namespaces, b)
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "ConfigMap "+rig.TrustNamespace+"/"+retention.Name(bundle.Name), `key "mine"`)
+	remove(t, stateOf(bundle))
+	fill(t, source, a)
+	eventually(t, "the state", func() error {
+		return api.Get(t.Context(), client.ObjectKeyFromObject(stateOf(bundle)), stateOf(bundle))
+	})
+	awaitTargets(t, reader, namespaces, a)
+}
