@@ -10,8 +10,8 @@ MAKEFLAGS += --no-print-directory
 
 BIN := $(CURDIR)/bin
 # Modules of the project, each with its own dependencies.
-MODULES := . api test/cluster test/neighbours test/oldest hack/images hack/tools
-LINTED := . api test/cluster test/neighbours hack/images
+MODULES := . api test/cluster test/neighbours test/oldest test/rules hack/images hack/tools
+LINTED := . api test/cluster test/neighbours test/rules hack/images
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # The version where somebody gave one: images and chart have the chart's otherwise.
 GIVEN_VERSION := $(if $(filter file,$(origin VERSION)),,$(VERSION))
@@ -59,6 +59,7 @@ test-unit: ## Run the tests that need nothing but Go
 	@go test ./cmd/... ./internal/... ./test/contract ./test/canary ./hack/licenses
 	@go -C api test ./...
 	@go -C hack/images test ./...
+	@go -C test/rules test ./...
 
 .PHONY: test-cluster
 test-cluster: cluster-build ## Run the tests of the cluster tool

@@ -117,7 +117,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 		targets:  newQueue[target.Key]("target"),
 		statuses: newQueue[string]("status"),
 	}
-	if env.metrics, err = newMetrics(options.Metrics, env.ledger); err != nil {
+	if env.metrics, err = newMetrics(options.Metrics, env.ledger, env.clock); err != nil {
 		return fmt.Errorf("registering the metrics: %w", err)
 	}
 	env.lanes = newLanes(options.Concurrency, env.targets, env.clock)

@@ -88,7 +88,7 @@ func newWorld() *world {
 		objects: w.cache, live: w.cache, clock: w.time, kinds: []bundle.Kind{bundle.ConfigMap},
 		registry: newRegistry(), ledger: ledger.New(),
 	}
-	w.environment.metrics, _ = newMetrics(prometheus.NewRegistry(), w.environment.ledger) // an empty registry takes all
+	w.environment.metrics, _ = newMetrics(prometheus.NewRegistry(), w.environment.ledger, w.time) // an empty registry takes all
 	w.environment.bundles, w.bundleNotes = noted[string]()
 	w.environment.statuses, w.statusNotes = noted[string]()
 	w.environment.targets, w.targetNotes = noted[target.Key]()

@@ -3,10 +3,12 @@ package controller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/clock"
 
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/target"
@@ -25,7 +27,7 @@ type metrics struct {
 
 // newMetrics makes the metrics, and registers them and those that are read from
 // the ledger.
-func newMetrics(registerer prometheus.Registerer, accounts *ledger.Ledger) (*metrics, error) {
+func newMetrics(registerer prometheus.Registerer, accounts *ledger.Ledger, clock clock.PassiveClock) (*metrics, error) {
 	m := &metrics{
 		build: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    metricPrefix + "bundle_build_duration_seconds",
@@ -46,7 +48,7 @@ func newMetrics(registerer prometheus.Registerer, accounts *ledger.Ledger) (*met
 		registerer.Register(m.build),
 		registerer.Register(m.write),
 		registerer.Register(m.writes),
-		registerer.Register(newBundleMetrics(accounts)),
+		registerer.Register(newBundleMetrics(accounts, clock)),
 	)
 }
 
@@ -91,9 +93,17 @@ type bundleGauge struct {
 	read        func(ledger.Summary) (value float64, ok bool)
 }
 
-func newBundleMetrics(accounts *ledger.Ledger) *bundleMetrics {
+func newBundleMetrics(accounts *ledger.Ledger, clock clock.PassiveClock) *bundleMetrics {
 	gauge := func(name, help string, read func(ledger.Summary) (float64, bool)) bundleGauge {
 		return bundleGauge{prometheus.NewDesc(metricPrefix+"bundle_"+name, help, []string{"bundle"}, nil), read}
+	}
+	expiring := func(days int) bundleGauge {
+		description := prometheus.NewDesc(metricPrefix+"bundle_expiring_certificates",
+			"Certificates of the bundle that have expired or expire within a time: 7d, 30d or 90d.",
+			[]string{"bundle"}, prometheus.Labels{"within": fmt.Sprintf("%dd", days)})
+		return bundleGauge{description, func(s ledger.Summary) (float64, bool) {
+			return float64(s.Expiry.Within(time.Duration(days)*24*time.Hour, clock.Now())), s.Built
+		}}
 	}
 	count := func(name, help string, read func(ledger.Summary) int) bundleGauge {
 		return gauge(name, help, func(s ledger.Summary) (float64, bool) { return float64(read(s)), s.Built })
@@ -107,6 +117,7 @@ func newBundleMetrics(accounts *ledger.Ledger) *bundleMetrics {
 			func(s ledger.Summary) (float64, bool) {
 				return float64(s.EarliestNotAfter.Unix()), s.Built && !s.EarliestNotAfter.IsZero()
 			}),
+		expiring(7), expiring(30), expiring(90),
 		gauge("synced", "Whether every target holds the current bundle and the sources are good: 1 or 0.",
 			func(s ledger.Summary) (float64, bool) {
 				if s.Attempt.Reason == "" && s.Built && s.Synced == s.Wanted && s.Failed == 0 {

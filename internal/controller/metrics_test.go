@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,17 +14,28 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/target"
 )
 
-// C5: gauges for each Bundle, as the ledger has them at the moment; none of a
+// contentOfDays is what there is to tell of a bundle whose certificates expire in so
+// many days.
+func contentOfDays(days ...int) ledger.Content {
+	content := bundle.Bundle{EarliestNotAfter: start.AddDate(0, 0, slices.Min(days))}
+	for _, day := range days {
+		content.Certificates = append(content.Certificates, certs.Certificate{NotAfter: start.AddDate(0, 0, day)})
+	}
+	return ledger.NewContent(bundle.Spec{}, content)
+}
+
+// C5, K6: gauges for each Bundle, as the ledger has them at the moment; none of a
 // Bundle that was never built, but that it is not synced.
 func TestBundleMetrics(t *testing.T) {
 	t.Parallel()
 	accounts := ledger.New()
 	accounts.Tried("broken", ledger.Attempt{Reason: "SourceNotFound"})
-	accounts.Tried("roots", ledger.Attempt{Content: ledger.Content{Certificates: 3, EarliestNotAfter: time.Unix(1900000000, 0)}})
+	accounts.Tried("roots", ledger.Attempt{Content: contentOfDays(-1, 6, 8, 29, 31, 100, 3000)})
 	places := []ledger.Place{{Kind: bundle.ConfigMap, Namespace: "a"}, {Kind: bundle.ConfigMap, Namespace: "b"}, {Kind: bundle.Secret, Namespace: "b"}}
 	accounts.Begin("roots", 1, places, start)
 	accounts.Synced("roots", 1, places[0])
@@ -33,10 +45,15 @@ func TestBundleMetrics(t *testing.T) {
 		want := `
 # HELP trust_manager_bundle_certificates Certificates in the bundle that was built last.
 # TYPE trust_manager_bundle_certificates gauge
-trust_manager_bundle_certificates{bundle="roots"} 3
+trust_manager_bundle_certificates{bundle="roots"} 7
 # HELP trust_manager_bundle_earliest_not_after_seconds When the first certificate of the bundle expires, in seconds since 1970.
 # TYPE trust_manager_bundle_earliest_not_after_seconds gauge
-trust_manager_bundle_earliest_not_after_seconds{bundle="roots"} 1.9e+09
+trust_manager_bundle_earliest_not_after_seconds{bundle="roots"} 1.7953488e+09
+# HELP trust_manager_bundle_expiring_certificates Certificates of the bundle that have expired or expire within a time: 7d, 30d or 90d.
+# TYPE trust_manager_bundle_expiring_certificates gauge
+trust_manager_bundle_expiring_certificates{bundle="roots",within="30d"} 4
+trust_manager_bundle_expiring_certificates{bundle="roots",within="7d"} 2
+trust_manager_bundle_expiring_certificates{bundle="roots",within="90d"} 5
 # HELP trust_manager_bundle_synced Whether every target holds the current bundle and the sources are good: 1 or 0.
 # TYPE trust_manager_bundle_synced gauge
 trust_manager_bundle_synced{bundle="broken"} 0
@@ -50,7 +67,7 @@ trust_manager_bundle_targets_failed{bundle="roots"} ` + failed + `
 # HELP trust_manager_bundle_targets_synced Targets that hold the current bundle.
 # TYPE trust_manager_bundle_targets_synced gauge
 trust_manager_bundle_targets_synced{bundle="roots"} ` + synced + "\n"
-		if err := testutil.CollectAndCompare(newBundleMetrics(accounts), strings.NewReader(want)); err != nil {
+		if err := testutil.CollectAndCompare(newBundleMetrics(accounts, &fixedClock{now: start}), strings.NewReader(want)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -63,7 +80,7 @@ trust_manager_bundle_targets_synced{bundle="roots"} ` + synced + "\n"
 	check("3", "0", "0")
 	accounts.Drop("roots")
 	accounts.Drop("broken")
-	if count := testutil.CollectAndCount(newBundleMetrics(accounts)); count != 0 {
+	if count := testutil.CollectAndCount(newBundleMetrics(accounts, &fixedClock{now: start})); count != 0 {
 		t.Errorf("%d series of Bundles that are gone", count)
 	}
 }
@@ -72,7 +89,7 @@ trust_manager_bundle_targets_synced{bundle="roots"} ` + synced + "\n"
 func TestWorkMetrics(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewPedanticRegistry()
-	m, err := newMetrics(registry, ledger.New())
+	m, err := newMetrics(registry, ledger.New(), &fixedClock{now: start})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +125,7 @@ trust_manager_target_writes_total{result="timeout",verb="replace"} 2
 			t.Errorf("%s: %d series, error %v; want %d", name, count, err, series)
 		}
 	}
-	if _, err := newMetrics(registry, ledger.New()); err == nil {
+	if _, err := newMetrics(registry, ledger.New(), &fixedClock{now: start}); err == nil {
 		t.Error("registered twice without an error")
 	}
 }

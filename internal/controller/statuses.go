@@ -97,14 +97,21 @@ func (s *statuses) Reconcile(ctx context.Context, name string) (reconcile.Result
 		wanted.Inventory, wanted.Targets = summary.Inventory, summary.Targets()
 	}
 	wanted.Conditions = []metav1.Condition{settled(condition, current, now)}
+	if expiring := summary.Expiring(meta.FindStatusCondition(current.Conditions, v1alpha1.BundleConditionExpiringSoon), now); expiring != nil {
+		wanted.Conditions = append(wanted.Conditions, settled(*expiring, current, now))
+	}
 	if condition.Reason == v1alpha1.BundleReasonSyncing {
 		// Progress is worth telling, though no single target is.
 		s.statuses.addAfter(bulk, statusPause, name)
 	}
+	result := reconcile.Result{RequeueAfter: min(longestWait, summary.Expiry.Next(now))}
 	if same(current, wanted) {
-		return reconcile.Result{}, nil
+		return result, nil
 	}
-	return s.write(ctx, from, current, wanted)
+	if written, err := s.write(ctx, from, current, wanted); err != nil || written.RequeueAfter > 0 {
+		return written, err
+	}
+	return result, nil
 }
 
 // maxNote is the largest note that an event may have, in bytes.
@@ -113,11 +120,14 @@ const maxNote = 1024
 // announce tells of a transition by an event (C4). That a roll-out is under way
 // is for the status alone: its end is the transition.
 func (s *statuses) announce(from *v1alpha1.Bundle, before *metav1.Condition, now metav1.Condition) {
+	if now.Type == v1alpha1.BundleConditionExpiringSoon && now.Status != metav1.ConditionTrue {
+		return // its end is no trouble
+	}
 	if now.Reason == v1alpha1.BundleReasonSyncing || before != nil && before.Reason == now.Reason {
 		return
 	}
 	kind := corev1.EventTypeWarning
-	if now.Status == metav1.ConditionTrue {
+	if now.Status == metav1.ConditionTrue && now.Type == v1alpha1.BundleConditionSynced {
 		kind = corev1.EventTypeNormal
 	}
 	note := now.Message
@@ -196,7 +206,9 @@ func (s *statuses) write(ctx context.Context, from *v1alpha1.Bundle, current, wa
 	s.remember(from.Name, writtenStatus{wanted, from.UID, applied.GetResourceVersion(), s.clock.Now()})
 	log.FromContext(ctx).Info("The status of the bundle changed", "bundle", from.Name,
 		"reason", wanted.Conditions[0].Reason, "message", wanted.Conditions[0].Message)
-	s.announce(from, meta.FindStatusCondition(current.Conditions, wanted.Conditions[0].Type), wanted.Conditions[0])
+	for _, condition := range wanted.Conditions {
+		s.announce(from, meta.FindStatusCondition(current.Conditions, condition.Type), condition)
+	}
 	return reconcile.Result{}, nil
 }
 

@@ -180,6 +180,62 @@ func TestStatusHasTheInventory(t *testing.T) {
 	}
 }
 
+// K6: a Bundle of which nothing expires soon has no condition of that; one with
+// something gets it, and an event, at the moment at which that begins; and it says False
+// when that is over. While there is no bundle in this process it stays as it is.
+func TestStatusOfExpiry(t *testing.T) {
+	t.Parallel()
+	s, w, c := statusesOf()
+	content := contentOfDays(31, 1000)
+	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 1, Content: content})
+	conditions := func() string {
+		var written v1alpha1.Bundle
+		if err := json.Unmarshal([]byte(c.applied[len(c.applied)-1]), &written); err != nil {
+			t.Fatal(err)
+		}
+		var list []string
+		for _, condition := range written.Status.Conditions {
+			list = append(list, condition.Type+"="+string(condition.Status))
+		}
+		w.cache.bundles[0] = w.cache.bundles[0].DeepCopy()
+		w.cache.bundles[0].Status = written.Status
+		w.cache.bundles[0].ResourceVersion = c.version
+		return strings.Join(list, " ")
+	}
+	if result := s.tell(t); result.RequeueAfter != longestWait {
+		t.Errorf("looks again in %s", result.RequeueAfter)
+	}
+	if got := conditions(); got != "Synced=True" {
+		t.Errorf("at first: %s", got)
+	}
+	w.time.now = start.AddDate(0, 0, 1).Add(-time.Minute)
+	if result := s.tell(t); result.RequeueAfter != time.Minute+time.Millisecond || len(c.applied) != 1 {
+		t.Errorf("a minute before: again in %s, %d writes", result.RequeueAfter, len(c.applied))
+	}
+	w.time.now = w.time.now.Add(time.Minute + time.Millisecond)
+	s.tell(t)
+	if got := conditions(); got != "Synced=True ExpiringSoon=True" {
+		t.Errorf("30 days before: %s", got)
+	}
+	told := strings.Join(s.events.(*recorder).events, "\n")
+	if !strings.Contains(told, "Warning ExpiringSoon") {
+		t.Errorf("events: %s", told)
+	}
+	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 1, Content: contentOfDays(1000)})
+	w.time.now = w.time.now.Add(time.Hour)
+	s.tell(t)
+	if got := conditions(); got != "Synced=True ExpiringSoon=False" {
+		t.Errorf("over: %s", got)
+	}
+	w.ledger.Drop("roots")
+	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 1, Reason: "SourceNotFound", Message: "missing"})
+	w.time.now = w.time.now.Add(time.Hour)
+	s.tell(t)
+	if got := conditions(); got != "Synced=False ExpiringSoon=False" {
+		t.Errorf("after a restart: %s", got)
+	}
+}
+
 // A13: the version goes when the package is no longer used, though others have
 // written it too.
 func TestStatusClearsTheDefaultCAVersion(t *testing.T) {

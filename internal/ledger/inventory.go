@@ -18,6 +18,7 @@ func NewContent(spec bundle.Spec, content bundle.Bundle) Content {
 		EarliestNotAfter: content.EarliestNotAfter,
 		Changes:          content.Changes,
 		Inventory:        inventory(spec, content),
+		Expiry:           newExpiry(content),
 	}
 }
 

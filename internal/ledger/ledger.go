@@ -64,6 +64,8 @@ type Content struct {
 	Changes time.Time
 	// Inventory is what the status says of them; nobody changes it.
 	Inventory *v1alpha1.BundleInventory
+	// Expiry is when they expire.
+	Expiry Expiry
 }
 
 // Ledger has one row for each bundle. It is safe for concurrent use.

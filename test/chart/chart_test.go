@@ -97,6 +97,12 @@ func TestEveryValue(t *testing.T) {
 	all.get(t, "ConfigMap", "release-extra")
 	all.get(t, "CertificateRequestPolicy", "trust-manager-policy")
 	all.get(t, "ServiceMonitor", "trust")
+	for _, own := range []struct{ kind, name, label string }{{"PrometheusRule", "trust", "rule"}, {"ConfigMap", "trust-dashboard", "dashboard"}} {
+		object := all.get(t, own.kind, own.name)
+		if object.GetLabels()[own.label] != "label" || object.GetAnnotations()[own.label] != "annotation" {
+			t.Errorf("%s has labels %v and annotations %v", own.kind, object.GetLabels(), object.GetAnnotations())
+		}
+	}
 }
 
 // leaves gives the paths of the values of a file. An empty map is a value.

@@ -27,7 +27,7 @@ const (
 )
 
 // sizes is how many ids each letter of the contract has.
-var sizes = map[string]int{"A": 14, "V": 8, "S": 13, "T": 14, "C": 5, "D": 4, "R": 5, "K": 5}
+var sizes = map[string]int{"A": 14, "V": 8, "S": 13, "T": 14, "C": 5, "D": 4, "R": 5, "K": 6}
 
 // mutated are the letters whose ids need a change that makes a test fail.
 const mutated = "STV"

@@ -28,6 +28,21 @@ const (
 // target of a Bundle holds the current content.
 const BundleConditionSynced = "Synced"
 
+// BundleConditionExpiringSoon is the type of the condition that says whether a
+// certificate of the bundle has expired or expires within 30 days. A Bundle without
+// such a certificate has no such condition, or one with the status False after it had
+// one.
+const BundleConditionExpiringSoon = "ExpiringSoon"
+
+// Reasons of the condition BundleConditionExpiringSoon.
+const (
+	// BundleReasonExpiringSoon comes with the status True.
+	BundleReasonExpiringSoon = "ExpiringSoon"
+
+	// BundleReasonNotExpiringSoon comes with the status False.
+	BundleReasonNotExpiringSoon = "NotExpiringSoon"
+)
+
 // Reasons of the condition BundleConditionSynced.
 const (
 	// BundleReasonSynced: every target holds the current content. The only

@@ -320,7 +320,9 @@ const (
 type BundleStatus struct {
 	// conditions describe the state of the Bundle, at most 10 of them. The
 	// condition Synced is True once every target holds the current content; its
-	// reason and message say what is missing otherwise.
+	// reason and message say what is missing otherwise. The condition ExpiringSoon is
+	// True while a certificate of the bundle has expired or expires within 30 days,
+	// and otherwise False or not there.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
