@@ -64,6 +64,7 @@ var kinds = []struct {
 	{4, "package changed", changePackage},
 	{5, "Bundle made", createBundle},
 	{14, "Bundle changed", changeBundle},
+	{8, "retention ended", endRetention},
 	{4, "Bundle deleted", deleteBundle},
 	{4, "Bundle made again", remakeBundle},
 	{9, "namespace labelled", labelNamespace},

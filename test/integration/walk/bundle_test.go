@@ -18,6 +18,8 @@ type bundle struct {
 	revision *revision
 	// problems are the reasons why the present spec cannot be built, if so.
 	problems []string
+	// memory is what rotation remembers of it, whether the operator runs or not.
+	memory memory
 }
 
 // revision is what a Bundle asks for. It is never changed.
@@ -26,6 +28,10 @@ type revision struct {
 	// shapes has, by kind, all entries that a target should have.
 	shapes       map[string]map[field]value
 	certificates int
+	// to, numbers and retained are what it was made of: retained are the last of the
+	// numbers.
+	to                *v1alpha1.BundleTarget
+	numbers, retained []int
 }
 
 // source names an object in the trust namespace.
@@ -62,24 +68,45 @@ const (
 )
 
 // build makes the revision that a Bundle asks for, if it can be built. Otherwise
-// the last one stays whole (S11).
+// the last one stays whole (S11), but for what must not stay (K3).
 func (m *model) build(name string, b *bundle) {
 	var all []int
+	var forgiven []string
+	known := map[string]bool{}
 	b.problems = nil
 	for _, one := range b.spec.Sources {
 		found, problems := m.read(one)
+		if b.forgives(one, problems) {
+			forgiven = append(forgiven, problems...)
+			found, problems, known[identity(one)] = nil, nil, true
+		}
 		b.problems = append(b.problems, problems...)
+		if len(found) > 0 {
+			known[identity(one)] = true
+		}
 		for _, number := range found {
 			if !slices.Contains(all, number) { // S2
 				all = append(all, number)
 			}
 		}
 	}
-	if len(b.problems) == 0 && len(all) == 0 {
+	next, tooMany := b.retain(all, known)
+	if tooMany {
+		b.problems = append(b.problems, forgiven...)
+	}
+	numbers := slices.Concat(next.present, next.retained)
+	if len(b.problems) == 0 && len(numbers) == 0 {
 		b.problems = []string{v1alpha1.BundleReasonSourceNotFound} // S9
 	}
-	if len(b.problems) == 0 {
-		b.revision = newRevision(name, b.spec.Target, all)
+	if len(b.problems) > 0 {
+		b.distrust(name)
+		return
+	}
+	b.revision = newRevision(name, b.spec.Target, numbers)
+	b.revision.retained = next.retained
+	b.memory = memory{}
+	if b.rotates() {
+		b.memory = next
 	}
 }
 
@@ -120,6 +147,8 @@ func (m *model) readObjects(kind string, from *v1alpha1.SourceObject) (certifica
 // read gives the certificates of the object, which may be missing.
 func (c *content) read(from *v1alpha1.SourceObject) (certificates []int, problem string) {
 	switch {
+	case c == nil && from.Optional:
+		return nil, "" // K1
 	case c == nil:
 		return nil, v1alpha1.BundleReasonSourceNotFound
 	case from.IncludeAllKeys && c.tls:
@@ -132,6 +161,8 @@ func (c *content) read(from *v1alpha1.SourceObject) (certificates []int, problem
 	for _, key := range keys {
 		one, there := c.texts[key]
 		switch {
+		case !there && from.Optional:
+			return nil, "" // K1
 		case !there:
 			return nil, v1alpha1.BundleReasonSourceNotFound
 		case one.style == broken:
@@ -147,7 +178,7 @@ func (c *content) read(from *v1alpha1.SourceObject) (certificates []int, problem
 }
 
 func newRevision(name string, to *v1alpha1.BundleTarget, certificates []int) *revision {
-	r := &revision{certificates: len(certificates), shapes: map[string]map[field]value{}}
+	r := &revision{certificates: len(certificates), shapes: map[string]map[field]value{}, to: to, numbers: certificates}
 	if to == nil {
 		return r
 	}

@@ -15,7 +15,7 @@ func describe(spec v1alpha1.BundleSpec) string {
 	for _, one := range spec.Sources {
 		parts = append(parts, describeSource(one))
 	}
-	text := strings.Join(parts, " + ")
+	text := strings.Join(parts, " + ") + describeTrust(spec)
 	if spec.Target == nil {
 		return text + " to nowhere"
 	}
@@ -48,6 +48,9 @@ func describeSource(from v1alpha1.BundleSource) string {
 	name := object.Name
 	if name == "" {
 		name = "where " + describeSelector(object.Selector)
+	}
+	if object.Optional {
+		name += " if there"
 	}
 	if object.IncludeAllKeys {
 		return fmt.Sprintf("%s %s all keys", kind, name)

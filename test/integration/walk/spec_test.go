@@ -26,7 +26,7 @@ const (
 )
 
 func (c *chance) spec(m *model) v1alpha1.BundleSpec {
-	return v1alpha1.BundleSpec{Sources: c.sourcesOf(m), Target: c.target()}
+	return v1alpha1.BundleSpec{Sources: c.sourcesOf(m), Target: c.target(), Rotation: c.rotation(), Exclude: c.exclude()}
 }
 
 // changedSpec gives a spec that differs in one respect or in all.
@@ -36,7 +36,7 @@ func (c *chance) changedSpec(m *model, before v1alpha1.BundleSpec) v1alpha1.Bund
 	if before.Target == nil || fresh.Target == nil {
 		return fresh
 	}
-	switch c.weighted(2, 3, 2, 2, 3, 1) {
+	switch c.weighted(2, 3, 2, 2, 3, 1, 2, 2) {
 	case 0:
 		after.Sources = fresh.Sources
 	case 1:
@@ -51,6 +51,10 @@ func (c *chance) changedSpec(m *model, before v1alpha1.BundleSpec) v1alpha1.Bund
 				to.Metadata = c.metadata()
 			}
 		}
+	case 6:
+		after.Rotation = fresh.Rotation
+	case 7:
+		after.Exclude = fresh.Exclude
 	default:
 		return fresh
 	}
@@ -74,7 +78,7 @@ func (c *chance) source(m *model) v1alpha1.BundleSource {
 		text := pemOf(c.numbers())
 		return v1alpha1.BundleSource{InLine: &text}
 	}
-	from := &v1alpha1.SourceObject{}
+	from := &v1alpha1.SourceObject{Optional: c.percent(20)}
 	kind := pick(c, configMap, configMap, secret)
 	if c.percent(60) {
 		from.Name = c.sourceName(m, kind)
