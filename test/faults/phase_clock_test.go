@@ -2,6 +2,7 @@ package faults
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"time"
@@ -14,6 +15,10 @@ import (
 // looking is longer than the operator takes to look at all targets after its start.
 const looking = 4 * time.Second
 
+// ahead is ten years: longer than the tests' certificates last, but for those that
+// they make to last longer.
+const ahead = 10 * 365 * 24 * time.Hour
+
 // skewClock has an operator run whose clock is ten years ahead. Without a filter of
 // expired certificates that changes nothing. With it those that are expired by that
 // clock leave, and a bundle that would be empty stays as it is (S9, S12).
@@ -21,11 +26,16 @@ func (w *world) skewClock(sizes) error {
 	if *operator != "" {
 		return nil // it has the machine's clock
 	}
-	program := filepath.Join(w.t.TempDir(), "skewed")
-	build := exec.CommandContext(w.ctx, "go", "build", "-o", program, "trust-manager.io/test/faults/skewed")
+	dir := w.t.TempDir()
+	program, hands := filepath.Join(dir, "clocked"), filepath.Join(dir, "ahead")
+	build := exec.CommandContext(w.ctx, "go", "build", "-o", program, "trust-manager.io/test/clocked")
 	if output, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the operator with another clock: %w\n%s", err, output)
 	}
+	if err := os.WriteFile(hands, []byte(ahead.String()), 0o600); err != nil {
+		return err
+	}
+	w.t.Setenv("CLOCK", hands)
 	b := w.bundles[0]
 	lasting := []string{ca.New(b.name, ca.ValidFor(longLife)).Certificate, ca.New(b.name, ca.ValidFor(longLife)).Certificate}
 	mixed := []string{lasting[0], ca.New(b.name).Certificate, lasting[1]}

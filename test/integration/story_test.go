@@ -112,7 +112,7 @@ func newStory(t *testing.T) *story {
 	dir := t.TempDir()
 	s := &story{scene: newScene(t), clock: filepath.Join(dir, "ahead"), servers: map[string]string{}}
 	program := filepath.Join(dir, "clocked")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "trust-manager.io/test/integration/clocked")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "trust-manager.io/test/clocked")
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building the operator with another clock: %v\n%s", err, output)
 	}
