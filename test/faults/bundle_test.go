@@ -3,9 +3,11 @@ package faults
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -34,6 +36,9 @@ type bundle struct {
 	// reason is that of its condition while all is as it should be.
 	reason string
 
+	// rotation is there where the bundle retains and excludes.
+	rotation *rotation
+
 	// mu is held while its content is changed.
 	mu sync.Mutex
 	// parts are the certificates of each source.
@@ -48,6 +53,15 @@ func newBundles() []*bundle {
 		{name: prefix + "secret", kind: secret, sources: []string{configMap}},
 		{name: prefix + "inline", kind: configMap, sources: []string{inLine}},
 	}
+}
+
+// certificates gives some for one of its sources: such as there were none like before,
+// or some of those that it draws from.
+func (b *bundle) certificates(r *rand.Rand, part int) []string {
+	if b.rotation != nil {
+		return b.rotation.some(r, r.IntN(4))
+	}
+	return newCertificates(b.source(part), 1+r.IntN(5))
 }
 
 // source is the name of one of the bundle's source objects. They do not begin like
@@ -88,6 +102,11 @@ func (b *bundle) object(text string) *v1alpha1.Bundle {
 		}
 	}
 	object.Spec.Target = to
+	if b.rotation != nil {
+		all := int32(2 * poolSize)
+		object.Spec.Rotation = &v1alpha1.BundleRotation{Retain: metav1.Duration{Duration: 72 * time.Hour}, MaxRetained: &all}
+		object.Spec.Exclude = b.rotation.exclusions()
+	}
 	return object
 }
 
@@ -95,7 +114,7 @@ func (b *bundle) object(text string) *v1alpha1.Bundle {
 func (w *world) make(b *bundle) error {
 	b.reason = v1alpha1.BundleReasonSynced
 	for part := range b.sources {
-		b.parts = append(b.parts, newCertificates(b.source(part), 3))
+		b.parts = append(b.parts, b.certificates(w.random(b.name), part))
 	}
 	first := w.judge.registry.announce(b.name, slices.Concat(b.parts...))
 	for part, kind := range b.sources {

@@ -14,6 +14,7 @@ type sizes struct {
 	storm, flapping               time.Duration
 	apiServers, etcds             int
 	tokens                        int
+	rotations                     int
 	// quiet is how long nothing may be written after each phase; after the last it is
 	// as long as the promise says.
 	quiet time.Duration
@@ -25,11 +26,11 @@ const lastQuiet = 10 * time.Second
 var (
 	shortForm = sizes{
 		kills: 8, leaderKills: 2, hungKills: 1, namespaces: 12, spoils: 1, obstacles: 1,
-		storm: 10 * time.Second, flapping: 3 * time.Second, apiServers: 1, etcds: 1,
+		storm: 10 * time.Second, flapping: 3 * time.Second, apiServers: 1, etcds: 1, rotations: 12,
 	}
 	longForm = sizes{
 		kills: 170, leaderKills: 24, hungKills: 6, namespaces: 500, spoils: 2, obstacles: 2,
-		storm: 150 * time.Second, flapping: time.Minute, apiServers: 20, etcds: 12, tokens: 2, quiet: lastQuiet,
+		storm: 150 * time.Second, flapping: time.Minute, apiServers: 20, etcds: 12, tokens: 2, rotations: 120, quiet: lastQuiet,
 	}
 )
 
@@ -54,6 +55,7 @@ var phases = []phase{
 	{"leader killed with a write in flight", calmLag, (*world).killHangingLeaders},
 	{"token expired", faultLag, (*world).expireToken},
 	{"clock ten years ahead", calmLag, (*world).skewClock},
+	{"rotation and exclusion", calmLag, (*world).rotate},
 }
 
 // S8, S9, S11, S12, S13, T6 to T11, R2: whatever goes wrong, no target is

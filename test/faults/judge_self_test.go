@@ -144,3 +144,61 @@ func TestMarked(t *testing.T) {
 		})
 	}
 }
+
+// What is retained may leave no target, and what is excluded may come into none.
+func TestJudgeOfRotation(t *testing.T) {
+	t.Parallel()
+	turning := target{prefix + "turning", configMap, "long"}
+	for name, tc := range map[string]struct {
+		excluded []int
+		// after are the CAs of the pool that the target has, -1 for one of another.
+		after []int
+		want  string
+	}{
+		"what is wanted and retained":       {nil, []int{0, 3, 1, 2}, ""},
+		"with one more that may be":         {nil, []int{0, 3, 2, 1, 4}, ""},
+		"what is retained is lost":          {nil, []int{0, 3, 1}, exact},
+		"what is wanted is lost":            {nil, []int{0, 1, 2}, exact},
+		"what is retained goes first":       {nil, []int{1, 0, 3, 2}, exact},
+		"twice":                             {nil, []int{0, 3, 1, 2, 1}, exact},
+		"of another":                        {nil, []int{0, 3, 1, 2, -1}, exact},
+		"what is excluded is gone":          {[]int{2, 3}, []int{0, 1}, ""},
+		"what is excluded is there":         {[]int{2}, []int{0, 3, 1, 2}, exact},
+		"more than what is excluded is not": {[]int{2}, []int{0, 3}, exact},
+		"nothing":                           {[]int{2}, nil, exact},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCourt()
+			r := newRotation(turning.bundle)
+			c.rotations[turning.bundle] = r
+			of := func(numbers ...int) (list []string) {
+				for _, number := range numbers {
+					if number < 0 {
+						list = append(list, newCertificates("another", 1)...)
+					} else {
+						list = append(list, r.pool[number])
+					}
+				}
+				return list
+			}
+			long := time.Now().Add(-time.Hour)
+			c.registry.settled(c.registry.announce(turning.bundle, of(0, 1, 2)))
+			now := c.registry.announce(turning.bundle, of(0, 3))
+			c.registry.settled(now)
+			c.registry.byBlock[r.pool[1]].to = long // not wanted for long
+			r.hold(strings.Join(of(0, 1, 2), ""), long, long)
+			r.exclude(of(tc.excluded...))
+			r.settled()
+			for _, number := range tc.excluded {
+				r.perhaps[r.pool[number]][0].from, r.surely[r.pool[number]][0].from = long, long
+			}
+			c.look(event{turning, nil, holding(strings.Join(of(tc.after...), "")), time.Now()})
+			count, texts := c.violations.all()
+			maps.DeleteFunc(count, func(_ string, n int) bool { return n == 0 })
+			if found := strings.Join(slices.Sorted(maps.Keys(count)), ", "); found != tc.want {
+				t.Errorf("violations of %q, want %q: %v", found, tc.want, texts)
+			}
+		})
+	}
+}

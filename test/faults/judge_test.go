@@ -69,6 +69,8 @@ type judge struct {
 	violations *violations
 	// stores says which bundles have key stores.
 	stores map[string]bool
+	// rotations has what is known of bundles that retain and exclude.
+	rotations map[string]*rotation
 	// lag is for how long after a change the operator may act on what was before.
 	lag atomic.Int64
 
@@ -80,7 +82,7 @@ type judge struct {
 func newJudge(stores map[string]bool) *judge {
 	return &judge{
 		registry: newRegistry(), places: newPlaces(), violations: &violations{}, stores: stores,
-		deletions: map[target]time.Time{},
+		rotations: map[string]*rotation{}, deletions: map[target]time.Time{},
 	}
 }
 
@@ -144,9 +146,32 @@ func (j *judge) lookAtEnd(e event, since time.Time) {
 	}
 }
 
+// revisionOf gives the revision that a target holds, nil if it has nothing of the
+// operator's. Where the bundle rotates, what is retained follows that, and it is one of
+// those that were wanted at some moment between two.
+func (j *judge) revisionOf(at target, s *seen, since, now time.Time) (*revision, error) {
+	rotation := j.rotations[at.bundle]
+	text, ok := s.data[pemKey]
+	switch {
+	case rotation == nil:
+		return j.registry.revisionOf(s, j.stores[at.bundle])
+	case !ok:
+		return nil, nil
+	}
+	var wrong error
+	for _, one := range j.registry.allWanted(at.bundle, since, now) {
+		err := rotation.check(one, text, since, now)
+		if err == nil {
+			return one, nil
+		}
+		wrong = err
+	}
+	return nil, fmt.Errorf("it has no revision that was wanted, with what is retained: %s; the last one: %w", j.registry.explain(text), wrong)
+}
+
 // content says what is wrong with what the operator has written.
 func (j *judge) content(e event, since time.Time) error {
-	of, err := j.registry.revisionOf(e.after, j.stores[e.at.bundle])
+	of, err := j.revisionOf(e.at, e.after, since, e.time)
 	if err != nil {
 		return err
 	}
@@ -164,6 +189,9 @@ func (j *judge) content(e event, since time.Time) error {
 	}
 	if !j.places.wantedDuring(e.at.namespace, since, e.time) {
 		return fmt.Errorf("it has %s in a namespace that wants none", of)
+	}
+	if rotation := j.rotations[e.at.bundle]; rotation != nil {
+		rotation.hold(e.after.data[pemKey], since, e.time)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"slices"
@@ -105,6 +106,21 @@ func (g *registry) wantedDuring(r *revision, since, now time.Time) (ok bool, unt
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return !r.from.After(now) && (r.to.IsZero() || r.to.After(since)), r.to
+}
+
+// allWanted gives the revisions of a bundle that were wanted at some moment between two,
+// in order.
+func (g *registry) allWanted(bundle string, since, now time.Time) []*revision {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var list []*revision
+	for _, one := range g.byText {
+		if one.bundle == bundle && !one.from.After(now) && (one.to.IsZero() || one.to.After(since)) {
+			list = append(list, one)
+		}
+	}
+	slices.SortFunc(list, func(a, b *revision) int { return cmp.Compare(a.number, b.number) })
+	return list
 }
 
 // ofText gives the revision that has exactly this text, or nil.

@@ -143,7 +143,7 @@ func (w *world) compareIn(namespace string) error {
 	present := w.observer.present()
 	for _, b := range w.bundles {
 		at := b.at(namespace)
-		if err := w.compareTarget(at, present[at], w.judge.registry.current(b.name), true); err != nil {
+		if err := w.compareTarget(at, present[at], true); err != nil {
 			return fmt.Errorf("%s: %w", at, err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -126,10 +127,10 @@ func (w *world) changeBeside(r *rand.Rand) error {
 			return err
 		}
 	}
-	present := w.observer.present()
+	present, moment := w.observer.present(), time.Now()
 	for at := range w.excepted {
 		if now := present[at]; now != nil {
-			if of, err := w.judge.registry.revisionOf(now, w.judge.stores[at.bundle]); err == nil && of == w.judge.registry.current(at.bundle) {
+			if of, err := w.judge.revisionOf(at, now, moment, moment); err == nil && of == w.judge.registry.current(at.bundle) {
 				return fmt.Errorf("%s has taken the change, although it was not to be possible", at)
 			}
 		}

@@ -2,6 +2,8 @@ package faults
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,7 +87,7 @@ func (w *world) touch() error {
 	r := w.random("touch")
 	for _, b := range w.bundles {
 		for part := range b.sources {
-			if _, err := w.change(b, part, newCertificates(b.source(part), 1+r.IntN(4))); err != nil {
+			if _, err := w.change(b, part, b.certificates(r, part)); err != nil {
 				return err
 			}
 		}
@@ -102,15 +104,22 @@ func (w *world) touch() error {
 func (w *world) compare() error {
 	present := w.observer.present()
 	for _, b := range w.bundles {
-		current := w.judge.registry.current(b.name)
+		texts := map[string]target{}
 		for _, namespace := range w.judge.places.living() {
 			at := b.at(namespace)
 			if w.excepted[at] {
 				continue
 			}
-			if err := w.compareTarget(at, present[at], current, w.judge.places.wants(namespace)); err != nil {
+			wanted := w.judge.places.wants(namespace)
+			if err := w.compareTarget(at, present[at], wanted); err != nil {
 				return fmt.Errorf("%s: %w", at, err)
 			}
+			if wanted {
+				texts[present[at].data[pemKey]] = at
+			}
+		}
+		if len(texts) > 1 {
+			return fmt.Errorf("targets differ: %v", slices.Collect(maps.Values(texts)))
 		}
 	}
 	for _, b := range w.bundles {
@@ -121,14 +130,16 @@ func (w *world) compare() error {
 	return nil
 }
 
-func (w *world) compareTarget(at target, now *seen, current *revision, wanted bool) error {
+func (w *world) compareTarget(at target, now *seen, wanted bool) error {
 	if now == nil {
 		if wanted {
 			return fmt.Errorf("it is not there")
 		}
 		return nil
 	}
-	of, err := w.judge.registry.revisionOf(now, w.judge.stores[at.bundle])
+	moment := time.Now()
+	of, err := w.judge.revisionOf(at, now, moment, moment)
+	current := w.judge.registry.current(at.bundle)
 	switch {
 	case !wanted && (of != nil || now.labels[v1alpha1.BundleLabelKey] != ""):
 		return fmt.Errorf("it is not released: it has %v", of)

@@ -9,10 +9,14 @@ import (
 	"time"
 )
 
-// fresh changes one source of a bundle at random, and gives the revision wanted then.
+// fresh changes one source of a bundle at random, or what it excludes, and gives the
+// revision wanted then.
 func (w *world) fresh(r *rand.Rand, b *bundle) (*revision, error) {
+	if b.rotation != nil && r.IntN(100) < excluding {
+		return w.exclude(r, b)
+	}
 	part := r.IntN(len(b.sources))
-	return w.change(b, part, newCertificates(b.source(part), 1+r.IntN(5)))
+	return w.change(b, part, b.certificates(r, part))
 }
 
 // traffic has things change until the context ends: sources, labels of namespaces,
