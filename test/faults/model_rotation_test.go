@@ -109,7 +109,7 @@ func (t *rotation) exclusions() []v1alpha1.Exclusion {
 
 func fingerprint(of []byte) v1alpha1.Fingerprint {
 	sum := sha256.Sum256(of)
-	return v1alpha1.Fingerprint(hex.EncodeToString(sum[:]))
+	return hex.EncodeToString(sum[:])
 }
 
 // check says what is wrong with what a target holds, if the source had a revision, and
