@@ -149,7 +149,7 @@ func (w *world) list() (map[target]*seen, error) {
 	}
 	all := map[target]*seen{}
 	add := func(object any) {
-		if at, one := look(object); strings.HasPrefix(at.bundle, "walk-") {
+		if at, one := look(object); isWalks(at) {
 			all[at] = one
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,6 +31,13 @@ func fingerprintOf(number int) []byte {
 	block, _ := pem.Decode([]byte(authorities[number]))
 	sum := sha256.Sum256(block.Bytes)
 	return sum[:]
+}
+
+// isWalks says whether an object has a name of the walk and is not what the operator
+// remembers of a Bundle: what is in that shows in the targets.
+func isWalks(at target) bool {
+	_, state := retention.BundleOf(at.bundle)
+	return strings.HasPrefix(at.bundle, "walk-") && !(state && at.namespace == rig.TrustNamespace)
 }
 
 // rotates says whether what leaves the sources is to be retained.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -86,7 +85,7 @@ func (w *watcher) hear(e watch.Event) {
 		return
 	}
 	at, after := look(e.Object)
-	if e.Type == watch.Bookmark || after == nil || !strings.HasPrefix(at.bundle, "walk-") {
+	if e.Type == watch.Bookmark || after == nil || !isWalks(at) {
 		return
 	}
 	if e.Type == watch.Deleted {
