@@ -37,7 +37,7 @@ func fingerprintOf(number int) []byte {
 // remembers of a Bundle: what is in that shows in the targets.
 func isWalks(at target) bool {
 	_, state := retention.BundleOf(at.bundle)
-	return strings.HasPrefix(at.bundle, "walk-") && !(state && at.namespace == rig.TrustNamespace)
+	return strings.HasPrefix(at.bundle, "walk-") && (!state || at.namespace != rig.TrustNamespace)
 }
 
 // rotates says whether what leaves the sources is to be retained.
