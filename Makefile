@@ -113,8 +113,12 @@ test-oldest: cluster-build ## Run the tests of what is accepted on the oldest Ku
 FUZZTIME ?= 10m
 FUZZ ?= .
 .PHONY: fuzz
-fuzz: ## Fuzz all parsers, encoders, decisions and the admission webhook, each for FUZZTIME (10m); FUZZ=Name for one
+fuzz: ## Fuzz all parsers, encoders, decisions and the admission webhook, each for FUZZTIME (10m), two and a half hours in all; FUZZ=Name for one
 	@hack/fuzz.sh "$(FUZZTIME)" "$(FUZZ)"
+
+.PHONY: fuzz-corpus
+fuzz-corpus: ## Keep the inputs that fuzzing has found and that run statements which the seeds do not (some minutes)
+	@hack/corpus.sh "$(FUZZ)"
 
 .PHONY: cover
 cover: ## Show the statement coverage of the pure packages
@@ -180,7 +184,7 @@ verify: ## Check that generated files, formatting, dependencies and linters are 
 	@$(MAKE) lint
 
 .PHONY: vulncheck
-vulncheck: ## Look for known vulnerabilities in what the programs call (GOVULNDB, or the module golang.org/x/vulndb)
+vulncheck: ## Look for known vulnerabilities in what the programs call, built by the toolchain of go.mod (GOVULNDB, or the module golang.org/x/vulndb; about 3 minutes)
 	@go -C hack/tools build -o $(BIN)/ golang.org/x/vuln/cmd/govulncheck
 	@hack/vulncheck.sh $(BIN)/govulncheck
 
@@ -190,7 +194,7 @@ clean: demo-down ## Stop the demo and remove bin/; the cache of Kubernetes binar
 
 .PHONY: help
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # Tools are rebuilt when their pinned versions change; the cluster tool takes no
 # time to build, so it is built whenever it is needed.

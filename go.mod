@@ -2,6 +2,8 @@ module trust-manager.io
 
 go 1.26.0
 
+toolchain go1.26.11
+
 replace trust-manager.io/api => ./api
 
 require (

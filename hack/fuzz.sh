@@ -3,6 +3,7 @@
 # other, for a time. Targets are found in the tests, so that none is forgotten.
 #
 #   hack/fuzz.sh TIME [PATTERN]
+#   hack/fuzz.sh list [PATTERN]    tells the folder and name of each
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,6 +12,10 @@ pattern=${2:-.}
 
 targets=$(grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' cmd internal | sed 's|/[^/]*_test.go:func | |' | sort | grep -E "$pattern") ||
   { echo "fuzz: no target matches $pattern" >&2; exit 1; }
+if [ "$time" = list ]; then
+  echo "$targets"
+  exit
+fi
 echo "$(wc -l <<<"$targets") targets, $time each"
 while read -r folder target; do
   echo "== $folder $target"

@@ -4,6 +4,8 @@ module trust-manager.io/hack/images
 
 go 1.26.0
 
+toolchain go1.26.11
+
 require github.com/google/go-containerregistry v0.22.1
 
 require (

@@ -61,18 +61,20 @@ func (c *crowd) follow(connection net.Conn, state http.ConnState) {
 	}
 }
 
-// first gives the connection that has to make room for a new one. Those that were
-// never of use go first, and those that are kept for the next request before those
-// that have one.
+// first gives the connection that has to make room for a new one: the oldest in the
+// state in which most are. So whoever takes up places takes them from itself, in
+// whatever state it holds them, and who comes anew or asks seldom keeps a place for long
+// enough. Of states with as many, those go first that were never of use, and then those
+// that are kept for the next request.
 func (c *crowd) first(newcomer net.Conn) net.Conn {
-	for _, state := range []http.ConnState{http.StateNew, http.StateIdle, http.StateActive} {
-		front := c.states[state].Front()
-		if front == nil {
-			continue
+	fullest := c.states[http.StateNew]
+	for _, state := range []http.ConnState{http.StateIdle, http.StateActive} {
+		if c.states[state].Len() > fullest.Len() {
+			fullest = c.states[state]
 		}
-		if connection, ok := front.Value.(net.Conn); ok && connection != newcomer {
-			return connection
-		}
+	}
+	if connection, ok := fullest.Front().Value.(net.Conn); ok {
+		return connection
 	}
 	return newcomer
 }

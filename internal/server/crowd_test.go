@@ -31,12 +31,13 @@ func TestCrowd(t *testing.T) {
 		steps []step
 		want  []string
 	}{
-		"there is room":            {[]step{{"a", fresh}, {"b", fresh}, {"c", fresh}}, nil},
-		"one has ended":            {[]step{{"a", fresh}, {"b", fresh}, {"c", fresh}, {"a", closed}, {"d", fresh}}, nil},
-		"the oldest that is new":   {[]step{{"a", fresh}, {"b", fresh}, {"c", fresh}, {"d", fresh}}, []string{"a"}},
-		"one after the other":      {[]step{{"a", fresh}, {"b", fresh}, {"c", fresh}, {"d", fresh}, {"e", fresh}}, []string{"a", "b"}},
-		"a new one before idle":    {[]step{{"a", fresh}, {"a", active}, {"a", idle}, {"b", fresh}, {"c", fresh}, {"d", fresh}}, []string{"b"}},
-		"an idle before an active": {[]step{{"a", fresh}, {"a", active}, {"b", fresh}, {"b", active}, {"b", idle}, {"c", fresh}, {"c", active}, {"d", fresh}}, []string{"b"}},
+		"there is room":                  {[]step{{"a", fresh}, {"b", fresh}, {"c", fresh}}, nil},
+		"one has ended":                  {[]step{{"a", fresh}, {"b", fresh}, {"c", fresh}, {"a", closed}, {"d", fresh}}, nil},
+		"the oldest that is new":         {[]step{{"a", fresh}, {"b", fresh}, {"c", fresh}, {"d", fresh}}, []string{"a"}},
+		"one after the other":            {[]step{{"a", fresh}, {"b", fresh}, {"c", fresh}, {"d", fresh}, {"e", fresh}}, []string{"a", "b"}},
+		"a new one before idle":          {[]step{{"a", fresh}, {"a", active}, {"a", idle}, {"b", fresh}, {"b", active}, {"b", idle}, {"c", fresh}, {"d", fresh}}, []string{"c"}},
+		"an idle before an active":       {[]step{{"a", fresh}, {"a", active}, {"b", fresh}, {"b", active}, {"b", idle}, {"c", fresh}, {"c", active}, {"c", idle}, {"a", idle}, {"a", active}, {"b", active}, {"d", fresh}}, []string{"a"}},
+		"of the state in which most are": {[]step{{"a", fresh}, {"a", active}, {"a", idle}, {"b", fresh}, {"b", active}, {"c", fresh}, {"c", active}, {"d", fresh}}, []string{"b"}},
 		"the idle for longest": {[]step{{"a", fresh}, {"a", active}, {"a", idle}, {"b", fresh}, {"b", active}, {"b", idle}, {"c", fresh}, {"c", active}, {"c", idle},
 			{"a", active}, {"a", idle}, {"d", fresh}}, []string{"b"}},
 		"the active for longest": {[]step{{"a", fresh}, {"b", fresh}, {"b", active}, {"a", active}, {"c", fresh}, {"c", active}, {"d", fresh}}, []string{"b"}},

@@ -3,8 +3,8 @@
 //
 // What always holds: the number of connections, what a client may send before its
 // request is known, and the time that it may take for all of it are bounded, and so
-// is the memory that clients cost; a client that comes later is never kept out by
-// those that hold a connection and ask for nothing.
+// is the memory that clients cost; a client that comes later gets a place, whatever
+// those do that came before: they lose theirs.
 //
 // What a request costs beyond that, such as its body, is for the handler to bound.
 package server
@@ -29,8 +29,8 @@ const (
 )
 
 // New makes a server with so many connections at a time, at most. One more takes the
-// place of that which has been without a request for longest, or, where all have
-// one, of that whose request has taken longest.
+// place of the oldest of the most numerous: of those that are new, that wait for the
+// next request, or that have one.
 func New(handler http.Handler, connections int) *http.Server {
 	return &http.Server{
 		Handler:           handler,
