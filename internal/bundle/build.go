@@ -59,6 +59,8 @@ type Bundle struct {
 	Certificates []certs.Certificate
 	// Retained are the last of the certificates: those that have left every source.
 	Retained []Retained
+	// Missing counts the sources that are missing and hold nothing up, by rotation.
+	Missing int
 	// Left counts what the sources have and the bundle has not.
 	Left Left
 	// Notes are what a person should know although the bundle is good.
@@ -113,13 +115,10 @@ func (b *Builder) BuildRetaining(inputs []Input, filter Filter, rotation Rotatio
 		b.parsed = parsed
 		b.signed.forget()
 	}()
-	var forgiven Problems
 	for _, input := range inputs {
 		if rotation.forgiven(input, before) {
-			forgiven = append(forgiven, input.Problem)
-			input.Note = input.Problem.Error() + ", so its certificates count as gone from it"
-			input.Problem, input.Absent = nil, true
-			result.known = append(result.known, input.Source)
+			result.forgive(input, before)
+			continue
 		}
 		found, problem := b.read(input, parsed)
 		if problem != nil {
@@ -137,7 +136,7 @@ func (b *Builder) BuildRetaining(inputs []Input, filter Filter, rotation Rotatio
 	var next State
 	if rotation.Retain > 0 && len(result.problems) == 0 {
 		next = result.retain(before, rotation)
-		result.problems = rotation.unforgiven(forgiven, result.leaving)
+		result.problems = rotation.unforgiven(result.lost, result.staying)
 	}
 	if problems := result.check(); len(problems) > 0 {
 		return Bundle{}, State{}, problems

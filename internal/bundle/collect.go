@@ -26,11 +26,16 @@ type collector struct {
 	excluded []certs.Origin
 	// dropped is where the certificates stand that each of the filters left out.
 	dropped [len(traits)][]certs.Origin
-	// known are the sources that were read, and retained notes of what stays though
-	// it has left them.
-	known, retained []string
-	// leaving is how many have left all sources since the last time.
-	leaving int
+	// known are the sources that were read, once at least, and missing those of them
+	// that are missing.
+	known, missing []string
+	// forgiven are why those are missing, and lost why those are that were there the
+	// last time.
+	forgiven, lost Problems
+	// retained are notes of what stays though it has left all sources, and staying is
+	// how many would stay if there were no limit.
+	retained []string
+	staying  int
 	// problems are why there can be no bundle.
 	problems Problems
 }
@@ -108,6 +113,8 @@ func (c *collector) check() Problems {
 		return c.problems
 	}
 	switch count := len(c.bundle.Certificates); {
+	case count == 0 && len(c.forgiven) > 0:
+		return c.forgiven
 	case count == 0:
 		detail := "the sources give no certificate at all, and an empty bundle is never written"
 		if notes := c.droppedNotes(); len(notes) > 0 {
@@ -125,14 +132,18 @@ func (c *collector) check() Problems {
 	return nil
 }
 
-// finish gives the bundle. What was left out on purpose comes first among its
-// notes, since a message shows only the first few.
+// finish gives the bundle. Among its notes that comes first which may be a mistake, and
+// then what was left out on purpose, since a message shows only the first few.
 func (c *collector) finish() Bundle {
-	left := slices.Concat(c.retained, c.droppedNotes())
-	if idle := c.excluder.idle(); idle != "" {
-		left = append(left, idle)
+	var notes []string
+	for _, one := range c.forgiven {
+		notes = append(notes, one.Error()+", so its certificates count as gone from it")
 	}
-	c.bundle.Notes = append(left, c.bundle.Notes...)
+	if idle := c.excluder.idle(); idle != "" {
+		notes = append(notes, idle)
+	}
+	c.bundle.Notes = slices.Concat(notes, c.retained, c.droppedNotes(), c.bundle.Notes)
+	c.bundle.Missing = len(c.forgiven)
 	c.bundle.Left.Excluded = len(c.excluded)
 	for i, count := range []*int{&c.bundle.Left.Expired, &c.bundle.Left.NonCA, &c.bundle.Left.NotSelfSigned} {
 		*count = len(c.dropped[i])

@@ -105,11 +105,11 @@ func (e *excluder) idle() string {
 	case len(fields) == 0:
 		return ""
 	case len(fields) == 1:
-		return fields[0] + " matches no certificate"
+		return fields[0] + " matches no certificate of the sources, and none that is retained"
 	case more > 0:
 		fields = append(fields[:shownDropped], fmt.Sprintf("and %d more", more))
 	}
-	return strings.Join(fields, ", ") + " match no certificate"
+	return strings.Join(fields, ", ") + " match no certificate of the sources, and none that is retained"
 }
 
 // Without gives a bundle without what is excluded and what is over, and how many

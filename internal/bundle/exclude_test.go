@@ -77,15 +77,15 @@ func TestExclude(t *testing.T) {
 		},
 		"a subject is exact": {
 			[]v1alpha1.Exclusion{{Subject: "CN=root 2"}, {Subject: "Root 2"}, {Subject: "CN=Root"}}, []string{"x/a/1", "x/a/2", "x/a/3"},
-			[]string{"spec.exclude[0], spec.exclude[1], spec.exclude[2] match no certificate"},
+			[]string{"spec.exclude[0], spec.exclude[1], spec.exclude[2] match no certificate of the sources, and none that is retained"},
 		},
 		"one that matches nothing is told of": {
 			[]v1alpha1.Exclusion{{Subject: "CN=Intermediate"}, {SHA256: strings.Repeat("00", 32)}}, []string{"x/a/1", "x/a/2"},
-			[]string{"1 certificate is excluded (" + x + "block 3)", "spec.exclude[1] matches no certificate"},
+			[]string{"spec.exclude[1] matches no certificate of the sources, and none that is retained", "1 certificate is excluded (" + x + "block 3)"},
 		},
 		"many that match nothing": {
 			[]v1alpha1.Exclusion{{Subject: "a"}, {Subject: "b"}, {Subject: "c"}, {Subject: "d"}, {Subject: "e"}}, []string{"x/a/1", "x/a/2", "x/a/3"},
-			[]string{"spec.exclude[0], spec.exclude[1], spec.exclude[2], and 2 more match no certificate"},
+			[]string{"spec.exclude[0], spec.exclude[1], spec.exclude[2], and 2 more match no certificate of the sources, and none that is retained"},
 		},
 		"two entries for one certificate both match": {
 			[]v1alpha1.Exclusion{{Subject: "CN=Root 1"}, {SHA256: fingerprintOf(root(t, 1))}}, []string{"x/a/2", "x/a/3"},

@@ -47,8 +47,9 @@ type Evicted struct {
 type State struct {
 	// Present are the certificates of the bundle that sources had, in any order.
 	Present []certs.Certificate
-	// Known are the sources that have been read, as Input.Source names them.
-	Known []string
+	// Known are the sources that have been read, as Input.Source names them, and Missing
+	// those of them that were missing last.
+	Known, Missing []string
 	// Retained are those that stay, the one first that left first.
 	Retained []Retained
 	// Evicted are those that would stay still if there were fewer.
@@ -71,17 +72,27 @@ func (r Rotation) forgiven(input Input, before State) bool {
 		input.Source != "" && slices.Contains(before.Known, input.Source)
 }
 
-// unforgiven gives the sources that are missing back as problems, where more
-// certificates would leave at once than can be retained: a source that is lost must not
-// take most of a bundle along.
-func (r Rotation) unforgiven(missing Problems, leaving int) Problems {
-	if len(missing) == 0 || leaving <= r.Max {
+// forgive takes in a source that is missing and counts as one that is empty.
+func (c *collector) forgive(input Input, before State) {
+	c.known = append(c.known, input.Source)
+	c.missing = append(c.missing, input.Source)
+	c.forgiven = append(c.forgiven, input.Problem)
+	if !slices.Contains(before.Missing, input.Source) {
+		c.lost = append(c.lost, input.Problem)
+	}
+}
+
+// unforgiven gives the sources that have just gone missing back as problems, where more
+// certificates would have to be retained than can be: no source that is lost, be it one
+// after another, may take a certificate out of the bundle before its time.
+func (r Rotation) unforgiven(lost Problems, staying int) Problems {
+	if staying <= r.Max {
 		return nil
 	}
 	var problems Problems
-	for _, one := range missing {
+	for _, one := range lost {
 		problem := *one
-		problem.Detail += fmt.Sprintf("; its certificates do not count as gone from it, since %d would leave at once and spec.rotation.maxRetained is %d", leaving, r.Max)
+		problem.Detail += fmt.Sprintf("; its certificates do not count as gone from it, since %d would have to be retained and spec.rotation.maxRetained is %d", staying, r.Max)
 		problems = append(problems, &problem)
 	}
 	return problems
@@ -91,14 +102,17 @@ func (r Rotation) unforgiven(missing Problems, leaving int) Problems {
 // those of the sources, and gives what has to be remembered. What is excluded or
 // filtered never stays.
 func (c *collector) retain(before State, rotation Rotation) State {
-	next := State{Present: slices.Clone(c.bundle.Certificates), Known: c.known}
+	next := State{Present: slices.Clone(c.bundle.Certificates), Known: c.known, Missing: c.missing}
 	slices.SortFunc(next.Present, func(a, b certs.Certificate) int { return bytes.Compare(a.Fingerprint[:], b.Fingerprint[:]) })
 	slices.Sort(next.Known)
 	next.Known = slices.Compact(next.Known)
-	staying := c.staying(before, rotation)
+	slices.Sort(next.Missing)
+	next.Missing = slices.Compact(next.Missing)
+	staying := c.stays(before, rotation)
 	slices.SortFunc(staying, func(a, b Retained) int {
 		return cmp.Or(a.Left.Compare(b.Left), bytes.Compare(a.Certificate.Fingerprint[:], b.Certificate.Fingerprint[:]))
 	})
+	c.staying = len(staying)
 	more := max(0, len(staying)-rotation.Max)
 	next.Retained = staying[more:]
 	next.Evicted = c.evicted(before, staying[:more], rotation)
@@ -111,8 +125,8 @@ func (c *collector) retain(before State, rotation Rotation) State {
 	return next
 }
 
-// staying gives the certificates that have left every source, and may stay.
-func (c *collector) staying(before State, rotation Rotation) []Retained {
+// stays gives the certificates that have left every source, and may stay.
+func (c *collector) stays(before State, rotation Rotation) []Retained {
 	left := c.now.UTC().Truncate(time.Second)
 	candidates := slices.Clone(before.Retained)
 	for i := range before.Present {
@@ -120,7 +134,7 @@ func (c *collector) staying(before State, rotation Rotation) []Retained {
 	}
 	var staying []Retained
 	taken := map[[sha256.Size]byte]bool{}
-	for i, one := range candidates {
+	for _, one := range candidates {
 		one.Certificate.Origin = certs.Origin{Field: RetainedField}
 		if one.Left.After(left) { // somebody has edited it
 			one.Left = left
@@ -132,9 +146,6 @@ func (c *collector) staying(before State, rotation Rotation) []Retained {
 			continue
 		}
 		taken[fingerprint] = true
-		if i >= len(before.Retained) {
-			c.leaving++
-		}
 		staying = append(staying, one)
 	}
 	return staying
@@ -172,7 +183,7 @@ func (c *collector) noteRetained(next State, rotation Rotation) {
 		c.retained = append(c.retained, note+" ("+strings.Join(each, "; ")+")")
 	}
 	if count := len(next.Evicted); count > 0 {
-		c.retained = append(c.retained, fmt.Sprintf("%d more would be, but spec.rotation.maxRetained is %d", count, rotation.Max))
+		c.retained = append(c.retained, fmt.Sprintf("%d more had to go early, for spec.rotation.maxRetained", count))
 	}
 }
 

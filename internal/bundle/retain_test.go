@@ -142,11 +142,11 @@ func TestRetainAtMost(t *testing.T) {
 	h.wants(time.Second, []int{3, 2, 1, 4, 5}, numbers("x", 3, 2, 1))
 	built := h.wants(time.Second, []int{2, 1, 5, 3}, numbers("x", 2, 1))
 	told := strings.Join(built.Notes, "\n")
-	if !strings.Contains(told, "2 certificates that have left their sources are retained") || !strings.Contains(told, "1 more would be, but spec.rotation.maxRetained is 2") {
+	if !strings.Contains(told, "2 certificates that have left their sources are retained") || !strings.Contains(told, "1 more had to go early, for spec.rotation.maxRetained") {
 		t.Errorf("notes: %s", told)
 	}
 	built = h.wants(time.Minute, []int{2, 1, 5, 3}, numbers("x", 2, 1))
-	if told := strings.Join(built.Notes, "\n"); !strings.Contains(told, "1 more would be") {
+	if told := strings.Join(built.Notes, "\n"); !strings.Contains(told, "1 more had to go early") {
 		t.Errorf("a minute later, notes: %s", told)
 	}
 	built = h.wants(time.Hour, []int{2, 1}, numbers("x", 2, 1))
@@ -197,12 +197,58 @@ func TestRetainOfALargeSource(t *testing.T) {
 	h.wants(0, []int{1, 2, 3, 4}, numbers("x", 1, 2, 3), numbers("y", 4))
 	_, _, err := h.builder.BuildRetaining([]bundle.Input{gone("x"), numbers("y", 4)}, h.filter, h.rotation, h.state, h.now)
 	var problems bundle.Problems
-	if !errors.As(err, &problems) || problems.Reason() != "SourceNotFound" || !strings.Contains(err.Error(), "3 would leave at once and spec.rotation.maxRetained is 2") {
+	if !errors.As(err, &problems) || problems.Reason() != "SourceNotFound" || !strings.Contains(err.Error(), "3 would have to be retained and spec.rotation.maxRetained is 2") {
 		t.Errorf("error %v", err)
 	}
 	h.rotation.Max = 3
 	h.wants(0, []int{4, 1, 2, 3}, gone("x"), numbers("y", 4))
 	h.wants(0, []int{5, 2, 3, 4}, gone("x"), numbers("y", 5)) // it has vanished before
+}
+
+// K5: sources that vanish one after another take no more along than one that vanishes
+// with all of it; one that has been missing for long holds nothing up.
+func TestRetainOfSourcesThatVanishOneByOne(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	h.rotation.Max = 2
+	h.wants(0, []int{1, 2, 3, 4}, numbers("a", 1), numbers("b", 2), numbers("c", 3), numbers("d", 4))
+	h.wants(time.Second, []int{2, 3, 4, 1}, gone("a"), numbers("b", 2), numbers("c", 3), numbers("d", 4))
+	built := h.wants(time.Second, []int{3, 4, 1, 2}, gone("a"), gone("b"), numbers("c", 3), numbers("d", 4))
+	if built.Missing != 2 {
+		t.Errorf("%d sources are missing", built.Missing)
+	}
+	_, _, err := h.builder.BuildRetaining([]bundle.Input{gone("a"), gone("b"), gone("c"), numbers("d", 4)}, h.filter, h.rotation, h.state, h.now.Add(time.Second))
+	var problems bundle.Problems
+	if !errors.As(err, &problems) || len(problems) != 1 || !strings.Contains(err.Error(), "ConfigMap cert-manager/c") {
+		t.Errorf("error %v, want one about the source that has vanished last", err)
+	}
+	h.wants(2*time.Hour, []int{5, 4, 3}, gone("a"), gone("b"), numbers("c", 5), numbers("d", 4)) // c has left, a and b are over
+	h.rotation.Max = 1
+	h.wants(time.Second, []int{6, 7, 5}, gone("a"), gone("b"), numbers("c", 6), numbers("d", 7))
+}
+
+// K5: when all sources have vanished and nothing is retained any more, each is named.
+func TestRetainOfNothing(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	h.wants(0, []int{1, 2}, numbers("a", 1), numbers("b", 2))
+	h.wants(0, []int{1, 2}, gone("a"), gone("b"))
+	_, _, err := h.builder.BuildRetaining([]bundle.Input{gone("a"), gone("b")}, h.filter, h.rotation, h.state, h.now.Add(2*time.Hour))
+	var problems bundle.Problems
+	if !errors.As(err, &problems) || len(problems) != 2 || problems.Reason() != "SourceNotFound" {
+		t.Errorf("error %v", err)
+	}
+}
+
+// K5: a time of leaving that somebody has put ahead counts as now.
+func TestRetainOfATimeAhead(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	h.wants(0, []int{1, 2}, numbers("a", 1, 2))
+	h.wants(0, []int{1, 2}, numbers("a", 1))
+	h.state.Retained[0].Left = now.AddDate(5, 0, 0)
+	h.wants(0, []int{1, 2}, numbers("a", 1))
+	h.wants(2*time.Hour, []int{1}, numbers("a", 1))
 }
 
 // K5: without rotation nothing is retained, and nothing to remember.

@@ -21,7 +21,7 @@ func FromV1alpha1(from *v1alpha1.Bundle) (Spec, error) {
 		Owner:      *metav1.NewControllerRef(from, v1alpha1.GroupVersion.WithKind(v1alpha1.BundleKind)),
 		Namespaces: labels.Everything(),
 		Filter:     filterFromV1alpha1(from.Spec.Filters),
-		Rotation:   rotationFromV1alpha1(from.Spec),
+		Rotation:   RotationFromV1alpha1(from.Spec),
 	}
 	var problems Problems
 	spec.Filter.Exclude, problems = Exclusions(from)
@@ -142,7 +142,7 @@ func filterFromV1alpha1(from *v1alpha1.BundleFilters) Filter {
 
 // rotationFromV1alpha1 converts the rotation. What is written nowhere is not retained
 // either.
-func rotationFromV1alpha1(from v1alpha1.BundleSpec) Rotation {
+func RotationFromV1alpha1(from v1alpha1.BundleSpec) Rotation {
 	if from.Rotation == nil || from.Target == nil {
 		return Rotation{}
 	}

@@ -202,9 +202,14 @@ func (b *bundles) build(ctx context.Context, from *v1alpha1.Bundle, attempt *led
 	attempt.Notes = slices.Concat(found.faults, content.Notes)
 	attempt.Content = ledger.NewContent(spec, content)
 	before, _ := b.registry.current(from.Name)
+	made := &good{spec: spec, content: content, recalled: found, state: state}
 	revision, err := target.NewRevision(spec, content, before)
+	if len(content.Retained) > 0 && err != nil {
+		// Else the time of what has left would begin only when there is room for it.
+		return nil, nil, errors.Join(blameRetained(err, len(content.Retained)), b.remember(ctx, made))
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	return &good{spec: spec, content: content, recalled: found, state: state}, revision, nil
+	return made, revision, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/target"
 )
@@ -18,6 +19,8 @@ const (
 		"so there is none to take certificates out of; put the source right, or take it out of spec.sources: "
 	nothingLeft = "WARNING: what spec.exclude names IS STILL IN THE TARGETS: nothing else would be left, and an empty bundle is never written; " +
 		"add a source, or delete the Bundle with its targets: "
+	endedStays = "WARNING: what is retained no longer IS STILL IN THE TARGETS: nothing else would be left, and an empty bundle is never written; " +
+		"add a source, or exclude it: "
 	notMade = "WARNING: spec.exclude HAS NOT REACHED THE TARGETS: the last good bundle cannot be made without what is excluded (%v): "
 )
 
@@ -38,19 +41,23 @@ func (b *bundles) distrust(ctx context.Context, from *v1alpha1.Bundle, attempt *
 		}
 		return nil, nil, nil
 	}
-	ended, err := b.ended(ctx, last)
+	ended, err := b.ended(ctx, from, last)
 	if err != nil {
 		return nil, nil, err
 	}
 	next := *last
 	rest, excluded, over := last.content.Without(exclusions, ended)
-	if excluded+over > 0 && len(rest.Certificates) == 0 {
-		if excluded > 0 {
-			attempt.Message = nothingLeft + attempt.Message
-		}
+	if over > 0 && len(rest.Certificates) == 0 {
+		// What is excluded has to go whatever becomes of what is retained no longer.
+		attempt.Message = endedStays + attempt.Message
+		rest, excluded, over = last.content.Without(exclusions, func(*certs.Certificate) bool { return false })
+	}
+	if excluded > 0 && len(rest.Certificates) == 0 {
+		attempt.Message = nothingLeft + attempt.Message
 		return nil, nil, nil
 	}
 	next.content, next.excluded, next.ended = rest, last.excluded+excluded, last.ended+over
+	next.state.Retained = rest.Retained
 	b.awaitEnd(from.Name, &next)
 	attempt.Message += next.taken(len(exclusions) > 0)
 	if excluded+over == 0 {
@@ -63,8 +70,11 @@ func (b *bundles) distrust(ctx context.Context, from *v1alpha1.Bundle, attempt *
 		attempt.Message = fmt.Sprintf(notMade, problems) + attempt.Message
 		return nil, nil, nil
 	}
+	if err != nil {
+		return nil, nil, err
+	}
 	attempt.Amended, attempt.Content = true, ledger.NewContent(next.spec, rest)
-	return &next, revision, err
+	return &next, revision, nil
 }
 
 // awaitEnd has the Bundle looked at again when the next certificate of its last good

@@ -110,6 +110,8 @@ func newBundleMetrics(accounts *ledger.Ledger, clock clock.PassiveClock) *bundle
 	}
 	return &bundleMetrics{accounts, []bundleGauge{
 		count("certificates", "Certificates in the bundle that was built last.", func(s ledger.Summary) int { return s.Certificates }),
+		count("certificates_retained", "Certificates in it that have left every source, by spec.rotation.", func(s ledger.Summary) int { return s.Retained }),
+		count("sources_missing", "Sources that are missing and hold nothing up, by spec.rotation.", func(s ledger.Summary) int { return s.Missing }),
 		count("targets_desired", "Targets that the Bundle asks for.", func(s ledger.Summary) int { return s.Wanted }),
 		count("targets_synced", "Targets that hold the current bundle.", func(s ledger.Summary) int { return s.Synced }),
 		count("targets_failed", "Targets that could not be put in order.", func(s ledger.Summary) int { return s.Failed }),

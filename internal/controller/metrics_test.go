@@ -35,7 +35,9 @@ func TestBundleMetrics(t *testing.T) {
 	t.Parallel()
 	accounts := ledger.New()
 	accounts.Tried("broken", ledger.Attempt{Reason: "SourceNotFound"})
-	accounts.Tried("roots", ledger.Attempt{Content: contentOfDays(-1, 6, 8, 29, 31, 100, 3000)})
+	content := contentOfDays(-1, 6, 8, 29, 31, 100, 3000)
+	content.Retained, content.Missing = 2, 1
+	accounts.Tried("roots", ledger.Attempt{Content: content})
 	places := []ledger.Place{{Kind: bundle.ConfigMap, Namespace: "a"}, {Kind: bundle.ConfigMap, Namespace: "b"}, {Kind: bundle.Secret, Namespace: "b"}}
 	accounts.Begin("roots", 1, places, start)
 	accounts.Synced("roots", 1, places[0])
@@ -49,6 +51,12 @@ trust_manager_bundle_certificates{bundle="roots"} 7
 # HELP trust_manager_bundle_earliest_not_after_seconds When the first certificate of the bundle expires, in seconds since 1970.
 # TYPE trust_manager_bundle_earliest_not_after_seconds gauge
 trust_manager_bundle_earliest_not_after_seconds{bundle="roots"} 1.7953488e+09
+# HELP trust_manager_bundle_certificates_retained Certificates in it that have left every source, by spec.rotation.
+# TYPE trust_manager_bundle_certificates_retained gauge
+trust_manager_bundle_certificates_retained{bundle="roots"} 2
+# HELP trust_manager_bundle_sources_missing Sources that are missing and hold nothing up, by spec.rotation.
+# TYPE trust_manager_bundle_sources_missing gauge
+trust_manager_bundle_sources_missing{bundle="roots"} 1
 # HELP trust_manager_bundle_expiring_certificates Certificates of the bundle that have expired or expire within a time: 7d, 30d or 90d.
 # TYPE trust_manager_bundle_expiring_certificates gauge
 trust_manager_bundle_expiring_certificates{bundle="roots",within="30d"} 4

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
@@ -33,6 +35,11 @@ func (b *bundles) recall(ctx context.Context, name string, uid types.UID) (*reca
 	err := b.objects.Get(ctx, types.NamespacedName{Namespace: b.trustNamespace, Name: retention.Name(name)}, object)
 	switch {
 	case apierrors.IsNotFound(err):
+		// Only deleting a key is an edit: where the whole object is gone, as when all of
+		// them are cleared away, it is made again of what this process knows.
+		if last := b.registry.lastGood(name); last != nil && last.spec.Owner.UID == uid {
+			return &recalled{state: last.state}, nil
+		}
 		return &recalled{}, nil
 	case err != nil:
 		return nil, err
@@ -78,6 +85,9 @@ func (b *bundles) remember(ctx context.Context, made *good) error {
 	switch {
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || before != nil && apierrors.IsNotFound(err):
 		return errOutdated
+	case err != nil && made.spec.Rotation.Retain <= 0:
+		// What should be forgotten holds nothing up; it is tried again with the next build.
+		log.FromContext(ctx).Error(err, "What was remembered for spec.rotation cannot be cleared", "configmap", object.Namespace+"/"+object.Name)
 	case err != nil:
 		return bundle.Problems{{
 			Origin: certs.Origin{Field: bundle.RetainedField, Object: "ConfigMap " + b.trustNamespace + "/" + object.Name},
@@ -90,7 +100,7 @@ func (b *bundles) remember(ctx context.Context, made *good) error {
 
 // ended says of certificates of the last good bundle whether they were retained and
 // are no longer, be it that their time is over or that a person has ended it.
-func (b *bundles) ended(ctx context.Context, last *good) (func(*certs.Certificate) bool, error) {
+func (b *bundles) ended(ctx context.Context, from *v1alpha1.Bundle, last *good) (func(*certs.Certificate) bool, error) {
 	if len(last.content.Retained) == 0 {
 		return func(*certs.Certificate) bool { return false }, nil
 	}
@@ -98,7 +108,10 @@ func (b *bundles) ended(ctx context.Context, last *good) (func(*certs.Certificat
 	if err != nil {
 		return nil, err
 	}
-	now := b.clock.Now()
+	now, rotation := b.clock.Now(), last.spec.Rotation
+	if wanted := bundle.RotationFromV1alpha1(from.Spec); wanted.Retain < rotation.Retain {
+		rotation = wanted // to end a retention sooner does not wait for a source
+	}
 	return func(certificate *certs.Certificate) bool {
 		same := func(one bundle.Retained) bool { return one.Certificate.Fingerprint == certificate.Fingerprint }
 		at := slices.IndexFunc(last.content.Retained, same)
@@ -109,6 +122,25 @@ func (b *bundles) ended(ctx context.Context, last *good) (func(*certs.Certificat
 		remembered := slices.ContainsFunc(found.state.Retained, same) || slices.ContainsFunc(found.state.Present, func(one certs.Certificate) bool {
 			return one.Fingerprint == certificate.Fingerprint
 		})
-		return !remembered || now.After(last.spec.Rotation.Until(last.content.Retained[at]))
+		return !remembered || now.After(rotation.Until(last.content.Retained[at]))
 	}, nil
+}
+
+// blameRetained says of what is wrong with a whole bundle how much of it is retained.
+func blameRetained(err error, retained int) error {
+	var problems bundle.Problems
+	if !errors.As(err, &problems) {
+		return err
+	}
+	note := "; 1 of its certificates is retained (spec.rotation)"
+	if retained > 1 {
+		note = fmt.Sprintf("; %d of its certificates are retained (spec.rotation)", retained)
+	}
+	var told bundle.Problems
+	for _, one := range problems {
+		problem := *one
+		problem.Detail += note
+		told = append(told, &problem)
+	}
+	return told
 }

@@ -17,6 +17,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/retention"
+	"trust-manager.io/test/ca"
 )
 
 // stateClient is an API server that keeps ConfigMaps where the cache finds them, at
@@ -265,4 +266,116 @@ func TestRotationOfAnotherBundle(t *testing.T) {
 	if owner := w.cache.configMaps[at].OwnerReferences[0]; owner.UID != "another" {
 		t.Errorf("the state is owned by %v", owner)
 	}
+}
+
+// K5: what is retained is not lost with the object that remembers it, but what was ended
+// by an edit before stays ended.
+func TestRotationStateIsDeleted(t *testing.T) {
+	t.Parallel()
+	b, w := bundlesOf(t)
+	c := b.client.(*stateClient)
+	clear := func() {
+		delete(w.cache.configMaps, at)
+		delete(c.live, at)
+	}
+	w.rotate(t, 1, 2, 3)
+	b.rebuilt(t, w)
+	w.rotate(t, 3)
+	w.wantHeld(t, b, "two have left", "CN=3 CN=2 CN=1")
+	clear()
+	w.wantHeld(t, b, "deleted", "CN=3 CN=2 CN=1")
+	if w.cache.configMaps[at] == nil {
+		t.Fatal("it is not made again")
+	}
+	w.missing()
+	w.end(c, "CN=1")
+	w.wantHeld(t, b, "one is ended", "CN=3 CN=2")
+	clear()
+	w.edit(func(from *v1alpha1.Bundle) { from.Spec.Sources = from.Spec.Sources[:1] })
+	w.wantHeld(t, b, "deleted then", "CN=3 CN=2")
+}
+
+// K5: to end a retention does not wait for a source: its time, a shorter time, no
+// rotation any more.
+func TestRotationEndsWhileASourceIsMissing(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*world){
+		"its time": func(w *world) { w.time.now = start.Add(time.Hour + time.Second) },
+		"a shorter time": func(w *world) {
+			w.time.now = start.Add(2 * time.Minute)
+			w.edit(func(from *v1alpha1.Bundle) { from.Spec.Rotation.Retain.Duration = time.Minute })
+		},
+		"turned off": func(w *world) {
+			w.time.now = start.Add(time.Second)
+			w.edit(func(from *v1alpha1.Bundle) { from.Spec.Rotation = nil })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, w := bundlesOf(t)
+			w.rotate(t, 1, 2)
+			b.rebuilt(t, w)
+			w.rotate(t, 2)
+			w.wantHeld(t, b, "one has left", "CN=2 CN=1")
+			w.missing()
+			w.bundleNotes.take()
+			w.wantHeld(t, b, "missing", "CN=2 CN=1")
+			if diff := cmp.Diff([]added[string]{{urgent, longestWait, "roots"}}, w.bundleNotes.take()); diff != "" {
+				t.Errorf("queued (-want +got):\n%s", diff)
+			}
+			end(w)
+			w.wantHeld(t, b, "ended", "CN=2")
+		})
+	}
+}
+
+// K3, K5: what is excluded goes, also where nothing would be left without what is
+// retained no longer.
+func TestDistrustOfWhatIsRetained(t *testing.T) {
+	t.Parallel()
+	b, w := bundlesOf(t)
+	w.rotate(t, 1)
+	w.edit(func(from *v1alpha1.Bundle) { from.Spec.Sources = append(from.Spec.Sources, fromConfigMap("vanishing")) })
+	w.cache.configMaps["cert-manager/vanishing"] = &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "cert-manager", Name: "vanishing"}, Data: map[string]string{"k": named(t, 2)},
+	}
+	b.rebuilt(t, w)
+	w.edit(func(from *v1alpha1.Bundle) { from.Spec.Sources = from.Spec.Sources[1:] })
+	w.wantHeld(t, b, "one has left", "CN=2 CN=1")
+	w.time.now = start.Add(time.Second)
+	delete(w.cache.configMaps, "cert-manager/vanishing")
+	w.wantHeld(t, b, "both have left", "CN=1 CN=2")
+	w.time.now = start.Add(time.Hour + 500*time.Millisecond)
+	w.exclude("CN=2")
+	w.wantHeld(t, b, "one is over, one excluded", "CN=1")
+	w.wantAttempt(t, "one is over, one excluded", v1alpha1.BundleReasonSourceNotFound, 1, "retained no longer IS STILL IN THE TARGETS", "1 certificate was taken out")
+}
+
+// K5: without rotation nothing waits for what should be forgotten.
+func TestRotationTurnedOffWithoutTheRight(t *testing.T) {
+	t.Parallel()
+	b, w := bundlesOf(t)
+	w.rotate(t, 1, 2)
+	b.rebuilt(t, w)
+	w.rotate(t, 2)
+	b.rebuilt(t, w)
+	b.client.(*stateClient).err = apierrors.NewForbidden(corev1.Resource("configmaps"), "x", errDenied)
+	w.edit(func(from *v1alpha1.Bundle) { from.Spec.Rotation = nil })
+	w.wantHeld(t, b, "turned off", "CN=2")
+	w.wantAttempt(t, "turned off", "", 1)
+}
+
+// K5: a bundle that what is retained makes too large is one as soon as that has ended.
+func TestRotationOfALargeBundle(t *testing.T) {
+	t.Parallel()
+	b, w := bundlesOf(t)
+	w.rotate(t, 1)
+	fill := func(text string) { w.edit(func(from *v1alpha1.Bundle) { from.Spec.Sources[0].InLine = &text }) }
+	fill(ca.New("1", ca.Padded(500_000)).Certificate)
+	w.wantHeld(t, b, "at first", "CN=1")
+	fill(ca.New("2", ca.Padded(500_000)).Certificate)
+	w.wantHeld(t, b, "both are too large", "CN=1")
+	w.wantAttempt(t, "both are too large", v1alpha1.BundleReasonBundleTooLarge, 1, "1 of its certificates is retained")
+	w.time.now = start.Add(time.Hour + time.Second)
+	w.wantHeld(t, b, "when it has ended", "CN=2")
 }

@@ -130,11 +130,23 @@ func (s *statuses) announce(from *v1alpha1.Bundle, before *metav1.Condition, now
 	if now.Status == metav1.ConditionTrue && now.Type == v1alpha1.BundleConditionSynced {
 		kind = corev1.EventTypeNormal
 	}
-	note := now.Message
-	if len(note) > maxNote {
-		note = strings.ToValidUTF8(note[:maxNote-len("…")], "") + "…"
+	s.events.Eventf(from, nil, kind, now.Reason, "Sync", "%s", noteOf(now.Message))
+}
+
+// noteOf gives a message as an event may have it.
+func noteOf(message string) string {
+	if len(message) > maxNote {
+		return strings.ToValidUTF8(message[:maxNote-len("…")], "") + "…"
 	}
-	s.events.Eventf(from, nil, kind, now.Reason, "Sync", "%s", note)
+	return message
+}
+
+// missing counts the sources that are missing though the bundle is good.
+func missing(status v1alpha1.BundleStatus) int32 {
+	if status.Inventory == nil {
+		return 0
+	}
+	return status.Inventory.MissingSources
 }
 
 // current gives the last status written by this process, and the newer of it
@@ -208,6 +220,9 @@ func (s *statuses) write(ctx context.Context, from *v1alpha1.Bundle, current, wa
 		"reason", wanted.Conditions[0].Reason, "message", wanted.Conditions[0].Message)
 	for _, condition := range wanted.Conditions {
 		s.announce(from, meta.FindStatusCondition(current.Conditions, condition.Type), condition)
+	}
+	if missing(wanted) > missing(current) { // with rotation it holds nothing up, but somebody has to see to it
+		s.events.Eventf(from, nil, corev1.EventTypeWarning, v1alpha1.BundleReasonSourceNotFound, "Sync", "%s", noteOf(wanted.Conditions[0].Message))
 	}
 	return reconcile.Result{}, nil
 }

@@ -566,6 +566,19 @@ func TestEvents(t *testing.T) {
 	want("nothing new")
 	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 2, Content: ledger.Content{Certificates: 3}})
 	want("another message")
+	for _, step := range []struct {
+		missing int32
+		told    bool
+	}{{1, true}, {1, false}, {2, true}, {0, false}, {1, true}, {0, false}} {
+		content := ledger.Content{Certificates: 3, Inventory: &v1alpha1.BundleInventory{MissingSources: step.missing}}
+		note := fmt.Sprint(step.missing, " missing")
+		w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 2, Content: content, Notes: []string{note}})
+		var events []string
+		if step.told {
+			events = append(events, "roots Warning SourceNotFound Sync: The bundle of 3 certificates is in 1 namespace; note: "+note)
+		}
+		want(note, events...)
+	}
 	w.ledger.Failed("roots", 1, inA(), "100% refused")
 	want("failed", "roots Warning SyncConfigMapTargetFailed Sync: 1 of 1 target failed: ConfigMap in namespace a: 100% refused")
 	w.ledger.Failed("roots", 1, inA(), "refused again")

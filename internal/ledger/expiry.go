@@ -22,16 +22,17 @@ const shownExpiring = 3
 
 // Expiry is when the certificates of a bundle expire.
 type Expiry struct {
-	// Ends are the NotAfters of all certificates, in order.
+	// Ends are the NotAfters of all certificates that are not just retained, in order.
 	Ends []time.Time
 	// First are the subjects of those that expire first, as they are shown.
 	First []string
 }
 
-// newExpiry finds out when the certificates of a bundle expire.
+// newExpiry finds out when the certificates of a bundle expire, but for those that are
+// retained: they are on their way out, and nobody has to see to them.
 func newExpiry(content bundle.Bundle) Expiry {
-	order := make([]*certs.Certificate, len(content.Certificates))
-	for i := range content.Certificates {
+	order := make([]*certs.Certificate, len(content.Certificates)-len(content.Retained))
+	for i := range order {
 		order[i] = &content.Certificates[i]
 	}
 	slices.SortStableFunc(order, func(a, b *certs.Certificate) int { return a.NotAfter.Compare(b.NotAfter) })
@@ -103,6 +104,6 @@ func (e Expiry) message(soon int) string {
 	if more := soon - len(each); more > 0 {
 		each = append(each, fmt.Sprintf("and %d more", more))
 	}
-	return fmt.Sprintf("%s of the bundle %s within 30 days: %s; add the successors to the sources now, so that both are trusted while certificates are replaced",
+	return fmt.Sprintf("%s of the bundle %s within 30 days: %s; add the successors to the sources now, so that both are trusted while certificates are replaced (spec.filters.expired: Drop takes out what has expired)",
 		count(soon, "certificate"), verb, strings.Join(each, "; "))
 }

@@ -15,6 +15,8 @@ const shownRetained = 20
 func NewContent(spec bundle.Spec, content bundle.Bundle) Content {
 	return Content{
 		Certificates:     len(content.Certificates),
+		Retained:         len(content.Retained),
+		Missing:          content.Missing,
 		EarliestNotAfter: content.EarliestNotAfter,
 		Changes:          content.Changes,
 		Inventory:        inventory(spec, content),
@@ -27,7 +29,8 @@ func inventory(spec bundle.Spec, content bundle.Bundle) *v1alpha1.BundleInventor
 		Certificates: number(len(content.Certificates)),
 		Excluded:     number(content.Left.Excluded),
 		// The list may not have all of them.
-		RetainedCount: number(len(content.Retained)),
+		RetainedCount:  number(len(content.Retained)),
+		MissingSources: number(content.Missing),
 		Dropped: v1alpha1.DroppedCertificates{
 			Duplicate:     number(content.Left.Duplicate),
 			Expired:       number(content.Left.Expired),

@@ -58,6 +58,9 @@ type Attempt struct {
 type Content struct {
 	// Certificates is how many there are.
 	Certificates int
+	// Retained is how many of them have left every source, and Missing how many sources
+	// are missing all the same.
+	Retained, Missing int
 	// EarliestNotAfter is when the first of them expires.
 	EarliestNotAfter time.Time
 	// Changes is the last moment at which they are what there should be, or zero.

@@ -25,6 +25,8 @@ const (
 	keyPresent = "present"
 	// keySources has the sources that were read, a line each.
 	keySources = "sources"
+	// keyMissing has those of them that were missing last, a line each.
+	keyMissing = "missing-sources"
 	// keyEvicted has what had to go early: a line each of fingerprint and time.
 	keyEvicted = "evicted"
 	// keyRetained, with a fingerprint and ".pem" after it, has one certificate that
@@ -49,6 +51,8 @@ func Decode(object *corev1.ConfigMap) (state bundle.State, faults []string) {
 		case key == keyReadme:
 		case key == keySources:
 			state.Known = lines(value)
+		case key == keyMissing:
+			state.Missing = lines(value)
 		case key == keyEvicted:
 			for _, line := range lines(value) {
 				if one, ok := decodeEvicted(line); ok {
@@ -66,16 +70,19 @@ func Decode(object *corev1.ConfigMap) (state bundle.State, faults []string) {
 			fault(key, "this is no key of the operator's, and not heeded; delete it")
 		}
 	}
-	for key, value := range object.BinaryData {
-		switch {
-		case key != keyPresent:
+	for key := range object.BinaryData {
+		if key != keyPresent {
 			fault(key, "this could not be read, and is not heeded; delete the key when you have seen to it")
-		default:
-			var err error
-			if state.Present, err = decodePresent(value); err != nil {
-				fault(key, "this is not a list of certificates in DER, so what has left its sources since it was damaged is not retained")
-			}
 		}
+	}
+	present, there := object.BinaryData[keyPresent]
+	var err error
+	if state.Present, err = decodePresent(present); err != nil {
+		fault(keyPresent, "this is not a list of certificates in DER, so what has left its sources since it was damaged is not retained")
+	}
+	if err != nil || !there {
+		// A source that is missing would take along what nobody knows any more.
+		state.Known, state.Missing = nil, nil
 	}
 	slices.SortFunc(state.Retained, func(a, b bundle.Retained) int {
 		return cmp.Or(a.Left.Compare(b.Left), cmp.Compare(a.Certificate.SHA256(), b.Certificate.SHA256()))

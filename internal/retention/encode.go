@@ -17,6 +17,9 @@ import (
 	"trust-manager.io/internal/encode"
 )
 
+// maxKey bounds a key, in bytes.
+const maxKey = 253
+
 // keptUnreadable bounds what is kept of an unreadable list of certificates, in bytes.
 const keptUnreadable = 4 << 10
 
@@ -32,7 +35,24 @@ func Encode(namespace string, spec bundle.Spec, state bundle.State, before *core
 	object.OwnerReferences = []metav1.OwnerReference{spec.Owner}
 	object.Data = data(object.Data, spec, state)
 	object.BinaryData = binaryData(object.BinaryData, state)
+	separate(object)
 	return object
+}
+
+// separate gives bytes another key that stand under one that has a text as well, which
+// the API server refuses.
+func separate(object *corev1.ConfigMap) {
+	for _, key := range slices.Sorted(maps.Keys(object.BinaryData)) {
+		if _, both := object.Data[key]; !both {
+			continue
+		}
+		value := object.BinaryData[key]
+		delete(object.BinaryData, key)
+		other := "unreadable-bytes-" + key
+		if _, both := object.Data[other]; !both && len(other) <= maxKey {
+			object.BinaryData[other] = value[:min(len(value), keptUnreadable)]
+		}
+	}
 }
 
 // Same says whether two objects remember the same for the same Bundle; either may be
@@ -55,7 +75,11 @@ func data(before map[string]string, spec bundle.Spec, state bundle.State) map[st
 				continue
 			}
 		}
-		if key != keySources && key != keyEvicted && key != keyReadme {
+		switch key {
+		case keySources, keyMissing, keyEvicted, keyReadme:
+		case keyPresent, keyUnreadable: // they stand in the other map, and no key may be in both
+			text["unreadable-text-"+key] = value[:min(len(value), keptUnreadable)]
+		default:
 			text[key] = value
 		}
 	}
@@ -64,6 +88,9 @@ func data(before map[string]string, spec bundle.Spec, state bundle.State) map[st
 	}
 	if len(state.Known) > 0 {
 		text[keySources] = strings.Join(state.Known, "\n") + "\n"
+	}
+	if len(state.Missing) > 0 {
+		text[keyMissing] = strings.Join(state.Missing, "\n") + "\n"
 	}
 	if len(state.Evicted) > 0 {
 		var evicted strings.Builder
@@ -87,8 +114,8 @@ func binaryData(before map[string][]byte, state bundle.State) map[string][]byte 
 		}
 	}
 	delete(binary, keyPresent)
-	if len(state.Present) > 0 {
-		var all []byte
+	if len(state.Present)+len(state.Known) > 0 {
+		all := []byte{} // that there is none is worth knowing, too
 		for i := range state.Present {
 			all = append(all, state.Present[i].DER...)
 		}

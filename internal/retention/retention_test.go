@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -226,10 +227,52 @@ func FuzzDecode(f *testing.F) {
 				t.Fatalf("under %q it has retained what is %v", key, err)
 			}
 		}
+		given.BinaryData[key] = present // that stands under two keys, or in both maps
 		kept := retention.Encode("cert-manager", spec(), got, given)
+		for key := range kept.BinaryData {
+			if _, both := kept.Data[key]; both {
+				t.Fatalf("%q is text and bytes", key)
+			}
+		}
 		again, _ := retention.Decode(kept)
 		if before, after := fmt.Sprint(got), fmt.Sprint(again); before != after {
 			t.Fatalf("read as %s, then as %s", before, after)
 		}
 	})
+}
+
+// K5: which sources were read is worth nothing without what they had; that they had
+// nothing is worth knowing.
+func TestKnownSources(t *testing.T) {
+	known := bundle.State{Known: []string{"a", "b"}, Missing: []string{"b"}}
+	object := retention.Encode("cert-manager", spec(), known, nil)
+	if got, faults := retention.Decode(object); !slices.Equal(got.Known, known.Known) || !slices.Equal(got.Missing, known.Missing) || len(faults) > 0 {
+		t.Errorf("read %v, %q", got, faults)
+	}
+	for what, spoil := range map[string]func(){
+		"damaged": func() { object.BinaryData["present"] = []byte("damaged") },
+		"gone":    func() { delete(object.BinaryData, "present") },
+	} {
+		spoil()
+		if got, _ := retention.Decode(object); len(got.Known)+len(got.Missing) > 0 {
+			t.Errorf("%s: read %v", what, got)
+		}
+	}
+}
+
+// K5: a key that stands in both maps would make every write fail.
+func TestKeysOfBothMaps(t *testing.T) {
+	state := state(t)
+	object := retention.Encode("cert-manager", spec(), state, nil)
+	object.Data["present"] = "text"
+	object.BinaryData["README"], object.BinaryData["sources"] = []byte("x"), []byte("y")
+	again := retention.Encode("cert-manager", spec(), state, object)
+	for key := range again.BinaryData {
+		if _, both := again.Data[key]; both {
+			t.Errorf("%q is text and bytes", key)
+		}
+	}
+	if again.Data["unreadable-text-present"] != "text" || string(again.BinaryData["unreadable-bytes-README"]) != "x" {
+		t.Errorf("what was there is gone: %v %v", again.Data, again.BinaryData)
+	}
 }

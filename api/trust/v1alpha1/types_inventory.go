@@ -18,6 +18,11 @@ type BundleInventory struct {
 	// +kubebuilder:validation:MaxItems=100
 	Sources []SourceInventory `json:"sources,omitempty"`
 
+	// missingSources is how many sources are missing though they were there before, and
+	// hold nothing up since spec.rotation retains what they had.
+	// +optional
+	MissingSources int32 `json:"missingSources,omitempty"`
+
 	// dropped counts what the sources have and the bundle has not, by reason.
 	// +required
 	Dropped DroppedCertificates `json:"dropped"`

@@ -71,14 +71,16 @@ const (
 // the last one stays whole (S11), but for what must not stay (K3).
 func (m *model) build(name string, b *bundle) {
 	var all []int
-	var forgiven []string
-	known := map[string]bool{}
+	var lost []string
+	known, missing := map[string]bool{}, map[string]bool{}
 	b.problems = nil
 	for _, one := range b.spec.Sources {
 		found, problems := m.read(one)
 		if b.forgives(one, problems) {
-			forgiven = append(forgiven, problems...)
-			found, problems, known[identity(one)] = nil, nil, true
+			if !b.memory.missing[identity(one)] {
+				lost = append(lost, problems...)
+			}
+			found, problems, known[identity(one)], missing[identity(one)] = nil, nil, true, true
 		}
 		b.problems = append(b.problems, problems...)
 		if len(found) > 0 {
@@ -90,9 +92,10 @@ func (m *model) build(name string, b *bundle) {
 			}
 		}
 	}
-	next, tooMany := b.retain(all, known)
+	next, tooMany := b.retain(all)
+	next.known, next.missing = known, missing
 	if tooMany {
-		b.problems = append(b.problems, forgiven...)
+		b.problems = append(b.problems, lost...)
 	}
 	numbers := slices.Concat(next.present, next.retained)
 	if len(b.problems) == 0 && len(numbers) == 0 {

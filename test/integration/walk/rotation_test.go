@@ -22,8 +22,8 @@ import (
 // memory is what rotation remembers of a Bundle (K5). It is never changed.
 type memory struct {
 	present, retained []int
-	// known are the sources that were read.
-	known map[string]bool
+	// known are the sources that were read, and missing those of them that are missing.
+	known, missing map[string]bool
 }
 
 // fingerprintOf gives the SHA-256 of a CA's certificate.
@@ -67,9 +67,9 @@ func (b *bundle) forgives(from v1alpha1.BundleSource, problems []string) bool {
 }
 
 // retain gives what is present and what is retained, of all that the sources have, and
-// whether more leave at once than can be retained.
-func (b *bundle) retain(all []int, known map[string]bool) (next memory, tooMany bool) {
-	next = memory{known: known, present: slices.DeleteFunc(slices.Clone(all), b.excludes)}
+// whether more would have to be retained than can be.
+func (b *bundle) retain(all []int) (next memory, tooMany bool) {
+	next = memory{present: slices.DeleteFunc(slices.Clone(all), b.excludes)}
 	if !b.rotates() {
 		return next, false
 	}
@@ -81,8 +81,9 @@ func (b *bundle) retain(all []int, known map[string]bool) (next memory, tooMany 
 	if most := b.spec.Rotation.MaxRetained; most != nil {
 		limit = int(*most)
 	}
+	tooMany = len(next.retained) > limit
 	next.retained = next.retained[max(0, len(next.retained)-limit):]
-	return next, len(left) > limit
+	return next, tooMany
 }
 
 // distrust takes out of the last revision what is excluded, and what is retained no
@@ -93,9 +94,13 @@ func (b *bundle) distrust(name string) {
 	}
 	over := func(number int) bool {
 		return b.excludes(number) || slices.Contains(b.revision.retained, number) &&
-			!slices.Contains(b.memory.retained, number) && !slices.Contains(b.memory.present, number)
+			(!b.rotates() || !slices.Contains(b.memory.retained, number) && !slices.Contains(b.memory.present, number))
 	}
 	rest := slices.DeleteFunc(slices.Clone(b.revision.numbers), over)
+	if len(rest) == 0 {
+		over = b.excludes // it goes before all else
+		rest = slices.DeleteFunc(slices.Clone(b.revision.numbers), over)
+	}
 	if len(rest) == 0 || len(rest) == len(b.revision.numbers) {
 		return
 	}
