@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -24,21 +25,34 @@ type recalled struct {
 	object *corev1.ConfigMap
 	state  bundle.State
 	faults []string
+	// wrote is when this process wrote the object, or zero once the cache has had it.
+	wrote time.Time
 }
 
-// recall reads what is remembered of a Bundle. An object of an older Bundle of the
-// same name says nothing about this one.
+// recall reads what is remembered of a Bundle: the newer of what the cache has and what
+// this process wrote last. A cache that is behind would have a CA be forgotten that has
+// left since. An object of an older Bundle of the same name says nothing about this one.
 func (b *bundles) recall(ctx context.Context, name string, uid types.UID) (*recalled, error) {
 	object := &corev1.ConfigMap{}
 	err := b.objects.Get(ctx, types.NamespacedName{Namespace: b.trustNamespace, Name: retention.Name(name)}, object)
-	switch {
-	case apierrors.IsNotFound(err):
-		return &recalled{}, nil
-	case err != nil:
+	if client.IgnoreNotFound(err) != nil {
 		return nil, err
 	}
-	if known := b.registry.recalled(name); known != nil && known.object != nil && known.object.UID == object.UID && known.object.ResourceVersion == object.ResourceVersion {
+	there := err == nil
+	known := b.registry.recalled(name)
+	switch {
+	case there && known != nil && known.object.UID == object.UID && known.object.ResourceVersion == object.ResourceVersion:
+		if !known.wrote.IsZero() {
+			seen := *known
+			seen.wrote = time.Time{}
+			known = &seen
+			b.registry.recall(name, known)
+		}
 		return known, nil
+	case known != nil && b.clock.Since(known.wrote) < unseen && (!there || newer(known.object.ResourceVersion, object.ResourceVersion)):
+		return known, nil
+	case !there:
+		return &recalled{}, nil
 	}
 	found := &recalled{object: object}
 	if slices.ContainsFunc(object.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == uid }) {
@@ -77,6 +91,7 @@ func (b *bundles) remember(ctx context.Context, made *good) error {
 	}
 	switch {
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || before != nil && apierrors.IsNotFound(err):
+		b.registry.recall(made.spec.Name, nil) // somebody was faster, and the cache will have it
 		return errOutdated
 	case err != nil:
 		return bundle.Problems{{
@@ -85,6 +100,9 @@ func (b *bundles) remember(ctx context.Context, made *good) error {
 			Detail: "what rotation needs to remember cannot be kept, and nothing is rolled out before it is: " + explain(err),
 		}}
 	}
+	written := &recalled{object: object, wrote: b.clock.Now()}
+	written.state, written.faults = retention.Decode(object)
+	b.registry.recall(made.spec.Name, written)
 	return nil
 }
 
