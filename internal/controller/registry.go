@@ -99,7 +99,7 @@ func (r *registry) keep(name string, made *good) {
 	r.entries[name].good = made
 }
 
-// recall remembers what was read of a bundle's state.
+// recall remembers what was read or written of a bundle's state.
 func (r *registry) recall(name string, found *recalled) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -108,7 +108,7 @@ func (r *registry) recall(name string, found *recalled) {
 	}
 }
 
-// recalled gives what was read of a bundle's state last, or nil.
+// recalled gives what was read or written of a bundle's state last, or nil.
 func (r *registry) recalled(name string) *recalled {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -26,26 +27,39 @@ type recalled struct {
 	object *corev1.ConfigMap
 	state  bundle.State
 	faults []string
+	// wrote is when this process wrote the object, or zero once the cache has had it.
+	wrote time.Time
 }
 
-// recall reads what is remembered of a Bundle. An object of an older Bundle of the
-// same name says nothing about this one.
+// recall reads what is remembered of a Bundle: the newer of what the cache has and what
+// this process wrote last. A cache that is behind would have a CA be forgotten that has
+// left since. An object of an older Bundle of the same name says nothing about this one.
 func (b *bundles) recall(ctx context.Context, name string, uid types.UID) (*recalled, error) {
 	object := &corev1.ConfigMap{}
 	err := b.objects.Get(ctx, types.NamespacedName{Namespace: b.trustNamespace, Name: retention.Name(name)}, object)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, err
+	}
+	there := err == nil
+	known := b.registry.recalled(name)
 	switch {
-	case apierrors.IsNotFound(err):
+	case there && known != nil && known.object.UID == object.UID && known.object.ResourceVersion == object.ResourceVersion:
+		if !known.wrote.IsZero() {
+			seen := *known
+			seen.wrote = time.Time{}
+			known = &seen
+			b.registry.recall(name, known)
+		}
+		return known, nil
+	case known != nil && b.clock.Since(known.wrote) < unseen && (!there || newer(known.object.ResourceVersion, object.ResourceVersion)):
+		return known, nil
+	case !there:
 		// Only deleting a key is an edit: where the whole object is gone, as when all of
 		// them are cleared away, it is made again of what this process knows.
 		if last := b.registry.lastGood(name); last != nil && last.spec.Owner.UID == uid {
 			return &recalled{state: last.state}, nil
 		}
 		return &recalled{}, nil
-	case err != nil:
-		return nil, err
-	}
-	if known := b.registry.recalled(name); known != nil && known.object != nil && known.object.UID == object.UID && known.object.ResourceVersion == object.ResourceVersion {
-		return known, nil
 	}
 	found := &recalled{object: object}
 	if slices.ContainsFunc(object.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == uid }) {
@@ -84,6 +98,7 @@ func (b *bundles) remember(ctx context.Context, made *good) error {
 	}
 	switch {
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || before != nil && apierrors.IsNotFound(err):
+		b.registry.recall(made.spec.Name, nil) // somebody was faster, and the cache will have it
 		return errOutdated
 	case err != nil && made.spec.Rotation.Retain <= 0:
 		// What should be forgotten holds nothing up; it is tried again with the next build.
@@ -95,6 +110,9 @@ func (b *bundles) remember(ctx context.Context, made *good) error {
 			Detail: "what rotation needs to remember cannot be kept, and nothing is rolled out before it is: " + explain(err),
 		}}
 	}
+	written := &recalled{object: object, wrote: b.clock.Now()}
+	written.state, written.faults = retention.Decode(object)
+	b.registry.recall(made.spec.Name, written)
 	return nil
 }
 

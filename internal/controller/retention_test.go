@@ -69,6 +69,8 @@ func (c *stateClient) write(object client.Object, check func(before *corev1.Conf
 	c.writes++
 	c.last++
 	kept.ResourceVersion, kept.UID = strconv.Itoa(c.last), types.UID("state")
+	object.SetResourceVersion(kept.ResourceVersion)
+	object.SetUID(kept.UID)
 	c.live[at] = kept
 	if !c.stale {
 		c.cache.configMaps[at] = kept
@@ -178,23 +180,61 @@ func TestRotationIsRememberedFirst(t *testing.T) {
 	w.wantHeld(t, b, "in the end", "CN=2 CN=3")
 }
 
-// K5: a cache that is behind costs a try, and no certificate.
+// K5: a cache that is behind costs no certificate: not even one that came and left while
+// it was, and not before the first version is in it.
 func TestRotationWithAStaleCache(t *testing.T) {
+	t.Parallel()
+	b, w := bundlesOf(t)
+	c := b.client.(*stateClient)
+	c.stale = true
+	w.rotate(t, 1)
+	w.wantHeld(t, b, "at first", "CN=1")
+	w.rotate(t, 2)
+	w.wantHeld(t, b, "one has left", "CN=2 CN=1")
+	w.cache.configMaps[at] = c.live[at]
+	w.wantHeld(t, b, "with the cache up to date", "CN=2 CN=1")
+	w.rotate(t, 3, 2)
+	w.wantHeld(t, b, "one has come", "CN=3 CN=2 CN=1")
+	w.time.now = w.time.now.Add(time.Second)
+	w.rotate(t, 2) // as it was when the cache had it last
+	w.wantHeld(t, b, "it has left again", "CN=2 CN=1 CN=3")
+	w.cache.configMaps[at] = c.live[at]
+	w.wantHeld(t, b, "in the end", "CN=2 CN=1 CN=3")
+}
+
+// K5: an edit that the cache does not have yet is not overwritten, and costs a try; nor
+// is what this process wrote taken for what there is for ever.
+func TestRotationIsEditedMeanwhile(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
 	c := b.client.(*stateClient)
 	w.rotate(t, 1, 2)
 	b.rebuilt(t, w)
-	c.stale = true
 	w.rotate(t, 2)
-	b.rebuilt(t, w)
+	w.wantHeld(t, b, "one has left", "CN=2 CN=1")
+	behind := w.cache.configMaps[at]
+	w.end(c, "CN=1")
+	edited := w.cache.configMaps[at]
+	w.cache.configMaps[at] = behind
 	w.rotate(t, 3)
 	result, err := b.Reconcile(quiet(t), "roots")
 	if err != nil || result.RequeueAfter != outdatedPause {
 		t.Errorf("result %v, error %v", result, err)
 	}
-	c.stale, w.cache.configMaps[at] = false, c.live[at]
-	w.wantHeld(t, b, "with the cache up to date", "CN=3 CN=2 CN=1")
+	w.cache.configMaps[at] = edited
+	w.wantHeld(t, b, "with the cache up to date", "CN=3 CN=2")
+
+	c.stale = true
+	w.time.now = w.time.now.Add(time.Second)
+	w.rotate(t, 4)
+	w.wantHeld(t, b, "another has left", "CN=4 CN=2 CN=3")
+	delete(w.cache.configMaps, at) // and the watch never had the last version
+	delete(c.live, at)
+	w.time.now = w.time.now.Add(unseen)
+	w.wantHeld(t, b, "deleted", "CN=4 CN=2 CN=3")
+	if c.live[at] == nil {
+		t.Error("it is not made again")
+	}
 }
 
 // K5: one edit ends the retention of one CA at once and for good, also while a source is
@@ -282,6 +322,7 @@ func TestRotationStateIsDeleted(t *testing.T) {
 	b.rebuilt(t, w)
 	w.rotate(t, 3)
 	w.wantHeld(t, b, "two have left", "CN=3 CN=2 CN=1")
+	w.wantHeld(t, b, "with the event of the state", "CN=3 CN=2 CN=1")
 	clear()
 	w.wantHeld(t, b, "deleted", "CN=3 CN=2 CN=1")
 	if w.cache.configMaps[at] == nil {

@@ -293,6 +293,7 @@ func TestCauseIsCutBetweenCharacters(t *testing.T) {
 		"short":            {strings.Repeat("x", 300), strings.Repeat("x", 300)},
 		"long":             {strings.Repeat("x", 301), strings.Repeat("x", 300) + "…"},
 		"within character": {strings.Repeat("x", 299) + "ää", strings.Repeat("x", 299) + "…"},
+		"for a terminal":   {"red: \x1b[31m\nnext\u009b", "red:  [31m next "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

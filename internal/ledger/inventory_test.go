@@ -86,36 +86,75 @@ func TestInventory(t *testing.T) {
 // maxStatus is how large a status may be, in bytes of JSON.
 const maxStatus = 32 << 10
 
+// worst gives the summary of a bundle of 1,000 certificates from 100 sources, with as
+// many retained as there can be, all of them expiring. If it fails, so do its targets.
+func worst(tb testing.TB, subject string, failing bool) ledger.Summary {
+	tb.Helper()
+	var inputs []bundle.Input
+	spec := bundle.Spec{Rotation: bundle.Rotation{Retain: 1000 * time.Hour, Max: 100}}
+	number := 0
+	next := func() certs.Certificate {
+		number++
+		return made(tb, number, fmt.Sprintf("%s %d", subject, number), start.Add(time.Duration(number)*time.Minute))
+	}
+	var before bundle.State
+	for range 100 {
+		before.Retained = append(before.Retained, bundle.Retained{Certificate: next(), Left: start})
+	}
+	for i := range 100 {
+		field := fmt.Sprintf("spec.sources[%d].configMap", i)
+		spec.Sources = append(spec.Sources, bundle.Source{Field: field})
+		var list []certs.Certificate
+		for range 9 {
+			list = append(list, next())
+		}
+		inputs = append(inputs, bundle.Input{Origin: certs.Origin{Field: field}, Texts: []bundle.Text{{Parsed: &certs.Result{Certificates: list}}}})
+	}
+	built, _, err := new(bundle.Builder).BuildRetaining(inputs, bundle.Filter{}, spec.Rotation, before, start)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	content := ledger.NewContent(spec, built)
+	summary := ledger.Summary{
+		Attempt: ledger.Attempt{Content: content, Notes: built.Notes, DefaultCAVersion: strings.Repeat("v", 253)},
+		Content: content, Built: true, Wanted: 10_000, Synced: 10_000, Namespaces: 10_000,
+	}
+	if failing {
+		summary.Attempt.Reason, summary.Attempt.Message = "RotationStateFailed", strings.Repeat(subject, 100)
+		summary.Synced, summary.Failed = 0, 10_000
+		for range 3 {
+			place := ledger.Place{Kind: bundle.ConfigMap, Namespace: strings.Repeat("n", 63)}
+			summary.Failures = append(summary.Failures, ledger.Failure{Place: place, Cause: strings.Repeat(subject, 300)})
+		}
+	}
+	return summary
+}
+
 // K4: the status is bounded whatever the bundle holds: 1,000 certificates from 100
-// sources, with subjects that are long and take much room in JSON.
+// sources, 100 of them retained, with subjects that are long and take much room in
+// JSON, expiring soon, while nothing can be built and targets fail.
 func TestStatusSize(t *testing.T) {
 	t.Parallel()
 	for name, subject := range map[string]string{"short": "Root", "long": strings.Repeat("ü", 5000), "control characters": strings.Repeat("\x01", 5000)} {
-		var sources [][]certs.Certificate
-		for i := range 100 {
-			var list []certs.Certificate
-			for j := range 10 {
-				list = append(list, made(t, 10*i+j, fmt.Sprintf("%s %d", subject, 10*i+j), start.Add(time.Duration(j)*time.Hour)))
+		for _, failing := range []bool{false, true} {
+			summary := worst(t, subject, failing)
+			condition, _, _ := summary.Condition(start)
+			expiring := summary.Expiring(nil, start)
+			status := v1alpha1.BundleStatus{
+				Conditions: []metav1.Condition{condition, *expiring}, DefaultCAVersion: summary.Attempt.DefaultCAVersion,
+				Inventory: summary.Inventory, Targets: summary.Targets(),
 			}
-			sources = append(sources, list)
-		}
-		content := contentOf(t, bundle.Filter{}, sources...)
-		summary := ledger.Summary{
-			Attempt: ledger.Attempt{Content: content}, Content: content, Built: true,
-			Wanted: 10_000, Synced: 10_000, Namespaces: 10_000,
-		}
-		condition, _, _ := summary.Condition(start)
-		status := v1alpha1.BundleStatus{Conditions: []metav1.Condition{condition}, Inventory: content.Inventory, Targets: summary.Targets()}
-		encoded, err := json.Marshal(status)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("%s: %d bytes", name, len(encoded))
-		if len(encoded) > maxStatus {
-			t.Errorf("%s: the status has %d bytes, want at most %d", name, len(encoded), maxStatus)
-		}
-		if content.Inventory.Certificates != 1000 || len(content.Inventory.Sources) != 100 {
-			t.Errorf("%s: %d certificates of %d sources", name, content.Inventory.Certificates, len(content.Inventory.Sources))
+			encoded, err := json.Marshal(status)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%s, failing %t: %d bytes", name, failing, len(encoded))
+			if len(encoded) > maxStatus {
+				t.Errorf("%s, failing %t: the status has %d bytes, want at most %d", name, failing, len(encoded), maxStatus)
+			}
+			if made := summary.Inventory; made.Certificates != 1000 || len(made.Sources) != 100 || made.RetainedCount != 100 || len(made.Retained) != 20 {
+				t.Errorf("%s: %d certificates of %d sources, %d retained and %d told of", name, made.Certificates, len(made.Sources), made.RetainedCount, len(made.Retained))
+			}
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -27,6 +28,9 @@ const (
 	// maxCause bounds the text of one cause, in bytes: it may come from an
 	// admission webhook, which can say anything.
 	maxCause = 300
+	// maxMessage bounds what an attempt says, in bytes, for the same reason. All of its
+	// problems fit, with names that are as long as can be.
+	maxMessage = 3 << 10
 )
 
 // Failure is a target that could not be put in order.
@@ -112,7 +116,7 @@ func (s Summary) Condition(now time.Time) (condition metav1.Condition, wait time
 	waiting := s.Wanted - s.Synced - s.Failed
 	switch {
 	case s.Attempt.Reason != "":
-		condition.Reason, condition.Message = s.Attempt.Reason, s.Attempt.Message+s.fallback()
+		condition.Reason, condition.Message = s.Attempt.Reason, shorten(s.Attempt.Message, maxMessage)+s.fallback()
 	case !s.Built || waiting > 0 && !s.Wrote:
 		// Not in force yet, or only looking, as after a restart: what the
 		// status says still holds.
@@ -142,7 +146,7 @@ func (s Summary) success() string {
 	shown := s.Attempt.Notes[:min(len(s.Attempt.Notes), shownNotes)]
 	text := reached
 	for _, note := range shown {
-		text = fmt.Sprintf("%s; note: %s", text, shorten(note))
+		text = fmt.Sprintf("%s; note: %s", text, shorten(note, maxCause))
 	}
 	if more := len(s.Attempt.Notes) - len(shown); more > 0 {
 		text += fmt.Sprintf("; and %d more", more)
@@ -170,7 +174,7 @@ func (s Summary) failures(separator string) string {
 	}
 	var parts []string
 	for _, failure := range s.Failures {
-		parts = append(parts, fmt.Sprintf("%s in namespace %s: %s", failure.Place.Kind, failure.Place.Namespace, shorten(failure.Cause)))
+		parts = append(parts, fmt.Sprintf("%s in namespace %s: %s", failure.Place.Kind, failure.Place.Namespace, shorten(failure.Cause, maxCause)))
 	}
 	if more := s.Failed - len(s.Failures); more > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more", more))
@@ -178,11 +182,18 @@ func (s Summary) failures(separator string) string {
 	return fmt.Sprintf("%s%d of %s failed: %s", separator, s.Failed, count(s.Wanted, "target"), strings.Join(parts, "; "))
 }
 
-func shorten(text string) string {
-	if len(text) <= maxCause {
-		return text
+// shorten gives a text of at most so many bytes, and one sign more, without control
+// characters: others may have written it, and people read it in a terminal.
+func shorten(text string, limit int) string {
+	if len(text) > limit {
+		text = strings.ToValidUTF8(text[:limit], "") + "…"
 	}
-	return strings.ToValidUTF8(text[:maxCause], "") + "…"
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
 }
 
 func count(n int, noun string) string {

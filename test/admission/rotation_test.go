@@ -25,7 +25,7 @@ func TestRotation(t *testing.T) {
 		},
 	}
 	for valid, invalid := range map[string]string{
-		"1ms": "0s", "8760h": "8760h1s", "1h30m": "-1h", "0.5h": "72", "90m": "3d", "1h1m1s": "h", "525600m": "525601m", "2h": "2h ", "3h": "1us",
+		"1s": "0s", "1000ms": "999ms", "0.0003h": "0.0002h", "99999999ms": "999999999h", "8760h": "8760h1s", "1h30m": "-1h", "0.5h": "72", "90m": "3d", "1h1m1s": "h", "525600m": "525601m", "2h": "2h ", "3h": "1us",
 	} {
 		rules["K5 "+valid+" is how long, and "+invalid+" is not"] = pair{
 			valid: spec(`retain: "` + valid + `"`), invalid: spec(`retain: "` + invalid + `"`),

@@ -13,6 +13,7 @@ type group []*row
 // promises for 500 namespaces.
 var groups = []group{
 	{newBundle, sourceChange, tampered, deleted, refused, deselection},
+	{distrusted},
 	{hanging},
 	{storesRow},
 	{memory},

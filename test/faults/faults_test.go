@@ -58,7 +58,7 @@ var phases = []phase{
 	{"rotation and exclusion", calmLag, (*world).rotate},
 }
 
-// S8, S9, S11, S12, S13, T6 to T11, R2: whatever goes wrong, no target is
+// S8, S9, S11, S12, S13, T6 to T11, R2, K3, K5: whatever goes wrong, no target is
 // ever without its bundle, nothing of others is lost, and all comes back into order.
 func TestFaults(t *testing.T) {
 	size := shortForm

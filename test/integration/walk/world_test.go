@@ -63,10 +63,16 @@ func writes(since rig.Mark) ([]rig.Request, error) {
 func (w *world) awaitStill() error {
 	const long = 1200 * time.Millisecond
 	var last rig.Mark
-	began := time.Time{}
+	began, answered := time.Time{}, 0
 	return w.await("the operator to stop writing", func() error {
 		if began.IsZero() {
-			last, began = env.Audit.Mark(), time.Now()
+			last, began, answered = env.Audit.Mark(), time.Now(), conflicts.Injected()[rig.Conflict]
+		}
+		// A write that is answered by a conflict does not get to the API server, and is
+		// tried again a second later.
+		if conflicts.Injected()[rig.Conflict] > answered {
+			began = time.Time{}
+			return errors.New("it has met a conflict")
 		}
 		wrote, err := writes(last)
 		if err != nil {
