@@ -140,7 +140,7 @@ func filterFromV1alpha1(from *v1alpha1.BundleFilters) Filter {
 	return Filter{Expired: Policy(from.Expired), NonCA: Policy(from.NotCA), NotSelfSigned: Policy(from.NotSelfSigned)}
 }
 
-// rotationFromV1alpha1 converts the rotation. What is written nowhere is not retained
+// RotationFromV1alpha1 converts the rotation. What is written nowhere is not retained
 // either.
 func RotationFromV1alpha1(from v1alpha1.BundleSpec) Rotation {
 	if from.Rotation == nil || from.Target == nil {
