@@ -27,7 +27,11 @@ func TestUrgency(t *testing.T) {
 	if u.take("b") != urgent {
 		t.Error("an event of another namespace is not urgent")
 	}
-	w.time.now = w.time.now.Add(urgentPause)
+	w.time.now = w.time.now.Add(urgentPause / 2)
+	if u.take("a") == urgent {
+		t.Error("an event after half a pause is urgent")
+	}
+	w.time.now = w.time.now.Add(urgentPause - urgentPause/2)
 	if first, second := u.take("a"), u.take("a"); first != urgent || second == urgent {
 		t.Errorf("after a pause the priorities are %d and %d", first, second)
 	}
@@ -43,6 +47,25 @@ func TestUrgency(t *testing.T) {
 	}
 	if len(u.of) > mostAllowances {
 		t.Errorf("%d namespaces are remembered", len(u.of))
+	}
+}
+
+// What a namespace has spent it does not get back by what happens in others.
+func TestUrgencyOfOthers(t *testing.T) {
+	t.Parallel()
+	for _, others := range []int{2, 100} {
+		u := newUrgency(newWorld().time)
+		for range mostUrgent {
+			u.take("a")
+		}
+		for i := range others {
+			if u.take(fmt.Sprint(i)) != urgent {
+				t.Errorf("the event of one of %d others is not urgent", others)
+			}
+		}
+		if u.take("a") == urgent {
+			t.Errorf("after events of %d others one more is urgent", others)
+		}
 	}
 }
 

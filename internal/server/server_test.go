@@ -2,10 +2,13 @@ package server
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -112,22 +115,72 @@ func TestHangingRequestsKeepNobodyOut(t *testing.T) {
 func TestBodiless(t *testing.T) {
 	t.Parallel()
 	reached := make(chan struct{}, 2)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := New(Bodiless(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached <- struct{}{} })), 8)
-	go func() { _ = served.Serve(listener) }() // it ends with an error when it is closed
-	t.Cleanup(func() { _ = served.Close() })
+	address := serve(t, Bodiless(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached <- struct{}{} })).ServeHTTP, 8)
 	for _, header := range []string{"Content-Length: 100000", "Transfer-Encoding: chunked"} {
 		began := time.Now()
-		err := answered(t, dial(t, listener.Addr().String(), "GET / HTTP/1.1\r\nHost: h\r\n"+header+"\r\n\r\n"))
+		err := answered(t, dial(t, address, "GET / HTTP/1.1\r\nHost: h\r\n"+header+"\r\n\r\n"))
 		if err == nil || !strings.Contains(err.Error(), "413") || time.Since(began) > readTime/2 {
 			t.Errorf("%s: %v after %s", header, err, time.Since(began))
 		}
 	}
-	if err := answered(t, dial(t, listener.Addr().String(), request)); err != nil || len(reached) != 1 {
+	if err := answered(t, dial(t, address, request)); err != nil || len(reached) != 1 {
 		t.Errorf("without a body: %v; %d requests reached the handler", err, len(reached))
+	}
+}
+
+// A body that comes a little at a time holds up neither the answer, which says that the
+// connection ends, nor that end.
+func TestBodilessTrickle(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ header, piece string }{
+		"of known length": {"Content-Length: 100000", "b"},
+		"chunked":         {"Transfer-Encoding: chunked", "1\r\nb\r\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address := serve(t, Bodiless(http.HandlerFunc(ok)).ServeHTTP, 8)
+			connection := dial(t, address, "GET / HTTP/1.1\r\nHost: h\r\n"+tc.header+"\r\n\r\n")
+			began := time.Now()
+			go func() {
+				for { // until the connection has ended
+					if _, err := io.WriteString(connection, tc.piece); err != nil {
+						return
+					}
+					time.Sleep(20 * time.Millisecond)
+				}
+			}()
+			if err := connection.SetReadDeadline(began.Add(2 * readTime)); err != nil {
+				t.Fatal(err)
+			}
+			reader := bufio.NewReader(connection)
+			response, err := http.ReadResponse(reader, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close() //nolint:errcheck // only read
+			if took := time.Since(began); took > readTime/4 {
+				t.Errorf("the answer took %s", took)
+			}
+			if response.StatusCode != http.StatusRequestEntityTooLarge || !response.Close {
+				t.Errorf("the answer is %s, and ends the connection: %t", response.Status, response.Close)
+			}
+			// It may end by a reset as well: something is always on its way.
+			if _, err := io.Copy(io.Discard, reader); errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) > readTime/2 {
+				t.Errorf("the connection lasted %s more (%v)", time.Since(began), err)
+			}
+		})
+	}
+}
+
+// That the connection ends is said by the handler itself, whoever serves it.
+func TestBodilessCloses(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{"": "", "a body": "close"} {
+		answer := httptest.NewRecorder()
+		Bodiless(http.HandlerFunc(ok)).ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", strings.NewReader(body)))
+		if found := answer.Header().Get("Connection"); found != want {
+			t.Errorf("after %q the connection's header is %q, want %q", body, found, want)
+		}
 	}
 }
 
@@ -143,15 +196,18 @@ func TestLargeHeaders(t *testing.T) {
 	}
 }
 
-// Every time that a client can take is bounded.
+// Every time that a client can take is bounded, by what is said of it.
 func TestTimesAreBounded(t *testing.T) {
 	t.Parallel()
 	made := New(http.HandlerFunc(ok), 1)
-	for name, bound := range map[string]time.Duration{
-		"headers": made.ReadHeaderTimeout, "request": made.ReadTimeout, "answer": made.WriteTimeout, "idle": made.IdleTimeout,
+	for name, tc := range map[string]struct{ bound, most time.Duration }{
+		"headers": {made.ReadHeaderTimeout, 10 * time.Second},
+		"request": {made.ReadTimeout, 10 * time.Second},
+		"answer":  {made.WriteTimeout, 30 * time.Second},
+		"idle":    {made.IdleTimeout, 90 * time.Second},
 	} {
-		if bound <= 0 || bound > 90*time.Second {
-			t.Errorf("%s: %s", name, bound)
+		if tc.bound <= 0 || tc.bound > tc.most {
+			t.Errorf("%s: %s, want at most %s", name, tc.bound, tc.most)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,11 +73,9 @@ func TestFaults(t *testing.T) {
 		w.grow()
 		return
 	}
-	last := len(phases) - 1
-	for i, p := range phases {
-		if !strings.Contains(p.name, *only) {
-			continue
-		}
+	chosen := slices.DeleteFunc(slices.Clone(phases), func(p phase) bool { return !strings.Contains(p.name, *only) })
+	last := len(chosen) - 1
+	for i, p := range chosen {
 		t.Logf("%s", p.name)
 		w.judge.allow(p.lag)
 		w.must(p.run(w, size))

@@ -2,7 +2,9 @@ package faults
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"testing"
 	"time"
 )
 
@@ -39,11 +41,15 @@ func (w *world) grow() {
 	}
 	w.t.Logf("memory: %.1f MiB in the %s after the warm-up of %s, %.1f MiB in the last %s: %+.1f %%",
 		first, window, *warmUp, last, window, 100*(last/first-1))
-	if last > growth*first {
+	if grown(first, last) {
 		w.judge.violations.add(bounded, "%.1f MiB after the warm-up, %.1f MiB at the end", first, last)
 	}
 	w.must(w.settle("the churn", lastQuiet))
 }
+
+// grown says whether the memory at the end is too far above what it was at first, or
+// one of them was not seen at all.
+func grown(first, last float64) bool { return first <= 0 || last <= 0 || last > growth*first }
 
 // levels are samples of memory over time.
 type levels []struct {
@@ -69,4 +75,60 @@ func (l *levels) mean(from, to time.Duration) float64 {
 		}
 	}
 	return sum / float64(max(1, count))
+}
+
+// Of each time only what was seen in it counts, and a tenth more is the most that the
+// memory may grow.
+func TestLevels(t *testing.T) {
+	t.Parallel()
+	const warm, end = 10 * time.Minute, 30 * time.Minute
+	steady := func(time.Duration) float64 { return 50 }
+	for name, tc := range map[string]struct {
+		// mib is the memory at each second; 0 is that it was not seen.
+		mib         func(at time.Duration) float64
+		first, last float64
+		grown       bool
+	}{
+		"steady":             {steady, 50, 50, false},
+		"less":               {func(at time.Duration) float64 { return 50 - at.Minutes() }, 37.5, 22.5, false},
+		"large at the start": {func(at time.Duration) float64 { return 50 + 100*max(0, 10-at.Minutes()) }, 50, 50, false},
+		"a short peak": {func(at time.Duration) float64 {
+			if at == 20*time.Minute {
+				return 500
+			}
+			return 50
+		}, 50, 50, false},
+		"not seen now and then": {func(at time.Duration) float64 { return float64(at / time.Second % 2 * 50) }, 50, 50, false},
+		"a little": {func(at time.Duration) float64 {
+			if at < 20*time.Minute {
+				return 50
+			}
+			return 54.9
+		}, 50, 54.9, false},
+		"more than a tenth": {func(at time.Duration) float64 {
+			if at < 20*time.Minute {
+				return 50
+			}
+			return 55.1
+		}, 50, 55.1, true},
+		"a leak":                {func(at time.Duration) float64 { return 50 + at.Minutes() }, 62.5, 77.5, true},
+		"not seen at all":       {func(time.Duration) float64 { return 0 }, 0, 0, true},
+		"not seen at the start": {func(at time.Duration) float64 { return 50 * float64(at/(20*time.Minute)) }, 0, 50, true},
+		"not seen at the end":   {func(at time.Duration) float64 { return 50 * float64(1-at/(20*time.Minute)) }, 50, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var samples levels
+			for at := time.Duration(0); at < end; at += time.Second {
+				samples.add(at, int64(tc.mib(at)*(1<<20)))
+			}
+			first, last := samples.mean(warm, warm+5*time.Minute), samples.mean(end-5*time.Minute, end)
+			if math.Abs(first-tc.first) > 0.1 || math.Abs(last-tc.last) > 0.1 {
+				t.Errorf("on average %.2f MiB first and %.2f MiB last, want %.2f and %.2f", first, last, tc.first, tc.last)
+			}
+			if grown(first, last) != tc.grown {
+				t.Errorf("grown(%.2f, %.2f) = %t", first, last, !tc.grown)
+			}
+		})
+	}
 }

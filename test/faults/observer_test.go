@@ -3,6 +3,7 @@ package faults
 import (
 	"context"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -33,11 +34,11 @@ type observer struct {
 	ever map[target]bool
 	// holders counts the targets that were seen to hold a revision.
 	holders map[*revision]int
-	// events counts all, gaps the times at which some may have been missed, and
-	// refilled the resource versions that were looked at one by one.
-	events, gaps, refilled int
-	// faults are what went wrong with the watch, but for ends of connections.
-	faults []string
+	// events counts all, and refilled the resource versions that were looked at one by
+	// one.
+	events, refilled int
+	// gaps tell of the times at which some may have been missed.
+	gaps []string
 }
 
 func newObserver(api client.WithWatch, j *judge) *observer {
@@ -126,11 +127,19 @@ func (o *observer) hear(at target, after *seen) {
 	o.judge.look(event{at, before, after, time.Now()})
 }
 
+// lost tells that some events may have been missed, which fails the test: nothing can be
+// said of them.
 func (o *observer) lost(what string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.gaps++
-	o.faults = append(o.faults, what)
+	o.gaps = append(o.gaps, what)
+}
+
+// missed tells of the gaps so far.
+func (o *observer) missed() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.gaps)
 }
 
 // present gives all targets as they were seen last.

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -24,20 +25,29 @@ func (o *observer) refill(ctx context.Context, list func() client.ObjectList, fr
 		}
 		time.Sleep(pause)
 	}
-	first, fromErr := strconv.Atoi(from)
-	until, nowErr := strconv.Atoi(now.GetResourceVersion())
-	if fromErr == nil && nowErr == nil {
-		for version := first + 1; version < until && ctx.Err() == nil; version++ {
-			if err := o.listAt(ctx, list(), version); err != nil {
-				o.lost(fmt.Sprintf("what happened between the resource versions %s and %s is not known as a whole: at %d: %v", from, now.GetResourceVersion(), version, err))
-				break
-			}
-		}
+	err := o.listAll(ctx, list, from, now.GetResourceVersion())
+	if ctx.Err() != nil {
+		return from // the test has ended
 	}
-	if err := o.compare(now); err != nil {
-		o.lost(err.Error())
+	if err = errors.Join(err, o.compare(now)); err != nil {
+		o.lost(fmt.Sprintf("what happened between the resource versions %s and %s is not known as a whole: %v", from, now.GetResourceVersion(), err))
 	}
 	return now.GetResourceVersion()
+}
+
+// listAll takes in what was at each resource version between two.
+func (o *observer) listAll(ctx context.Context, list func() client.ObjectList, from, to string) error {
+	first, fromErr := strconv.Atoi(from)
+	until, toErr := strconv.Atoi(to)
+	if err := errors.Join(fromErr, toErr); err != nil {
+		return err
+	}
+	for version := first + 1; version < until; version++ {
+		if err := o.listAt(ctx, list(), version); err != nil {
+			return fmt.Errorf("at %d: %w", version, err)
+		}
+	}
+	return nil
 }
 
 // listAt takes in what was at a resource version.

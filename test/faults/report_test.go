@@ -1,12 +1,14 @@
 package faults
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 )
 
@@ -50,9 +52,22 @@ func (w *world) tell() {
 			w.t.Error(err)
 		}
 	}
-	if _, texts := w.judge.violations.all(); len(texts) > 0 {
-		w.t.Errorf("seed %d: %d violations are told of below\n%s", *seed, len(texts), strings.Join(texts, "\n"))
+	if err := w.verdict(); err != nil {
+		w.t.Errorf("seed %d: %v", *seed, err)
 	}
+}
+
+// verdict says what must not be: violations, and times at which there may have been some
+// that nobody saw.
+func (w *world) verdict() error {
+	var wrong []error
+	if _, texts := w.judge.violations.all(); len(texts) > 0 {
+		wrong = append(wrong, fmt.Errorf("%d violations are told of below\n%s", len(texts), strings.Join(texts, "\n")))
+	}
+	if gaps := w.observer.missed(); len(gaps) > 0 {
+		wrong = append(wrong, fmt.Errorf("%d gaps in what was observed\n%s", len(gaps), strings.Join(gaps, "\n")))
+	}
+	return errors.Join(wrong...)
 }
 
 func (w *world) summarize() string {
@@ -80,9 +95,9 @@ func (w *world) summarize() string {
 	defer o.mu.Unlock()
 	line("%6d  events observed, of %d targets", o.events, len(o.ever))
 	line("%6d  resource versions looked at one by one, since a watch ended with its API server", o.refilled)
-	line("%6d  gaps in what was observed", o.gaps)
-	for _, fault := range o.faults {
-		line("        %s", fault)
+	line("%6d  gaps in what was observed", len(o.gaps))
+	for _, gap := range o.gaps {
+		line("        %s", gap)
 	}
 	count, _ := w.judge.violations.all()
 	for _, invariant := range invariants {
@@ -95,4 +110,27 @@ func (w *world) summarize() string {
 		line("an operator ended by itself, times %s", last)
 	}
 	return out.String()
+}
+
+// What may have been missed fails the test, as what was seen to be wrong does.
+func TestVerdict(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		happens func(*world)
+		want    string
+	}{
+		"nothing":     {func(*world) {}, ""},
+		"a violation": {func(w *world) { w.judge.violations.add(exact, "it is empty") }, "it is empty"},
+		"a gap":       {func(w *world) { w.observer.lost("what was at 7") }, "what was at 7"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := &world{judge: newJudge(nil)}
+			w.observer = newObserver(nil, w.judge)
+			tc.happens(w)
+			if err := w.verdict(); (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("verdict() = %v, want %q", err, tc.want)
+			}
+		})
+	}
 }
