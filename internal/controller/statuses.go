@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -48,6 +49,9 @@ type statuses struct {
 	mu sync.Mutex
 	// written has the status last written of each Bundle.
 	written map[string]writtenStatus
+	// lean is set where the API server has an older definition of Bundles, which knows
+	// no inventory.
+	lean atomic.Bool
 }
 
 type writtenStatus struct {
@@ -95,6 +99,9 @@ func (s *statuses) Reconcile(ctx context.Context, name string) (reconcile.Result
 	}
 	if summary.Built { // otherwise what the status says still holds
 		wanted.Inventory, wanted.Targets = summary.Inventory, summary.Targets()
+	}
+	if s.lean.Load() {
+		wanted.Inventory, wanted.Targets = nil, nil
 	}
 	wanted.Conditions = []metav1.Condition{settled(condition, current, now)}
 	if expiring := summary.Expiring(meta.FindStatusCondition(current.Conditions, v1alpha1.BundleConditionExpiringSoon), now); expiring != nil {
@@ -206,6 +213,9 @@ func (s *statuses) write(ctx context.Context, from *v1alpha1.Bundle, current, wa
 		err = s.clearDefaultCAVersion(ctx, applied)
 	}
 	switch {
+	case undeclared(err) && s.lean.CompareAndSwap(false, true):
+		log.FromContext(ctx).Error(err, "The CustomResourceDefinition of Bundles is older than the operator: upgrade it and restart the operator, so that statuses have an inventory")
+		return reconcile.Result{RequeueAfter: time.Millisecond}, nil
 	case apierrors.IsNotFound(err):
 		return reconcile.Result{}, nil // its own event tells
 	case apierrors.IsConflict(err):
@@ -225,6 +235,12 @@ func (s *statuses) write(ctx context.Context, from *v1alpha1.Bundle, current, wa
 		s.events.Eventf(from, nil, corev1.EventTypeWarning, v1alpha1.BundleReasonSourceNotFound, "Sync", "%s", noteOf(wanted.Conditions[0].Message))
 	}
 	return reconcile.Result{}, nil
+}
+
+// undeclared says whether the API server does not know a field of what was applied. It
+// has no reason of its own for that.
+func undeclared(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "field not declared in schema")
 }
 
 // clearDefaultCAVersion takes the field out of a status that was just applied

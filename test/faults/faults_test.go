@@ -27,7 +27,7 @@ const lastQuiet = 10 * time.Second
 var (
 	shortForm = sizes{
 		kills: 8, leaderKills: 2, hungKills: 1, namespaces: 12, spoils: 1, obstacles: 1,
-		storm: 10 * time.Second, flapping: 3 * time.Second, apiServers: 1, etcds: 1, rotations: 12,
+		storm: 10 * time.Second, flapping: 3 * time.Second, apiServers: 1, etcds: 1, rotations: 24,
 	}
 	longForm = sizes{
 		kills: 170, leaderKills: 24, hungKills: 6, namespaces: 500, spoils: 2, obstacles: 2,

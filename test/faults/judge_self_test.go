@@ -162,10 +162,11 @@ func TestJudgeOfRotation(t *testing.T) {
 		"what is retained goes first":       {nil, []int{1, 0, 3, 2}, exact},
 		"twice":                             {nil, []int{0, 3, 1, 2, 1}, exact},
 		"of another":                        {nil, []int{0, 3, 1, 2, -1}, exact},
-		"what is excluded is gone":          {[]int{2, 3}, []int{0, 1}, ""},
-		"what is excluded is there":         {[]int{2}, []int{0, 3, 1, 2}, exact},
-		"more than what is excluded is not": {[]int{2}, []int{0, 3}, exact},
-		"nothing":                           {[]int{2}, nil, exact},
+		"what is excluded is gone":          {[]int{10, 11}, []int{0, 3, 1, 2}, ""},
+		"what is excluded is there":         {[]int{10}, []int{0, 3, 1, 2, 10}, exact},
+		"what is always excluded is there":  {nil, []int{0, 3, 1, 2, 8}, exact},
+		"more than what is excluded is not": {[]int{10}, []int{0, 3, 2}, exact},
+		"nothing":                           {[]int{10}, nil, exact},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -198,6 +199,34 @@ func TestJudgeOfRotation(t *testing.T) {
 			maps.DeleteFunc(count, func(_ string, n int) bool { return n == 0 })
 			if found := strings.Join(slices.Sorted(maps.Keys(count)), ", "); found != tc.want {
 				t.Errorf("violations of %q, want %q: %v", found, tc.want, texts)
+			}
+		})
+	}
+}
+
+// A CA that is never excluded is missed as soon as no older write can be under way, and
+// one that may have been when all must know of it.
+func TestWritesUnderWay(t *testing.T) {
+	t.Parallel()
+	const lag = 10 * underWay
+	for name, tc := range map[string]struct {
+		number int
+		ago    time.Duration
+		ok     bool
+	}{
+		"steady, just now":     {1, underWay / 2, true},
+		"steady, a while ago":  {1, 2 * underWay, false},
+		"another, a while ago": {poolSize - 1, 2 * underWay, true},
+		"another, long ago":    {poolSize - 1, 2 * lag, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, now := newRotation("under-way"), time.Now()
+			then := now.Add(-tc.ago)
+			r.hold(r.pool[0]+r.pool[tc.number], then.Add(-lag), then)
+			err := r.check(&revision{certificates: r.pool[:1]}, r.pool[0], now.Add(-lag), now)
+			if (err == nil) != tc.ok {
+				t.Errorf("check() = %v, want none: %t", err, tc.ok)
 			}
 		})
 	}

@@ -17,17 +17,27 @@ import (
 	"trust-manager.io/test/ca"
 )
 
-// poolSize is how many CAs a bundle that rotates draws from: fewer than it retains at
-// most, so that none ever has to go for another.
-const poolSize = 12
+const (
+	// poolSize is how many CAs a bundle that rotates draws from: fewer than it retains
+	// at most, so that none ever has to go for another.
+	poolSize = 12
+	// steady is how many of them, from the first on, are never excluded, and banned how
+	// many after those always are. Whether the rest is excluded changes.
+	steady, banned = 8, 2
+	// underWay is for how long a write may be under way that was decided on before
+	// another that is there already, of a newer state.
+	underWay = 5 * time.Second
+)
 
 // rotation is what is known of a bundle that retains all that leaves its source, but
 // for what is excluded. Which revisions the operator has seen, of those that followed
 // each other quickly, nobody can know; so what is retained is not known from the
 // revisions alone. What holds is this: what was in a target once stays in all of them,
-// and what is excluded is in none. It is safe for concurrent use.
+// and what is excluded is in none. Where what is excluded has just changed, neither can
+// be said of a CA; so that is left alone for most of them. It is safe for concurrent
+// use.
 type rotation struct {
-	// pool are the CAs, as PEM. The first is in each revision, and never excluded.
+	// pool are the CAs, as PEM. The first is in each revision.
 	pool []string
 
 	mu sync.Mutex
@@ -45,8 +55,16 @@ func newRotation(of string) *rotation {
 	for range poolSize {
 		t.pool = append(t.pool, ca.New(of).Certificate)
 	}
+	t.excluded = t.banned()
+	for _, one := range t.excluded {
+		t.perhaps[one], t.surely[one] = spans{{}}, spans{{}} // since ever
+	}
 	return t
 }
+
+// banned are the CAs that are always excluded, and free those that are now and then.
+func (t *rotation) banned() []string { return t.pool[steady : steady+banned] }
+func (t *rotation) free() []string   { return t.pool[steady+banned:] }
 
 // some gives the first CA of the pool and a few others, in any order.
 func (t *rotation) some(r *rand.Rand, others int) []string {
@@ -58,12 +76,12 @@ func (t *rotation) some(r *rand.Rand, others int) []string {
 	return list
 }
 
-// exclude tells which CAs are about to be excluded, and no others.
+// exclude tells which of the free CAs are about to be excluded, and no others of them.
 func (t *rotation) exclude(list []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.excluded = list
-	for _, one := range t.pool {
+	t.excluded = slices.Concat(t.banned(), list)
+	for _, one := range t.free() {
 		if slices.Contains(list, one) {
 			t.perhaps[one] = t.perhaps[one].set(true, time.Now())
 			delete(t.held, one)
@@ -77,7 +95,7 @@ func (t *rotation) exclude(list []string) {
 func (t *rotation) settled() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, one := range t.pool {
+	for _, one := range t.free() {
 		if slices.Contains(t.excluded, one) {
 			t.surely[one] = t.surely[one].set(true, time.Now())
 		} else {
@@ -142,11 +160,21 @@ func (t *rotation) check(of *revision, text string, since, now time.Time) error 
 		switch {
 		case there && t.surely[one].throughout(since, now):
 			wrong = append(wrong, fmt.Errorf("CA %d of the pool is excluded, and in it", number))
-		case !there && !held.IsZero() && held.Before(since):
+		case !there && !held.IsZero() && held.Before(t.due(number, since, now)):
 			wrong = append(wrong, fmt.Errorf("CA %d of the pool is to be retained, and not in it", number))
 		}
 	}
 	return errors.Join(wrong...)
+}
+
+// due gives the moment from before which a CA that was in targets is to be in each that
+// is written now. What is never excluded waits for no news of that, but for writes that
+// were under way.
+func (t *rotation) due(number int, since, now time.Time) time.Time {
+	if decided := now.Add(-underWay); number < steady && decided.After(since) {
+		return decided
+	}
+	return since
 }
 
 // hold takes in what the operator has put into a target.

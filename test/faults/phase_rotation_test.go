@@ -70,13 +70,13 @@ func (w *world) turn(r *rand.Rand, b *bundle) error {
 	return nil
 }
 
-// exclude has a bundle exclude some of the CAs that it draws from, or none.
+// exclude has a bundle exclude some more of the CAs that it draws from, or no more.
 func (w *world) exclude(r *rand.Rand, b *bundle) (*revision, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var few []string
-	for _, one := range b.rotation.pool[1:] {
-		if r.IntN(6) == 0 {
+	for _, one := range b.rotation.free() {
+		if r.IntN(2) == 0 {
 			few = append(few, one)
 		}
 	}

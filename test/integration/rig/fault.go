@@ -25,6 +25,9 @@ const (
 	LostAnswer Fault = "requests done whose answer was lost"
 	// CutAnswer: the connection ends within the answer.
 	CutAnswer Fault = "answers cut in the middle"
+	// HalfClosed: the connection is closed in the direction of the caller within the
+	// answer, and what the caller still sends is taken for a while.
+	HalfClosed Fault = "connections half closed in the middle of an answer"
 	// CutWatch: the watch ends after a while, between two events or within one.
 	CutWatch Fault = "watches cut"
 	// DelayedWatch: nothing comes for a while, and then all of it.
@@ -37,7 +40,7 @@ const (
 // AllFaults are all that meet requests which are in order. Unauthorized is not one
 // of them: it is about who asks.
 var AllFaults = []Fault{
-	Conflict, TooManyRequests, ServerError, Hang, LostAnswer, CutAnswer, CutWatch, DelayedWatch, ReplayedWatch,
+	Conflict, TooManyRequests, ServerError, Hang, LostAnswer, CutAnswer, HalfClosed, CutWatch, DelayedWatch, ReplayedWatch,
 }
 
 // hits says whether a fault can be done to a request.

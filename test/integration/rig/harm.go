@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"time"
 )
@@ -47,6 +48,8 @@ func doHarm(response *http.Response) error {
 		return errHarm
 	case CutAnswer:
 		response.Body = &shortened{response.Body, h.middle(response.ContentLength)}
+	case HalfClosed:
+		h.halfClose(response, share(watchCutAfter))
 	case CutWatch:
 		response.Body = h.cutWatch(response.Body, share(watchCutAfter))
 	case DelayedWatch:
@@ -54,6 +57,19 @@ func doHarm(response *http.Response) error {
 	default:
 	}
 	return nil
+}
+
+// halfClose closes the connection of the caller half, after half the answer, or after
+// some time where nobody knows how long that gets.
+func (h harm) halfClose(response *http.Response, after time.Duration) {
+	client := halfOf(response)
+	body := &halved{response.Body, response.ContentLength / 2, client, response.Request.Context()}
+	if response.ContentLength < 0 {
+		body.left = math.MaxInt64
+		time.AfterFunc(after, client.closeWrite)
+		time.AfterFunc(after+halfTime, func() { _ = response.Body.Close() })
+	}
+	response.Body = body
 }
 
 // cutWatch has a watch end within an event, or after some time: with an error, or as

@@ -85,6 +85,8 @@ func newProxy(upstream *url.URL, transport http.RoundTripper, seed uint64) *Prox
 	}
 	p.server = httptest.NewUnstartedServer(p)
 	p.server.Config.ErrorLog = silent
+	p.server.Config.ConnContext = withHalf
+	p.server.Listener = closable{p.server.Listener}
 	p.server.EnableHTTP2 = true
 	p.server.StartTLS()
 	return p

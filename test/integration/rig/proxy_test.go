@@ -1,7 +1,10 @@
 package rig
 
 import (
+	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -39,6 +42,10 @@ func newScene(t *testing.T) *scene {
 		version, _ := strconv.Atoi(request.URL.Query().Get("resourceVersion"))
 		s.version.Store(int64(version))
 		_, _ = io.WriteString(response, lines)
+		if request.URL.Query().Get("fieldSelector") == "quiet" { // a watch in which nothing more happens
+			_ = http.NewResponseController(response).Flush()
+			<-request.Context().Done()
+		}
 	}))
 	t.Cleanup(server.Close)
 	upstream, err := url.Parse(server.URL)
@@ -85,6 +92,7 @@ func TestProxy(t *testing.T) {
 		Unauthorized:    {"PUT " + objectPath, "", http.StatusUnauthorized, false},
 		LostAnswer:      {"PUT " + objectPath, "GET " + watchPath, 0, true},
 		CutAnswer:       {"GET " + objectPath, "GET " + watchPath, 0, true},
+		HalfClosed:      {"GET " + objectPath, "", 0, true},
 		DelayedWatch:    {"GET " + watchPath, "GET " + objectPath, http.StatusOK, true},
 		ReplayedWatch:   {"GET " + watchPath, "GET " + objectPath, http.StatusOK, true},
 	} {
@@ -135,6 +143,48 @@ func TestCutWatch(t *testing.T) {
 	}
 	if cut == 0 {
 		t.Error("none of 20 watches was cut within")
+	}
+}
+
+// The caller of a half-closed connection sees the end of it in the middle of an answer,
+// of a watch that is quiet too, and what it sends is still taken for a while.
+func TestHalfClosed(t *testing.T) {
+	t.Parallel()
+	for path, most := range map[string]int{objectPath: len(lines) / 2, watchPath + "&fieldSelector=quiet": len(lines)} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			s.proxy.Inject(100, HalfClosed)
+			trusted := x509.NewCertPool()
+			trusted.AddCert(s.proxy.server.Certificate())
+			caller, err := tls.Dial("tcp", s.proxy.server.Listener.Addr().String(), &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer caller.Close() //nolint:errcheck // it is closed from the other side
+			if err := caller.SetDeadline(time.Now().Add(2 * watchCutAfter)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(caller, "GET "+path+" HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			response, err := http.ReadResponse(bufio.NewReader(caller), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close() //nolint:errcheck // it ends before
+			text, err := io.ReadAll(response.Body)
+			if !errors.Is(err, io.ErrUnexpectedEOF) || len(text) != most || !strings.HasPrefix(lines, string(text)) {
+				t.Errorf("%d bytes came, and then %v; want %d and the end of the connection", len(text), err, most)
+			}
+			// To a connection that is closed as a whole the second write fails.
+			for range 5 {
+				if _, err := io.WriteString(caller.NetConn(), "more"); err != nil {
+					t.Fatalf("what is sent is not taken: %v", err)
+				}
+				time.Sleep(halfTime / 30)
+			}
+		})
 	}
 }
 

@@ -1,0 +1,103 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/integration/rig"
+)
+
+// statusOf gives the fields of a Bundle's status in the schema of a definition.
+func statusOf(definition *unstructured.Unstructured) (map[string]any, error) {
+	versions, _, err := unstructured.NestedSlice(definition.Object, "spec", "versions")
+	if err != nil || len(versions) != 1 {
+		return nil, fmt.Errorf("it has %d versions (%w)", len(versions), err)
+	}
+	fields, ok, err := unstructured.NestedMap(versions[0].(map[string]any), "schema", "openAPIV3Schema", "properties", "status", "properties") //nolint:forcetypeassert // it is a version
+	if err != nil || !ok {
+		return nil, fmt.Errorf("it has no status (%w)", err)
+	}
+	return fields, nil
+}
+
+// definition reads that of Bundles.
+func definition(t *testing.T) *unstructured.Unstructured {
+	t.Helper()
+	found := &unstructured.Unstructured{}
+	found.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
+	if err := env.Client.Get(context.WithoutCancel(t.Context()), client.ObjectKey{Name: "bundles." + v1alpha1.GroupVersion.Group}, found); err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// redefine changes the definition, and waits until a status is taken or refused.
+func redefine(t *testing.T, change func(version map[string]any)) {
+	t.Helper()
+	now := definition(t)
+	versions, _, _ := unstructured.NestedSlice(now.Object, "spec", "versions")
+	change(versions[0].(map[string]any)) //nolint:forcetypeassert // it is a version
+	if err := unstructured.SetNestedSlice(now.Object, versions, "spec", "versions"); err != nil {
+		t.Fatal(err)
+	}
+	if err := env.Client.Update(context.WithoutCancel(t.Context()), now); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// C1: under a definition of Bundles that is older than the operator, as where somebody
+// else keeps it, statuses have no inventory, and all else.
+func TestStatusUnderAnOlderDefinition(t *testing.T) {
+	noOperator(t)
+	properties := []string{"schema", "openAPIV3Schema", "properties", "status", "properties"}
+	fields, err := statusOf(definition(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	redefine(t, func(version map[string]any) {
+		older := map[string]any{"conditions": fields["conditions"], "defaultCAVersion": fields["defaultCAVersion"]}
+		if err := unstructured.SetNestedMap(version, older, properties...); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Cleanup(func() {
+		redefine(t, func(version map[string]any) { _ = unstructured.SetNestedMap(version, fields, properties...) })
+	})
+	s := newScene(t)
+	namespaces := s.namespaces(2)
+	a, b := newAuthority("A"), newAuthority("B")
+	source := s.source(a)
+	bundle := s.bundle(from(source))
+	// It takes a moment until the API server goes by another definition.
+	if err := rig.Await(t.Context(), "the API server to know no inventory", func() error {
+		probe := bundle.DeepCopy()
+		probe.Status.Inventory = &v1alpha1.BundleInventory{Certificates: 1}
+		if err := env.Client.Status().Update(t.Context(), probe); err != nil {
+			return err
+		}
+		if bundle.ResourceVersion = probe.ResourceVersion; probe.Status.Inventory != nil {
+			return fmt.Errorf("it takes one")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	startOperator(t)
+	awaitTargets(t, bundle, namespaces, a)
+	awaitSynced(t, bundle, 2)
+	fill(t, source, b)
+	awaitTargets(t, bundle, namespaces, b)
+	awaitSynced(t, bundle, 2)
+	if bundle.Status.Inventory != nil {
+		t.Errorf("the API server has taken %+v", bundle.Status.Inventory)
+	}
+	change(t, source, func(o *corev1.ConfigMap) { o.Data = map[string]string{sourceKey: "broken"} })
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSourceBuildError)
+}
