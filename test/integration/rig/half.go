@@ -16,6 +16,7 @@ const halfTime = 3 * time.Second
 // closable accepts connections that can be closed in one direction, below TLS.
 type closable struct{ net.Listener }
 
+// Accept implements net.Listener.
 func (l closable) Accept() (net.Conn, error) {
 	connection, err := l.Listener.Accept()
 	if err != nil {
@@ -51,6 +52,7 @@ func (h *half) stays() (until time.Time) {
 	return h.until
 }
 
+// Write implements io.Writer.
 func (h *half) Write(from []byte) (int, error) {
 	if !h.stays().IsZero() {
 		return len(from), nil
@@ -58,6 +60,7 @@ func (h *half) Write(from []byte) (int, error) {
 	return h.Conn.Write(from)
 }
 
+// Close implements net.Conn. A connection that is half closed stays until halfTime is over.
 func (h *half) Close() error {
 	until := h.stays()
 	if until.IsZero() {
