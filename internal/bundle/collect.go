@@ -113,8 +113,6 @@ func (c *collector) check() Problems {
 		return c.problems
 	}
 	switch count := len(c.bundle.Certificates); {
-	case count == 0 && len(c.forgiven) > 0:
-		return c.forgiven
 	case count == 0:
 		detail := "the sources give no certificate at all, and an empty bundle is never written"
 		if notes := c.droppedNotes(); len(notes) > 0 {
@@ -124,7 +122,7 @@ func (c *collector) check() Problems {
 			}
 			detail = who + " no certificate, and an empty bundle is never written: " + strings.Join(notes, "; ")
 		}
-		return Problems{{Reason: certs.SourceNotFound, Detail: detail}}
+		return append(slices.Clone(c.forgiven), &certs.Problem{Reason: certs.SourceNotFound, Detail: detail})
 	case count > MaxCertificates:
 		return Problems{{Reason: certs.SourceBuildError,
 			Detail: fmt.Sprintf("the sources give %d certificates, the limit is %d", count, MaxCertificates)}}

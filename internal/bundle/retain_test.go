@@ -235,7 +235,8 @@ func TestRetainOfNothing(t *testing.T) {
 	h.wants(0, []int{1, 2}, gone("a"), gone("b"))
 	_, _, err := h.builder.BuildRetaining([]bundle.Input{gone("a"), gone("b")}, h.filter, h.rotation, h.state, h.now.Add(2*time.Hour))
 	var problems bundle.Problems
-	if !errors.As(err, &problems) || len(problems) != 2 || problems.Reason() != "SourceNotFound" {
+	if !errors.As(err, &problems) || len(problems) != 3 || problems.Reason() != "SourceNotFound" ||
+		!strings.Contains(err.Error(), "ConfigMap cert-manager/b") || !strings.Contains(err.Error(), "an empty bundle is never written") {
 		t.Errorf("error %v", err)
 	}
 }

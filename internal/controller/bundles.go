@@ -75,7 +75,7 @@ func addBundles(mgr manager.Manager, env *environment, observed cache.Cache, opt
 //  1. a Bundle that is gone or going is dropped;
 //  2. its sources are gathered and the bundle is built;
 //  3. if that fails, the ledger learns why, and the last revision stays, but for
-//     what the Bundle excludes;
+//     what the Bundle excludes, and what is retained no longer;
 //  4. what has to be remembered of the bundle is kept, before anything else;
 //  5. if the revision is a new one, it comes into force, and every target that
 //     is wanted or exists goes into the target queue;

@@ -41,7 +41,11 @@ func (b *bundles) distrust(ctx context.Context, from *v1alpha1.Bundle, attempt *
 		}
 		return nil, nil, nil
 	}
-	ended, err := b.ended(ctx, from, last)
+	rotation := last.spec.Rotation
+	if wanted := bundle.RotationFromV1alpha1(from.Spec); wanted.Retain < rotation.Retain {
+		rotation = wanted // to end a retention sooner does not wait for a source
+	}
+	ended, err := b.ended(ctx, last, rotation)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -58,7 +62,9 @@ func (b *bundles) distrust(ctx context.Context, from *v1alpha1.Bundle, attempt *
 	}
 	next.content, next.excluded, next.ended = rest, last.excluded+excluded, last.ended+over
 	next.state.Retained = rest.Retained
-	b.awaitEnd(from.Name, &next)
+	for _, one := range rest.Retained {
+		b.awaitChange(from.Name, rotation.Until(one))
+	}
 	attempt.Message += next.taken(len(exclusions) > 0)
 	if excluded+over == 0 {
 		return nil, nil, nil
@@ -75,14 +81,6 @@ func (b *bundles) distrust(ctx context.Context, from *v1alpha1.Bundle, attempt *
 	}
 	attempt.Amended, attempt.Content = true, ledger.NewContent(next.spec, rest)
 	return &next, revision, nil
-}
-
-// awaitEnd has the Bundle looked at again when the next certificate of its last good
-// bundle is retained no longer.
-func (b *bundles) awaitEnd(name string, last *good) {
-	for _, one := range last.content.Retained {
-		b.awaitChange(name, last.spec.Rotation.Until(one))
-	}
 }
 
 // taken tells what was taken out of the last good bundle.

@@ -103,6 +103,7 @@ func (b *bundles) remember(ctx context.Context, made *good) error {
 	case err != nil && made.spec.Rotation.Retain <= 0:
 		// What should be forgotten holds nothing up; it is tried again with the next build.
 		log.FromContext(ctx).Error(err, "What was remembered for spec.rotation cannot be cleared", "configmap", object.Namespace+"/"+object.Name)
+		return nil
 	case err != nil:
 		return bundle.Problems{{
 			Origin: certs.Origin{Field: bundle.RetainedField, Object: "ConfigMap " + b.trustNamespace + "/" + object.Name},
@@ -118,7 +119,7 @@ func (b *bundles) remember(ctx context.Context, made *good) error {
 
 // ended says of certificates of the last good bundle whether they were retained and
 // are no longer, be it that their time is over or that a person has ended it.
-func (b *bundles) ended(ctx context.Context, from *v1alpha1.Bundle, last *good) (func(*certs.Certificate) bool, error) {
+func (b *bundles) ended(ctx context.Context, last *good, rotation bundle.Rotation) (func(*certs.Certificate) bool, error) {
 	if len(last.content.Retained) == 0 {
 		return func(*certs.Certificate) bool { return false }, nil
 	}
@@ -126,10 +127,7 @@ func (b *bundles) ended(ctx context.Context, from *v1alpha1.Bundle, last *good) 
 	if err != nil {
 		return nil, err
 	}
-	now, rotation := b.clock.Now(), last.spec.Rotation
-	if wanted := bundle.RotationFromV1alpha1(from.Spec); wanted.Retain < rotation.Retain {
-		rotation = wanted // to end a retention sooner does not wait for a source
-	}
+	now := b.clock.Now()
 	return func(certificate *certs.Certificate) bool {
 		same := func(one bundle.Retained) bool { return one.Certificate.Fingerprint == certificate.Fingerprint }
 		at := slices.IndexFunc(last.content.Retained, same)

@@ -366,7 +366,27 @@ func TestRotationEndsWhileASourceIsMissing(t *testing.T) {
 			}
 			end(w)
 			w.wantHeld(t, b, "ended", "CN=2")
+			if queued := w.bundleNotes.take(); len(queued) > 0 {
+				t.Errorf("when it has ended, queued %v", queued)
+			}
 		})
+	}
+}
+
+// K5: a retention that is made shorter while a source is missing ends at its new time.
+func TestRotationIsMadeShorterWhileASourceIsMissing(t *testing.T) {
+	t.Parallel()
+	b, w := bundlesOf(t)
+	w.rotate(t, 1, 2)
+	b.rebuilt(t, w)
+	w.rotate(t, 2)
+	b.rebuilt(t, w)
+	w.missing()
+	w.edit(func(from *v1alpha1.Bundle) { from.Spec.Rotation.Retain.Duration = time.Minute })
+	w.bundleNotes.take()
+	w.wantHeld(t, b, "not over yet", "CN=2 CN=1")
+	if diff := cmp.Diff([]added[string]{{urgent, time.Minute + time.Millisecond, "roots"}}, w.bundleNotes.take()); diff != "" {
+		t.Errorf("queued (-want +got):\n%s", diff)
 	}
 }
 
@@ -400,10 +420,15 @@ func TestRotationTurnedOffWithoutTheRight(t *testing.T) {
 	b.rebuilt(t, w)
 	w.rotate(t, 2)
 	b.rebuilt(t, w)
-	b.client.(*stateClient).err = apierrors.NewForbidden(corev1.Resource("configmaps"), "x", errDenied)
+	c := b.client.(*stateClient)
+	c.err = apierrors.NewForbidden(corev1.Resource("configmaps"), "x", errDenied)
 	w.edit(func(from *v1alpha1.Bundle) { from.Spec.Rotation = nil })
 	w.wantHeld(t, b, "turned off", "CN=2")
 	w.wantAttempt(t, "turned off", "", 1)
+	c.err = nil
+	w.wantHeld(t, b, "with the right", "CN=2")
+	w.rotate(t, 2)
+	w.wantHeld(t, b, "turned on again", "CN=2")
 }
 
 // K5: a bundle that what is retained makes too large is one as soon as that has ended.

@@ -7,27 +7,15 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/test/ca"
 )
-
-// unchangedRoot is a certificate of no importance, the same for ever.
-const unchangedRoot = `-----BEGIN CERTIFICATE-----
-MIIBfDCCASOgAwIBAgIUSZF1dk3f9O4F9ll6CGa/g1Vt6T4wCgYIKoZIzj0EAwIw
-FDESMBAGA1UEAwwJVW5jaGFuZ2VkMB4XDTI2MTEyNTIzMTIzM1oXDTQ2MDEyNDIz
-MTIzM1owFDESMBAGA1UEAwwJVW5jaGFuZ2VkMFkwEwYHKoZIzj0CAQYIKoZIzj0D
-AQcDQgAE7PWtElM7Dh33xczGK9YP9g88VuipWtZUkr+MVRhFWZtK6RSEXVxyhgUx
-qV9C/kVuFTiTvS0dny760YVhVi5Eb6NTMFEwHQYDVR0OBBYEFExef8H6MGDna0zq
-S8Ezi2BqnQwYMB8GA1UdIwQYMBaAFExef8H6MGDna0zqS8Ezi2BqnQwYMA8GA1Ud
-EwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDRwAwRAIgBXRhz5kYqOkxYsWESy9Jy2LP
-y9CqNyuyNTcfcpRsPSUCIFNmIPSu6My/b497h7if3EzIsMbpTCmAMcy0KenW1MWY
------END CERTIFICATE-----
-`
 
 // T11, K1 to K6: of a Bundle with none of the fields that came later, the digests are
 // those of the first version. Where this test fails, an upgrade of the operator writes
 // every target of every user.
 func TestDigestOfAnOldBundleIsPinned(t *testing.T) {
 	t.Parallel()
-	text, password := unchangedRoot, "changeit"
+	text, password := ca.Unchanged, "changeit"
 	from := &v1alpha1.Bundle{
 		ObjectMeta: metav1.ObjectMeta{Name: "roots", UID: "u", Generation: 1},
 		Spec: v1alpha1.BundleSpec{

@@ -17,6 +17,20 @@ import (
 	"time"
 )
 
+// Unchanged is the certificate of a CA of no importance, the same for ever: for values that
+// depend on it and must not change from one version of the operator to the next.
+const Unchanged = `-----BEGIN CERTIFICATE-----
+MIIBfDCCASOgAwIBAgIUSZF1dk3f9O4F9ll6CGa/g1Vt6T4wCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJVW5jaGFuZ2VkMB4XDTI2MTEyNTIzMTIzM1oXDTQ2MDEyNDIz
+MTIzM1owFDESMBAGA1UEAwwJVW5jaGFuZ2VkMFkwEwYHKoZIzj0CAQYIKoZIzj0D
+AQcDQgAE7PWtElM7Dh33xczGK9YP9g88VuipWtZUkr+MVRhFWZtK6RSEXVxyhgUx
+qV9C/kVuFTiTvS0dny760YVhVi5Eb6NTMFEwHQYDVR0OBBYEFExef8H6MGDna0zq
+S8Ezi2BqnQwYMB8GA1UdIwQYMBaAFExef8H6MGDna0zqS8Ezi2BqnQwYMA8GA1Ud
+EwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDRwAwRAIgBXRhz5kYqOkxYsWESy9Jy2LP
+y9CqNyuyNTcfcpRsPSUCIFNmIPSu6My/b497h7if3EzIsMbpTCmAMcy0KenW1MWY
+-----END CERTIFICATE-----
+`
+
 // made counts them.
 var made atomic.Int64
 

@@ -41,6 +41,16 @@ func newCourt() *court {
 	return c
 }
 
+// wants checks which invariant was violated, or that none was.
+func (v *violations) wants(t *testing.T, want string) {
+	t.Helper()
+	count, texts := v.all()
+	maps.DeleteFunc(count, func(_ string, n int) bool { return n == 0 })
+	if found := strings.Join(slices.Sorted(maps.Keys(count)), ", "); found != want {
+		t.Errorf("violations of %q, want %q: %v", found, want, texts)
+	}
+}
+
 // holding gives a target with a text, and other entries as "section key=value".
 func holding(text string, entries ...string) *seen {
 	s := &seen{resourceVersion: "1", data: map[string]string{}, labels: map[string]string{}, annotations: map[string]string{}}
@@ -91,11 +101,7 @@ func TestJudge(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c.judge.violations = &violations{}
 			c.look(event{tc.at, tc.before, tc.after, time.Now()})
-			count, texts := c.violations.all()
-			maps.DeleteFunc(count, func(_ string, n int) bool { return n == 0 })
-			if found := strings.Join(slices.Sorted(maps.Keys(count)), ", "); found != tc.want {
-				t.Errorf("violations of %q, want %q: %v", found, tc.want, texts)
-			}
+			c.violations.wants(t, tc.want)
 		})
 	}
 }
@@ -195,11 +201,7 @@ func TestJudgeOfRotation(t *testing.T) {
 				r.perhaps[r.pool[number]][0].from, r.surely[r.pool[number]][0].from = long, long
 			}
 			c.look(event{turning, nil, holding(strings.Join(of(tc.after...), "")), time.Now()})
-			count, texts := c.violations.all()
-			maps.DeleteFunc(count, func(_ string, n int) bool { return n == 0 })
-			if found := strings.Join(slices.Sorted(maps.Keys(count)), ", "); found != tc.want {
-				t.Errorf("violations of %q, want %q: %v", found, tc.want, texts)
-			}
+			c.violations.wants(t, tc.want)
 		})
 	}
 }

@@ -10,26 +10,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/ca"
 	"trust-manager.io/test/integration/rig"
 )
 
-const (
-	// lasting is a certificate of no importance, the same for ever.
-	lasting = `-----BEGIN CERTIFICATE-----
-MIIBfDCCASOgAwIBAgIUSZF1dk3f9O4F9ll6CGa/g1Vt6T4wCgYIKoZIzj0EAwIw
-FDESMBAGA1UEAwwJVW5jaGFuZ2VkMB4XDTI2MTEyNTIzMTIzM1oXDTQ2MDEyNDIz
-MTIzM1owFDESMBAGA1UEAwwJVW5jaGFuZ2VkMFkwEwYHKoZIzj0CAQYIKoZIzj0D
-AQcDQgAE7PWtElM7Dh33xczGK9YP9g88VuipWtZUkr+MVRhFWZtK6RSEXVxyhgUx
-qV9C/kVuFTiTvS0dny760YVhVi5Eb6NTMFEwHQYDVR0OBBYEFExef8H6MGDna0zq
-S8Ezi2BqnQwYMB8GA1UdIwQYMBaAFExef8H6MGDna0zqS8Ezi2BqnQwYMA8GA1Ud
-EwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDRwAwRAIgBXRhz5kYqOkxYsWESy9Jy2LP
-y9CqNyuyNTcfcpRsPSUCIFNmIPSu6My/b497h7if3EzIsMbpTCmAMcy0KenW1MWY
------END CERTIFICATE-----
-`
-	// digestBefore is what the operator wrote on a ConfigMap target with it before
-	// there were filters, exclusion and rotation (commit 7870975).
-	digestBefore = "1eac24b37c6b4f1a748b7372e26645ea8fa6d4bef21f9787b85a43b523676087"
-)
+// digestBefore is what the operator wrote on a ConfigMap target with ca.Unchanged before
+// there were filters, exclusion and rotation (commit 7870975).
+const digestBefore = "1eac24b37c6b4f1a748b7372e26645ea8fa6d4bef21f9787b85a43b523676087"
 
 // T11, K1 to K6: an operator that is upgraded under a Bundle with none of the fields that
 // came later writes no target and remembers nothing. Its status gets the inventory.
@@ -37,14 +24,14 @@ func TestUpgradeWritesNoTarget(t *testing.T) {
 	noOperator(t)
 	s := newScene(t)
 	namespaces := s.namespaces(3)
-	authority := authority{name: "Unchanged", certificate: lasting}
+	authority := authority{name: "Unchanged", certificate: ca.Unchanged}
 	bundle := s.bundle(inLine(authority))
 	for _, namespace := range namespaces {
 		before := configMap(namespace, bundle.Name)
 		before.Labels = map[string]string{v1alpha1.BundleLabelKey: bundle.Name}
 		before.Annotations = map[string]string{v1alpha1.BundleHashAnnotationKey: digestBefore}
 		before.OwnerReferences = []metav1.OwnerReference{ownedBy(bundle)}
-		before.Data = map[string]string{targetKey: lasting}
+		before.Data = map[string]string{targetKey: ca.Unchanged}
 		if err := api.Create(t.Context(), before, client.FieldOwner("trust-manager")); err != nil {
 			t.Fatal(err)
 		}

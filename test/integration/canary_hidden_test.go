@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -99,7 +100,7 @@ func (s *scene) hide(keys []canary.Key, good authority, answers *strings.Builder
 	var bundles []*v1alpha1.Bundle
 	wanted := map[string]string{}
 	add := func(source v1alpha1.BundleSource, valid bool) {
-		bundle := s.newBundle([]v1alpha1.BundleSource{source}, bothFormats)
+		bundle := s.newBundle([]v1alpha1.BundleSource{source}, bothFormats, retaining(time.Hour))
 		s.apply(user, bundle, answers)
 		bundles, wanted[bundle.Name] = append(bundles, bundle), v1alpha1.BundleReasonSourceBuildError
 		if valid {

@@ -61,6 +61,10 @@ func (o *observation) collect(t *testing.T, answers string) outputs {
 			t.Fatal(err)
 		}
 	}
+	var states corev1.ConfigMapList
+	if err := api.List(t.Context(), &states, client.InNamespace(rig.TrustNamespace), client.HasLabels{v1alpha1.RotationLabelKey}); err != nil {
+		t.Fatal(err)
+	}
 	asked, err := env.Audit.AllSince(o.began)
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +82,12 @@ func (o *observation) collect(t *testing.T, answers string) outputs {
 	}
 	for i := range secrets.Items {
 		all.addObject(t, &secrets.Items[i], secrets.Items[i].Data)
+	}
+	for i := range states.Items {
+		all["rotation states"] = append(all["rotation states"], jsonOf(t, states.Items[i])...)
+		for _, value := range states.Items[i].BinaryData {
+			all["rotation states"] = append(all["rotation states"], value...)
+		}
 	}
 	for i := range bundles.Items {
 		all["statuses"] = append(all["statuses"], jsonOf(t, bundles.Items[i].Status)...)

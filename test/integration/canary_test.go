@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/capackage"
@@ -107,7 +108,7 @@ func (s *scene) plant(key canary.Key, good authority, answers *strings.Builder) 
 	named := s.newBundle(inLine(good), func(b *v1alpha1.Bundle) {
 		b.Name = name
 		b.Spec.Target.ConfigMap.Key = name
-	}, inSecrets.askToo)
+	}, inSecrets.askToo, retaining(time.Hour))
 	user := newWarningsClient(s.t)
 	s.apply(user, named, answers)
 	awaitSynced(s.t, named, 1)

@@ -55,7 +55,7 @@ type Exclusion struct {
 	PublicKeySHA256 Fingerprint `json:"publicKeySHA256,omitempty"`
 
 	// subject names every certificate of one subject, in just the form that the
-	// status shows (RFC 4514): 1 to 1024 characters.
+	// status shows where it does not cut it (RFC 4514): 1 to 1024 characters.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
