@@ -6,24 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
-
-// namespaceIsGoing says whether a write was refused because its namespace is
-// terminating or gone, which is no failure (T9).
-func namespaceIsGoing(err error) bool {
-	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
-		return true
-	}
-	var status apierrors.APIStatus
-	if !errors.As(err, &status) || !apierrors.IsNotFound(err) {
-		return false
-	}
-	details := status.Status().Details
-	return details != nil && details.Kind == "namespaces"
-}
 
 // explain gives the cause of a failed target as its owner should read it: the
 // same words for the same cause, and on one line.

@@ -43,8 +43,8 @@ func TestNamespaceIsGoing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := namespaceIsGoing(tc.err); got != tc.want {
-				t.Errorf("namespaceIsGoing(%v) = %t", tc.err, got)
+			if got := isNamespaceEnd(tc.err); got != tc.want {
+				t.Errorf("isNamespaceEnd(%v) = %t", tc.err, got)
 			}
 		})
 	}

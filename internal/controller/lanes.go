@@ -208,9 +208,13 @@ func (l *lanes) settle(ctx context.Context, key target.Key, done chan<- struct{}
 		delete(l.failures, key)
 	} else {
 		l.failures[key]++
-		delay := backoff(l.failures[key])
+		priority, delay := background, backoff(l.failures[key])
+		if errors.Is(err, errActiveNamespace) {
+			// The API server takes the write in moments, as for any new namespace.
+			priority, delay = urgent, min(delay, terminatingRetry)
+		}
 		log.FromContext(ctx).V(1).Info("A target failed and is tried again", "target", key.String(), "after", delay.String(), "error", err.Error())
-		l.queue.addAfter(background, delay, key)
+		l.queue.addAfter(priority, delay, key)
 	}
 	if again {
 		l.queue.add(urgent, key)

@@ -62,7 +62,7 @@ func TestConvergeSecretByName(t *testing.T) {
 		"made by POST":   {false, map[string]any{"POST": written("7")}, []string{"POST"}, account{1, 1, 0}, false},
 		"POST is denied": {false, map[string]any{"POST": forbidden, "GET": missing, "PATCH": forbidden}, []string{"POST", "GET", "PATCH"}, account{1, 0, 1}, true},
 		"a namespace that terminates": {
-			false, map[string]any{"POST": terminatingError()}, []string{"POST"}, account{}, false,
+			false, map[string]any{"POST": terminatingError()}, []string{"POST"}, account{1, 0, 0}, true,
 		},
 		"one of others is there": {
 			false, map[string]any{"POST": forbidden, "GET": wholeSecret(controlled)}, []string{"POST", "GET"}, account{1, 0, 1}, true,

@@ -40,6 +40,8 @@ type targets struct {
 	writer   *target.Writer
 	memory   *memory
 	contests *contests
+	// terminations are the targets that active namespaces refuse as if they ended.
+	terminations *terminations
 	// byName is until when, in seconds since 1970, Secrets are created by their
 	// names without trying otherwise: RBAC may refuse a POST, which has none.
 	byName atomic.Int64
@@ -58,6 +60,7 @@ func addTargets(mgr manager.Manager, env *environment, observed cache.Cache, opt
 		writer:       writer,
 		memory:       newMemory(),
 		contests:     newContests(),
+		terminations: newTerminations(),
 		alwaysByName: options.SecretsByName,
 	}
 	settings := env.targets.options(options.Concurrency)
@@ -108,7 +111,7 @@ func (t *targets) converge(ctx context.Context, key target.Key) error {
 				log.FromContext(ctx).Info("The part of a Bundle that is gone cannot be taken out of an object that it shared with others, and is tried again",
 					"target", key.String(), "cause", explain(err))
 			}
-			return t.account(key, aim, err)
+			return t.account(ctx, key, aim, err)
 		}
 		last = next
 	}
@@ -184,6 +187,7 @@ func (t *targets) aim(ctx context.Context, key target.Key) (*aim, error) {
 func (t *targets) aimWithoutBundle(ctx context.Context, key target.Key) (*aim, error) {
 	cached, err := t.cached(ctx, key)
 	if err != nil || cached == nil || cached.Annotations[v1alpha1.SharedAnnotationKey] != "true" {
+		t.terminations.forget(key)
 		t.contests.forget(key)
 		t.memory.forget(key)
 		return nil, err
@@ -198,6 +202,7 @@ func (t *targets) aimWithoutBundle(ctx context.Context, key target.Key) (*aim, e
 // leave forgets a target whose namespace is gone or going: what is in it goes
 // with it.
 func (t *targets) leave(key target.Key) {
+	t.terminations.forget(key)
 	t.contests.forget(key)
 	t.memory.forget(key)
 	if t.ledger.Forget(key.Bundle, place(key)) {
@@ -296,7 +301,7 @@ func (t *targets) write(ctx context.Context, action target.Action, aim *aim) (ne
 	switch {
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) && action.Verb != target.Create:
 		return &target.Seen{State: target.Unread}, nil
-	case action.Verb == target.Create && action.Key.Kind == bundle.Secret && apierrors.IsForbidden(err) && !namespaceIsGoing(err):
+	case action.Verb == target.Create && action.Key.Kind == bundle.Secret && apierrors.IsForbidden(err) && !isNamespaceEnd(err):
 		// A Role may be limited to the names of authorized Secrets.
 		return &target.Seen{State: target.Unread, ByName: true}, nil
 	case err != nil:
@@ -321,13 +326,14 @@ func (t *targets) write(ctx context.Context, action target.Action, aim *aim) (ne
 
 // account enters into the ledger what has become of a target. It gives the
 // error back where the target should be tried again.
-func (t *targets) account(key target.Key, aim *aim, err error) error {
+func (t *targets) account(ctx context.Context, key target.Key, aim *aim, err error) error {
+	if isNamespaceEnd(err) {
+		return t.refused(ctx, key, aim, err)
+	}
+	t.terminations.forget(key)
 	var tell bool
 	switch {
 	case errors.Is(err, errUnconfirmed):
-		return nil
-	case namespaceIsGoing(err):
-		t.leave(key)
 		return nil
 	case err != nil:
 		tell = t.ledger.Failed(key.Bundle, aim.number, place(key), explain(err))
@@ -344,6 +350,26 @@ func (t *targets) account(key target.Key, aim *aim, err error) error {
 		t.statuses.addAfter(bulk, statusDelay, key.Bundle)
 	}
 	return err
+}
+
+// refused handles a write that the API server refused because the namespace is
+// terminating or does not exist (T9). Only the operator's own cache ends the work on
+// the target: until it shows the same, the write is retried, and the target counts as
+// pending first and as failed after terminatingGrace.
+func (t *targets) refused(ctx context.Context, key target.Key, aim *aim, refusal error) error {
+	namespace, err := t.namespace(ctx, key.Namespace)
+	if err != nil {
+		return err
+	}
+	if namespace == nil || namespace.DeletionTimestamp != nil {
+		t.leave(key)
+		return nil
+	}
+	if now := t.clock.Now(); now.Sub(t.terminations.first(key, now)) >= terminatingGrace &&
+		t.ledger.Failed(key.Bundle, aim.number, place(key), explain(refusal)) {
+		t.statuses.addAfter(bulk, statusDelay, key.Bundle)
+	}
+	return fmt.Errorf("%w: %w", errActiveNamespace, refusal)
 }
 
 // cached gives a target's object from the cache, or nil.

@@ -64,7 +64,7 @@ func targetsOf(t *testing.T, byMethod map[string]any) (*targets, *world, *answer
 	w.ledger.Begin("roots", 1, []ledger.Place{{Kind: bundle.ConfigMap, Namespace: "a"}}, start)
 	server := &answers{byMethod: byMethod}
 	writer := writerTo(t, server)
-	return &targets{environment: w.environment, observed: w.cache, writer: writer, memory: newMemory(), contests: newContests()}, w, server
+	return &targets{environment: w.environment, observed: w.cache, writer: writer, memory: newMemory(), contests: newContests(), terminations: newTerminations()}, w, server
 }
 
 func writerTo(t *testing.T, server http.RoundTripper) *target.Writer {
@@ -167,9 +167,6 @@ func TestConverge(t *testing.T) {
 		"T7 a forced apply is followed by another look": {
 			listed, map[string]any{"GET": with(func(o *corev1.ConfigMap) { o.ManagedFields = nil }), "PATCH": written("8")},
 			slices.Repeat([]string{"GET", "PATCH"}, maxSteps-1), account{1, 0, 1}, "others keep changing the object", true,
-		},
-		"T9 a namespace that terminates meanwhile is none": {
-			nil, map[string]any{"POST": terminatingError()}, []string{"POST"}, account{}, "", true,
 		},
 		"T9 a namespace that terminates is left alone": {
 			func(_ *targets, w *world) { terminating(w.cache.namespaces[0]) }, nil, nil, account{}, "", true,
