@@ -13,6 +13,7 @@
 package bundle
 
 import (
+	"crypto/sha256"
 	"time"
 
 	"trust-manager.io/internal/certs"
@@ -59,6 +60,9 @@ type Bundle struct {
 	Certificates []certs.Certificate
 	// Retained are the last of the certificates: those that have left every source.
 	Retained []Retained
+	// Unavailable are those that should be retained as well, but of which only the
+	// fingerprint is known. A bundle without them would be short of what is trusted.
+	Unavailable []Retained
 	// Missing counts the sources that are missing and hold nothing up, by rotation.
 	Missing int
 	// Left counts what the sources have and the bundle has not.
@@ -86,6 +90,10 @@ type Builder struct {
 	// size is how many certificates the bundle had last: room for as many is made
 	// at once.
 	size int
+	// missed has when each certificate that has left every source was first missed, and
+	// last are the certificates of the last bundle.
+	missed map[[sha256.Size]byte]time.Time
+	last   []certs.Certificate
 }
 
 // parsedText pairs a result with the text that it came from. Comparing equal
@@ -110,6 +118,7 @@ func (b *Builder) Build(inputs []Input, filter Filter, now time.Time) (Bundle, e
 // and the one before holds.
 func (b *Builder) BuildRetaining(inputs []Input, filter Filter, rotation Rotation, before State, now time.Time) (Bundle, State, error) {
 	result := newCollector(filter, now, &b.signed, b.size)
+	result.missed, result.last = b.missed, b.last
 	parsed := make(map[certs.Origin]parsedText, len(b.parsed))
 	defer func() {
 		b.parsed = parsed
@@ -134,6 +143,9 @@ func (b *Builder) BuildRetaining(inputs []Input, filter Filter, rotation Rotatio
 		}
 	}
 	var next State
+	if rotation.Retain <= 0 {
+		result.missed = nil
+	}
 	if rotation.Retain > 0 && len(result.problems) == 0 {
 		next = result.retain(before, rotation)
 		result.problems = rotation.unforgiven(result.lost, result.staying)
@@ -142,6 +154,7 @@ func (b *Builder) BuildRetaining(inputs []Input, filter Filter, rotation Rotatio
 		return Bundle{}, State{}, problems
 	}
 	b.size = len(result.bundle.Certificates)
+	b.missed, b.last = result.missed, result.bundle.Certificates
 	return result.finish(), next, nil
 }
 

@@ -36,6 +36,10 @@ type collector struct {
 	// how many would stay if there were no limit.
 	retained []string
 	staying  int
+	// missed has when each certificate that has left every source was first missed, and
+	// last are the certificates of the bundle before.
+	missed map[[sha256.Size]byte]time.Time
+	last   []certs.Certificate
 	// problems are why there can be no bundle.
 	problems Problems
 }

@@ -14,7 +14,7 @@ import (
 // dated is a made-up certificate with its NotAfter, a CA or not.
 func dated(fingerprint byte, notAfter time.Time, ca bool) certs.Certificate {
 	return certs.Certificate{
-		Fingerprint: [32]byte{fingerprint}, NotAfter: notAfter, CA: ca,
+		DER: []byte{fingerprint}, Fingerprint: [32]byte{fingerprint}, NotAfter: notAfter, CA: ca,
 		Origin: certs.Origin{Field: "f", Block: int(fingerprint)},
 	}
 }

@@ -31,6 +31,8 @@ type Rotation struct {
 
 // Retained is a certificate that has left every source.
 type Retained struct {
+	// Certificate has no more than a fingerprint, and perhaps its NotAfter, if it did
+	// not fit into the rotation state and this process has not seen it.
 	Certificate certs.Certificate
 	// Left is when it was missed first.
 	Left time.Time
@@ -45,7 +47,8 @@ type Evicted struct {
 // State is what has to be remembered of a Bundle from one build to the next, so that
 // a certificate is retained that has left in between.
 type State struct {
-	// Present are the certificates of the bundle that sources had, in any order.
+	// Present are the certificates of the bundle that sources had, in any order. Some may
+	// have no more than a fingerprint, as in Retained.
 	Present []certs.Certificate
 	// Known are the sources that have been read, as Input.Source names them, and Missing
 	// those of them that were missing last.
@@ -56,13 +59,14 @@ type State struct {
 	Evicted []Evicted
 }
 
-// Until gives the last moment at which a certificate is retained: never past its
-// NotAfter.
+// Until returns the last moment at which a certificate is retained: never past its
+// NotAfter, as far as that is known.
 func (r Rotation) Until(one Retained) time.Time {
-	if until := one.Left.Add(r.Retain); until.Before(one.Certificate.NotAfter) {
-		return until
+	until := one.Left.Add(r.Retain)
+	if expiry := one.Certificate.NotAfter; !expiry.IsZero() && expiry.Before(until) {
+		return expiry
 	}
-	return one.Certificate.NotAfter
+	return until
 }
 
 // forgiven says whether an input that is missing counts as one whose certificates
@@ -117,38 +121,72 @@ func (c *collector) retain(before State, rotation Rotation) State {
 	next.Retained = staying[more:]
 	next.Evicted = c.evicted(before, staying[:more], rotation)
 	for _, one := range next.Retained {
-		c.bundle.append(&one.Certificate)
 		c.bundle.Changes = earlier(c.bundle.Changes, rotation.Until(one))
+		if len(one.Certificate.DER) == 0 {
+			c.bundle.Unavailable = append(c.bundle.Unavailable, one)
+			continue
+		}
+		c.bundle.append(&one.Certificate)
+		c.bundle.Retained = append(c.bundle.Retained, one)
 	}
-	c.bundle.Retained = next.Retained
 	c.noteRetained(next, rotation)
 	return next
 }
 
-// stays gives the certificates that have left every source, and may stay.
+// stays returns the certificates that have left every source, and may stay. The time at
+// which a certificate was first missed is kept in memory as well: a retention ends even
+// if the state cannot be saved.
 func (c *collector) stays(before State, rotation Rotation) []Retained {
-	left := c.now.UTC().Truncate(time.Second)
+	now := c.now.UTC().Truncate(time.Second)
 	candidates := slices.Clone(before.Retained)
 	for i := range before.Present {
+		left := now
+		if missed, ok := c.missed[before.Present[i].Fingerprint]; ok {
+			left = missed
+		}
 		candidates = append(candidates, Retained{before.Present[i], left})
 	}
 	var staying []Retained
-	taken := map[[sha256.Size]byte]bool{}
+	missed := map[[sha256.Size]byte]time.Time{}
 	for _, one := range candidates {
-		one.Certificate.Origin = certs.Origin{Field: RetainedField}
-		if one.Left.After(left) { // somebody has edited it
-			one.Left = left
-		}
+		one.Left = earlier(one.Left, now) // a person may have edited it
 		fingerprint := one.Certificate.Fingerprint
 		_, inSource := c.seen[fingerprint]
-		if inSource || taken[fingerprint] || c.now.After(rotation.Until(one)) || c.excluder.excludes(&one.Certificate) ||
-			c.trait(&one.Certificate, Drop) >= 0 || c.trait(&one.Certificate, Reject) >= 0 {
+		_, taken := missed[fingerprint]
+		if inSource || taken {
 			continue
 		}
-		taken[fingerprint] = true
+		// Kept for what is over as well: the state may have it as present still.
+		missed[fingerprint] = one.Left
+		one.Certificate = c.complete(one.Certificate)
+		one.Certificate.Origin = certs.Origin{Field: RetainedField}
+		if c.now.After(rotation.Until(one)) || c.excluder.excludes(&one.Certificate) || c.isFiltered(&one.Certificate) {
+			continue
+		}
 		staying = append(staying, one)
 	}
+	c.missed = missed
 	return staying
+}
+
+// isFiltered reports whether a filter keeps a certificate from being retained. Of one
+// that is known by its fingerprint alone, no filter knows what it is.
+func (c *collector) isFiltered(certificate *certs.Certificate) bool {
+	return len(certificate.DER) > 0 && (c.trait(certificate, Drop) >= 0 || c.trait(certificate, Reject) >= 0)
+}
+
+// complete returns a certificate of which the state has only the fingerprint as the
+// last bundle had it, if it did.
+func (c *collector) complete(certificate certs.Certificate) certs.Certificate {
+	if len(certificate.DER) > 0 {
+		return certificate
+	}
+	for i := range c.last {
+		if c.last[i].Fingerprint == certificate.Fingerprint {
+			return c.last[i]
+		}
+	}
+	return certificate
 }
 
 // evicted gives what is remembered of those that had to go early, until they would
@@ -168,13 +206,13 @@ func (c *collector) evicted(before State, now []Retained, rotation Rotation) []E
 
 // noteRetained tells which certificates stay, and that some had to go early.
 func (c *collector) noteRetained(next State, rotation Rotation) {
-	if count := len(next.Retained); count > 0 {
+	if count := len(c.bundle.Retained); count > 0 {
 		note := "1 certificate that has left its sources is retained"
 		if count > 1 {
 			note = fmt.Sprintf("%d certificates that have left their sources are retained", count)
 		}
 		var each []string
-		for _, one := range next.Retained[:min(count, shownDropped)] {
+		for _, one := range c.bundle.Retained[:min(count, shownDropped)] {
 			each = append(each, strconv.Quote(one.Certificate.ShownSubject())+" until "+rotation.Until(one).UTC().Format(time.RFC3339))
 		}
 		if count > shownDropped {

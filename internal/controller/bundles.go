@@ -113,37 +113,39 @@ func (b *bundles) Reconcile(ctx context.Context, name string) (reconcile.Result,
 	// would pass for those of this one.
 	b.ledger.Tried(name, attempt)
 	b.statuses.add(bulk, name)
-	b.awaitChange(name, attempt.Changes)
 	return reconcile.Result{}, failure
 }
 
-// prepare builds a bundle, and has remembered what is needed of it. Where that fails by
-// something that a user has to see to, the attempt says so, and what is given is the
-// last good bundle without what must not stay in it, if that is another one. An error
-// says that it has to be tried again.
+// prepare builds a bundle and saves its rotation state. The bundle may be refused, the
+// state, or both: the attempt then has every reason, and what is returned is the last
+// good bundle without what must not stay in it, if that differs. An error is retried;
+// it is errOutdated if that should be in a moment.
 func (b *bundles) prepare(ctx context.Context, from *v1alpha1.Bundle, attempt *ledger.Attempt) (*good, *target.Revision, error) {
 	began := b.clock.Now()
 	made, revision, err := b.build(ctx, from, attempt)
 	var problems bundle.Problems
-	invalid := errors.As(err, &problems)
-	b.metrics.built(b.clock.Since(began), buildResult(err, invalid))
-	var failure error
-	if err == nil {
-		err = b.remember(ctx, made)
-		if errors.As(err, &problems) {
-			failure = err
-		}
-	}
-	switch {
-	case err == nil:
-		return made, revision, nil
-	case problems == nil:
+	refused := errors.As(err, &problems)
+	b.metrics.built(b.clock.Since(began), buildResult(err, refused))
+	if err != nil && !refused {
 		return nil, nil, err
+	}
+	var unsaved bundle.Problems
+	if made != nil {
+		if err := b.remember(ctx, made); err != nil && !errors.As(err, &unsaved) {
+			return nil, nil, err
+		}
+		b.awaitChange(from.Name, attempt.Changes) // the attempt may describe the last good bundle later
+	}
+	if problems = append(problems, unsaved...); len(problems) == 0 {
+		return made, revision, nil
 	}
 	attempt.Reason, attempt.Message = problems.Reason(), problems.Error()
 	made, revision, err = b.distrust(ctx, from, attempt)
 	log.FromContext(ctx).Info("The bundle cannot be built", "bundle", from.Name, "reason", attempt.Reason, "message", attempt.Message)
-	return made, revision, errors.Join(failure, err)
+	if len(unsaved) > 0 {
+		err = errors.Join(unsaved, err)
+	}
+	return made, revision, err
 }
 
 func buildResult(err error, invalid bool) string {
@@ -172,8 +174,9 @@ var secretTargetsDisabled = &certs.Problem{
 	Detail: "the operator runs without Secret targets; start it with --secret-targets-enabled, or enable secretTargets in the Helm values",
 }
 
-// build makes the revision that a Bundle asks for. The error is
-// bundle.Problems where a user has to act.
+// build makes the revision that a Bundle asks for. The error is bundle.Problems if a
+// user has to act; with an error, what was built is returned if its rotation state has
+// to be saved all the same.
 func (b *bundles) build(ctx context.Context, from *v1alpha1.Bundle, attempt *ledger.Attempt) (*good, *target.Revision, error) {
 	builder, afresh := b.registry.builder(from.Name, from.UID)
 	if afresh {
@@ -203,10 +206,14 @@ func (b *bundles) build(ctx context.Context, from *v1alpha1.Bundle, attempt *led
 	attempt.Content = ledger.NewContent(spec, content)
 	before, _ := b.registry.current(from.Name)
 	made := &good{spec: spec, content: content, recalled: found, state: state}
+	if len(content.Unavailable) > 0 {
+		return made, nil, unavailable(content.Unavailable, spec.Rotation)
+	}
 	revision, err := target.NewRevision(spec, content, before)
-	if len(content.Retained) > 0 && err != nil {
-		// Else the time of what has left would begin only when there is room for it.
-		return nil, nil, errors.Join(blameRetained(err, len(content.Retained)), b.remember(ctx, made))
+	if err != nil && len(content.Retained) > 0 {
+		// The state is saved all the same: else the retention would begin only when
+		// there is room for it.
+		return made, nil, blameRetained(err, len(content.Retained))
 	}
 	if err != nil {
 		return nil, nil, err

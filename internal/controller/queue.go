@@ -16,6 +16,13 @@ const (
 	background = -100
 )
 
+// The delay after a failure doubles from firstFailure to lastFailure: what a person puts
+// right, such as a policy, takes effect within that time.
+const (
+	firstFailure = 10 * time.Millisecond
+	lastFailure  = 10 * time.Second
+)
+
 // queue is the queue of a controller, which others also add to. It is made
 // before the controller so that none of them has to wait for it.
 type queue[request comparable] struct {
@@ -24,7 +31,9 @@ type queue[request comparable] struct {
 }
 
 func newQueue[request comparable](name string) *queue[request] {
-	return &queue[request]{name: name, items: priorityqueue.New[request](name)}
+	return &queue[request]{name: name, items: priorityqueue.New(name, func(o *priorityqueue.Opts[request]) {
+		o.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[request](firstFailure, lastFailure)
+	})}
 }
 
 // add puts requests into the queue; one that is there already moves up, never

@@ -26,6 +26,8 @@ type entry struct {
 	number   uint64
 	good     *good
 	recalled *recalled
+	// conflicts counts those in a row of writing the state.
+	conflicts int
 }
 
 // good is what the revision in force was made of.
@@ -105,6 +107,29 @@ func (r *registry) recall(name string, found *recalled) {
 	defer r.mu.Unlock()
 	if e := r.entries[name]; e != nil {
 		e.recalled = found
+	}
+}
+
+// outdated forgets the state that was read, since another writer was faster, and
+// returns how many such conflicts there were in a row.
+func (r *registry) outdated(name string) (conflicts int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.entries[name]
+	if e == nil {
+		return 0
+	}
+	e.recalled = nil
+	e.conflicts++
+	return e.conflicts
+}
+
+// saved records that the state is as it should be.
+func (r *registry) saved(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.entries[name]; e != nil {
+		e.conflicts = 0
 	}
 }
 

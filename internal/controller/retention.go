@@ -86,6 +86,7 @@ func (b *bundles) remember(ctx context.Context, made *good) error {
 	}
 	object := retention.Encode(b.trustNamespace, made.spec, made.state, before)
 	if retention.Same(object, before) {
+		b.registry.saved(made.spec.Name)
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
@@ -97,8 +98,7 @@ func (b *bundles) remember(ctx context.Context, made *good) error {
 		err = b.client.Update(ctx, object, client.FieldOwner(target.FieldManager))
 	}
 	switch {
-	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || before != nil && apierrors.IsNotFound(err):
-		b.registry.recall(made.spec.Name, nil) // somebody was faster, and the cache will have it
+	case isOutdated(err, before) && b.registry.outdated(made.spec.Name) < maxOutdated:
 		return errOutdated
 	case err != nil && made.spec.Rotation.Retain <= 0:
 		// What should be forgotten holds nothing up; it is tried again with the next build.
@@ -114,7 +114,19 @@ func (b *bundles) remember(ctx context.Context, made *good) error {
 	written := &recalled{object: object, wrote: b.clock.Now()}
 	written.state, written.faults = retention.Decode(object)
 	b.registry.recall(made.spec.Name, written)
+	b.registry.saved(made.spec.Name)
 	return nil
+}
+
+// maxOutdated is how many conflicts in a row, each outdatedPause after the other, count
+// as a cache that is behind. More of them mean another writer, which a person has to
+// know of.
+const maxOutdated = 20
+
+// isOutdated reports whether a write failed because the object is not, or no longer,
+// the one that was read.
+func isOutdated(err error, before *corev1.ConfigMap) bool {
+	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || before != nil && apierrors.IsNotFound(err)
 }
 
 // ended says of certificates of the last good bundle whether they were retained and
@@ -142,7 +154,8 @@ func (b *bundles) ended(ctx context.Context, last *good, rotation bundle.Rotatio
 	}, nil
 }
 
-// blameRetained says of what is wrong with a whole bundle how much of it is retained.
+// blameRetained adds to what is wrong with a whole bundle how many of its certificates
+// are retained.
 func blameRetained(err error, retained int) error {
 	var problems bundle.Problems
 	if !errors.As(err, &problems) {
@@ -152,11 +165,29 @@ func blameRetained(err error, retained int) error {
 	if retained > 1 {
 		note = fmt.Sprintf("; %d of its certificates are retained (spec.rotation)", retained)
 	}
-	var told bundle.Problems
+	var noted bundle.Problems
 	for _, one := range problems {
 		problem := *one
 		problem.Detail += note
-		told = append(told, &problem)
+		noted = append(noted, &problem)
 	}
-	return told
+	return noted
+}
+
+// unavailable returns why a bundle cannot be built of which retained certificates are
+// known by their fingerprints alone.
+func unavailable(retained []bundle.Retained, rotation bundle.Rotation) error {
+	last := retained[0]
+	for _, one := range retained {
+		if rotation.Until(one).After(rotation.Until(last)) {
+			last = one
+		}
+	}
+	return bundle.Problems{{
+		Origin: certs.Origin{Field: bundle.RetainedField},
+		Reason: v1alpha1.BundleReasonBundleTooLarge,
+		Detail: fmt.Sprintf("%d retained certificates did not fit into the rotation state, which has their fingerprints only, and the operator has restarted since; "+
+			"the bundle waits until %s, when the last of them is retained no longer; exclude them by SHA-256, or delete their lines in the state, to continue without them",
+			len(retained), rotation.Until(last).UTC().Format(time.RFC3339)),
+	}}
 }

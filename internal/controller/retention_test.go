@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
@@ -55,6 +56,9 @@ func (c *stateClient) write(object client.Object, check func(before *corev1.Conf
 	if c.err != nil {
 		return c.err
 	}
+	if err := tooLarge(object); err != nil {
+		return err
+	}
 	at := client.ObjectKeyFromObject(object).String()
 	if c.live == nil {
 		c.live = map[string]*corev1.ConfigMap{}
@@ -76,6 +80,23 @@ func (c *stateClient) write(object client.Object, check func(before *corev1.Conf
 		c.cache.configMaps[at] = kept
 	}
 	return nil
+}
+
+// tooLarge is how the API server refuses a ConfigMap of more than 1 MiB.
+func tooLarge(object client.Object) error {
+	kept, _ := object.(*corev1.ConfigMap)
+	size := 0
+	for _, value := range kept.Data {
+		size += len(value)
+	}
+	for _, value := range kept.BinaryData {
+		size += len(value)
+	}
+	if size <= 1<<20 {
+		return nil
+	}
+	return apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("ConfigMap").GroupKind(), object.GetName(),
+		field.ErrorList{field.TooLong(field.NewPath(""), "", 1<<20)})
 }
 
 // at is the place of the state of the Bundle roots.
@@ -432,17 +453,151 @@ func TestRotationTurnedOffWithoutTheRight(t *testing.T) {
 	}
 }
 
-// K5: a bundle that what is retained makes too large is one as soon as that has ended.
+// fillLarge gives the Bundle roots that many CAs of 60 KB each, whose names begin alike.
+func (w *world) fillLarge(t *testing.T, name string, count int) {
+	t.Helper()
+	text := ""
+	for i := range count {
+		text += ca.New(name+strconv.Itoa(i), ca.Padded(60_000)).Certificate
+	}
+	w.edit(func(from *v1alpha1.Bundle) { from.Spec.Sources[0].InLine = &text })
+}
+
+// K5: a bundle that retained certificates make too large is rolled out as soon as their
+// retention has ended: whatever keeps the rotation state from being saved meanwhile,
+// also if it has room for fingerprints only, and across a restart. Every reason is
+// reported.
 func TestRotationOfALargeBundle(t *testing.T) {
 	t.Parallel()
+	forbidden := apierrors.NewForbidden(corev1.Resource("configmaps"), "x", errDenied)
+	for name, tc := range map[string]struct {
+		certificates int
+		during       func(c *stateClient)
+		fails        bool
+		message      []string
+	}{
+		"state fits":         {certificates: 7, message: []string{"7 of its certificates are retained"}},
+		"state does not fit": {certificates: 9, message: []string{"9 of its certificates are retained"}},
+		"state is refused": {certificates: 7, during: func(c *stateClient) { c.err = forbidden }, fails: true,
+			message: []string{"7 of its certificates are retained", "ConfigMap cert-manager/roots.rotation-", "denied"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, w := bundlesOf(t)
+			c := b.client.(*stateClient)
+			w.rotate(t, 1)
+			w.fillLarge(t, "old", tc.certificates)
+			b.rebuilt(t, w)
+			old := w.held(t)
+			w.fillLarge(t, "new", tc.certificates)
+			if tc.during != nil {
+				tc.during(c)
+			}
+			for _, later := range []time.Duration{0, 30 * time.Minute, time.Hour - time.Second} {
+				w.time.now = start.Add(later)
+				if _, err := b.Reconcile(quiet(t), "roots"); (err != nil) != tc.fails {
+					t.Errorf("after %s: error %v", later, err)
+				}
+				w.wantAttempt(t, later.String(), v1alpha1.BundleReasonBundleTooLarge, tc.certificates, tc.message...)
+				if got := w.held(t); got != old {
+					t.Errorf("after %s: %s", later, got)
+				}
+			}
+			c.err = nil
+			if !tc.fails { // else there is nothing that a restart could know
+				b, w = w.restarted(t, b)
+				w.wantRefused(t, b, "after a restart", v1alpha1.BundleReasonBundleTooLarge)
+			}
+			w.time.now = start.Add(time.Hour + time.Second)
+			b.rebuilt(t, w)
+			if got := w.held(t); !strings.HasPrefix(got, "CN=new0") || strings.Contains(got, "old") {
+				t.Errorf("in the end: %s", got)
+			}
+		})
+	}
+}
+
+// wantRefused builds the Bundle roots, and checks that nothing comes of it.
+func (w *world) wantRefused(t *testing.T, b *bundles, when, reason string) {
+	t.Helper()
+	if _, err := b.Reconcile(quiet(t), "roots"); err != nil {
+		t.Errorf("%s: error %v", when, err)
+	}
+	if revision, _ := w.registry.current("roots"); revision != nil {
+		t.Errorf("%s: a revision is active", when)
+	}
+	if summary, _ := w.ledger.Summary("roots"); summary.Attempt.Reason != reason {
+		t.Errorf("%s: %s: %s, want %s", when, summary.Attempt.Reason, summary.Attempt.Message, reason)
+	}
+}
+
+// K5: a certificate that is known by its fingerprint only holds the bundle up until its
+// time, a source has it again, or it is excluded; no bundle goes without it before.
+func TestRotationByFingerprint(t *testing.T) {
+	t.Parallel()
+	for name, release := range map[string]func(w *world, object *corev1.ConfigMap){
+		"its time": func(w *world, _ *corev1.ConfigMap) { w.time.now = start.Add(time.Hour + time.Second) },
+		"its line is deleted": func(_ *world, object *corev1.ConfigMap) {
+			delete(object.Data, "fingerprints-retained")
+		},
+		"it is excluded": func(w *world, object *corev1.ConfigMap) {
+			lines := strings.Split(strings.TrimSpace(object.Data["fingerprints-retained"]), "\n")
+			w.edit(func(from *v1alpha1.Bundle) {
+				for _, line := range lines[2:] {
+					from.Spec.Exclude = append(from.Spec.Exclude, v1alpha1.Exclusion{SHA256: v1alpha1.Fingerprint(line[:64])})
+				}
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, w := bundlesOf(t)
+			w.rotate(t, 1)
+			w.edit(func(from *v1alpha1.Bundle) { from.Spec.Rotation.MaxRetained = new(int32(100)) })
+			for _, name := range []string{"a", "b", "c"} { // too much for one object even without what is there
+				w.fillLarge(t, name, 9)
+				if _, err := b.Reconcile(quiet(t), "roots"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.wantAttempt(t, "too large", v1alpha1.BundleReasonBundleTooLarge, 9, "18 of its certificates are retained")
+			b, w = w.restarted(t, b)
+			w.fillLarge(t, "small", 1)
+			w.wantRefused(t, b, "after a restart", v1alpha1.BundleReasonBundleTooLarge)
+			w.wantAttempt(t, "after a restart", v1alpha1.BundleReasonBundleTooLarge, 0, "which has their fingerprints only", "until 2026-11-23T13:00:00Z")
+			object := w.cache.configMaps[at].DeepCopy()
+			release(w, object)
+			object.ResourceVersion += "1"
+			w.cache.configMaps[at], b.client.(*stateClient).live[at] = object, object
+			if _, err := b.Reconcile(quiet(t), "roots"); err != nil {
+				t.Fatal(err)
+			}
+			summary, _ := w.ledger.Summary("roots")
+			if strings.Contains(summary.Attempt.Message, "fingerprints only") {
+				t.Errorf("still %s: %s", summary.Attempt.Reason, summary.Attempt.Message)
+			}
+		})
+	}
+}
+
+// K5: conflicts that do not end are reported, and retried still.
+func TestRotationConflictsWithoutEnd(t *testing.T) {
+	t.Parallel()
 	b, w := bundlesOf(t)
-	w.rotate(t, 1)
-	fill := func(text string) { w.edit(func(from *v1alpha1.Bundle) { from.Spec.Sources[0].InLine = &text }) }
-	fill(ca.New("1", ca.Padded(500_000)).Certificate)
-	w.wantHeld(t, b, "at first", "CN=1")
-	fill(ca.New("2", ca.Padded(500_000)).Certificate)
-	w.wantHeld(t, b, "both are too large", "CN=1")
-	w.wantAttempt(t, "both are too large", v1alpha1.BundleReasonBundleTooLarge, 1, "1 of its certificates is retained")
-	w.time.now = start.Add(time.Hour + time.Second)
-	w.wantHeld(t, b, "when it has ended", "CN=2")
+	c := b.client.(*stateClient)
+	w.rotate(t, 1, 2)
+	b.rebuilt(t, w)
+	w.rotate(t, 2)
+	c.err = apierrors.NewConflict(corev1.Resource("configmaps"), "x", errDenied)
+	for i := 1; i < maxOutdated; i++ {
+		if result, err := b.Reconcile(quiet(t), "roots"); err != nil || result.RequeueAfter != outdatedPause {
+			t.Fatalf("conflict %d: result %v, error %v", i, result, err)
+		}
+	}
+	if _, err := b.Reconcile(quiet(t), "roots"); err == nil {
+		t.Error("it is not retried")
+	}
+	w.wantAttempt(t, "conflicts", v1alpha1.BundleReasonRotationStateFailed, 2, "denied")
+	c.err = nil
+	w.wantHeld(t, b, "in the end", "CN=2 CN=1")
 }

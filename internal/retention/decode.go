@@ -33,9 +33,18 @@ const (
 	// is retained.
 	keyRetained = "retained-"
 	suffix      = ".pem"
+	// keyRetainedFingerprints has the certificates that are retained and do not fit into
+	// the object: a line each of fingerprint, the time when it left, and its NotAfter.
+	keyRetainedFingerprints = "fingerprints-retained"
+	// keyPresentFingerprints has the fingerprints of those under keyPresent that do not
+	// fit, as 32 bytes each, one after another.
+	keyPresentFingerprints = "fingerprints-present"
 	// keyUnreadable has what stood under keyPresent and could not be read.
 	keyUnreadable = "unreadable-present"
 )
+
+// commentMark begins a line that is for people.
+const commentMark = "#"
 
 // leftMark begins the line of a retained certificate that says when it left.
 const leftMark = "# Left its sources:"
@@ -59,6 +68,16 @@ func Decode(object *corev1.ConfigMap) (state bundle.State, faults []string) {
 					state.Evicted = append(state.Evicted, one)
 				}
 			}
+		case key == keyRetainedFingerprints:
+			for _, line := range lines(value) {
+				one, ok := decodeFingerprint(line)
+				switch {
+				case ok:
+					state.Retained = append(state.Retained, one)
+				case !strings.HasPrefix(line, commentMark):
+					fault(key, "a line is not of the form <SHA-256> <time when it left> [<time when it expires>], so its certificate is not retained")
+				}
+			}
 		case strings.HasPrefix(key, keyRetained):
 			one, what := decodeRetained(key, value)
 			if what != "" {
@@ -71,7 +90,7 @@ func Decode(object *corev1.ConfigMap) (state bundle.State, faults []string) {
 		}
 	}
 	for key := range object.BinaryData {
-		if key != keyPresent {
+		if key != keyPresent && key != keyPresentFingerprints {
 			fault(key, "this could not be read, and is not heeded; delete the key when you have seen to it")
 		}
 	}
@@ -80,6 +99,7 @@ func Decode(object *corev1.ConfigMap) (state bundle.State, faults []string) {
 	if state.Present, err = decodePresent(present); err != nil {
 		fault(keyPresent, "this is not a list of certificates in DER, so what has left its sources since it was damaged is not retained")
 	}
+	state.Present = append(state.Present, fingerprints(object.BinaryData[keyPresentFingerprints])...)
 	if err != nil || !there {
 		// A source that is missing would take along what nobody knows any more.
 		state.Known, state.Missing = nil, nil
@@ -129,6 +149,33 @@ func decodePresent(value []byte) ([]certs.Certificate, error) {
 		list = append(list, certs.FromX509(one))
 	}
 	return list, nil
+}
+
+// decodeFingerprint reads a retained certificate of which there is a line only.
+func decodeFingerprint(line string) (one bundle.Retained, ok bool) {
+	words := strings.Fields(line)
+	if len(words) < 2 || len(words) > 3 {
+		return one, false
+	}
+	sum, ok := decodeEvicted(words[0] + " " + words[1])
+	if !ok {
+		return one, false
+	}
+	one.Certificate.Fingerprint, one.Left = sum.Fingerprint, sum.Left
+	if len(words) == 3 {
+		one.Certificate.NotAfter, ok = moment(words[2])
+	}
+	return one, ok
+}
+
+// fingerprints reads fingerprints of 32 bytes each. Bytes beyond the last whole one
+// name nothing.
+func fingerprints(value []byte) []certs.Certificate {
+	var list []certs.Certificate
+	for ; len(value) >= sha256.Size; value = value[sha256.Size:] {
+		list = append(list, certs.Certificate{Fingerprint: [sha256.Size]byte(value)})
+	}
+	return list
 }
 
 func decodeEvicted(line string) (one bundle.Evicted, ok bool) {

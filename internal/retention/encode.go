@@ -1,6 +1,9 @@
 package retention
 
 import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,8 +26,13 @@ const maxKey = 253
 // keptUnreadable bounds what is kept of an unreadable list of certificates, in bytes.
 const keptUnreadable = 4 << 10
 
-// Encode gives the object that remembers a state, made of the one that there is, or of
-// nil. That one is not changed. What is in it and is not the operator's stays.
+// MaxSize is the largest sum of the values of a ConfigMap, in bytes.
+const MaxSize = 1 << 20
+
+// Encode returns the object that remembers a state, made of the one that there is, or of
+// nil. That one is not changed. What is in it and is not the operator's stays. Of
+// certificates that do not fit into MaxSize, it has the fingerprints: a retention then
+// still ends at its time.
 func Encode(namespace string, spec bundle.Spec, state bundle.State, before *corev1.ConfigMap) *corev1.ConfigMap {
 	object := &corev1.ConfigMap{}
 	if before != nil {
@@ -33,10 +41,52 @@ func Encode(namespace string, spec bundle.Spec, state bundle.State, before *core
 	object.Namespace, object.Name = namespace, Name(spec.Name)
 	object.Labels = with(object.Labels, v1alpha1.RotationLabelKey, spec.Name)
 	object.OwnerReferences = []metav1.OwnerReference{spec.Owner}
-	object.Data = data(object.Data, spec, state)
-	object.BinaryData = binaryData(object.BinaryData, state)
+	object.Data, object.BinaryData = data(before, spec, state, nil), binaryData(before, state, nil)
+	if excess := size(object) - MaxSize; excess > 0 {
+		reduced := reduce(excess, state)
+		object.Data, object.BinaryData = data(before, spec, state, reduced), binaryData(before, state, reduced)
+	}
 	separate(object)
 	return object
+}
+
+// fingerprintSet has certificates that an object names by their fingerprints alone.
+type fingerprintSet map[[sha256.Size]byte]bool
+
+// reduce returns the certificates to be named by their fingerprints alone, so that an
+// object that is so many bytes too large fits. The largest go first, and those that a
+// source still has before those that are nowhere else.
+func reduce(excess int, state bundle.State) fingerprintSet {
+	reduced := fingerprintSet{}
+	larger := func(a, b certs.Certificate) int {
+		return cmp.Or(cmp.Compare(len(b.DER), len(a.DER)), bytes.Compare(a.Fingerprint[:], b.Fingerprint[:]))
+	}
+	for _, one := range slices.SortedFunc(slices.Values(state.Present), larger) {
+		if saved := len(one.DER) - sha256.Size; excess > 0 && saved > 0 {
+			reduced[one.Fingerprint] = true
+			excess -= saved
+		}
+	}
+	byEntry := func(a, b bundle.Retained) int { return larger(a.Certificate, b.Certificate) }
+	for _, one := range slices.SortedFunc(slices.Values(state.Retained), byEntry) {
+		// The text of a certificate is longer than its DER.
+		if saved := len(one.Certificate.DER) - len(fingerprintLine(one)); excess > 0 && saved > 0 {
+			reduced[one.Certificate.Fingerprint] = true
+			excess -= saved
+		}
+	}
+	return reduced
+}
+
+// size returns what the API server limits to MaxSize.
+func size(object *corev1.ConfigMap) (bytes int) {
+	for _, value := range object.Data {
+		bytes += len(value)
+	}
+	for _, value := range object.BinaryData {
+		bytes += len(value)
+	}
+	return bytes
 }
 
 // separate gives bytes another key that stand under one that has a text as well, which
@@ -67,8 +117,12 @@ func Same(a, b *corev1.ConfigMap) bool {
 }
 
 // data gives the text of an object, with what it has that cannot be read.
-func data(before map[string]string, spec bundle.Spec, state bundle.State) map[string]string {
+func data(object *corev1.ConfigMap, spec bundle.Spec, state bundle.State, reduced fingerprintSet) map[string]string {
 	text := map[string]string{keyReadme: readme(spec.Name)}
+	var before map[string]string
+	if object != nil {
+		before = object.Data
+	}
 	for key, value := range before {
 		if strings.HasPrefix(key, keyRetained) {
 			if _, fault := decodeRetained(key, value); fault == "" {
@@ -76,15 +130,23 @@ func data(before map[string]string, spec bundle.Spec, state bundle.State) map[st
 			}
 		}
 		switch key {
-		case keySources, keyMissing, keyEvicted, keyReadme:
-		case keyPresent, keyUnreadable: // they stand in the other map, and no key may be in both
+		case keySources, keyMissing, keyEvicted, keyReadme, keyRetainedFingerprints:
+		case keyPresent, keyPresentFingerprints, keyUnreadable: // they stand in the other map, and no key may be in both
 			text["unreadable-text-"+key] = value[:min(len(value), keptUnreadable)]
 		default:
 			text[key] = value
 		}
 	}
+	fingerprints := unreadableLines(before[keyRetainedFingerprints])
 	for _, one := range state.Retained {
+		if len(one.Certificate.DER) == 0 || reduced[one.Certificate.Fingerprint] {
+			fingerprints += fingerprintLine(one)
+			continue
+		}
 		text[retainedKey(one)] = retained(one, spec.Rotation.Until(one))
+	}
+	if fingerprints != "" {
+		text[keyRetainedFingerprints] = fingerprintsComment + fingerprints
 	}
 	if len(state.Known) > 0 {
 		text[keySources] = strings.Join(state.Known, "\n") + "\n"
@@ -103,10 +165,10 @@ func data(before map[string]string, spec bundle.Spec, state bundle.State) map[st
 }
 
 // binaryData gives the bytes of an object, with what it has that cannot be read.
-func binaryData(before map[string][]byte, state bundle.State) map[string][]byte {
-	binary := maps.Clone(before)
-	if binary == nil {
-		binary = map[string][]byte{}
+func binaryData(object *corev1.ConfigMap, state bundle.State, reduced fingerprintSet) map[string][]byte {
+	binary := map[string][]byte{}
+	if object != nil {
+		maps.Copy(binary, object.BinaryData)
 	}
 	if damaged := binary[keyPresent]; len(damaged) > 0 {
 		if _, err := decodePresent(damaged); err != nil {
@@ -114,14 +176,43 @@ func binaryData(before map[string][]byte, state bundle.State) map[string][]byte 
 		}
 	}
 	delete(binary, keyPresent)
+	delete(binary, keyPresentFingerprints)
 	if len(state.Present)+len(state.Known) > 0 {
 		all := []byte{} // that there is none is worth knowing, too
 		for i := range state.Present {
-			all = append(all, state.Present[i].DER...)
+			one := &state.Present[i]
+			if len(one.DER) == 0 || reduced[one.Fingerprint] {
+				binary[keyPresentFingerprints] = append(binary[keyPresentFingerprints], one.Fingerprint[:]...)
+				continue
+			}
+			all = append(all, one.DER...)
 		}
 		binary[keyPresent] = all
 	}
 	return binary
+}
+
+// fingerprintsComment tells a person what the lines after it are.
+const fingerprintsComment = commentMark + " Retained certificates that do not fit into this object: SHA-256, when each left its sources,\n" +
+	commentMark + " when it expires. Delete a line to end its retention.\n"
+
+// unreadableLines returns the lines that are neither comments nor name a certificate.
+func unreadableLines(value string) (text string) {
+	for _, line := range lines(value) {
+		if _, ok := decodeFingerprint(line); !ok && !strings.HasPrefix(line, commentMark) {
+			text += line + "\n"
+		}
+	}
+	return text
+}
+
+// fingerprintLine returns the line that stands for a certificate that does not fit.
+func fingerprintLine(one bundle.Retained) string {
+	line := one.Certificate.SHA256() + " " + one.Left.UTC().Format(time.RFC3339)
+	if expiry := one.Certificate.NotAfter; !expiry.IsZero() {
+		line += " " + expiry.UTC().Format(time.RFC3339)
+	}
+	return line + "\n"
 }
 
 // retained gives the text of one certificate that is retained. The subject is quoted,
