@@ -2,14 +2,18 @@ package integration
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/test/integration/rig"
 )
 
@@ -109,6 +113,41 @@ func TestNamespaceMadeAgainDuringRollOut(t *testing.T) {
 	env.Admission.Admit(slow...)
 	awaitTargets(t, bundle, all, third)
 	awaitSynced(t, bundle, len(all))
+}
+
+// T9: a namespace that is alive and refuses its first writes as if it were terminating
+// or gone has its target soon after it takes them, and the Bundle is not in sync before.
+func TestActiveNamespaceRefusesAsTerminating(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	s := newScene(t)
+	for name, status := range map[string]func(string) metav1.Status{"terminating": rig.Terminating, "not found": rig.Missing} {
+		for _, long := range []time.Duration{100 * time.Millisecond, 5 * time.Second} {
+			t.Run(fmt.Sprint(name, " for ", long), func(t *testing.T) {
+				t.Parallel()
+				ca := newAuthority("CA")
+				namespace := s.faultyNamespaces(1)[0]
+				env.Admission.RefuseWith(status(namespace), namespace)
+				bundle := s.bundle(inLine(ca), func(b *v1alpha1.Bundle) {
+					b.Spec.Target.NamespaceSelector.MatchLabels = map[string]v1alpha1.LabelValue{corev1.LabelMetadataName: namespace}
+				})
+				stays(t, long, "out of sync", func() error {
+					now := read(t, bundle)
+					if condition := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.BundleConditionSynced); condition != nil && condition.Status == metav1.ConditionTrue {
+						return fmt.Errorf("the status is %+v", condition)
+					}
+					return nil
+				})
+				env.Admission.Admit(namespace)
+				began := time.Now()
+				awaitTargets(t, bundle, []string{namespace}, ca)
+				if took := time.Since(began); took > 2*time.Second {
+					t.Errorf("the target came after %s", took)
+				}
+				awaitSynced(t, bundle, 1)
+			})
+		}
+	}
 }
 
 // hold keeps a namespace from going until the test ends.

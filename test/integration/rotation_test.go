@@ -7,12 +7,14 @@ import (
 	"testing"
 	"time"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/retention"
+	"trust-manager.io/test/ca"
 	"trust-manager.io/test/integration/rig"
 )
 
@@ -209,4 +211,74 @@ func TestRotationStateIsNoSource(t *testing.T) {
 		return api.Get(t.Context(), client.ObjectKeyFromObject(stateOf(bundle)), stateOf(bundle))
 	})
 	awaitTargets(t, reader, namespaces, a)
+}
+
+// K5: a bundle that is too large with what is retained has the new CAs alone once their
+// retention has ended: also if the rotation state cannot be saved for a while, and after
+// a restart. The message names both causes.
+func TestRotationOfALargeBundle(t *testing.T) {
+	s := newScene(t)
+	o := startOperator(t)
+	namespaces := s.namespaces(1)
+	large := func(name string) (list []authority) {
+		for i := range 8 {
+			list = append(list, newAuthority(fmt.Sprint(name, i), ca.Padded(60_000)))
+		}
+		return list
+	}
+	const long = 15 * time.Second
+	older, newer := large("Older"), large("Newer")
+	source := s.source(older...)
+	bundle := s.bundle(from(source), retaining(long))
+	awaitTargets(t, bundle, namespaces, older...)
+	admit := s.refuseState(bundle)
+	fill(t, source, newer...)
+	awaitCondition(t, bundle, v1alpha1.BundleReasonBundleTooLarge, "8 of its certificates are retained", stateOf(bundle).Name, refusedState)
+	admit()
+	eventually(t, "the state", func() error {
+		if text := read(t, stateOf(bundle)).Data[older[0].retainedKey()]; text == "" {
+			return errNotYet
+		}
+		return nil
+	})
+	if err := o.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	startOperator(t)
+	awaitTargets(t, bundle, namespaces, newer...)
+	awaitSynced(t, bundle, 1)
+}
+
+const refusedState = "the policy of the test"
+
+// refuseState has a policy deny writes of the rotation state of a Bundle until it is
+// admitted.
+func (s *scene) refuseState(bundle *v1alpha1.Bundle) (admit func()) {
+	s.t.Helper()
+	fail := admissionregistrationv1.Fail
+	meta := metav1.ObjectMeta{Name: s.unique()}
+	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: meta, Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+		FailurePolicy: &fail,
+		MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+			ResourceNames: []string{stateOf(bundle).Name},
+			RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
+				Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"}},
+			},
+		}}},
+		Validations: []admissionregistrationv1.Validation{{Expression: "false", Message: refusedState}},
+	}}
+	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: meta, Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+		PolicyName: meta.Name, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
+	}}
+	s.temporary(policy)
+	s.temporary(binding)
+	eventually(s.t, "the policy to be active", func() error {
+		err := api.Update(s.t.Context(), read(s.t, stateOf(bundle)), client.DryRunAll)
+		if err == nil || !strings.Contains(err.Error(), refusedState) {
+			return fmt.Errorf("a write gives %w", err)
+		}
+		return nil
+	})
+	return func() { remove(s.t, binding) }
 }

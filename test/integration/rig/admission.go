@@ -12,6 +12,8 @@ import (
 
 	admissionv1 "k8s.io/api/admission/v1"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -34,16 +36,16 @@ type Admission struct {
 	server *httptest.Server
 
 	mu sync.Mutex
-	// refusing and hanging are namespaces; those that hang do so until the
-	// channel is closed.
-	refusing map[string]bool
+	// refusing has how writes in a namespace are refused; hanging are namespaces whose
+	// writes hang until the channel is closed.
+	refusing map[string]metav1.Status
 	hanging  map[string]chan struct{}
 	// waiting counts the calls that hang now.
 	waiting int
 }
 
 func startAdmission(ctx context.Context, api client.Client) (*Admission, error) {
-	a := &Admission{refusing: map[string]bool{}, hanging: map[string]chan struct{}{}}
+	a := &Admission{refusing: map[string]metav1.Status{}, hanging: map[string]chan struct{}{}}
 	a.server = httptest.NewTLSServer(a)
 	if err := api.Create(ctx, a.configuration()); err != nil {
 		a.stop()
@@ -81,12 +83,34 @@ func (a *Admission) configuration() *admissionregistrationv1.ValidatingWebhookCo
 
 // Refuse makes writes in the namespaces fail.
 func (a *Admission) Refuse(namespaces ...string) {
+	a.RefuseWith(metav1.Status{Message: Refusal}, namespaces...)
+}
+
+// RefuseWith makes writes in the namespaces fail with a status.
+func (a *Admission) RefuseWith(status metav1.Status, namespaces ...string) {
 	a.Admit(namespaces...)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, namespace := range namespaces {
-		a.refusing[namespace] = true
+		a.refusing[namespace] = status
 	}
+}
+
+// Terminating is how the API server refuses a write in a namespace that is being
+// deleted, also for moments after the namespace was created again.
+func Terminating(namespace string) metav1.Status {
+	return metav1.Status{
+		Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden,
+		Message: "unable to create new content in namespace " + namespace + " because it is being terminated",
+		Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{
+			Type: corev1.NamespaceTerminatingCause, Message: "namespace " + namespace + " is being terminated", Field: "metadata.namespace",
+		}}},
+	}
+}
+
+// Missing is how the API server refuses a write in a namespace that it does not know.
+func Missing(namespace string) metav1.Status {
+	return apierrors.NewNotFound(corev1.Resource("namespaces"), namespace).Status()
 }
 
 // Hang makes writes in the namespaces hang, for 30 seconds or until the
@@ -127,10 +151,8 @@ func (a *Admission) ServeHTTP(response http.ResponseWriter, request *http.Reques
 		http.Error(response, err.Error(), http.StatusBadRequest)
 		return
 	}
-	answer := &admissionv1.AdmissionResponse{UID: about.UID, Allowed: a.judge(request.Context(), about.Namespace)}
-	if !answer.Allowed {
-		answer.Result = &metav1.Status{Message: Refusal}
-	}
+	answer := &admissionv1.AdmissionResponse{UID: about.UID, Result: a.judge(request.Context(), about.Namespace)}
+	answer.Allowed = answer.Result == nil
 	_ = json.NewEncoder(response).Encode(admissionv1.AdmissionReview{ // the caller may have gone
 		TypeMeta: metav1.TypeMeta{APIVersion: admissionv1.SchemeGroupVersion.String(), Kind: "AdmissionReview"},
 		Response: answer,
@@ -162,9 +184,11 @@ func readHead(body io.Reader) (about admissionv1.AdmissionRequest, err error) {
 	return about, err
 }
 
-func (a *Admission) judge(ctx context.Context, namespace string) (allowed bool) {
+// judge returns how a write is refused, or nil.
+func (a *Admission) judge(ctx context.Context, namespace string) *metav1.Status {
 	a.mu.Lock()
-	refused, released := a.refusing[namespace], a.hanging[namespace]
+	refusal, refused := a.refusing[namespace]
+	released := a.hanging[namespace]
 	a.mu.Unlock()
 	if released != nil {
 		a.count(1)
@@ -174,7 +198,10 @@ func (a *Admission) judge(ctx context.Context, namespace string) (allowed bool) 
 		case <-ctx.Done():
 		}
 	}
-	return !refused
+	if !refused {
+		return nil
+	}
+	return &refusal
 }
 
 func (a *Admission) count(change int) {
