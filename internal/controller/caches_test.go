@@ -40,10 +40,12 @@ func TestStripTarget(t *testing.T) {
 		Annotations: map[string]string{v1alpha1.SharedAnnotationKey: "true"},
 	}
 	checkStripped(t, newLabelSets().strip, full(), want)
-	unshared := full()
-	unshared.Annotations = nil
 	want.Annotations = nil
-	checkStripped(t, newLabelSets().strip, unshared, want)
+	for _, annotations := range []map[string]string{nil, {v1alpha1.SharedAnnotationKey: strings.Repeat("true", 1000)}} {
+		unshared := full()
+		unshared.Annotations = annotations
+		checkStripped(t, newLabelSets().strip, unshared, want)
+	}
 }
 
 // Targets of one bundle share their labels; however many labels others make up,

@@ -18,9 +18,16 @@ func explain(err error) string {
 		return "the API server cannot be reached" // the rest changes with each try
 	}
 	text, _, _ := strings.Cut(err.Error(), "\n")
+	if len(text) > maxExplanation {
+		text = strings.ToValidUTF8(text[:maxExplanation], "") + "…"
+	}
 	text = localAddress.ReplaceAllString(text, "")
 	return timeOfDay.ReplaceAllString(text, "it is")
 }
+
+// maxExplanation bounds an explanation, in bytes: an owner reference, from which its
+// text may come, can have a name of a megabyte.
+const maxExplanation = 1 << 10
 
 // What the API server says of an admission webhook that it cannot call has parts
 // that are others with each try: the address that it called from, and what the time

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -64,6 +65,7 @@ func TestExplain(t *testing.T) {
 		"deadline, wrapped":     {fmt.Errorf("writing: %w", context.DeadlineExceeded), slow},
 		"deadline of a request": {&url.Error{Op: "Put", URL: "https://10.0.0.1/api", Err: context.DeadlineExceeded}, slow},
 		"no connection":         {&url.Error{Op: "Put", URL: "https://10.0.0.1/api", Err: errors.New("dial tcp 10.0.0.1:443: connection refused")}, "the API server cannot be reached"},
+		"a long one":            {errors.New(strings.Repeat("x", 1<<20)), strings.Repeat("x", maxExplanation) + "…"},
 		"cancelled":             {context.Canceled, "context canceled"},
 		"a webhook that hangs up": {
 			errors.New(`failed to call webhook: Post "https://policy.a.svc:443/?timeout=10s": read tcp 10.0.0.1:51234->10.96.0.9:443: read: connection reset by peer`),

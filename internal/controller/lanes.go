@@ -213,7 +213,7 @@ func (l *lanes) settle(ctx context.Context, key target.Key, done chan<- struct{}
 			// The API server takes the write in moments, as for any new namespace.
 			priority, delay = urgent, min(delay, terminatingRetry)
 		}
-		log.FromContext(ctx).V(1).Info("A target failed and is tried again", "target", key.String(), "after", delay.String(), "error", err.Error())
+		log.FromContext(ctx).V(1).Info("A target failed and is tried again", "target", key.String(), "after", delay.String(), "error", explain(err))
 		l.queue.addAfter(priority, delay, key)
 	}
 	if again {

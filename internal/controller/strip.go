@@ -25,6 +25,9 @@ type labelSets struct {
 
 func newLabelSets() *labelSets { return &labelSets{of: map[string]map[string]string{}} }
 
+// isShared are the annotations of every target in the cache that is shared.
+var isShared = map[string]string{v1alpha1.SharedAnnotationKey: "true"}
+
 // get gives the set with the bundle label of this value, and nothing else.
 func (l *labelSets) get(bundle string) map[string]string {
 	l.mu.Lock()
@@ -58,8 +61,9 @@ func (l *labelSets) strip(object any) (any, error) {
 		ResourceVersion: full.ResourceVersion,
 		Labels:          set,
 	}}
-	if shared, ok := full.Annotations[v1alpha1.SharedAnnotationKey]; ok {
-		stripped.Annotations = map[string]string{v1alpha1.SharedAnnotationKey: shared}
+	// Nothing of a value that another may choose is kept, however large it is.
+	if full.Annotations[v1alpha1.SharedAnnotationKey] == isShared[v1alpha1.SharedAnnotationKey] {
+		stripped.Annotations = isShared
 	}
 	return stripped, nil
 }

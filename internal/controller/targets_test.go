@@ -64,7 +64,7 @@ func targetsOf(t *testing.T, byMethod map[string]any) (*targets, *world, *answer
 	w.ledger.Begin("roots", 1, []ledger.Place{{Kind: bundle.ConfigMap, Namespace: "a"}}, start)
 	server := &answers{byMethod: byMethod}
 	writer := writerTo(t, server)
-	return &targets{environment: w.environment, observed: w.cache, writer: writer, memory: newMemory(), contests: newContests(), terminations: newTerminations()}, w, server
+	return &targets{environment: w.environment, observed: w.cache, writer: writer, memory: newMemory(), contests: newContests(), terminations: newTerminations(), reading: make(chan struct{}, maxReading)}, w, server
 }
 
 func writerTo(t *testing.T, server http.RoundTripper) *target.Writer {

@@ -19,6 +19,16 @@ func conflict(request *http.Request) *apierrors.StatusError {
 	return apierrors.NewConflict(resource, name, nil)
 }
 
+// namespaceEnd returns one of the two answers of an API server whose namespace is not
+// active.
+func namespaceEnd(request *http.Request, number uint64) *apierrors.StatusError {
+	status := Terminating
+	if number%2 == 0 {
+		status = Missing
+	}
+	return &apierrors.StatusError{ErrStatus: status(namespaceOf(request))}
+}
+
 func answer(response http.ResponseWriter, err *apierrors.StatusError) {
 	status := err.Status()
 	status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}

@@ -15,6 +15,10 @@ const (
 	// Conflict: a write is answered as where somebody else was faster, and never
 	// reaches the API server.
 	Conflict Fault = "writes answered by 409 (Conflict, AlreadyExists)"
+	// NamespaceEnd: a write into a namespace that is active is refused as if it were
+	// terminating, or gone, as the API server does for a moment after the namespace was
+	// created again.
+	NamespaceEnd Fault = "writes refused as if their namespace were terminating or gone"
 	// TooManyRequests: as by the API server's priority and fairness.
 	TooManyRequests Fault = "requests answered by 429 with Retry-After"
 	ServerError     Fault = "requests answered by 500"
@@ -40,7 +44,7 @@ const (
 // AllFaults are all that meet requests which are in order. Unauthorized is not one
 // of them: it is about who asks.
 var AllFaults = []Fault{
-	Conflict, TooManyRequests, ServerError, Hang, LostAnswer, CutAnswer, HalfClosed, CutWatch, DelayedWatch, ReplayedWatch,
+	Conflict, NamespaceEnd, TooManyRequests, ServerError, Hang, LostAnswer, CutAnswer, HalfClosed, CutWatch, DelayedWatch, ReplayedWatch,
 }
 
 // hits says whether a fault can be done to a request.
@@ -51,6 +55,10 @@ func (f Fault) hits(request *http.Request) bool {
 	case Conflict:
 		_, ok := written(request)
 		return ok
+	case NamespaceEnd:
+		// The trust namespace exists as long as the operator does.
+		_, ok := written(request)
+		return ok && request.Method != http.MethodDelete && namespaceOf(request) != "" && namespaceOf(request) != TrustNamespace
 	case LostAnswer, CutAnswer:
 		return !watches
 	case CutWatch, DelayedWatch:
@@ -73,6 +81,15 @@ func resourceVersion(query url.Values) int {
 		return 0
 	}
 	return number
+}
+
+// namespaceOf returns the namespace of a request's object, or "".
+func namespaceOf(request *http.Request) string {
+	// api/v1/namespaces/NAMESPACE/configmaps/NAME
+	if parts := strings.Split(strings.Trim(request.URL.Path, "/"), "/"); len(parts) > 4 && parts[2] == "namespaces" {
+		return parts[3]
+	}
+	return ""
 }
 
 // written says whether a request is a write of a ConfigMap, a Secret or the status

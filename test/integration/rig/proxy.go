@@ -167,6 +167,8 @@ func (p *Proxy) ServeHTTP(response http.ResponseWriter, request *http.Request) {
 	switch fault {
 	case Conflict:
 		answer(response, conflict(request))
+	case NamespaceEnd:
+		answer(response, namespaceEnd(request, number))
 	case TooManyRequests:
 		response.Header().Set("Retry-After", "1")
 		answer(response, apierrors.NewTooManyRequests("the rig has it so", 1))

@@ -87,6 +87,7 @@ func TestProxy(t *testing.T) {
 		reached bool
 	}{
 		Conflict:        {"PUT " + objectPath, "GET " + objectPath, http.StatusConflict, false},
+		NamespaceEnd:    {"POST /api/v1/namespaces/a/configmaps", "PUT /api/v1/namespaces/" + TrustNamespace + "/configmaps/b", http.StatusNotFound, false},
 		TooManyRequests: {"GET " + objectPath, "", http.StatusTooManyRequests, false},
 		ServerError:     {"GET " + watchPath, "", http.StatusInternalServerError, false},
 		Unauthorized:    {"PUT " + objectPath, "", http.StatusUnauthorized, false},

@@ -39,20 +39,34 @@ func TestWalk(t *testing.T) {
 	for w.step = 1; w.step <= *steps; w.step++ {
 		w.take()
 	}
-	conflicts.Inject(*conflictShare, rig.Conflict)
-	met := func() bool { return conflicts.Injected()[rig.Conflict] > 0 }
+	conflicts.Inject(*conflictShare, refusals...)
+	met := func() bool { return refused() > 0 }
 	// A few steps may need so few writes that none meets one: then some more are taken.
 	for last := *steps + *conflictSteps; w.step <= last || !met() && w.step <= last+2**conflictSteps; w.step++ {
 		w.take()
 	}
 	if *conflictSteps > 0 && *conflictShare > 0 && !met() {
-		t.Error("no write was answered by a conflict")
+		t.Error("no write was refused")
 	}
 	for _, kind := range slices.Sorted(maps.Keys(w.happened)) {
 		t.Logf("%5d times: %s", w.happened[kind], kind)
 	}
-	t.Logf("%5d writes answered by a conflict", conflicts.Injected()[rig.Conflict])
+	for _, fault := range refusals {
+		t.Logf("%5d %s", conflicts.Injected()[fault], fault)
+	}
 	t.Logf("seed %d: %d steps, each in order", *seed, w.step-1)
+}
+
+// refusals are the answers that a share of the writes gets.
+var refusals = []rig.Fault{rig.Conflict, rig.NamespaceEnd}
+
+// refused returns how many writes have got one.
+func refused() (writes int) {
+	injected := conflicts.Injected()
+	for _, fault := range refusals {
+		writes += injected[fault]
+	}
+	return writes
 }
 
 // end tells how to walk there again, and stops the operator.

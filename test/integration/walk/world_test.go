@@ -66,13 +66,13 @@ func (w *world) awaitStill() error {
 	began, answered := time.Time{}, 0
 	return w.await("the operator to stop writing", func() error {
 		if began.IsZero() {
-			last, began, answered = env.Audit.Mark(), time.Now(), conflicts.Injected()[rig.Conflict]
+			last, began, answered = env.Audit.Mark(), time.Now(), refused()
 		}
-		// A write that is answered by a conflict does not get to the API server, and is
-		// tried again a second later.
-		if conflicts.Injected()[rig.Conflict] > answered {
+		// A write that is refused does not get to the API server, and is tried again within
+		// a second.
+		if refused() > answered {
 			began = time.Time{}
-			return errors.New("it has met a conflict")
+			return errors.New("a write was refused")
 		}
 		wrote, err := writes(last)
 		if err != nil {
