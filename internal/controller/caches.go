@@ -61,18 +61,20 @@ func newTargetCache(mgr manager.Manager, kinds []bundle.Kind, namespaces []strin
 	}
 	shared := true
 	byObject := map[client.Object]cache.ByObject{}
+	sets := newLabelSets()
 	for _, kind := range kinds {
 		byObject[metadataOf(targetKind(kind))] = cache.ByObject{
 			Label:                 labels.NewSelector().Add(*labelled),
-			Transform:             newLabelSets().strip,
+			Transform:             sets.strip,
 			UnsafeDisableDeepCopy: &shared,
 		}
 	}
 	options := cache.Options{
-		HTTPClient: mgr.GetHTTPClient(),
-		Scheme:     mgr.GetScheme(),
-		Mapper:     mgr.GetRESTMapper(),
-		ByObject:   byObject,
+		HTTPClient:  mgr.GetHTTPClient(),
+		Scheme:      mgr.GetScheme(),
+		Mapper:      mgr.GetRESTMapper(),
+		ByObject:    byObject,
+		NewInformer: newInformer(sets.strip),
 	}
 	if len(namespaces) > 0 {
 		options.DefaultNamespaces = map[string]cache.Config{}

@@ -144,6 +144,7 @@ func CacheOptions(trustNamespace string) cache.Options {
 	}
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
+		NewInformer:      newInformer(stripNamespace),
 		ByObject: map[client.Object]cache.ByObject{
 			&v1alpha1.Bundle{}:  {UnsafeDisableDeepCopy: &shared},
 			&corev1.ConfigMap{}: sources,

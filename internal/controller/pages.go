@@ -1,0 +1,97 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	toolscache "k8s.io/client-go/tools/cache"
+)
+
+const (
+	// firstPage is how many objects the first page of a list has. With the largest
+	// metadata that the API server takes, that is about 12 MiB.
+	firstPage = 8
+	// lastPage bounds the pages after it, which double in size for as long as they have
+	// less than pageSize bytes.
+	lastPage = 500
+	pageSize = 1 << 20
+)
+
+type listFunc = func(context.Context, metav1.ListOptions) (runtime.Object, error)
+
+// newInformer returns a constructor of informers that list metadata in pages, and strip
+// each page at once. API servers that do not stream lists (before Kubernetes 1.32)
+// would return them as a whole otherwise, and others may have made any object as large
+// as they like.
+func newInformer(strip toolscache.TransformFunc) func(toolscache.ListerWatcher, runtime.Object, time.Duration, toolscache.Indexers) toolscache.SharedIndexInformer {
+	return func(lw toolscache.ListerWatcher, example runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
+		_, isMetadata := example.(*metav1.PartialObjectMetadata)
+		if listWatch, ok := lw.(*toolscache.ListWatch); ok && isMetadata {
+			listWatch.ListWithContextFunc = inPages(listWatch.ListWithContextFunc, strip)
+		}
+		return toolscache.NewSharedIndexInformer(lw, example, resync, indexers)
+	}
+}
+
+// inPages returns a list function that reads pages by another one, and returns all of
+// their objects, stripped. All pages are of one resource version: an error in between
+// is the caller's to retry.
+func inPages(list listFunc, strip toolscache.TransformFunc) listFunc {
+	return func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+		// A list at any resource version ignores the limit. The most recent one is at
+		// least as fresh as whatever the caller asked for.
+		options.ResourceVersion, options.ResourceVersionMatch = "", ""
+		options.Continue, options.Limit = "", firstPage
+		var all *metav1.PartialObjectMetadataList
+		for {
+			object, err := list(ctx, options)
+			if err != nil {
+				return nil, err
+			}
+			page, ok := object.(*metav1.PartialObjectMetadataList)
+			if !ok {
+				return nil, fmt.Errorf("a list of metadata is a %T", object)
+			}
+			size, err := stripPage(page, strip)
+			if err != nil {
+				return nil, err
+			}
+			if all == nil {
+				all = page
+			} else {
+				all.Items = append(all.Items, page.Items...)
+			}
+			if page.Continue == "" {
+				all.Continue, all.RemainingItemCount = "", nil
+				return all, nil
+			}
+			options.Continue, options.Limit = page.Continue, nextLimit(options.Limit, size)
+		}
+	}
+}
+
+// stripPage strips the objects of a page, and returns their size before, in bytes.
+func stripPage(page *metav1.PartialObjectMetadataList, strip toolscache.TransformFunc) (size int, err error) {
+	for i := range page.Items {
+		size += page.Items[i].Size()
+		stripped, err := strip(&page.Items[i])
+		if err != nil {
+			return size, err
+		}
+		if object, ok := stripped.(*metav1.PartialObjectMetadata); ok {
+			page.Items[i] = *object
+		}
+	}
+	return size, nil
+}
+
+// nextLimit returns how many objects the page after one of this size is to have.
+func nextLimit(limit int64, size int) int64 {
+	if size < pageSize {
+		return min(lastPage, 2*limit)
+	}
+	return max(1, limit/2)
+}

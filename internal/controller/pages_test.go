@@ -1,0 +1,92 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"trust-manager.io/api/trust/v1alpha1"
+)
+
+// listServer is an API server with objects, which it lists in pages.
+type listServer struct {
+	objects []metav1.PartialObjectMetadata
+	limits  []int64
+	fails   error
+}
+
+func (s *listServer) list(_ context.Context, options metav1.ListOptions) (runtime.Object, error) {
+	s.limits = append(s.limits, options.Limit)
+	if options.ResourceVersion != "" {
+		return nil, errors.New("it would ignore the limit")
+	}
+	if s.fails != nil && options.Continue != "" {
+		return nil, s.fails
+	}
+	from, _ := strconv.Atoi(options.Continue)
+	to := min(len(s.objects), from+int(options.Limit))
+	page := &metav1.PartialObjectMetadataList{ListMeta: metav1.ListMeta{ResourceVersion: "7"}}
+	page.Items = append(page.Items, s.objects[from:to]...)
+	if to < len(s.objects) {
+		page.Continue = strconv.Itoa(to)
+	}
+	return page, nil
+}
+
+// Lists are read in pages that grow while they are small, and every object is stripped.
+func TestInPages(t *testing.T) {
+	t.Parallel()
+	heavy := strings.Repeat("x", 256<<10)
+	for name, tc := range map[string]struct {
+		objects int
+		note    string
+		limits  []int64
+	}{
+		"none":          {0, "", []int64{8}},
+		"one page":      {8, "", []int64{8}},
+		"small objects": {1100, "", []int64{8, 16, 32, 64, 128, 256, 500, 500}},
+		"large objects": {20, heavy, []int64{8, 4, 2, 4, 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := &listServer{}
+			for i := range tc.objects {
+				object := full()
+				object.Name, object.Annotations["theirs"] = strconv.Itoa(i), tc.note
+				server.objects = append(server.objects, *object)
+			}
+			got, err := inPages(server.list, newLabelSets().strip)(t.Context(), metav1.ListOptions{ResourceVersion: "0", Limit: 500})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.limits, server.limits); diff != "" {
+				t.Errorf("limits (-want +got):\n%s", diff)
+			}
+			list, _ := got.(*metav1.PartialObjectMetadataList)
+			if len(list.Items) != tc.objects || list.Continue != "" || list.ResourceVersion != "7" {
+				t.Errorf("%d objects, continue %q, resource version %q", len(list.Items), list.Continue, list.ResourceVersion)
+			}
+			for i := range list.Items {
+				if object := &list.Items[i]; object.Name != strconv.Itoa(i) || object.ManagedFields != nil || object.Annotations["theirs"] != "" ||
+					object.Annotations[v1alpha1.SharedAnnotationKey] != "true" {
+					t.Fatalf("object %d is %+v", i, object)
+				}
+			}
+		})
+	}
+}
+
+// A page that cannot be read fails the list.
+func TestInPagesFails(t *testing.T) {
+	t.Parallel()
+	server := &listServer{objects: make([]metav1.PartialObjectMetadata, 20), fails: errDenied}
+	if _, err := inPages(server.list, newLabelSets().strip)(t.Context(), metav1.ListOptions{}); !errors.Is(err, errDenied) {
+		t.Errorf("error %v", err)
+	}
+}
