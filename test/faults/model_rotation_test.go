@@ -52,8 +52,12 @@ type rotation struct {
 
 func newRotation(of string) *rotation {
 	t := &rotation{perhaps: map[string]spans{}, surely: map[string]spans{}, held: map[string]time.Time{}}
-	for range poolSize {
-		t.pool = append(t.pool, ca.New(of).Certificate)
+	for i := range poolSize {
+		padding := 0
+		if i%3 == 0 {
+			padding = largeInPool
+		}
+		t.pool = append(t.pool, ca.New(of, ca.Padded(padding)).Certificate)
 	}
 	t.excluded = t.banned()
 	for _, one := range t.excluded {

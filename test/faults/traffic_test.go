@@ -7,6 +7,13 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
 )
 
 // fresh changes one source of a bundle at random, or what it excludes, and gives the
@@ -42,6 +49,8 @@ func (w *world) traffic(ctx context.Context, r *rand.Rand, every time.Duration) 
 			w.report.count("labels of namespaces changed")
 		case number < 70:
 			w.done("targets deleted by others", w.remove(at))
+		case number < 75:
+			w.done("objects of strangers with the operator's label, up to the largest", w.stranger(r))
 		case number < 85:
 			w.done("targets tampered with", w.tamper(r))
 		default:
@@ -100,7 +109,10 @@ func tampering(r *rand.Rand, at target) map[string]any {
 // planting puts in what is not the operator's: a key of data, a label or an
 // annotation, or all of them.
 func planting(r *rand.Rand, at target) map[string]any {
-	value := fmt.Sprintf("value-%d", r.IntN(1e6))
+	value, long := fmt.Sprintf("value-%d", r.IntN(1e6)), ""
+	if r.IntN(8) == 0 { // up to what the API server takes beside the mark and the bundle
+		long = strings.Repeat("x", r.IntN(200<<10))
+	}
 	planted := map[string]any{}
 	what := r.IntN(4)
 	if what == 0 || what == 3 {
@@ -108,17 +120,43 @@ func planting(r *rand.Rand, at target) map[string]any {
 		if at.kind == secret {
 			section = "stringData"
 		}
-		planted[section] = map[string]any{theirsData: value}
+		planted[section] = map[string]any{theirsData: value + long}
 	}
 	meta := map[string]any{}
 	if what == 1 || what == 3 {
 		meta["labels"] = map[string]any{theirs + "label": value}
 	}
 	if what == 2 || what == 3 {
-		meta["annotations"] = map[string]any{noteKey: value}
+		meta["annotations"] = map[string]any{noteKey: value + long}
 	}
 	planted["metadata"] = meta
 	return planted
+}
+
+// strangers is how many objects strangers have in each namespace.
+const strangers = 8
+
+// stranger makes, changes or deletes an object that has the operator's label, and is
+// not a target: with names, labels, annotations, owners and data of any size.
+func (w *world) stranger(r *rand.Rand) error {
+	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: pick(r, stable), Name: fmt.Sprintf("stranger-%d", r.IntN(strangers))}}
+	ctx, cancel := context.WithTimeout(w.ctx, tryTime)
+	defer cancel()
+	if err := w.api.Delete(ctx, object); client.IgnoreNotFound(err) != nil || r.IntN(4) == 0 {
+		return err
+	}
+	object.Labels = map[string]string{v1alpha1.BundleLabelKey: pick(r, []string{object.Name, w.bundles[0].name})}
+	object.Annotations = map[string]string{v1alpha1.SharedAnnotationKey: pick(r, []string{"true", "", strings.Repeat("x", r.IntN(200<<10))})}
+	object.Data = map[string]string{"mine": strings.Repeat("x", r.IntN(600<<10))}
+	for i := range r.IntN(3000) {
+		object.Labels[fmt.Sprintf("%sl%d", theirs, i)] = ""
+	}
+	for i := range r.IntN(3) * 1000 {
+		object.OwnerReferences = append(object.OwnerReferences, metav1.OwnerReference{
+			APIVersion: "v1", Kind: "ConfigMap", Name: fmt.Sprint("owner-", i), UID: types.UID(fmt.Sprint("owner-", i)),
+		})
+	}
+	return w.api.Create(ctx, object)
 }
 
 // amid does something while there is traffic, which has ended when it returns.

@@ -191,23 +191,40 @@ func everythingOf(k kind) v1alpha1.BundleSource {
 	return v1alpha1.BundleSource{ConfigMap: read}
 }
 
-// inTrustNamespace gives what objects of a kind hold under sourceKey that are in
-// the trust namespace anyway, but for one: Kubernetes' own ConfigMap.
+// inTrustNamespace returns what objects of a kind hold under sourceKey that are in the
+// trust namespace anyway, apart from one: Kubernetes' own ConfigMap. It waits until what
+// earlier tests have left there is garbage-collected.
 func (s *scene) inTrustNamespace(k kind, except string) (held []authority) {
 	s.t.Helper()
-	var list corev1.ConfigMapList
-	if k == inConfigMaps {
+	if k != inConfigMaps {
+		return nil
+	}
+	eventually(s.t, "the trust namespace to hold nothing of earlier tests", func() error {
+		var list corev1.ConfigMapList
 		if err := api.List(s.t.Context(), &list, client.InNamespace(rig.TrustNamespace)); err != nil {
-			s.t.Fatal(err)
+			return err
 		}
-	}
-	for i := range list.Items {
-		if list.Items[i].Name != except {
-			held = append(held, authority{name: commonNames(list.Items[i].Data[sourceKey])[0], certificate: list.Items[i].Data[sourceKey]})
+		held = nil
+		for i := range list.Items {
+			object := &list.Items[i]
+			switch names := commonNames(object.Data[sourceKey]); {
+			case object.Name == except:
+			case object.Name != kubernetesOwn || len(names) == 0:
+				return fmt.Errorf("there is %s", object.Name)
+			default:
+				held = append(held, authority{name: names[0], certificate: object.Data[sourceKey]})
+			}
 		}
-	}
+		if len(held) == 0 {
+			return fmt.Errorf("there is no %s yet", kubernetesOwn)
+		}
+		return nil
+	})
 	return held
 }
+
+// kubernetesOwn is the ConfigMap that Kubernetes puts into each namespace.
+const kubernetesOwn = "kube-root-ca.crt"
 
 // S10, S5: all keys of a Secret of type kubernetes.io/tls are refused, by name and
 // by selector; a single key is read. Of a private key in another Secret key and

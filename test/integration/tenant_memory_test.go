@@ -29,7 +29,7 @@ const (
 	maxAnnotations = 256 << 10
 )
 
-// SECURITY.md 2.13: objects of a tenant, with the largest values that the API server takes in
+// SECURITY.md 1.10: objects of a tenant, with the largest values that the API server takes in
 // every field that the operator reads, do not fill its memory: neither those in a cache,
 // nor those that it reads whole, nor across a restart, nor on API servers that do not
 // stream lists.
