@@ -25,7 +25,7 @@ func terminatingError() error {
 }
 
 // T9: a namespace that goes is no failure; everything else is.
-func TestNamespaceIsGoing(t *testing.T) {
+func TestIsNamespaceEnd(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		err  error

@@ -43,7 +43,7 @@ func Encode(namespace string, spec bundle.Spec, state bundle.State, before *core
 	object.OwnerReferences = []metav1.OwnerReference{spec.Owner}
 	object.Data, object.BinaryData = data(before, spec, state, nil), binaryData(before, state, nil)
 	if excess := size(object) - MaxSize; excess > 0 {
-		reduced := reduce(excess, state)
+		reduced := reduce(excess, spec, state)
 		object.Data, object.BinaryData = data(before, spec, state, reduced), binaryData(before, state, reduced)
 	}
 	separate(object)
@@ -56,8 +56,9 @@ type fingerprintSet map[[sha256.Size]byte]bool
 // reduce returns the certificates to be named by their fingerprints alone, so that an
 // object that is so many bytes too large fits. The largest go first, and those that a
 // source still has before those that are nowhere else.
-func reduce(excess int, state bundle.State) fingerprintSet {
+func reduce(excess int, spec bundle.Spec, state bundle.State) fingerprintSet {
 	reduced := fingerprintSet{}
+	excess += len(fingerprintsComment)
 	larger := func(a, b certs.Certificate) int {
 		return cmp.Or(cmp.Compare(len(b.DER), len(a.DER)), bytes.Compare(a.Fingerprint[:], b.Fingerprint[:]))
 	}
@@ -69,8 +70,10 @@ func reduce(excess int, state bundle.State) fingerprintSet {
 	}
 	byEntry := func(a, b bundle.Retained) int { return larger(a.Certificate, b.Certificate) }
 	for _, one := range slices.SortedFunc(slices.Values(state.Retained), byEntry) {
-		// The text of a certificate is longer than its DER.
-		if saved := len(one.Certificate.DER) - len(fingerprintLine(one)); excess > 0 && saved > 0 {
+		if excess <= 0 {
+			break
+		}
+		if saved := len(retained(one, spec.Rotation.Until(one))) - len(fingerprintLine(one)); len(one.Certificate.DER) > 0 {
 			reduced[one.Certificate.Fingerprint] = true
 			excess -= saved
 		}

@@ -21,6 +21,7 @@ import (
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/retention"
+	"trust-manager.io/test/ca"
 )
 
 var now = time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
@@ -209,6 +210,92 @@ func TestEntriesOfOthers(t *testing.T) {
 	}
 }
 
+// padded is a CA of this name, about so many bytes large.
+func padded(tb testing.TB, name string, bytes int) certs.Certificate {
+	tb.Helper()
+	parsed, problem := certs.Parse(ca.New(name, ca.Padded(bytes)).Certificate, certs.Origin{})
+	if problem != nil {
+		tb.Fatal(problem)
+	}
+	return parsed.Certificates[0]
+}
+
+// K5: certificates that do not fit are kept by their fingerprints and times, the largest
+// first, and those that a source still has before the retained ones. What else stands in
+// the object stays.
+func TestFingerprintsOnly(t *testing.T) {
+	t.Parallel()
+	small := authority(t, "Small")
+	for name, tc := range map[string]struct {
+		present, retained     int
+		presentDER, retainedD int
+		foreign               int
+	}{
+		"everything fits":         {6, 6, 7, 7, 0},
+		"one too many":            {9, 7, 8, 8, 0},
+		"few of the present":      {9, 11, 3, 12, 0},
+		"some of the retained":    {9, 30, 0, 12, 0},
+		"beside a foreign key":    {6, 6, 0, 4, 700_000},
+		"the largest foreign key": {6, 6, 0, 0, 1_040_000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			given := bundle.State{Present: []certs.Certificate{small}, Known: []string{"a"},
+				Retained: []bundle.Retained{{Certificate: small, Left: now}}}
+			for i := range tc.present {
+				given.Present = append(given.Present, padded(t, fmt.Sprint("P", i), 60_000))
+			}
+			for i := range tc.retained {
+				given.Retained = append(given.Retained, bundle.Retained{Certificate: padded(t, fmt.Sprint("R", i), 60_000), Left: now})
+			}
+			slices.SortFunc(given.Retained, func(a, b bundle.Retained) int { return strings.Compare(a.Certificate.SHA256(), b.Certificate.SHA256()) })
+			var before *corev1.ConfigMap
+			if tc.foreign > 0 {
+				before = &corev1.ConfigMap{Data: map[string]string{"foreign": strings.Repeat("x", tc.foreign), "fingerprints-retained": "mine\n"}}
+			}
+			object := retention.Encode("cert-manager", spec(), given, before)
+			size := 0
+			for _, value := range object.Data {
+				size += len(value)
+			}
+			for _, value := range object.BinaryData {
+				size += len(value)
+			}
+			if size > retention.MaxSize || len(object.Data["foreign"]) != tc.foreign {
+				t.Errorf("%d bytes, of which the foreign key has %d", size, len(object.Data["foreign"]))
+			}
+			got, faults := retention.Decode(object)
+			if wantFaults := 2 * min(1, tc.foreign); len(faults) != wantFaults {
+				t.Errorf("faults %q", faults)
+			}
+			whole := 0
+			for i := range got.Present {
+				whole += min(1, len(got.Present[i].DER))
+			}
+			if whole != tc.presentDER || len(got.Present) != len(given.Present) {
+				t.Errorf("%d of %d present certificates, want %d", whole, len(got.Present), tc.presentDER)
+			}
+			whole = 0
+			expiry := map[[32]byte]time.Time{}
+			for i := range given.Retained {
+				expiry[given.Retained[i].Certificate.Fingerprint] = given.Retained[i].Certificate.NotAfter
+			}
+			for _, one := range got.Retained {
+				whole += min(1, len(one.Certificate.DER))
+				if !one.Left.Equal(now) || !one.Certificate.NotAfter.Equal(expiry[one.Certificate.Fingerprint]) {
+					t.Errorf("read back as %s %s %s", one.Certificate.SHA256(), one.Left, one.Certificate.NotAfter)
+				}
+			}
+			if whole != tc.retainedD || len(got.Retained) != len(given.Retained) {
+				t.Errorf("%d of %d retained certificates, want %d", whole, len(got.Retained), tc.retainedD)
+			}
+			if again := retention.Encode("cert-manager", spec(), got, object); !retention.Same(object, again) {
+				t.Error("encoded again, it differs")
+			}
+		})
+	}
+}
+
 // FuzzDecode proves, for any text and bytes in any key: reading does not panic; nothing
 // is retained but a whole certificate under its own fingerprint; and what is read and
 // kept again is read as the same.
@@ -219,10 +306,15 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add("evicted", "00 2026-01-01T00:00:00Z\n", object.BinaryData["present"])
 	f.Add("sources", "\n a\n\n", []byte{0x30, 0x80})
+	f.Add("fingerprints-retained", "# x\n"+strings.Repeat("0a", 32)+" 2026-01-01T00:00:00Z 2027-01-01T00:00:00Z\nmine\n", []byte{0x30, 0x80})
+	f.Add("fingerprints-present", "", []byte(strings.Repeat("0123456789abcdef", 5)))
 	f.Fuzz(func(t *testing.T, key, value string, present []byte) {
 		given := &corev1.ConfigMap{Data: map[string]string{key: value}, BinaryData: map[string][]byte{"present": present}}
 		got, _ := retention.Decode(given)
 		for _, one := range got.Retained {
+			if key == "fingerprints-retained" && len(one.Certificate.DER) == 0 {
+				continue
+			}
 			if _, err := x509.ParseCertificate(one.Certificate.DER); err != nil || key != "retained-"+one.Certificate.SHA256()+".pem" {
 				t.Fatalf("under %q it has retained what is %v", key, err)
 			}
