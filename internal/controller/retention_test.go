@@ -544,7 +544,7 @@ func TestRotationByFingerprint(t *testing.T) {
 			lines := strings.Split(strings.TrimSpace(object.Data["fingerprints-retained"]), "\n")
 			w.edit(func(from *v1alpha1.Bundle) {
 				for _, line := range lines[2:] {
-					from.Spec.Exclude = append(from.Spec.Exclude, v1alpha1.Exclusion{SHA256: v1alpha1.Fingerprint(line[:64])})
+					from.Spec.Exclude = append(from.Spec.Exclude, v1alpha1.Exclusion{SHA256: line[:64]})
 				}
 			})
 		},

@@ -140,16 +140,17 @@ func data(object *corev1.ConfigMap, spec bundle.Spec, state bundle.State, reduce
 			text[key] = value
 		}
 	}
-	fingerprints := unreadableLines(before[keyRetainedFingerprints])
+	fingerprints := strings.Builder{}
+	fingerprints.WriteString(unreadableLines(before[keyRetainedFingerprints]))
 	for _, one := range state.Retained {
 		if len(one.Certificate.DER) == 0 || reduced[one.Certificate.Fingerprint] {
-			fingerprints += fingerprintLine(one)
+			fingerprints.WriteString(fingerprintLine(one))
 			continue
 		}
 		text[retainedKey(one)] = retained(one, spec.Rotation.Until(one))
 	}
-	if fingerprints != "" {
-		text[keyRetainedFingerprints] = fingerprintsComment + fingerprints
+	if fingerprints.Len() > 0 {
+		text[keyRetainedFingerprints] = fingerprintsComment + fingerprints.String()
 	}
 	if len(state.Known) > 0 {
 		text[keySources] = strings.Join(state.Known, "\n") + "\n"
@@ -200,13 +201,14 @@ const fingerprintsComment = commentMark + " Retained certificates that do not fi
 	commentMark + " when it expires. Delete a line to end its retention.\n"
 
 // unreadableLines returns the lines that are neither comments nor name a certificate.
-func unreadableLines(value string) (text string) {
+func unreadableLines(value string) string {
+	var text strings.Builder
 	for _, line := range lines(value) {
 		if _, ok := decodeFingerprint(line); !ok && !strings.HasPrefix(line, commentMark) {
-			text += line + "\n"
+			text.WriteString(line + "\n")
 		}
 	}
-	return text
+	return text.String()
 }
 
 // fingerprintLine returns the line that stands for a certificate that does not fit.
