@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net"
 	"os"
@@ -100,12 +101,28 @@ func newPair(tb testing.TB) pair {
 	return pair{pemOf(der, "CERTIFICATE"), pemOf(keyDER, "PRIVATE KEY")}
 }
 
+// write puts the pair into a folder at once, as the kubelet does: a reader finds the
+// files of before or those of now, and never half a file.
 func (p pair) write(tb testing.TB, folder string) {
 	tb.Helper()
+	version, err := os.MkdirTemp(folder, "..version-")
+	if err != nil {
+		tb.Fatal(err)
+	}
 	for name, text := range map[string]string{CertificateFile: p.certificate, KeyFile: p.key} {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(version, name), []byte(text), 0o600); err != nil {
 			tb.Fatal(err)
 		}
+	}
+	link := func(to, name string) {
+		temporary := version + ".link"
+		if err := errors.Join(os.Symlink(to, temporary), os.Rename(temporary, filepath.Join(folder, name))); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	link(filepath.Base(version), "..data")
+	for _, name := range []string{KeyFile, CertificateFile} { // the one that is read first comes last
+		link(filepath.Join("..data", name), name)
 	}
 }
 
