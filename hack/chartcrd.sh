@@ -10,7 +10,7 @@ if grep -q '{{' "$crd"; then
   exit 1
 fi
 {
-  echo '{{- /* Generated from deploy/crds; `make generate` writes it anew. */ -}}'
+  echo '{{- /* Generated from deploy/crds by `make generate`. Do not edit. */ -}}'
   echo '{{- if and .Values.enabled .Values.crds.enabled }}'
   awk '
     /^metadata:$/ {

@@ -23,7 +23,7 @@ func main() {
 
 func write(out io.Writer, flags *pflag.FlagSet) error {
 	var text strings.Builder
-	text.WriteString("# Flags of the operator\n\nThis page is generated from the code; `make generate` writes it anew.\n\n" +
+	text.WriteString("# Flags of the operator\n\nThis page is generated from the code by `make generate`. Do not edit it.\n\n" +
 		"| flag | default | |\n|---|---|---|\n")
 	flags.VisitAll(func(flag *pflag.Flag) {
 		name := "`--" + flag.Name + "`"

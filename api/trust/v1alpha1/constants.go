@@ -3,61 +3,60 @@ package v1alpha1
 // BundleKind is the kind of a Bundle.
 const BundleKind = "Bundle"
 
-// What the operator puts on every target object.
+// Labels and annotations that the operator sets on objects it writes.
 const (
-	// BundleLabelKey is the label whose value is the name of the Bundle that the
-	// object is a target of.
+	// BundleLabelKey is the label on a target object whose value is the name of
+	// the object's Bundle.
 	BundleLabelKey = "trust.cert-manager.io/bundle"
 
-	// BundleHashAnnotationKey is the annotation whose value is a digest of
-	// everything that shapes the object.
+	// BundleHashAnnotationKey is the annotation on a target object whose value is
+	// a digest of all inputs that shape the object.
 	BundleHashAnnotationKey = "trust.cert-manager.io/hash"
 
-	// RotationLabelKey is the label of the ConfigMap in the trust namespace that keeps
-	// what spec.rotation of a Bundle needs; its value is the name of the Bundle. Such
-	// an object is never a source.
+	// RotationLabelKey is the label on the ConfigMap in the trust namespace that
+	// stores the rotation state of a Bundle; its value is the name of the Bundle.
+	// Such a ConfigMap is never read as a source.
 	RotationLabelKey = "trust.cert-manager.io/rotation"
 
-	// SharedAnnotationKey is the annotation, with the value "true", of a target
-	// object that also holds data of others and is therefore not owned by its
-	// Bundle.
+	// SharedAnnotationKey is the annotation, with the value "true", on a target
+	// object that also holds foreign data. The Bundle does not own such an object.
 	SharedAnnotationKey = "trust.cert-manager.io/shared"
 )
 
-// BundleConditionSynced is the type of the condition that says whether every
+// BundleConditionSynced is the type of the condition that reports whether every
 // target of a Bundle holds the current content.
 const BundleConditionSynced = "Synced"
 
-// BundleConditionExpiringSoon is the type of the condition that says whether a
-// certificate of the bundle has expired or expires within 30 days. A Bundle without
-// such a certificate has no such condition, or one with the status False after it had
-// one.
+// BundleConditionExpiringSoon is the type of the condition that reports whether
+// a certificate of the bundle has expired or expires within 30 days. The
+// condition is absent until the first such certificate appears, and False once
+// the last one is gone.
 const BundleConditionExpiringSoon = "ExpiringSoon"
 
 // Reasons of the condition BundleConditionExpiringSoon.
 const (
-	// BundleReasonExpiringSoon comes with the status True.
+	// BundleReasonExpiringSoon accompanies the status True.
 	BundleReasonExpiringSoon = "ExpiringSoon"
 
-	// BundleReasonNotExpiringSoon comes with the status False.
+	// BundleReasonNotExpiringSoon accompanies the status False.
 	BundleReasonNotExpiringSoon = "NotExpiringSoon"
 )
 
 // Reasons of the condition BundleConditionSynced.
 const (
-	// BundleReasonSynced: every target holds the current content. The only
-	// reason that comes with the status True.
+	// BundleReasonSynced: every target holds the current content. It is the only
+	// reason that accompanies the status True.
 	BundleReasonSynced = "Synced"
 
-	// BundleReasonSyncing: a roll-out is under way.
+	// BundleReasonSyncing: a rollout is in progress.
 	BundleReasonSyncing = "Syncing"
 
 	// BundleReasonSourceNotFound: a source object or one of its keys does not
-	// exist, or the sources together hold no certificate.
+	// exist, or the sources contain no certificate at all.
 	BundleReasonSourceNotFound = "SourceNotFound"
 
-	// BundleReasonSourceBuildError: a source has content that is not a valid
-	// list of certificates.
+	// BundleReasonSourceBuildError: the content of a source is not a valid list
+	// of certificates.
 	BundleReasonSourceBuildError = "SourceBuildError"
 
 	// BundleReasonSyncConfigMapTargetFailed: a ConfigMap target could not be
@@ -67,29 +66,29 @@ const (
 	// BundleReasonSyncSecretTargetFailed: a Secret target could not be written.
 	BundleReasonSyncSecretTargetFailed = "SyncSecretTargetFailed"
 
-	// BundleReasonSecretTargetsDisabled: the Bundle asks for Secret targets and
-	// the operator runs without them.
+	// BundleReasonSecretTargetsDisabled: the Bundle has Secret targets, but the
+	// operator runs with Secret targets disabled.
 	BundleReasonSecretTargetsDisabled = "SecretTargetsDisabled"
 
-	// BundleReasonBundleTooLarge: the target objects would be larger than the
-	// API server takes.
+	// BundleReasonBundleTooLarge: the target objects would exceed the size limit
+	// of the API server.
 	BundleReasonBundleTooLarge = "BundleTooLarge"
 
-	// BundleReasonRotationStateFailed: what spec.rotation needs could not be kept in
-	// the trust namespace, and nothing is rolled out before it is.
+	// BundleReasonRotationStateFailed: the state that spec.rotation requires could
+	// not be saved in the trust namespace. The rollout waits until it is saved.
 	BundleReasonRotationStateFailed = "RotationStateFailed"
 )
 
-// DefaultMaxRetained is how many certificates spec.rotation retains where it does not
-// say.
+// DefaultMaxRetained is the number of certificates that spec.rotation retains if
+// maxRetained is unset.
 const DefaultMaxRetained = 10
 
-// Passwords of the key store formats when a Bundle names none.
+// Passwords of the key store formats if a Bundle sets none.
 const (
 	// DefaultJKSPassword is the password of a JKS file.
 	DefaultJKSPassword = "changeit"
 
-	// DefaultPKCS12Password is the password of a PKCS#12 file: empty, for a
-	// store that has none.
+	// DefaultPKCS12Password is the password of a PKCS#12 file: empty, which means
+	// a store without a password.
 	DefaultPKCS12Password = ""
 )

@@ -2,8 +2,9 @@ package v1alpha1
 
 import "maps"
 
-// The deep copies in this file are written by hand because controller-gen knows
-// no deep copy of a map whose values have an alias type, as LabelValue is.
+// The functions in this file are written by hand because controller-gen cannot
+// generate a deep copy of a map whose values have an alias type, such as
+// [LabelValue].
 
 // DeepCopyInto copies the metadata into out.
 func (in *TargetMetadata) DeepCopyInto(out *TargetMetadata) {
@@ -11,7 +12,7 @@ func (in *TargetMetadata) DeepCopyInto(out *TargetMetadata) {
 	out.Labels = maps.Clone(in.Labels)
 }
 
-// DeepCopy returns a copy of the metadata, and nil for nil.
+// DeepCopy returns a copy of the metadata, or nil if in is nil.
 func (in *TargetMetadata) DeepCopy() *TargetMetadata {
 	if in == nil {
 		return nil
@@ -34,7 +35,7 @@ func (in *LabelSelector) DeepCopyInto(out *LabelSelector) {
 	}
 }
 
-// DeepCopy returns a copy of the selector, and nil for nil.
+// DeepCopy returns a copy of the selector, or nil if in is nil.
 func (in *LabelSelector) DeepCopy() *LabelSelector {
 	if in == nil {
 		return nil

@@ -13,10 +13,11 @@ const GroupName = "trust.cert-manager.io"
 var GroupVersion = schema.GroupVersion{Group: GroupName, Version: "v1alpha1"}
 
 var (
-	// SchemeBuilder collects the functions that register this package's kinds.
+	// SchemeBuilder collects the functions that add the kinds of this package to
+	// a scheme.
 	SchemeBuilder = runtime.NewSchemeBuilder(addKnownTypes)
 
-	// AddToScheme registers the kinds of this package in a scheme.
+	// AddToScheme adds the kinds of this package to a scheme.
 	AddToScheme = SchemeBuilder.AddToScheme
 )
 

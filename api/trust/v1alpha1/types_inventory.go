@@ -4,51 +4,53 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// BundleInventory says what is in a bundle and what was left out of it. Its size is
-// bounded whatever the bundle holds: subjects of more than 128 characters are cut to
-// 127 and "…" put in place of the rest.
+// BundleInventory summarizes which certificates are in a bundle and which were left
+// out. Its size is bounded regardless of the bundle: subjects longer than 128
+// characters are truncated to 127 characters followed by "…".
 type BundleInventory struct {
-	// certificates is how many certificates are in the bundle.
+	// certificates is the number of certificates in the bundle.
 	// +required
 	Certificates int32 `json:"certificates"`
 
-	// sources has each source of the Bundle, in order.
+	// sources has an entry for each source of the Bundle, in order.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
 	Sources []SourceInventory `json:"sources,omitempty"`
 
-	// missingSources is how many sources are missing though they were there before, and
-	// hold nothing up since spec.rotation retains what they had.
+	// missingSources is the number of sources that existed before and are missing now.
+	// They do not block the Bundle, because spec.rotation retains their certificates.
 	// +optional
 	MissingSources int32 `json:"missingSources,omitempty"`
 
-	// dropped counts what the sources have and the bundle has not, by reason.
+	// dropped counts the certificates that were dropped from the bundle, by reason.
 	// +required
 	Dropped DroppedCertificates `json:"dropped"`
 
-	// excluded is how many different certificates of the sources are excluded.
+	// excluded is the number of distinct certificates in the sources that spec.exclude
+	// removed.
 	// +required
 	Excluded int32 `json:"excluded"`
 
-	// retainedCount is how many certificates are in the bundle though they have left
-	// every source, by spec.rotation.
+	// retainedCount is the number of certificates that were removed from every source
+	// and that spec.rotation retains in the bundle.
 	// +optional
 	RetainedCount int32 `json:"retainedCount,omitempty"`
 
-	// retained has these certificates, up to 20 of them: those that left first.
+	// retained lists the retained certificates, up to 20 of them, starting with those
+	// that left their sources first.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=20
 	Retained []RetainedCertificate `json:"retained,omitempty"`
 
-	// nextExpiry is the certificate of the bundle that expires first, or has
-	// expired longest ago.
+	// nextExpiry is the certificate in the bundle with the earliest expiry, which may
+	// be in the past.
 	// +optional
 	NextExpiry *CertificateExpiry `json:"nextExpiry,omitempty"`
 }
 
-// SourceInventory says what one source adds.
+// SourceInventory describes the contribution of one source.
 type SourceInventory struct {
 	// field is the path of the source in the Bundle, such as
 	// "spec.sources[0].configMap".
@@ -56,77 +58,81 @@ type SourceInventory struct {
 	// +kubebuilder:validation:MaxLength=253
 	Field string `json:"field"`
 
-	// certificates is how many certificates of the bundle come from it. One that
-	// several sources hold counts for the first of them.
+	// certificates is the number of certificates that the source adds to the bundle. A
+	// certificate in several sources counts for the first of them.
 	// +required
 	Certificates int32 `json:"certificates"`
 }
 
-// DroppedCertificates counts certificates that are not in the bundle.
+// DroppedCertificates counts certificates that were dropped from a bundle.
 type DroppedCertificates struct {
-	// duplicate is how many were there already.
+	// duplicate is the number of certificates that an earlier position already holds.
 	// +required
 	Duplicate int32 `json:"duplicate"`
 
-	// expired is how many are past their NotAfter and were dropped for it.
+	// expired is the number of certificates dropped because they are past their
+	// notAfter time.
 	// +required
 	Expired int32 `json:"expired"`
 
-	// notCA is how many are not a CA and were dropped for it.
+	// notCA is the number of certificates dropped because they are not CA certificates.
 	// +required
 	NotCA int32 `json:"notCA"`
 
-	// notSelfSigned is how many are not self-signed and were dropped for it.
+	// notSelfSigned is the number of certificates dropped because they are not
+	// self-signed.
 	// +required
 	NotSelfSigned int32 `json:"notSelfSigned"`
 }
 
-// CertificateExpiry names a certificate and says when it expires.
+// CertificateExpiry identifies a certificate and its expiry.
 type CertificateExpiry struct {
-	// notAfter is the last moment at which it is valid.
+	// notAfter is the end of the certificate's validity.
 	// +required
 	NotAfter metav1.Time `json:"notAfter"`
 
-	// subject is its subject in the manner of RFC 4514, cut if it is long.
+	// subject is the subject of the certificate in RFC 4514 format, truncated if it is
+	// longer than 128 characters.
 	// +required
 	// +kubebuilder:validation:MaxLength=128
 	Subject string `json:"subject"`
 
-	// sha256 is the SHA-256 of its DER, in hexadecimal.
+	// sha256 is the SHA-256 of the DER-encoded certificate, in hexadecimal.
 	// +required
 	// +kubebuilder:validation:MaxLength=64
 	SHA256 string `json:"sha256"`
 }
 
-// TargetCounts counts targets, which are single objects.
+// TargetCounts counts targets. Each ConfigMap or Secret is one target.
 type TargetCounts struct {
-	// wanted is how many there should be.
+	// wanted is the number of targets that should exist.
 	// +required
 	Wanted int32 `json:"wanted"`
 
-	// synced is how many hold the bundle.
+	// synced is the number of targets that hold the active bundle.
 	// +required
 	Synced int32 `json:"synced"`
 
-	// failed is how many could not be put in order.
+	// failed is the number of targets that could not be synced.
 	// +required
 	Failed int32 `json:"failed"`
 }
 
-// RetainedCertificate names a certificate that has left every source, and says how
-// long it stays.
+// RetainedCertificate identifies a certificate that was removed from every source
+// and the end of its retention.
 type RetainedCertificate struct {
-	// subject is its subject in the manner of RFC 4514, cut if it is long.
+	// subject is the subject of the certificate in RFC 4514 format, truncated if it is
+	// longer than 128 characters.
 	// +required
 	// +kubebuilder:validation:MaxLength=128
 	Subject string `json:"subject"`
 
-	// sha256 is the SHA-256 of its DER, in hexadecimal.
+	// sha256 is the SHA-256 of the DER-encoded certificate, in hexadecimal.
 	// +required
 	// +kubebuilder:validation:MaxLength=64
 	SHA256 string `json:"sha256"`
 
-	// until is the last moment at which it is in the bundle.
+	// until is the time at which the certificate leaves the bundle.
 	// +required
 	Until metav1.Time `json:"until"`
 }

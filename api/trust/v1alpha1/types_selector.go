@@ -7,10 +7,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// LabelSelector selects objects by their labels: those that meet every one of
-// its requirements. It has the JSON form and the meaning of the LabelSelector in
-// k8s.io/apimachinery, and is a type of its own because it has limits, without
-// which the API server could not check it.
+// LabelSelector selects the objects whose labels meet all of its requirements. Its
+// JSON format and semantics are those of the LabelSelector in k8s.io/apimachinery. It
+// is a separate type because the API server can validate it only with size limits.
 //
 // +kubebuilder:object:generate=false
 // +kubebuilder:validation:XValidation:message="a key of matchLabels must be a name of at most 63 letters, digits, '-', '_' and '.' that starts and ends with a letter or digit, optionally after a lower-case DNS name of at most 253 characters and '/'",rule="!has(self.matchLabels) || self.matchLabels.all(k, k.indexOf('/') <= 253 && k.matches(r'^([a-z\\d]+((-+|\\.)[a-z\\d]+)*/)?[^\\W_]([-\\w.]{0,61}[^\\W_])?$'))"
@@ -25,8 +24,8 @@ type LabelSelector struct {
 	// +kubebuilder:validation:MaxProperties=100
 	MatchLabels map[string]LabelValue `json:"matchLabels,omitempty"`
 
-	// matchExpressions are further requirements on the object's labels, at most
-	// 100 of them.
+	// matchExpressions are additional requirements on the object's labels, at most 100
+	// of them.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
@@ -35,19 +34,18 @@ type LabelSelector struct {
 
 // LabelSelectorRequirement is one requirement on an object's labels.
 type LabelSelectorRequirement struct {
-	// key is the label that the requirement is about.
+	// key is the label key that the requirement applies to.
 	// +required
 	// +kubebuilder:validation:MaxLength=317
 	// +kubebuilder:validation:Pattern=`^([a-z0-9]+((-+|\.)[a-z0-9]+)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`
 	Key string `json:"key"`
 
-	// operator says how key relates to values: In, NotIn, Exists or
-	// DoesNotExist.
+	// operator is the relation of key to values: In, NotIn, Exists or DoesNotExist.
 	// +required
 	Operator metav1.LabelSelectorOperator `json:"operator"`
 
-	// values are the label values that In and NotIn compare with; they need at
-	// least one. Exists and DoesNotExist take none.
+	// values are the label values for In and NotIn, which require at least one. Exists
+	// and DoesNotExist take none.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:items:MaxLength=63
@@ -55,10 +53,9 @@ type LabelSelectorRequirement struct {
 	Values []string `json:"values,omitempty"`
 }
 
-// ToMetaV1 returns a deep copy of the selector as the type of
-// k8s.io/apimachinery, and nil for nil. What nil means depends on the field: a
-// nil selector selects nothing for metav1.LabelSelectorAsSelector, but every
-// namespace as BundleTarget.NamespaceSelector.
+// ToMetaV1 returns a deep copy of the selector as a [metav1.LabelSelector], or nil if
+// s is nil. The meaning of nil depends on the field: [metav1.LabelSelectorAsSelector]
+// selects nothing, but [BundleTarget].NamespaceSelector selects every namespace.
 func (s *LabelSelector) ToMetaV1() *metav1.LabelSelector {
 	if s == nil {
 		return nil
@@ -75,11 +72,11 @@ func (s *LabelSelector) ToMetaV1() *metav1.LabelSelector {
 }
 
 // LabelValue is the value of a label: empty, or up to 63 letters, digits, '-',
-// '_' and '.', with a letter or digit at either end.
+// '_' and '.' that start and end with a letter or digit.
 // ---
-// CEL rules on the maps hold these limits, so that an error is reported at the
-// map. The schema's own, wider limit is there for the API server's estimate of
-// what these rules cost.
+// CEL rules on the maps enforce these limits, so that the error is reported at the
+// map. The wider limit in the schema exists for the API server's estimate of the cost
+// of these rules.
 //
 // +kubebuilder:validation:MaxLength=253
 type LabelValue = string
