@@ -1,7 +1,7 @@
-# Everything that this project does is a target here. `make help` lists them.
+# Every task of this project is a target here. `make help` lists them.
 #
-# The two to know: `make demo` shows the product at work on a real API server,
-# `make test` runs all tests. Both build what they need on their first run.
+# The two main ones: `make demo` runs the operator on a real API server, and
+# `make test` runs all tests. Both build what they need on the first run.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -9,35 +9,35 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 BIN := $(CURDIR)/bin
-# Modules of the project, each with its own dependencies.
+# The Go modules of this repository.
 MODULES := . api test/cluster test/neighbours test/oldest test/rules hack/images hack/tools
 LINTED := . api test/cluster test/neighbours test/rules hack/images
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-# The version where somebody gave one: images and chart have the chart's otherwise.
+# VERSION if the caller set it. Otherwise images and chart use the chart's version.
 GIVEN_VERSION := $(if $(filter file,$(origin VERSION)),,$(VERSION))
 GOFLAGS_BUILD := -trimpath -ldflags "-s -w -X trust-manager.io/internal/app.version=$(VERSION)"
 export CGO_ENABLED ?= 0
-# The packages that decide, and do no input or output.
+# The packages that decide and do no I/O.
 PURE := ./internal/certs ./internal/bundle ./internal/encode ./internal/ledger ./internal/target ./internal/capackage ./internal/retention
 comma := ,
 
-##@ The two commands
+##@ Main
 
 .PHONY: demo
-demo: build $(BIN)/localnode $(BIN)/helm $(BIN)/neighbours ## Bring up a real API server with cert-manager, the chart and a first Bundle on it, and leave it running
+demo: build $(BIN)/localnode $(BIN)/helm $(BIN)/neighbours ## Start a real API server with cert-manager, the chart and a first Bundle, and leave it running
 	@hack/demo.sh up
 
 .PHONY: test
-test: test-unit test-cluster test-integration test-neighbours ## Run all tests: the fast ones, then those on a real API server
+test: test-unit test-cluster test-integration test-neighbours ## Run all tests: first the unit tests, then those on a real API server
 
 ##@ Cluster
 
 .PHONY: demo-down
-demo-down: $(BIN)/cluster ## Stop the demo: no process and no port is left
+demo-down: $(BIN)/cluster ## Stop the demo; no process and no open port is left
 	@hack/demo.sh down
 
 .PHONY: demo-package
-demo-package: build ## Give the demo the default CA package under one more TAG, with one root less, to upgrade to
+demo-package: build ## Add a default CA package with one root less to the demo, as image tag TAG, to try an upgrade
 	@hack/demo.sh package "$(TAG)"
 
 .PHONY: cluster-build
@@ -45,16 +45,16 @@ cluster-build: $(BIN)/cluster ## Build Kubernetes from source into a cache folde
 	@$(BIN)/cluster build >/dev/null
 
 .PHONY: cluster-up
-cluster-up: $(BIN)/cluster ## Start a control plane; its kubeconfig is bin/kubeconfig.yaml
+cluster-up: $(BIN)/cluster ## Start a control plane; the kubeconfig is bin/kubeconfig.yaml
 	@$(BIN)/cluster up --dir $(BIN)/cluster.d --kubeconfig $(BIN)/kubeconfig.yaml --apiserver-arg=--enable-aggregator-routing=true
 
 .PHONY: cluster-down
-cluster-down: demo-down ## Stop the control plane, and the demo if that is what it runs
+cluster-down: demo-down ## Stop the control plane and, if it is running, the demo
 
 ##@ Tests
 
 .PHONY: test-unit
-test-unit: ## Run the tests that need nothing but Go
+test-unit: ## Run the tests that need only Go
 	@echo "== unit tests"
 	@go test ./cmd/... ./internal/... ./test/contract ./test/canary ./hack/licenses
 	@go -C api test ./...
@@ -72,14 +72,14 @@ test-integration: cluster-build $(BIN)/helm $(BIN)/neighbours ## Run the tests t
 	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m $$(go list ./test/... | grep -v -e /test/e2e -e /test/quickstart -e /test/certmanager)
 
 .PHONY: test-neighbours
-test-neighbours: cluster-build $(BIN)/helm $(BIN)/neighbours ## Run the tests beside the real cert-manager and approver-policy
+test-neighbours: cluster-build $(BIN)/helm $(BIN)/neighbours ## Run the tests with the real cert-manager and approver-policy
 	@echo "== tests with cert-manager and approver-policy (about 80 seconds)"
 	@go -C test/neighbours test ./...
 	@go test -count=1 -timeout 10m ./test/certmanager
 
 .PHONY: test-quickstart
-test-quickstart: ## Run the commands of the quick start, the README and the page on maintenance as they are typed
-	@echo "== the documentation as typed, in a copy of this checkout (about 3 minutes after make demo, 17 more before it)"
+test-quickstart: ## Run the commands of the quick start, the README and the maintenance page exactly as documented
+	@echo "== the documented commands, in a copy of this checkout (about 3 minutes after make demo, otherwise 20)"
 	@go test -v -count=1 -timeout 40m ./test/quickstart
 
 .PHONY: e2e
@@ -93,31 +93,31 @@ SEEDS ?= 1 2 3
 STEPS ?= 300
 QUIET ?= 10s
 .PHONY: soak
-soak: cluster-build $(BIN)/helm ## Walk at random for STEPS (300) steps, a third of them under conflicts, with QUIET (10s) after each, once for each of SEEDS (1 2 3): about 75 minutes
+soak: cluster-build $(BIN)/helm ## Run a random walk of STEPS (300) steps, a third of them under conflicts, with QUIET (10s) after each, once for each of SEEDS (1 2 3): about 75 minutes
 	@hack/soak.sh "$(STEPS)" "$(QUIET)" "$(SEEDS)"
 
 SEED ?= 1
 .PHONY: faults
-faults: cluster-build $(BIN)/helm ## Have everything go wrong around the operator, as docs/reliability.md says: up to 40 minutes (SEED)
+faults: cluster-build $(BIN)/helm ## Inject the faults that docs/reliability.md describes: up to 40 minutes (SEED)
 	@go test -v -count=1 -timeout 90m ./test/faults -run '^TestFaults$$' -long -seed "$(SEED)" -summary $(BIN)/faults.txt
 
 CHURN ?= 30m
 .PHONY: faults-memory
-faults-memory: cluster-build $(BIN)/helm ## Have things change for CHURN (30m), and see that the operator's memory does not grow (SEED)
+faults-memory: cluster-build $(BIN)/helm ## Change objects for CHURN (30m) and check that the operator's memory does not grow (SEED)
 	@go test -v -count=1 -timeout 3h ./test/faults -run '^TestFaults$$' -churn "$(CHURN)" -seed "$(SEED)" -summary $(BIN)/faults-memory.txt
 
 .PHONY: test-oldest
-test-oldest: cluster-build ## Run the tests of what is accepted on the oldest Kubernetes (builds it once: 5 minutes)
+test-oldest: cluster-build ## Run the admission tests on the oldest supported Kubernetes (builds it once: 5 minutes)
 	@hack/oldest.sh
 
 FUZZTIME ?= 10m
 FUZZ ?= .
 .PHONY: fuzz
-fuzz: ## Fuzz all parsers, encoders, decisions and the admission webhook, each for FUZZTIME (10m), two and a half hours in all; FUZZ=Name for one
+fuzz: ## Fuzz all parsers, encoders, decisions and the admission webhook, each for FUZZTIME (10m), two and a half hours in total; FUZZ=Name runs one
 	@hack/fuzz.sh "$(FUZZTIME)" "$(FUZZ)"
 
 .PHONY: fuzz-corpus
-fuzz-corpus: ## Keep the inputs that fuzzing has found and that run statements which the seeds do not (some minutes)
+fuzz-corpus: ## Add inputs found by fuzzing to the corpus if they cover statements that the seeds do not (some minutes)
 	@hack/corpus.sh "$(FUZZ)"
 
 .PHONY: cover
@@ -131,12 +131,12 @@ SIZES ?= $(if $(BENCH_FULL),100$(comma)500$(comma)2000$(comma)5000,100$(comma)50
 REPS ?= 5
 JSON ?= $(BIN)/bench.json
 .PHONY: bench
-bench: cluster-build $(BIN)/helm ## Measure what docs/performance.md promises beside the API server's own limit (35 minutes; ROWS, SIZES, REPS, JSON, PROFILE, BENCH_FULL=1)
+bench: cluster-build $(BIN)/helm ## Measure the figures of docs/performance.md relative to the API server's own limit (35 minutes; ROWS, SIZES, REPS, JSON, PROFILE, BENCH_FULL=1)
 	@go build -o $(BIN)/bench ./test/bench
 	@$(BIN)/bench -rows "$(ROWS)" -sizes "$(SIZES)" -reps "$(REPS)" -json "$(JSON)" -profile "$(PROFILE)"
 
 .PHONY: bench-compare
-bench-compare: ## Compare the figures of two runs of `make bench`, OLD and NEW
+bench-compare: ## Compare the results of two runs of `make bench`, OLD and NEW
 	@go run ./test/bench -compare "$(OLD)" "$(NEW)"
 
 .PHONY: bench-core
@@ -157,15 +157,15 @@ images: ## Build all images as OCI archives in bin/images, for ARCHITECTURES (am
 	@hack/images.sh "$(GIVEN_VERSION)"
 
 .PHONY: images-verify
-images-verify: ## Build all images twice and check that they are the same and hold nothing else (15 minutes)
+images-verify: ## Build all images twice and check that they are identical and contain nothing unexpected (15 minutes)
 	@hack/imagesverify.sh "$(GIVEN_VERSION)"
 
 .PHONY: chart
-chart: $(BIN)/helm ## Package the chart for the images that make images has built, as bin/charts/trust-manager-<version>.tgz
+chart: $(BIN)/helm ## Package the chart for the images built by `make images`, as bin/charts/trust-manager-<version>.tgz
 	@hack/chart.sh "$(GIVEN_VERSION)"
 
 .PHONY: generate
-generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Write the generated files anew
+generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Regenerate the generated files
 	@cd api && $(BIN)/controller-gen object crd paths=./... output:crd:dir=$(CURDIR)/deploy/crds
 	@$(BIN)/crd-ref-docs --source-path=api/trust --config=hack/apidocs/config.yaml --renderer=markdown --output-path=docs/reference/api.md --log-level=ERROR
 	@go run ./hack/flagdocs >docs/reference/flags.md
@@ -175,7 +175,7 @@ generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Write the generated files
 	@hack/chartreadme.sh
 
 .PHONY: lint
-lint: $(BIN)/golangci-lint ## Run the linters over all modules
+lint: $(BIN)/golangci-lint ## Run the linters on all modules
 	@for module in $(LINTED); do (cd $$module && echo "golangci-lint in $$module" && $(BIN)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
 
 .PHONY: verify
@@ -184,20 +184,20 @@ verify: ## Check that generated files, formatting, dependencies and linters are 
 	@$(MAKE) lint
 
 .PHONY: vulncheck
-vulncheck: ## Look for known vulnerabilities in what the programs call, built by the toolchain of go.mod (GOVULNDB, or the module golang.org/x/vulndb; about 3 minutes)
+vulncheck: ## Check the code that the programs call for known vulnerabilities, built with the toolchain of go.mod (GOVULNDB, or the module golang.org/x/vulndb; about 3 minutes)
 	@go -C hack/tools build -o $(BIN)/ golang.org/x/vuln/cmd/govulncheck
 	@hack/vulncheck.sh $(BIN)/govulncheck
 
 .PHONY: clean
-clean: demo-down ## Stop the demo and remove bin/; the cache of Kubernetes binaries stays
+clean: demo-down ## Stop the demo and remove bin/; the cache of Kubernetes binaries is kept
 	@rm -rf $(BIN)
 
 .PHONY: help
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-# Tools are rebuilt when their pinned versions change; the cluster tool takes no
-# time to build, so it is built whenever it is needed.
+# Tools are rebuilt when their pinned versions change. The cluster tool builds
+# quickly, so it is built whenever it is needed.
 $(BIN)/controller-gen: hack/tools/go.mod
 	@mkdir -p $(BIN)
 	@echo "building controller-gen"
@@ -232,8 +232,8 @@ $(BIN)/localnode:
 	@mkdir -p $(BIN)
 	@go build $(GOFLAGS_BUILD) -o $(BIN)/localnode ./test/localnode/cmd/localnode
 
-# It holds the versions of go.mod, so it is built anew with them. Without -trimpath
-# it shares its compiled packages with go vet and go test.
+# It embeds the versions of go.mod, so it is rebuilt when they change. Without
+# -trimpath it shares its compiled packages with go vet and go test.
 $(BIN)/neighbours: $(shell find test/neighbours -type f)
 	@mkdir -p $(BIN)
 	@echo "building cert-manager and approver-policy for the tests (about 4 minutes on 2 cores, once)"
