@@ -9,7 +9,7 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// mozilla gives the public roots that Mozilla trusts as one text, topped up to
+// mozilla returns the public roots that Mozilla trusts as one text, topped up to
 // the 145 that a Debian default package holds.
 func mozilla(tb testing.TB) (text string, count int) {
 	tb.Helper()

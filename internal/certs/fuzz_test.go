@@ -15,9 +15,9 @@ import (
 	"trust-manager.io/internal/encode"
 )
 
-// FuzzParse proves, for any text: Parse does not panic; a problem comes alone
-// and with the number of a block; nothing in an accepted text is lost quietly;
-// and what is written from it reads back as the same certificates.
+// FuzzParse verifies for any text that Parse does not panic, that a problem comes
+// without certificates and with the number of a block, that nothing in an accepted
+// text is lost silently, and that the result can be written and read back unchanged.
 func FuzzParse(f *testing.F) {
 	for _, seed := range seeds(f) {
 		f.Add(seed)
@@ -34,8 +34,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// seeds are the texts of the tables, whole and damaged, and some that are made
-// of two of them.
+// seeds returns the texts of the tables, intact and damaged, and combinations of two.
 func seeds(f *testing.F) []string {
 	one, two := block(certificate(f, 1)), block(certificate(f, 2))
 	list := []string{
@@ -65,14 +64,14 @@ func checkRefusal(t *testing.T, text string, result certs.Result, problem *certs
 	if problem.Reason != certs.SourceBuildError || problem.Detail == "" {
 		t.Fatalf("problem %+v without reason or detail", problem)
 	}
-	// Every block, damaged ones too, has a line of its own; NUL bytes are a
+	// Every block, even a damaged one, has a line of its own; NUL bytes are a
 	// problem of the whole text.
 	if number, most := problem.Origin.Block, strings.Count(text, "\n")+1; number > most || number < 1 && !strings.Contains(text, "\x00") {
 		t.Fatalf("the problem is in block %d of at most %d", number, most)
 	}
 }
 
-// checkNumbers wants the blocks counted in the order of the text.
+// checkNumbers verifies that blocks are numbered in the order of the text.
 func checkNumbers(t *testing.T, result certs.Result) {
 	t.Helper()
 	var numbers []int
@@ -93,9 +92,9 @@ func checkNumbers(t *testing.T, result certs.Result) {
 	}
 }
 
-// checkNothingLost compares with two other readers: every certificate that
-// encoding/pem finds is there, in the same order; and there are as many blocks
-// as lines that are not comments and speak of a BEGIN.
+// checkNothingLost compares the result with two other readers: it has every certificate
+// that encoding/pem finds, in the same order, and as many blocks as there are lines
+// that mention BEGIN and are not comments.
 func checkNothingLost(t *testing.T, text string, result certs.Result) {
 	t.Helper()
 	rest := result.Certificates
@@ -117,8 +116,8 @@ func checkNothingLost(t *testing.T, text string, result certs.Result) {
 	}
 }
 
-// lenient gives the fingerprints of the certificates that the standard
-// library finds, which passes over all else.
+// lenient returns the fingerprints of the certificates that the standard library finds;
+// it skips everything else.
 func lenient(text string) [][sha256.Size]byte {
 	var list [][sha256.Size]byte
 	for rest := []byte(text); ; {
@@ -135,7 +134,7 @@ func lenient(text string) [][sha256.Size]byte {
 	}
 }
 
-// checkRoundTrip proves parse∘encode = identity.
+// checkRoundTrip verifies that parse∘encode is the identity.
 func checkRoundTrip(t *testing.T, result certs.Result) {
 	t.Helper()
 	file := encode.PEM(result.Certificates)

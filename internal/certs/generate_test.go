@@ -15,8 +15,8 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// certificate gives the DER of a self-signed CA certificate. Key, dates and
-// signature are fixed, so one serial number gives the same bytes in every run.
+// certificate returns the DER of a self-signed CA certificate. Key, dates and
+// signature are fixed, so a serial number has the same bytes in every run.
 func certificate(tb testing.TB, serial int64, changes ...func(*x509.Certificate)) []byte {
 	tb.Helper()
 	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
@@ -39,20 +39,20 @@ func certificate(tb testing.TB, serial int64, changes ...func(*x509.Certificate)
 	return der
 }
 
-// block gives DER as the PEM text that most tools write.
+// block returns DER as the PEM text that most tools write.
 func block(der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-// numbered gives what Parse should return for certificates that stand in the
-// blocks 1, 2, 3 and so on.
+// numbered returns the expected result of Parse for certificates in the blocks 1, 2, 3
+// and so on.
 func numbered(tb testing.TB, origin certs.Origin, ders ...[]byte) []certs.Certificate {
 	tb.Helper()
 	var list []certs.Certificate
 	for i, der := range ders {
 		origin.Block = i + 1
 		if der == nil {
-			list = append(list, certs.Certificate{Origin: origin}) // a block that is skipped
+			list = append(list, certs.Certificate{Origin: origin}) // a skipped block
 			continue
 		}
 		parsed, err := x509.ParseCertificate(der)
@@ -68,7 +68,7 @@ func numbered(tb testing.TB, origin certs.Origin, ders ...[]byte) []certs.Certif
 	return list
 }
 
-// ecACC gives the text of the old EC-ACC root.
+// ecACC returns the text of the old EC-ACC root.
 func ecACC(tb testing.TB) string {
 	tb.Helper()
 	text, err := os.ReadFile("testdata/ec-acc.pem")

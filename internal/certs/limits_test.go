@@ -29,9 +29,9 @@ func TestBlockLimit(t *testing.T) {
 	refuse(t, full+one, certs.MaxBlocks+1, "more than 10000 blocks")
 }
 
-// TestPartlyOtherEncoding proves S5 for a text to which a shell has appended in
-// UTF-16: its blocks would pass for a comment. What is binary as a whole, such
-// as a key store beside the PEM, is not a text with blocks.
+// TestPartlyOtherEncoding verifies S5 for a text to which a shell has appended UTF-16:
+// those blocks would pass for a comment. An entirely binary value, such as a key store
+// beside the PEM, is not a text with blocks.
 func TestPartlyOtherEncoding(t *testing.T) {
 	t.Parallel()
 	utf16 := strings.Join(strings.Split(block(certificate(t, 2)), ""), "\x00")

@@ -1,11 +1,3 @@
-// Package certs turns PEM text (RFC 7468) into X.509 certificates (RFC 5280).
-//
-// What always holds: a text is taken whole or not at all; every certificate
-// and every problem carries its origin; no message holds anything of the text
-// itself, since the text may be a private key by mistake. The package does no
-// input or output, asks for no time and logs nothing.
-//
-// It does not order, deduplicate or filter: that is package bundle.
 package certs
 
 import (
@@ -13,23 +5,23 @@ import (
 	"strings"
 )
 
-// Origin says where a text, or one block of it, comes from.
+// Origin identifies where a text, or one PEM block of it, comes from.
 type Origin struct {
 	// Field is the path of the source in the Bundle, for example
 	// "spec.sources[2].configMap".
 	Field string
 	// Object is the kind, namespace and name of the object that holds the
-	// text, for example "ConfigMap cert-manager/roots"; empty where the text
-	// stands in the Bundle itself.
+	// text, for example "ConfigMap cert-manager/roots"; empty if the text is in
+	// the Bundle itself.
 	Object string
-	// Key is the key in that object; empty where there is none.
+	// Key is the key in that object; empty if the origin has no key.
 	Key string
 	// Block is the number of the PEM block in the text, counted from 1;
-	// 0 means the text as a whole.
+	// 0 means the whole text.
 	Block int
 }
 
-// String gives the origin as a person reads it, most exact part last:
+// String returns the origin for use in messages, the most specific part last:
 // `spec.sources[2].configMap: ConfigMap cert-manager/roots, key "ca.crt", block 3`.
 func (o Origin) String() string {
 	var parts []string
@@ -42,39 +34,39 @@ func (o Origin) String() string {
 	if o.Block > 0 {
 		parts = append(parts, "block "+strconv.Itoa(o.Block))
 	}
-	where := strings.Join(parts, ", ")
+	location := strings.Join(parts, ", ")
 	switch {
 	case o.Field == "":
-		return where
-	case where == "":
+		return location
+	case location == "":
 		return o.Field
 	}
-	return o.Field + ": " + where
+	return o.Field + ": " + location
 }
 
-// Reason is the class of a problem. Its text is the reason of the Bundle's
-// condition, which scripts compare with: it never changes.
+// Reason is the class of a problem. Its text is the reason in the Bundle's
+// condition, which scripts compare against, so it never changes.
 type Reason string
 
-// The reasons for which sources give no bundle.
+// The reasons why the sources do not make a bundle.
 const (
 	SourceNotFound   Reason = "SourceNotFound"
 	SourceBuildError Reason = "SourceBuildError"
 )
 
-// Problem says why a text cannot be used, and where it stands.
+// Problem describes why a text cannot be used, and where it is.
 type Problem struct {
 	Origin Origin
 	Reason Reason
-	// Detail tells a person what is wrong and what to do. It holds nothing of
-	// the text.
+	// Detail describes to users what is wrong and what to do. It contains no part
+	// of the text.
 	Detail string
 }
 
-// Error gives origin and detail.
+// Error returns the origin, if it is known, and the detail.
 func (p *Problem) Error() string {
-	if where := p.Origin.String(); where != "" {
-		return where + ": " + p.Detail
+	if origin := p.Origin.String(); origin != "" {
+		return origin + ": " + p.Detail
 	}
 	return p.Detail
 }

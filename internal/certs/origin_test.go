@@ -44,7 +44,7 @@ func TestProblemNamesItsOrigin(t *testing.T) {
 	}
 }
 
-// Scripts compare with these words.
+// Scripts compare against these words.
 func TestReasons(t *testing.T) {
 	t.Parallel()
 	if certs.SourceNotFound != "SourceNotFound" || certs.SourceBuildError != "SourceBuildError" {

@@ -15,7 +15,7 @@ var origin = certs.Origin{
 	Key:    "ca.crt",
 }
 
-// S5: what a text may look like. S1: the order of the text.
+// S5: which texts are valid. S1: certificates keep the order of the text.
 func TestParseAccepts(t *testing.T) {
 	t.Parallel()
 	first, second := certificate(t, 1), certificate(t, 2)
@@ -95,7 +95,7 @@ func TestParseSkipsECACC(t *testing.T) {
 	}
 }
 
-// S8 needs to tell a text with nothing but EC-ACC from an empty one.
+// S8 has to distinguish a text with nothing but EC-ACC from an empty one.
 func TestOnlyECACCIsNotEmpty(t *testing.T) {
 	t.Parallel()
 	got, problem := certs.Parse(ecACC(t), origin)
@@ -107,7 +107,7 @@ func TestOnlyECACCIsNotEmpty(t *testing.T) {
 	}
 }
 
-// comment switches every line of a text off.
+// comment comments out every line of a text.
 func comment(text string) string {
 	return "# " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n# ") + "\n"
 }

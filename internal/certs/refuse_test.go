@@ -12,8 +12,8 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// S5: what makes a text invalid. Each text is tried alone, after a good block
-// and before one: nothing of it may be taken, and the number must be right.
+// S5: what makes a text invalid. Each text is parsed alone, after a valid block and
+// before one: no certificate may be returned, and the block number must be correct.
 func TestParseRefuses(t *testing.T) {
 	t.Parallel()
 	good := block(certificate(t, 1))
@@ -28,7 +28,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// refuse wants a problem in the block of that number, and nothing beside it.
+// refuse expects a problem in the block of that number, and no certificates.
 func refuse(t *testing.T, text string, number int, detail string) {
 	t.Helper()
 	got, problem := certs.Parse(text, origin)
@@ -53,11 +53,11 @@ func refuse(t *testing.T, text string, number int, detail string) {
 
 type refusal struct {
 	text   string
-	block  int // the block at fault, where it is not the first
+	block  int // the invalid block, if it is not the first
 	detail string
 }
 
-// refusals are all texts that Parse refuses for what is in them.
+// refusals returns all texts that Parse rejects because of their content.
 func refusals(tb testing.TB) map[string]refusal {
 	tb.Helper()
 	all := map[string]refusal{}
@@ -80,7 +80,7 @@ func damagedBodies(tb testing.TB) map[string]refusal {
 		"a comment inside":               {text: one[:93] + "# half\n" + one[93:], detail: "base64"},
 		"a line lost":                    {text: one[:93] + one[158:], detail: "X.509"},
 		"nothing between BEGIN and END":  {text: block(nil), detail: "X.509"},
-		"DER that is no certificate":     {text: block([]byte{0x30, 0x03, 0x02, 0x01, 0x01}), detail: "X.509"},
+		"DER that is not a certificate":  {text: block([]byte{0x30, 0x03, 0x02, 0x01, 0x01}), detail: "X.509"},
 		"no DER":                         {text: block([]byte("not ASN.1 at all")), detail: "X.509"},
 		"DER with a byte after it":       {text: block(append(bytes.Clone(der), 0)), detail: "X.509"},
 		"two certificates in one block":  {text: block(append(bytes.Clone(der), der...)), detail: "X.509"},
@@ -104,8 +104,8 @@ func damagedEnds(tb testing.TB) map[string]refusal {
 		"END and next BEGIN on one line":           {text: strings.TrimSuffix(one, "\n") + one, detail: "cut off"},
 		"only BEGIN":                               {text: "-----BEGIN CERTIFICATE-----", detail: "cut off"},
 		"a line of dashes inside":                  {text: one[:93] + "-----\n" + one[93:], detail: "cut off"},
-		"all dashes made long by a word processor": {text: strings.ReplaceAll(one, "-----", "—"), detail: "stand alone"},
-		"four dashes everywhere":                   {text: strings.ReplaceAll(one, "-----", "----"), detail: "stand alone"},
+		"all dashes made long by a word processor": {text: strings.ReplaceAll(one, "-----", "—"), detail: "a line of its own"},
+		"four dashes everywhere":                   {text: strings.ReplaceAll(one, "-----", "----"), detail: "a line of its own"},
 		"END without BEGIN":                        {text: "-----END CERTIFICATE-----\n", detail: "no counterpart"},
 		"a second END":                             {text: one + "-----END CERTIFICATE-----\n", block: 2, detail: "no counterpart"},
 	}
@@ -117,19 +117,19 @@ func damagedBegins(tb testing.TB) map[string]refusal {
 	lowerBoth := strings.NewReplacer("BEGIN", "begin", "END", "end", "CERTIFICATE", "certificate")
 	return map[string]refusal{
 		"only BEGIN commented out":        {text: "#" + one, detail: "no counterpart"},
-		"BEGIN after text":                {text: "root: " + one, detail: "stand alone"},
-		"BEGIN before text":               {text: strings.Replace(one, "CERTIFICATE-----\n", "CERTIFICATE-----", 1), detail: "stand alone"},
-		"BEGIN before a blank and text":   {text: strings.Replace(one, "CERTIFICATE-----\n", "CERTIFICATE----- x\n", 1), detail: "stand alone"},
-		"BEGIN in lower case":             {text: strings.Replace(one, "BEGIN", "begin", 1), detail: "stand alone"},
-		"BEGIN and END in lower case":     {text: lowerBoth.Replace(one), detail: "stand alone"},
-		"BEGIN damaged and END missing":   {text: "-----BEGIN CERTIFICATE----\nAAAA\n", detail: "stand alone"},
-		"BEGIN with a dash too few":       {text: strings.Replace(one, "E-----\n", "E----\n", 1), detail: "stand alone"},
-		"BEGIN with a dash too many":      {text: "-" + one, detail: "stand alone"},
-		"BEGIN without a space":           {text: strings.Replace(one, "BEGIN ", "BEGIN", 1), detail: "stand alone"},
-		"BEGIN after a zero-width space":  {text: "\u200b" + one, detail: "stand alone"},
-		"a byte order mark in the middle": {text: "# second file\n\ufeff" + one, detail: "stand alone"},
-		"line ends of a lone CR":          {text: strings.ReplaceAll(one, "\n", "\r"), detail: "stand alone"},
-		"a comment, then lone CRs":        {text: "# root\r" + strings.ReplaceAll(one, "\n", "\r"), detail: "stand alone"},
+		"BEGIN after text":                {text: "root: " + one, detail: "a line of its own"},
+		"BEGIN before text":               {text: strings.Replace(one, "CERTIFICATE-----\n", "CERTIFICATE-----", 1), detail: "a line of its own"},
+		"BEGIN before a blank and text":   {text: strings.Replace(one, "CERTIFICATE-----\n", "CERTIFICATE----- x\n", 1), detail: "a line of its own"},
+		"BEGIN in lower case":             {text: strings.Replace(one, "BEGIN", "begin", 1), detail: "a line of its own"},
+		"BEGIN and END in lower case":     {text: lowerBoth.Replace(one), detail: "a line of its own"},
+		"BEGIN damaged and END missing":   {text: "-----BEGIN CERTIFICATE----\nAAAA\n", detail: "a line of its own"},
+		"BEGIN with a dash too few":       {text: strings.Replace(one, "E-----\n", "E----\n", 1), detail: "a line of its own"},
+		"BEGIN with a dash too many":      {text: "-" + one, detail: "a line of its own"},
+		"BEGIN without a space":           {text: strings.Replace(one, "BEGIN ", "BEGIN", 1), detail: "a line of its own"},
+		"BEGIN after a zero-width space":  {text: "\u200b" + one, detail: "a line of its own"},
+		"a byte order mark in the middle": {text: "# second file\n\ufeff" + one, detail: "a line of its own"},
+		"line ends of a lone CR":          {text: strings.ReplaceAll(one, "\n", "\r"), detail: "a line of its own"},
+		"a comment, then lone CRs":        {text: "# root\r" + strings.ReplaceAll(one, "\n", "\r"), detail: "a line of its own"},
 	}
 }
 
@@ -164,8 +164,8 @@ func otherTypes(tb testing.TB) map[string]refusal {
 	return cases
 }
 
-// negativeSerial gives a certificate whose only fault is its serial number.
-// Go does not make such a certificate, so a bit is set in a made one.
+// negativeSerial returns a certificate whose only fault is its serial number. Go does
+// not create such a certificate, so a bit is set in a valid one.
 func negativeSerial(tb testing.TB) []byte {
 	tb.Helper()
 	der := certificate(tb, 0x7a_11_22_33_44_55_66_77)
@@ -177,7 +177,7 @@ func negativeSerial(tb testing.TB) []byte {
 	return der
 }
 
-// changedECACC gives the EC-ACC root with one bit of its signature changed.
+// changedECACC returns the EC-ACC root with one bit of its signature changed.
 func changedECACC(tb testing.TB) []byte {
 	tb.Helper()
 	decoded, _ := pem.Decode([]byte(ecACC(tb)))

@@ -11,68 +11,67 @@ const (
 	beginLabel = "-----BEGIN "
 	endLabel   = "-----END "
 	dashes     = "-----"
-	wantedType = "CERTIFICATE"
+	blockType  = "CERTIFICATE"
 )
 
-// scanner walks through the PEM blocks of a text. It is strict where
-// encoding/pem is lenient: that one passes over whatever it cannot read, and a
-// bundle would shrink without a word.
+// scanner iterates over the PEM blocks of a text. It is stricter than encoding/pem,
+// which skips everything that it cannot read, so that a bundle would shrink silently.
 type scanner struct {
 	rest string
-	body []byte // of the block last found; reused
+	body []byte // of the current block; reused
 }
 
-// next finds the next block and returns its base64 body without white space,
-// valid until the following call. found is false at the end of the text. fault
-// says what is wrong with the block, or with what looks like one.
+// next returns the base64 body of the next block without white space; it is valid
+// until the following call. found is false at the end of the text. fault describes
+// what is wrong with the block, or with a line that looks like the start of one.
 func (s *scanner) next() (body []byte, found bool, fault string) {
 	for s.rest != "" {
 		line := s.line()
 		label, isBegin := marker(line, beginLabel)
 		switch {
-		case isBegin && label == wantedType:
-			fault = s.read()
+		case isBegin && label == blockType:
+			fault = s.readBody()
 			return s.body, true, fault
 		case isBegin:
 			return nil, true, typeFault(label)
 		case looksLikeMarker(line):
-			return nil, true, "a BEGIN or END line is damaged or has no counterpart; each must stand alone on its line"
+			return nil, true, "a BEGIN or END line is damaged or has no counterpart; each must be on a line of its own"
 		}
 	}
 	return nil, false, ""
 }
 
-// read collects the body of a CERTIFICATE block up to its END line.
-func (s *scanner) read() (fault string) {
+// readBody reads the body of a CERTIFICATE block up to its END line.
+func (s *scanner) readBody() (fault string) {
 	s.body = s.body[:0]
 	for s.rest != "" {
 		line := s.line()
 		if strings.HasPrefix(line, dashes) {
-			if label, isEnd := marker(line, endLabel); !isEnd || label != wantedType {
+			if label, isEnd := marker(line, endLabel); !isEnd || label != blockType {
 				return "the block is cut off: BEGIN CERTIFICATE is not followed by END CERTIFICATE"
 			}
 			return ""
 		}
 		if strings.Contains(line, dashes) {
-			return "the END line does not stand alone on its line"
+			return "the END line contains other text"
 		}
 		if strings.Contains(line, ":") {
 			return "the block has PEM headers, which a certificate must not have (RFC 7468)"
 		}
-		s.body = appendSolid(s.body, line)
+		s.body = appendWithoutBlanks(s.body, line)
 	}
 	return "the block is cut off: BEGIN CERTIFICATE is not followed by END CERTIFICATE"
 }
 
-// line takes the next line off the text, without its end and indentation.
+// line consumes the next line of the text and returns it without indentation and line end.
 func (s *scanner) line() string {
 	var line string
 	line, s.rest, _ = strings.Cut(s.rest, "\n")
 	return strings.TrimSpace(line)
 }
 
-// appendSolid appends a line without the blanks and tabs in it.
-func appendSolid(dst []byte, line string) []byte {
+// appendWithoutBlanks appends a line without its spaces and tabs.
+func appendWithoutBlanks(dst []byte, line string) []byte {
 	for {
 		at := strings.IndexAny(line, " \t")
 		if at < 0 {
@@ -83,7 +82,7 @@ func appendSolid(dst []byte, line string) []byte {
 	}
 }
 
-// marker gives the label of a BEGIN or END line, whichever start names.
+// marker returns the label of a BEGIN or END line; start selects which of the two.
 func marker(line, start string) (label string, ok bool) {
 	label, ok = strings.CutPrefix(line, start)
 	if !ok {
@@ -93,17 +92,17 @@ func marker(line, start string) (label string, ok bool) {
 	return label, ok && !strings.Contains(label, "-")
 }
 
-// looksLikeMarker tells a damaged BEGIN or END line from a comment. A line
-// that starts with # is a comment whatever it says: that is how people switch
-// a certificate off. A lone CR in it may be meant as a line end, and whole
-// blocks could then hide behind one #, so such a line is not exempt.
+// looksLikeMarker reports whether a line is a damaged BEGIN or END line rather than a
+// comment. A line that starts with # is a comment regardless of its text, since this is
+// how people disable a certificate. A line with a lone CR is not exempt: the CR may be
+// meant as a line end, and one # could hide whole blocks.
 func looksLikeMarker(line string) bool {
 	if strings.HasPrefix(line, "#") && !strings.Contains(line, "\r") {
 		return false
 	}
-	// A word processor makes other dashes of them, and a hand may lose some.
+	// Word processors replace the dashes, and copying by hand may lose some.
 	words := strings.TrimFunc(line, func(r rune) bool { return !unicode.IsLetter(r) })
-	if words != line && (strings.EqualFold(words, "BEGIN "+wantedType) || strings.EqualFold(words, "END "+wantedType)) {
+	if words != line && (strings.EqualFold(words, "BEGIN "+blockType) || strings.EqualFold(words, "END "+blockType)) {
 		return true
 	}
 	if !strings.Contains(line, dashes) {
@@ -113,23 +112,23 @@ func looksLikeMarker(line string) bool {
 	return strings.Contains(upper, beginMark) || strings.Contains(upper, endMark)
 }
 
-// typeFault explains why a block of another type is refused. Only well-known
-// types are named: a label is text of the source like any other.
+// typeFault describes why a block of another type is rejected. It names well-known
+// types only: a label is part of the source's text.
 func typeFault(label string) string {
-	known := "of another type"
+	description := "of another type"
 	switch {
 	case strings.HasSuffix(label, "PRIVATE KEY"):
-		known = "a private key, which does not belong here: take it out, and replace it if others could read it"
+		description = "a private key, which does not belong here: remove it, and replace the key if others could read it"
 	case label == "TRUSTED CERTIFICATE":
-		known = "OpenSSL's own TRUSTED CERTIFICATE; convert it with `openssl x509`"
+		description = "OpenSSL's own TRUSTED CERTIFICATE; convert it with `openssl x509`"
 	case label == "CERTIFICATE REQUEST" || label == "NEW CERTIFICATE REQUEST":
-		known = "a certificate request"
+		description = "a certificate request"
 	case label == "X509 CRL":
-		known = "a certificate revocation list"
+		description = "a certificate revocation list"
 	case label == "PUBLIC KEY":
-		known = "a public key"
+		description = "a public key"
 	case label == "PKCS7":
-		known = "a PKCS #7 file; extract it with `openssl pkcs7 -print_certs`"
+		description = "a PKCS #7 file; extract it with `openssl pkcs7 -print_certs`"
 	}
-	return "only CERTIFICATE blocks are accepted, and this block is " + known
+	return "only CERTIFICATE blocks are accepted, and this block is " + description
 }

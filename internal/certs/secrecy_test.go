@@ -12,8 +12,8 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// canary stands for a secret. It is planted wherever a text can hold one, in
-// four letters and more, so that it is found in base64 and in hex as well.
+// canary represents a secret. It is planted wherever a text can hold one, and is at
+// least four letters long, so that it is found in base64 and in hex as well.
 const canary = "canarycanary"
 
 // S5: no problem ever shows content, whatever the text and wherever in it.
@@ -58,8 +58,8 @@ func TestProblemsHoldNothingOfTheText(t *testing.T) {
 	}
 }
 
-// checkNoCanary looks for the canary as it is, and as base64 or hex of it or
-// of what it is the base64 of.
+// checkNoCanary searches for the canary, for what it decodes to as base64, and for other
+// encodings of both.
 func checkNoCanary(t *testing.T, message string) {
 	t.Helper()
 	decoded, err := base64.StdEncoding.DecodeString(canary)
@@ -78,8 +78,8 @@ func checkNoCanary(t *testing.T, message string) {
 	}
 }
 
-// quotedByTheParser gives certificates at which Go's own parser fails with a
-// message that quotes them.
+// quotedByTheParser returns certificates for which Go's parser returns an error that
+// quotes them.
 func quotedByTheParser(tb testing.TB) map[string][]byte {
 	tb.Helper()
 	list := map[string][]byte{
@@ -97,8 +97,8 @@ func quotedByTheParser(tb testing.TB) map[string][]byte {
 	return list
 }
 
-// The parser quotes names out of the certificate, so what it says must not be
-// taken for a finding of its own.
+// The parser quotes names from the certificate, so quoted text must not be mistaken for
+// the parser's own finding.
 func TestQuotedNameIsNotTheFault(t *testing.T) {
 	t.Parallel()
 	der := certificate(t, 1, extension(oidAltName, tagged(t, 6, "http://[negative serial number")))
@@ -120,22 +120,22 @@ func subject(name string) func(*x509.Certificate) {
 	return func(template *x509.Certificate) { template.Subject.CommonName = name }
 }
 
-// extension puts an extension into a certificate as it is, without the checks
-// that Go makes when it writes one.
+// extension adds an extension to a certificate unchanged, without the checks that Go
+// makes when it writes one.
 func extension(oid asn1.ObjectIdentifier, value []byte) func(*x509.Certificate) {
 	return func(template *x509.Certificate) {
 		template.ExtraExtensions = append(template.ExtraExtensions, pkix.Extension{Id: oid, Value: value})
 	}
 }
 
-// tagged gives GeneralNames (RFC 5280, section 4.2.1.6) with one name; the tag
-// says of which kind it is: 1 mailbox, 2 domain, 6 URI.
+// tagged returns GeneralNames (RFC 5280, section 4.2.1.6) with one name; the tag is its
+// kind: 1 mailbox, 2 domain, 6 URI.
 func tagged(tb testing.TB, tag int, name string) []byte {
 	tb.Helper()
 	return encodeASN1(tb, []asn1.RawValue{{Class: asn1.ClassContextSpecific, Tag: tag, Bytes: []byte(name)}})
 }
 
-// permitted gives NameConstraints (RFC 5280, section 4.2.1.10) that permit one
+// permitted returns NameConstraints (RFC 5280, section 4.2.1.10) that permit one
 // subtree.
 func permitted(tb testing.TB, tag int, name string) []byte {
 	tb.Helper()

@@ -5,13 +5,12 @@ import (
 	"unicode/utf8"
 )
 
-// MaxShown is the largest number of characters of a subject that a status or a
-// message shows.
+// MaxShown is the largest number of characters of a subject in a status or a message.
 const MaxShown = 128
 
-// ShownSubject gives the subject as statuses and messages show it: one of more than
-// MaxShown characters is cut so that "…" is the last of them. Such a certificate is
-// best known by its fingerprint.
+// ShownSubject returns the subject for statuses and messages. A subject of more than
+// [MaxShown] characters is truncated to MaxShown, the last of which is "…"; such
+// a certificate is best identified by its fingerprint.
 func (c *Certificate) ShownSubject() string {
 	text := c.Subject()
 	if len(text) <= MaxShown || utf8.RuneCountInString(text) <= MaxShown {
@@ -20,5 +19,5 @@ func (c *Certificate) ShownSubject() string {
 	return string([]rune(text)[:MaxShown-1]) + "…"
 }
 
-// SHA256 gives the fingerprint in hexadecimal.
+// SHA256 returns the fingerprint in hexadecimal.
 func (c *Certificate) SHA256() string { return hex.EncodeToString(c.Fingerprint[:]) }

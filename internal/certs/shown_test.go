@@ -10,7 +10,7 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// commonName gives the DER of a Name.
+// commonName returns the DER of a Name.
 func commonName(tb testing.TB, name string) []byte {
 	tb.Helper()
 	der, err := asn1.Marshal(pkix.Name{CommonName: name}.ToRDNSequence())
@@ -20,7 +20,7 @@ func commonName(tb testing.TB, name string) []byte {
 	return der
 }
 
-// K4: the rule by which a long subject is cut, and that a short one is shown whole.
+// K4: a long subject is truncated, and a short one is shown in full.
 func TestShownSubject(t *testing.T) {
 	t.Parallel()
 	for name, count := range map[string]int{"at the limit": certs.MaxShown - len("CN="), "one more": certs.MaxShown - len("CN=") + 1, "far more": 5000} {
@@ -42,8 +42,8 @@ func TestShownSubject(t *testing.T) {
 	}
 }
 
-// K2: a root is self-signed; what merely carries its own issuer's name is not, and
-// neither is anything that does not parse.
+// K2: a root is self-signed; a certificate that merely repeats its issuer's name is not,
+// and neither is one that does not parse.
 func TestSelfSigned(t *testing.T) {
 	t.Parallel()
 	result, problem := certs.Parse(ecACC(t)+block(certificate(t, 1)), origin)
@@ -67,6 +67,6 @@ func TestSelfSigned(t *testing.T) {
 	}
 	damaged.DER = nil
 	if damaged.SelfSigned() {
-		t.Error("what is no certificate is")
+		t.Error("a certificate that does not parse is self-signed")
 	}
 }

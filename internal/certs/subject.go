@@ -11,29 +11,28 @@ import (
 	"unicode/utf8"
 )
 
-// attribute is one part of a subject: what kind it is, and what it says.
+// attribute is one AttributeTypeAndValue of a subject.
 type attribute struct {
 	Type  asn1.ObjectIdentifier
 	Value asn1.RawValue
 }
 
 // relativeNameSET is a RelativeDistinguishedName. It is a SET in ASN.1, which
-// encoding/asn1 takes from the end of the type's name.
+// encoding/asn1 recognizes by the suffix of the type's name.
 type relativeNameSET []attribute
 
-// keyword is an attribute type beneath 2.5.4 (X.520) that is written by name.
+// keyword is an attribute type below 2.5.4 (X.520) that is written by name.
 type keyword struct {
 	arc  int
 	name string
-	// once says that only the last value counts.
-	once bool
+	// lastOnly is true if only the last value counts.
+	lastOnly bool
 }
 
-// keywords are in the order in which they are written, wherever they stand in
-// the certificate.
+// keywords are in the order of the output, whatever their order in the certificate.
 var keywords = [...]keyword{
-	{arc: 5, name: "SERIALNUMBER", once: true},
-	{arc: 3, name: "CN", once: true},
+	{arc: 5, name: "SERIALNUMBER", lastOnly: true},
+	{arc: 3, name: "CN", lastOnly: true},
 	{arc: 11, name: "OU"},
 	{arc: 10, name: "O"},
 	{arc: 17, name: "POSTALCODE"},
@@ -43,29 +42,28 @@ var keywords = [...]keyword{
 	{arc: 6, name: "C"},
 }
 
-// Subject renders the DER of a Name (RFC 5280, 4.1.2.4) in the manner of RFC
-// 4514. Names in stores are made of it, users look entries up by them, and
-// exclusions name certificates by it, so
-// the rules are fixed here and nothing is left to the standard library, whose
-// rendering differs between Go releases:
+// Subject renders the DER of a Name (RFC 5280, 4.1.2.4) like RFC 4514. Key stores use
+// the result in the names of their entries, users look entries up by it, and exclusions
+// match certificates by it. So the rules are defined here and do not depend on the
+// standard library, whose rendering differs between Go releases:
 //
-//   - Attributes with a keyword come first, grouped in the order SERIALNUMBER,
-//     CN, OU, O, POSTALCODE, STREET, L, ST, C. Values of one keyword stand in
-//     the order of the certificate, joined by "+". Of several SERIALNUMBERs or
-//     CNs only the last counts, and an empty one is left out.
-//   - All other attributes follow, last one first, as dotted numbers, "=#" and
-//     the hexadecimal DER of their text: a PrintableString where the text
-//     allows it and a UTF8String otherwise, whatever it was before.
-//   - A backslash stands before each of , + " \ < > ; and before a space at
-//     either end and a # at the start of a value.
-//   - NUL, and each UTF-8 byte of a character outside the Basic Multilingual
-//     Plane, is written as a backslash and two hexadecimal digits (RFC 4514,
-//     2.4): neither Java's nor PKCS#12's strings can hold them in a form that
-//     all readers take. No other character is touched.
-//   - A value that is no text, or not valid in its encoding, is written as "#"
-//     and the hexadecimal DER of the value as it stands.
+//   - Attributes with a keyword come first, grouped in the order SERIALNUMBER, CN, OU,
+//     O, POSTALCODE, STREET, L, ST, C. Values of one keyword keep the order of the
+//     certificate, joined by "+". If there are several SERIALNUMBERs or CNs, only the
+//     last one counts, and it is omitted if it is empty.
+//   - All other attributes follow in reverse order, as dotted numbers, "=#" and the
+//     hexadecimal DER of their text: a PrintableString if the text allows it and a
+//     UTF8String otherwise, regardless of the original encoding.
+//   - A backslash precedes each of , + " \ < > ; and a space at either end and a # at
+//     the start of a value.
+//   - NUL, and each UTF-8 byte of a character outside the Basic Multilingual Plane, is
+//     written as a backslash and two hexadecimal digits (RFC 4514, 2.4): neither Java
+//     nor PKCS#12 strings can hold them in a form that all readers accept. No other
+//     character is changed.
+//   - A value that is not text, or not valid in its encoding, is written as "#" and
+//     the hexadecimal DER of the unchanged value.
 //
-// All but the last two is what Go 1.26 gives for a pkix.Name.
+// Except for the last two rules this is what Go 1.26 returns for a pkix.Name.
 func Subject(der []byte) (string, error) {
 	var names []relativeNameSET
 	rest, err := asn1.Unmarshal(der, &names)
@@ -75,7 +73,7 @@ func Subject(der []byte) (string, error) {
 	attributes := slices.Concat(names...)
 	var parts []string
 	for _, keyword := range keywords {
-		if values := keyword.of(attributes); len(values) > 0 {
+		if values := keyword.format(attributes); len(values) > 0 {
 			parts = append(parts, strings.Join(values, "+"))
 		}
 	}
@@ -83,7 +81,7 @@ func Subject(der []byte) (string, error) {
 		if attribute.hasKeyword() {
 			continue
 		}
-		value, err := hexadecimal(attribute.Value)
+		value, err := formatDER(attribute.Value)
 		if err != nil {
 			return "", err
 		}
@@ -92,15 +90,15 @@ func Subject(der []byte) (string, error) {
 	return strings.Join(parts, ","), nil
 }
 
-// of gives the attributes of this type as they are written.
-func (k keyword) of(attributes []attribute) []string {
+// format returns the attributes of this type as "keyword=value".
+func (k keyword) format(attributes []attribute) []string {
 	var values []string
 	for _, attribute := range attributes {
 		if attribute.is(k.arc) {
-			values = append(values, k.name+"="+readable(attribute.Value))
+			values = append(values, k.name+"="+formatValue(attribute.Value))
 		}
 	}
-	if !k.once || len(values) == 0 {
+	if !k.lastOnly || len(values) == 0 {
 		return values
 	}
 	last := values[len(values)-1:]
@@ -118,20 +116,20 @@ func (a attribute) hasKeyword() bool {
 	return slices.ContainsFunc(keywords[:], func(k keyword) bool { return a.is(k.arc) })
 }
 
-// readable gives a value as text, or as a number where it is none.
-func readable(value asn1.RawValue) string {
-	if text, ok := decode(value); ok {
+// formatValue returns a value as escaped text, or as hexadecimal DER if it is not text.
+func formatValue(value asn1.RawValue) string {
+	if text, ok := decodeString(value); ok {
 		return escape(text)
 	}
 	return "#" + hex.EncodeToString(value.FullBytes)
 }
 
-// hexadecimal gives a value as its DER, text in one of two encodings.
-func hexadecimal(value asn1.RawValue) (string, error) {
+// formatDER returns a value as hexadecimal DER, with text in one of two encodings.
+func formatDER(value asn1.RawValue) (string, error) {
 	der := value.FullBytes
-	if text, ok := decode(value); ok {
+	if text, ok := decodeString(value); ok {
 		tag := asn1.TagPrintableString
-		if strings.ContainsFunc(text, unprintable) {
+		if strings.ContainsFunc(text, isNotPrintable) {
 			tag = asn1.TagUTF8String
 		}
 		var err error
@@ -142,9 +140,9 @@ func hexadecimal(value asn1.RawValue) (string, error) {
 	return "#" + hex.EncodeToString(der), nil
 }
 
-// unprintable says whether a PrintableString (X.680, 41.4) cannot hold the
+// isNotPrintable reports whether a PrintableString (X.680, 41.4) cannot hold the
 // character.
-func unprintable(r rune) bool {
+func isNotPrintable(r rune) bool {
 	switch {
 	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
 		return false
@@ -152,9 +150,9 @@ func unprintable(r rune) bool {
 	return !strings.ContainsRune(" '()+,-./:=?", r)
 }
 
-// decode gives the text of a string value, and false where the value is not a
-// string of a type known here or is damaged.
-func decode(value asn1.RawValue) (string, bool) {
+// decodeString returns the text of a string value; ok is false if the value is damaged
+// or not of a supported string type.
+func decodeString(value asn1.RawValue) (text string, ok bool) {
 	if value.Class != asn1.ClassUniversal || value.IsCompound {
 		return "", false
 	}
@@ -170,8 +168,8 @@ func decode(value asn1.RawValue) (string, bool) {
 	}
 }
 
-// latin1 reads a T61String (TeletexString) as ISO 8859-1, which is what
-// certificates hold under that type.
+// latin1 decodes a T61String (TeletexString) as ISO 8859-1, the encoding that
+// certificates use under that type.
 func latin1(bytes []byte) string {
 	var text strings.Builder
 	for _, b := range bytes {
@@ -180,8 +178,8 @@ func latin1(bytes []byte) string {
 	return text.String()
 }
 
-// twoByte reads a BMPString: two bytes for each character, the high one first,
-// and a NUL at the end of some. Surrogates are not characters.
+// twoByte decodes a BMPString: two bytes per character, high byte first, with an
+// optional NUL at the end. Surrogates are not characters.
 func twoByte(bytes []byte) (string, bool) {
 	if len(bytes)%2 != 0 {
 		return "", false
@@ -200,8 +198,8 @@ func twoByte(bytes []byte) (string, bool) {
 // MaxBMP is the last character of the Basic Multilingual Plane.
 const MaxBMP = '\uffff'
 
-// escape writes a value so that it ends where it ends, in characters that all
-// stores can hold.
+// escape escapes a value so that its end is unambiguous and all key stores can hold its
+// characters.
 func escape(value string) string {
 	var text strings.Builder
 	for i, r := range value {
