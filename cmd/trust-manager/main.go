@@ -1,5 +1,5 @@
 // Command trust-manager is the operator: it builds trust bundles from CA
-// certificates and keeps them in the namespaces that want them.
+// certificates and distributes them to the namespaces of a cluster.
 package main
 
 import (

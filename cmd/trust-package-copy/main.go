@@ -4,13 +4,13 @@
 //
 //	trust-package-copy [/copyandmaybepause] <input-folder> <output-folder>
 //
-// The first word may be the name by which charts call the copier in the images
-// made for cert-manager's trust-manager.
+// The first argument may be the name by which charts call the copier in the
+// images built for cert-manager's trust-manager.
 //
-// What always holds: each file with the extension .json is checked before
-// anything is written, and replaced in one step, so that a reader sees an old
-// package or a new one and never a part; a folder without a package is an error.
-// Other files are left out.
+// What always holds: every file with the extension .json is checked before
+// anything is written, and is replaced atomically, so that a reader sees the old
+// package or the new one and never a part; a folder without a package is an
+// error. Other files are not copied.
 package main
 
 import (
@@ -23,7 +23,8 @@ import (
 	"trust-manager.io/internal/capackage"
 )
 
-// alias is the name of the copier in other images of packages.
+// alias is the name of the copier in the package images of cert-manager's
+// trust-manager.
 const alias = "/copyandmaybepause"
 
 func main() {
@@ -33,7 +34,7 @@ func main() {
 	}
 }
 
-// run executes a command line, without the program's name.
+// run executes a command line, without the program's name, and logs what it copied.
 func run(args []string, log io.Writer) error {
 	if len(args) > 0 && args[0] == alias {
 		args = args[1:]
@@ -45,32 +46,32 @@ func run(args []string, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for _, one := range packages {
-		to := filepath.Join(args[1], one.name)
-		if err := replace(to, one.data); err != nil {
+	for _, file := range packages {
+		path := filepath.Join(args[1], file.name)
+		if err := replace(path, file.data); err != nil {
 			return fmt.Errorf("writing the default CA package: %w", err)
 		}
-		_, _ = fmt.Fprintf(log, "copied the default CA package %s to %s\n", one.id, to)
+		_, _ = fmt.Fprintf(log, "copied the default CA package %s to %s\n", file.id, path)
 	}
 	return nil
 }
 
-// file is one package as it stands in a folder.
-type file struct {
+// packageFile is one package in a folder.
+type packageFile struct {
 	name, id string
 	data     []byte
 }
 
 // read reads and checks all packages in a folder.
-func read(folder string) ([]file, error) {
+func read(folder string) ([]packageFile, error) {
 	paths, err := filepath.Glob(filepath.Join(folder, "*.json"))
 	if err != nil {
 		return nil, err
 	}
 	if len(paths) == 0 {
-		return nil, fmt.Errorf("there is no default CA package, a file *.json, in %s", folder)
+		return nil, fmt.Errorf("no default CA package (a file *.json) found in %s", folder)
 	}
-	var files []file
+	var files []packageFile
 	for _, path := range paths {
 		data, err := os.ReadFile(path)
 		if err != nil {
@@ -80,25 +81,25 @@ func read(folder string) ([]file, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		files = append(files, file{filepath.Base(path), content.ID(), data})
+		files = append(files, packageFile{filepath.Base(path), content.ID(), data})
 	}
 	return files, nil
 }
 
-// replace writes a file in one step, readable for all: the operator runs under
-// another user.
+// replace writes a file atomically. The file is readable by everyone, because the
+// operator runs as another user.
 func replace(path string, data []byte) error {
-	fresh, err := os.CreateTemp(filepath.Dir(path), ".package-*")
+	temp, err := os.CreateTemp(filepath.Dir(path), ".package-*")
 	if err != nil {
 		return err
 	}
-	_, err = fresh.Write(data)
-	err = errors.Join(err, fresh.Chmod(0o644), fresh.Sync(), fresh.Close())
+	_, err = temp.Write(data)
+	err = errors.Join(err, temp.Chmod(0o644), temp.Sync(), temp.Close())
 	if err == nil {
-		err = os.Rename(fresh.Name(), path)
+		err = os.Rename(temp.Name(), path)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(fresh.Name()))
+		return errors.Join(err, os.Remove(temp.Name()))
 	}
 	return nil
 }

@@ -10,7 +10,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"trust-package-copy": main})
 }
 
-// D4: packages are copied whole or not at all, under both names of the copier.
+// TestScripts checks that packages are copied completely or not at all, under both
+// names of the copier (D4).
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{Dir: "testdata/script"})

@@ -10,8 +10,8 @@ import (
 	"trust-manager.io/internal/encode"
 )
 
-// FuzzPEM proves, for any text on standard input: it is refused, or becomes a package
-// that operators read as the same certificates.
+// FuzzPEM checks that any text on standard input is either rejected or becomes a
+// package that operators read as the same certificates.
 func FuzzPEM(f *testing.F) {
 	for _, seed := range []string{"", "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", "\xff", "# nothing\n", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"} {
 		f.Add(seed)
@@ -28,15 +28,15 @@ func FuzzPEM(f *testing.F) {
 		certificates, err := readCertificates(standardStream, strings.NewReader(text), io.Discard)
 		if err != nil {
 			if certificates != nil {
-				t.Fatal("certificates beside an error")
+				t.Fatal("certificates together with an error")
 			}
 			return
 		}
-		made, err := capackage.Encode(capackage.Package{Name: "n", Version: "v", Bundle: string(encode.PEM(certificates))})
+		data, err := capackage.Encode(capackage.Package{Name: "n", Version: "v", Bundle: string(encode.PEM(certificates))})
 		if err != nil {
 			t.Fatal(err)
 		}
-		read, err := capackage.Parse(made)
+		read, err := capackage.Parse(data)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,7 +46,7 @@ func FuzzPEM(f *testing.F) {
 		}
 		for i := range certificates {
 			if again.Certificates[i].Fingerprint != certificates[i].Fingerprint {
-				t.Errorf("certificate %d is another", i)
+				t.Errorf("certificate %d differs", i)
 			}
 		}
 	})

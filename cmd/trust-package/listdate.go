@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// listModule holds Mozilla's list.
+// listModule is the Go module that contains Mozilla's list.
 const listModule = "golang.org/x/crypto/x509roots/fallback"
 
-// pseudoVersion finds the time of the commit in a Go module's version that
-// stands for an untagged commit: 14 digits, UTC, before the commit's hash
+// pseudoVersion matches the commit time in the pseudo-version of a Go module: 14
+// digits, UTC, before the commit's hash
 // (https://go.dev/ref/mod#pseudo-versions).
 var pseudoVersion = regexp.MustCompile(`[.-](\d{14})-[0-9a-f]{12}$`)
 
-// listDate returns the day of the list, in UTC, that is compiled into this
-// program. Go records the module's version in what go build, go run and go
-// test make; other build systems may not.
+// listDate returns the date, in UTC, of the list that is compiled into this
+// program. go build, go run and go test record the module's version; other build
+// systems may not.
 func listDate(info *debug.BuildInfo) (time.Time, error) {
 	version, err := listVersion(info)
 	if err != nil {
@@ -35,11 +35,11 @@ func listDate(info *debug.BuildInfo) (time.Time, error) {
 	return day, nil
 }
 
-// listVersion returns the version of listModule that was really built in: that
-// of its replacement where there is one.
+// listVersion returns the version of [listModule] that was built in, or the
+// version of its replacement if it was replaced.
 func listVersion(info *debug.BuildInfo) (string, error) {
 	if info == nil {
-		return "", errors.New("this program was built without module versions in it")
+		return "", errors.New("this program was built without module versions")
 	}
 	for _, module := range info.Deps {
 		if module.Path != listModule {
@@ -50,5 +50,5 @@ func listVersion(info *debug.BuildInfo) (string, error) {
 		}
 		return module.Version, nil
 	}
-	return "", fmt.Errorf("this program was built without the version of %s in it", listModule)
+	return "", fmt.Errorf("this program was built without the version of %s", listModule)
 }

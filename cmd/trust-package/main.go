@@ -1,25 +1,25 @@
-// Command trust-package makes default CA packages: the JSON files that the
-// operator loads at --default-package-location and hands out to every Bundle
-// with useDefaultCAs (the format is package capackage).
+// Command trust-package builds default CA packages: the JSON files that the
+// operator loads from --default-package-location for every Bundle with
+// useDefaultCAs (for the format, see package capackage).
 //
 //	trust-package pem --name N --version V [--out FILE] FILE.pem
 //	trust-package mozilla [--name N] [--version V] [--constrained POLICY] [--out FILE]
 //
-// What always holds: certificates go through the operator's own parser and
-// encoder, so a package that is made here loads there; the same input and the
-// same build give the same bytes, whenever they run; a package is written
-// whole or not at all, and standard output carries nothing else. What was done
-// is told on standard error. The exit code is 0, or 1 with the error told.
+// What always holds: certificates pass through the operator's own parser and
+// encoder, so the operator can load every package; the same input and the same
+// build produce the same bytes at any time; a package is written completely or
+// not at all, and standard output carries nothing else. A report goes to standard
+// error. The exit code is 0, or 1 after an error.
 //
 // # Roots with a distrust-after date
 //
-// Mozilla still trusts what such a root issued up to its date, and nothing
-// that came later; PEM text cannot say so. By default (grace) the root is kept
-// for 398 days past that date, the longest that a publicly trusted server
-// certificate has been allowed to live since September 2020, because until
-// then leaving it out breaks servers whose certificates Mozilla accepts, and
-// after that keeping it can only admit certificates that Mozilla refuses. The
-// days are counted to the date of the list, never to today.
+// Mozilla trusts certificates that such a root issued up to its date and rejects
+// later ones; PEM text cannot express this. By default (grace) the root is kept
+// for 398 days after that date, the longest lifetime of a publicly trusted server
+// certificate since September 2020: before that, leaving it out breaks servers
+// whose certificates Mozilla accepts; after that, keeping it can only admit
+// certificates that Mozilla rejects. The days are counted to the date of the
+// list, never to today.
 package main
 
 import (
@@ -53,8 +53,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 func rootCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "trust-package COMMAND",
-		Short: "Make default CA packages for trust-manager",
-		Long: `Make default CA packages: the JSON files that trust-manager loads at
+		Short: "Build default CA packages for trust-manager",
+		Long: `Build default CA packages: the JSON files that trust-manager loads from
 --default-package-location for Bundles with useDefaultCAs.`,
 		SilenceUsage:          true,
 		SilenceErrors:         true,
@@ -67,7 +67,7 @@ func rootCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(*cobra.Command, []string) error {
-			return errors.New("name a command, pem or mozilla; see trust-package --help")
+			return errors.New("no command given, want pem or mozilla; see trust-package --help")
 		},
 	}
 	command.AddCommand(pemCommand(), mozillaCommand())

@@ -21,8 +21,8 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// bundleOf prints the PEM text of the package file named by its argument, so
-// that a script can look at it.
+// bundleOf prints the PEM text of the package file that its argument names, so
+// that scripts can check it.
 func bundleOf() {
 	data, err := os.ReadFile(os.Args[1])
 	if err == nil {
@@ -36,7 +36,8 @@ func bundleOf() {
 	}
 }
 
-// The scripts find the files of testdata/pem in their working directory.
+// TestScripts runs the scripts with the files of testdata/pem in their working
+// directory.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -47,7 +48,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// failingWriter stands for a closed pipe or a full disk.
+// failingWriter simulates a closed pipe or a full disk.
 type failingWriter struct{}
 
 func (failingWriter) Write([]byte) (int, error) { return 0, errors.New("disk full") }
@@ -60,7 +61,7 @@ func TestStandardOutputThatFails(t *testing.T) {
 		t.Errorf("exit code %d, standard error:\n%s", code, stderr.String())
 	}
 	if strings.Contains(stderr.String(), "wrote package") {
-		t.Errorf("tells a success:\n%s", stderr.String())
+		t.Errorf("reports a success:\n%s", stderr.String())
 	}
 }
 
@@ -88,8 +89,8 @@ func TestInputThatIsTooLarge(t *testing.T) {
 	}
 }
 
-// A reader under another user, such as the operator in its pod, can read the
-// file, whatever was there before; and nothing else stays in the folder.
+// TestWriteFile checks that another user, such as the operator in its pod, can read
+// the file, whatever existed before, and that nothing else stays in the folder.
 func TestWriteFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "package.json")
@@ -113,7 +114,8 @@ func TestWriteFile(t *testing.T) {
 	checkOnly(t, filepath.Dir(path), "package.json")
 }
 
-// A device is not replaced by a file: the rename would do that for root.
+// TestWriteFileLeavesOthersAlone checks that a device is not replaced by a file: the
+// rename would do that for root.
 func TestWriteFileLeavesOthersAlone(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -132,7 +134,8 @@ func TestWriteFileLeavesOthersAlone(t *testing.T) {
 	checkOnly(t, folder, "null", "sub")
 }
 
-// When the last step fails, the half-done file is cleared away.
+// TestWriteFileCleansUp checks that the temporary file is removed if the last step
+// fails.
 func TestWriteFileCleansUp(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -147,7 +150,7 @@ func TestWriteFileCleansUp(t *testing.T) {
 	checkOnly(t, folder)
 }
 
-// checkOnly wants exactly the named entries in the folder.
+// checkOnly reports an error unless the folder has exactly the named entries.
 func checkOnly(t *testing.T, folder string, want ...string) {
 	t.Helper()
 	entries, err := os.ReadDir(folder)

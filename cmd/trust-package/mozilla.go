@@ -10,20 +10,21 @@ import (
 	"trust-manager.io/internal/capackage"
 )
 
-const mozillaHelp = `Make a package from Mozilla's list of roots for TLS servers, as the Go team keeps
-it in golang.org/x/crypto/x509roots/fallback. The list is part of this program:
-nothing is downloaded, and a newer list comes with a newer build. Roots stay in
-the list's order.
+const mozillaHelp = `Build a package from Mozilla's list of roots for TLS servers, which the Go team
+maintains in golang.org/x/crypto/x509roots/fallback. The list is part of this
+program: nothing is downloaded, and a newer list needs a newer build. Roots keep
+the order of the list.
 
-Some roots are trusted only for what they issued up to a distrust-after date. A
-PEM bundle cannot say that, so such a root is in it or not (--constrained):
+Some roots are trusted only for certificates issued up to a distrust-after date. A
+PEM bundle cannot express this, so such a root is either included or not
+(--constrained):
 
-  grace  in it until 398 days after its date, counted to the date of the list:
+  grace  included until 398 days after its date, counted to the date of the list:
          as long as certificates that it issued in time can still be valid
-  keep   in it, so certificates that it issues later are trusted too
-  drop   not in it, so certificates that it issued in time are refused too
+  keep   included, so certificates that it issues later are trusted, too
+  drop   not included, so certificates that it issued in time are rejected, too
 
-Which roots that concerns is told on standard error.`
+The affected roots are listed on standard error.`
 
 func mozillaCommand() *cobra.Command {
 	var p capackage.Package
@@ -31,7 +32,7 @@ func mozillaCommand() *cobra.Command {
 	constrained := grace
 	command := &cobra.Command{
 		Use:   "mozilla [--name NAME] [--version VERSION] [--constrained POLICY] [--out FILE]",
-		Short: "Make a package from Mozilla's list of roots for TLS servers",
+		Short: "Build a package from Mozilla's list of roots for TLS servers",
 		Long:  mozillaHelp,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -41,7 +42,7 @@ func mozillaCommand() *cobra.Command {
 		},
 		DisableFlagsInUseLine: true,
 		RunE: func(command *cobra.Command, _ []string) error {
-			info, _ := debug.ReadBuildInfo() // nil where there is none
+			info, _ := debug.ReadBuildInfo() // nil if unavailable
 			selected, err := mozilla(&p, info, constrained)
 			if err != nil {
 				return err
@@ -58,17 +59,17 @@ func mozillaCommand() *cobra.Command {
 	return command
 }
 
-// mozilla selects roots from the list and sets the package's version to the
-// list's date, as info has it, unless one is given.
+// mozilla selects roots from the list. If the package has no version, mozilla sets
+// it to the date of the list, which it takes from info.
 func mozilla(p *capackage.Package, info *debug.BuildInfo, constrained policy) (selection, error) {
 	date, err := listDate(info)
 	switch {
 	case err == nil && p.Version == "":
 		p.Version = date.Format("20060102")
 	case err != nil && p.Version == "":
-		return selection{}, fmt.Errorf("no date to name the package after: %w; give a version with --version", err)
+		return selection{}, fmt.Errorf("cannot derive the version of the package: %w; set it with --version", err)
 	case err != nil && constrained == grace:
-		return selection{}, fmt.Errorf("no date to count --constrained=grace to: %w; choose --constrained=keep or drop", err)
+		return selection{}, fmt.Errorf("cannot apply --constrained=grace: %w; use --constrained=keep or drop", err)
 	}
 	return selectRoots(bundle.Roots(), constrained, date)
 }

@@ -16,11 +16,11 @@ import (
 )
 
 func addOutFlag(flags *pflag.FlagSet, out *string) {
-	flags.StringVar(out, "out", standardStream, `file to write, in one step and with mode 0644; "-" is standard output`)
+	flags.StringVar(out, "out", standardStream, `file to write, atomically and with mode 0644; "-" is standard output`)
 }
 
-// writePackage puts the certificates into p, writes it to out and tells what
-// it wrote.
+// writePackage adds the certificates to p, writes it to out and reports the result
+// on standard error.
 func writePackage(command *cobra.Command, p capackage.Package, certificates []certs.Certificate, out string) error {
 	p.Bundle = string(encode.PEM(certificates))
 	data, err := capackage.Encode(p)
@@ -39,11 +39,11 @@ func writePackage(command *cobra.Command, p capackage.Package, certificates []ce
 	return nil
 }
 
-// writeFile writes a new file beside path and renames it, so that a reader of
+// writeFile writes a temporary file beside path and renames it, so that a reader of
 // path sees the old content or the new, never a part.
 func writeFile(path string, data []byte) error {
 	if path == "" {
-		return errors.New(`--out is empty; give a file, or "-" for standard output`)
+		return errors.New(`--out is empty; set it to a file, or "-" for standard output`)
 	}
 	// Renaming onto a device such as /dev/null would replace it.
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
@@ -58,7 +58,8 @@ func writeFile(path string, data []byte) error {
 	return fillAndRename(file, data, path)
 }
 
-// fillAndRename writes data to a new file and moves it to path, or removes it.
+// fillAndRename writes data to a temporary file and renames it to path. On failure
+// it removes the file.
 func fillAndRename(file *os.File, data []byte, path string) error {
 	err := fill(file, data)
 	if err == nil {
@@ -70,8 +71,8 @@ func fillAndRename(file *os.File, data []byte, path string) error {
 	return nil
 }
 
-// fill writes data to a new file and closes it. The mode lets the operator's
-// own user read it; it holds nothing secret.
+// fill writes data to a file and closes it. The mode allows the operator's own user
+// to read it; the content is not secret.
 func fill(file *os.File, data []byte) error {
 	_, err := file.Write(data)
 	if err == nil {

@@ -12,8 +12,7 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// standardStream stands for standard input or output where a file is asked
-// for.
+// standardStream is the file argument that means standard input or output.
 const standardStream = "-"
 
 func pemCommand() *cobra.Command {
@@ -21,17 +20,17 @@ func pemCommand() *cobra.Command {
 	var out string
 	command := &cobra.Command{
 		Use:   "pem --name NAME --version VERSION [--out FILE] FILE.pem",
-		Short: "Make a package from a PEM file",
-		Long: `Make a package from the certificates of a PEM file, or of standard input where
-the file is "-". They stay in their order. Text around the blocks is left out.
+		Short: "Build a package from a PEM file",
+		Long: `Build a package from the certificates of a PEM file, or of standard input if
+the file is "-". Certificates keep their order. Text around the blocks is ignored.
 
-The file must hold CERTIFICATE blocks and no others, at least one, and each must
-be a whole X.509 certificate. Anything else is refused with the number of the
-block, and nothing is written.`,
+The file must contain at least one CERTIFICATE block and no other blocks, and each
+must be a complete X.509 certificate. Anything else is rejected with the number of
+the block, and nothing is written.`,
 		DisableFlagsInUseLine: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return fmt.Errorf("give exactly one PEM file, or - for standard input; got %d arguments", len(args))
+				return fmt.Errorf("want exactly one PEM file, or - for standard input; got %d arguments", len(args))
 			}
 			return nil
 		},
@@ -44,16 +43,16 @@ block, and nothing is written.`,
 		},
 	}
 	flags := command.Flags()
-	flags.StringVar(&p.Name, "name", "", "name of the package: where its certificates come from")
+	flags.StringVar(&p.Name, "name", "", "name of the package, which identifies the origin of its certificates")
 	flags.StringVar(&p.Version, "version", "", "version of the package, for example a date")
 	addOutFlag(flags, &out)
-	// It fails only for a flag that does not exist.
+	// MarkFlagRequired fails only for a flag that does not exist.
 	_ = errors.Join(command.MarkFlagRequired("name"), command.MarkFlagRequired("version"))
 	return command
 }
 
-// readCertificates reads a PEM file whole. Blocks that the parser skips on
-// purpose are told on notes.
+// readCertificates reads all certificates of a PEM file. It reports blocks that the
+// parser skips on purpose on notes.
 func readCertificates(path string, stdin io.Reader, notes io.Writer) ([]certs.Certificate, error) {
 	name, text, err := readText(path, stdin)
 	if err != nil {
@@ -67,24 +66,24 @@ func readCertificates(path string, stdin io.Reader, notes io.Writer) ([]certs.Ce
 		_, _ = fmt.Fprintln(notes, result.Skipped[i].Error())
 	}
 	if len(result.Certificates) == 0 {
-		return nil, fmt.Errorf("%s: there is no certificate in it; at least one PEM block of type CERTIFICATE is needed", name)
+		return nil, fmt.Errorf("%s: no certificate found; at least one PEM block of type CERTIFICATE is required", name)
 	}
 	return result.Certificates, nil
 }
 
-// readText reads a file or standard input up to the parser's limit, and gives
-// it a name for messages.
+// readText reads a file or standard input up to the parser's limit. It also returns
+// its name for messages.
 func readText(path string, stdin io.Reader) (name, text string, err error) {
-	name, from := "standard input", stdin
+	name, in := "standard input", stdin
 	if path != standardStream {
 		file, err := os.Open(path)
 		if err != nil {
 			return "", "", err
 		}
 		defer func() { _ = file.Close() }()
-		name, from = path, file
+		name, in = path, file
 	}
-	data, err := io.ReadAll(io.LimitReader(from, certs.MaxText+1))
+	data, err := io.ReadAll(io.LimitReader(in, certs.MaxText+1))
 	if err != nil {
 		return "", "", fmt.Errorf("read %s: %w", name, err)
 	}

@@ -14,13 +14,13 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// graceDays is the longest that a publicly trusted TLS server certificate may
-// be valid: 398 days by the CA/Browser Forum's Baseline Requirements from
-// September 2020, and less from March 2026 on (ballot SC-081v3).
+// graceDays is the longest validity of a publicly trusted TLS server certificate:
+// 398 days according to the CA/Browser Forum's Baseline Requirements since
+// September 2020, and less since March 2026 (ballot SC-081v3).
 const graceDays = 398
 
-// policy says what becomes of roots with a distrust-after date. It is a flag
-// value.
+// policy is the treatment of roots with a distrust-after date. It implements the
+// flag value of --constrained.
 type policy string
 
 const (
@@ -29,33 +29,33 @@ const (
 	drop  policy = "drop"
 )
 
-// String returns the value as it is given on the command line.
+// String returns the value as written on the command line.
 func (p *policy) String() string { return string(*p) }
 
-// Type is what the help shows as the kind of value.
+// Type returns the name of the value type for the help text.
 func (p *policy) Type() string { return "policy" }
 
-// Set takes a value from the command line.
+// Set parses a value from the command line.
 func (p *policy) Set(value string) error {
 	switch policy(value) {
 	case grace, keep, drop:
 		*p = policy(value)
 		return nil
 	}
-	return errors.New("it must be grace, keep or drop")
+	return errors.New("must be grace, keep or drop")
 }
 
-// selection is what goes into a package, and what was decided for it.
+// selection is the result of applying a policy to the list.
 type selection struct {
 	// certificates are in the order of the list.
 	certificates []certs.Certificate
 	// keptDated and dropped are the subjects of roots with a distrust-after
-	// date.
+	// date that were kept and left out.
 	keptDated, dropped []string
 }
 
-// selectRoots applies the policy to each root. listDate is the date of the
-// list, which grace is counted to; the other policies do not look at it.
+// selectRoots applies the policy to each root. Only the policy grace uses listDate,
+// the date of the list.
 func selectRoots(roots iter.Seq[bundle.Root], constrained policy, listDate time.Time) (selection, error) {
 	var s selection
 	for root := range roots {
@@ -66,7 +66,7 @@ func selectRoots(roots iter.Seq[bundle.Root], constrained policy, listDate time.
 		subject := certificate.Subject.String()
 		if root.Constraint != nil {
 			if !isDistrustAfter(root.Constraint) {
-				return selection{}, fmt.Errorf("root %s has a constraint that is not a distrust-after date; this program does not know what to do with it", subject)
+				return selection{}, fmt.Errorf("root %s has a constraint that is not a distrust-after date, which this program does not support", subject)
 			}
 			if !constrained.admits(root.Constraint, listDate) {
 				s.dropped = append(s.dropped, subject)
@@ -81,24 +81,24 @@ func selectRoots(roots iter.Seq[bundle.Root], constrained policy, listDate time.
 	return s, nil
 }
 
-// constraint judges a chain that ends in a root. The list hides what it checks.
+// constraint checks a chain that ends in a root. The list does not expose its date.
 type constraint func(chain []*x509.Certificate) error
 
-// accepts says whether the constraint lets a certificate issued at a time pass.
+// accepts reports whether the constraint accepts a certificate issued at a time.
 func (c constraint) accepts(issued time.Time) bool {
 	return c([]*x509.Certificate{{NotBefore: issued}}) == nil
 }
 
-// isDistrustAfter says whether the constraint does what a distrust-after date
-// does: it accepts what was issued long ago and refuses what comes far ahead.
+// isDistrustAfter reports whether the constraint behaves like a distrust-after date:
+// it accepts certificates issued long ago and rejects ones of the far future.
 func isDistrustAfter(c constraint) bool {
 	longAgo := time.Date(1950, time.January, 1, 0, 0, 0, 0, time.UTC)
-	farAhead := time.Date(9999, time.January, 1, 0, 0, 0, 0, time.UTC)
-	return c.accepts(longAgo) && !c.accepts(farAhead)
+	farFuture := time.Date(9999, time.January, 1, 0, 0, 0, 0, time.UTC)
+	return c.accepts(longAgo) && !c.accepts(farFuture)
 }
 
-// admits says whether a root with a distrust-after date is kept. Under grace
-// it is while a certificate could be valid at listDate that it issued in time.
+// admits reports whether a root with a distrust-after date is kept. With grace it is
+// kept as long as a certificate that it issued in time could be valid at listDate.
 func (p policy) admits(c constraint, listDate time.Time) bool {
 	if p == grace {
 		return c.accepts(listDate.AddDate(0, 0, -graceDays))
@@ -106,7 +106,7 @@ func (p policy) admits(c constraint, listDate time.Time) bool {
 	return p == keep
 }
 
-// report counts aloud what was kept and left out.
+// report describes which roots were kept and left out.
 func (s selection) report() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "kept %d roots, %s\n", len(s.certificates), dated(s.keptDated))
@@ -114,7 +114,7 @@ func (s selection) report() string {
 	return b.String()
 }
 
-// dated counts and names roots with a distrust-after date.
+// dated returns the number and the names of roots with a distrust-after date.
 func dated(subjects []string) string {
 	text := fmt.Sprintf("%d with a distrust-after date", len(subjects))
 	if len(subjects) > 0 {

@@ -17,7 +17,7 @@ import (
 	"trust-manager.io/internal/encode"
 )
 
-// day parses YYYY-MM-DD.
+// day parses a date in the format YYYY-MM-DD.
 func day(t *testing.T, text string) time.Time {
 	t.Helper()
 	date, err := time.Parse(time.DateOnly, text)
@@ -27,7 +27,7 @@ func day(t *testing.T, text string) time.Time {
 	return date
 }
 
-// distrustAfter is a constraint as the list has them.
+// distrustAfter returns a constraint like those in the list.
 func distrustAfter(date time.Time) func([]*x509.Certificate) error {
 	return func(chain []*x509.Certificate) error {
 		for _, certificate := range chain {
@@ -39,20 +39,20 @@ func distrustAfter(date time.Time) func([]*x509.Certificate) error {
 	}
 }
 
-// rootDER returns the certificate that the list holds at a place.
-func rootDER(t *testing.T, place int) []byte {
+// rootDER returns the certificate at a position of the list.
+func rootDER(t *testing.T, index int) []byte {
 	t.Helper()
 	for root := range bundle.Roots() {
-		if place == 0 {
+		if index == 0 {
 			return root.Certificate
 		}
-		place--
+		index--
 	}
 	t.Fatal("the list is too short")
 	return nil
 }
 
-// 398 days before 2026-10-30 is 2025-09-27.
+// TestSelectRoots relies on 2025-09-27 being 398 days before 2026-10-30.
 func TestSelectRoots(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -60,13 +60,13 @@ func TestSelectRoots(t *testing.T) {
 		date     string
 		wantKept bool
 	}{
-		"grace keeps a root with a date to come":          {grace, "2027-04-15", true},
-		"grace keeps a root with a recent date":           {grace, "2026-04-15", true},
-		"grace keeps a root on its last day":              {grace, "2025-09-27", true},
-		"grace leaves out a root the day after":           {grace, "2025-09-26", false},
-		"grace leaves out a root with a date long past":   {grace, "2020-01-01", false},
-		"keep keeps a root with a date long past":         {keep, "2020-01-01", true},
-		"drop leaves out a root even with a date to come": {drop, "2027-04-15", false},
+		"grace keeps a root with a future date":          {grace, "2027-04-15", true},
+		"grace keeps a root with a recent date":          {grace, "2026-04-15", true},
+		"grace keeps a root on its last day":             {grace, "2025-09-27", true},
+		"grace leaves out a root the day after":          {grace, "2025-09-26", false},
+		"grace leaves out a root with a date long past":  {grace, "2020-01-01", false},
+		"keep keeps a root with a date long past":        {keep, "2020-01-01", true},
+		"drop leaves out a root even with a future date": {drop, "2027-04-15", false},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -118,7 +118,7 @@ func TestSelectRootsRefuses(t *testing.T) {
 			root:    bundle.Root{Certificate: rootDER(t, 0), Constraint: func([]*x509.Certificate) error { return errors.New("no") }},
 			wantErr: "a constraint that is not a distrust-after date",
 		},
-		"what is not a certificate": {root: bundle.Root{Certificate: []byte("x")}, wantErr: "root 1 of the list"},
+		"not a certificate": {root: bundle.Root{Certificate: []byte("x")}, wantErr: "root 1 of the list"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -128,7 +128,7 @@ func TestSelectRootsRefuses(t *testing.T) {
 				t.Errorf("error %v, want one with %q", err, tc.wantErr)
 			}
 			if got.certificates != nil {
-				t.Error("certificates beside the error")
+				t.Error("certificates together with the error")
 			}
 		})
 	}
@@ -147,7 +147,8 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// The operator reads back every root of the real list, in the list's order.
+// TestWholeListIsReadBack checks that the operator reads back every root of the
+// real list, in the list's order.
 func TestWholeListIsReadBack(t *testing.T) {
 	t.Parallel()
 	selected, err := selectRoots(bundle.Roots(), keep, time.Time{})
@@ -210,7 +211,8 @@ func TestListDate(t *testing.T) {
 	}
 }
 
-// A build that does not know the list's date says which flags go on without.
+// TestMozillaWithoutListDate checks that a build that does not know the list's date
+// reports which flags work without it.
 func TestMozillaWithoutListDate(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -218,8 +220,8 @@ func TestMozillaWithoutListDate(t *testing.T) {
 		constrained policy
 		wantErr     string
 	}{
-		"no version":           {"", keep, "give a version with --version"},
-		"a version, but grace": {"v", grace, "choose --constrained=keep or drop"},
+		"no version":           {"", keep, "set it with --version"},
+		"a version, but grace": {"v", grace, "use --constrained=keep or drop"},
 		"a version and keep":   {"v", keep, ""},
 		"a version and drop":   {"v", drop, ""},
 	}
