@@ -23,6 +23,7 @@ import (
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/source"
 	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/workqueue"
 )
 
 // bundleWorkers is how many bundles are built at the same time. Building needs
@@ -57,9 +58,9 @@ func addBundles(mgr manager.Manager, env *environment, observed cache.Cache, opt
 		client:         mgr.GetClient(),
 		trustNamespace: options.TrustNamespace,
 	}
-	settings := env.bundles.options(bundleWorkers)
+	settings := env.bundles.Options(bundleWorkers)
 	settings.Reconciler = b
-	c, err := controller.NewTyped(env.bundles.name, mgr, settings)
+	c, err := controller.NewTyped(env.bundles.Name(), mgr, settings)
 	if err != nil {
 		return err
 	}
@@ -112,7 +113,7 @@ func (b *bundles) Reconcile(ctx context.Context, name string) (reconcile.Result,
 	// After the roll-out has begun: otherwise the targets of the revision before
 	// would pass for those of this one.
 	b.ledger.Tried(name, attempt)
-	b.statuses.add(bulk, name)
+	b.statuses.Add(workqueue.DefaultPriority, name)
 	return reconcile.Result{}, failure
 }
 
@@ -163,7 +164,7 @@ func buildResult(err error, invalid bool) string {
 // no longer than longestWait.
 func (b *bundles) awaitChange(name string, last time.Time) {
 	if !last.IsZero() {
-		b.bundles.addAfter(urgent, min(longestWait, last.Sub(b.clock.Now())+time.Millisecond), name)
+		b.bundles.AddAfter(workqueue.HighPriority, min(longestWait, last.Sub(b.clock.Now())+time.Millisecond), name)
 	}
 }
 

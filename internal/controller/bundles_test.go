@@ -24,6 +24,8 @@ import (
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/source"
 	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/workqueue"
+	"trust-manager.io/internal/workqueue/queuetest"
 )
 
 // root gives a self-signed CA certificate as PEM text.
@@ -80,20 +82,20 @@ func bundlesOf(t *testing.T) (*bundles, *world) {
 }
 
 // rebuilt has the Bundle roots built, and gives what went into the target queue.
-func (b *bundles) rebuilt(t *testing.T, w *world) []added[target.Key] {
+func (b *bundles) rebuilt(t *testing.T, w *world) []queuetest.Added[target.Key] {
 	t.Helper()
 	result, err := b.Reconcile(quiet(t), "roots")
 	if err != nil || result.RequeueAfter != 0 {
 		t.Fatalf("result %v, error %v", result, err)
 	}
-	return sorted(w.targetNotes.take())
+	return sorted(w.targetNotes.Take())
 }
 
 // inBulk are keys of the Bundle roots with the priority of a roll-out.
-func inBulk(namespaces ...string) []added[target.Key] {
-	var list []added[target.Key]
+func inBulk(namespaces ...string) []queuetest.Added[target.Key] {
+	var list []queuetest.Added[target.Key]
 	for _, name := range namespaces {
-		list = append(list, added[target.Key]{bulk, 0, key("roots", name)})
+		list = append(list, queuetest.Added[target.Key]{Priority: workqueue.DefaultPriority, After: 0, Key: key("roots", name)})
 	}
 	return list
 }
@@ -111,14 +113,14 @@ func TestReconcileRollsOut(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
 	w.cache.targets = []*metav1.PartialObjectMetadata{observed("roots", "c", "7"), observed("other", "b", "7")}
-	want := append(inBulk("a", "b"), added[target.Key]{background, 0, key("roots", "c")})
+	want := append(inBulk("a", "b"), queuetest.Added[target.Key]{Priority: workqueue.LowPriority, After: 0, Key: key("roots", "c")})
 	if diff := cmp.Diff(want, b.rebuilt(t, w)); diff != "" {
 		t.Errorf("at first, what is there is looked at last (-want +got):\n%s", diff)
 	}
 	if got := w.account(t); got != (account{2, 0, 0}) {
 		t.Errorf("account %+v", got)
 	}
-	if diff := cmp.Diff([]added[string]{{bulk, 0, "roots"}}, w.statusNotes.take()); diff != "" {
+	if diff := cmp.Diff([]queuetest.Added[string]{{Priority: workqueue.DefaultPriority, After: 0, Key: "roots"}}, w.statusNotes.Take()); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
 	}
 	if queued := b.rebuilt(t, w); len(queued) > 0 {
@@ -173,7 +175,7 @@ func TestReconcileDeletion(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
 	b.rebuilt(t, w)
-	w.statusNotes.take()
+	w.statusNotes.Take()
 	w.cache.targets = []*metav1.PartialObjectMetadata{observed("roots", "a", "7")}
 	w.edit(func(from *v1alpha1.Bundle) { from.DeletionTimestamp = new(metav1.NewTime(start)) })
 	if queued := b.rebuilt(t, w); len(queued) > 0 {
@@ -186,7 +188,7 @@ func TestReconcileDeletion(t *testing.T) {
 	if diff := cmp.Diff(inBulk("a"), b.rebuilt(t, w)); diff != "" {
 		t.Errorf("when it is gone (-want +got):\n%s", diff)
 	}
-	if _, ok := w.ledger.Summary("roots"); ok || len(w.statusNotes.take()) > 0 {
+	if _, ok := w.ledger.Summary("roots"); ok || len(w.statusNotes.Take()) > 0 {
 		t.Error("there is still something to tell")
 	}
 	if w.registry.isOrphaned("roots") {
@@ -244,7 +246,7 @@ func TestReconcileMissesNoNamespace(t *testing.T) {
 		create(handler, late)
 	}
 	for _, one := range b.rebuilt(t, w) {
-		if one.Request == key("roots", "late") {
+		if one.Key == key("roots", "late") {
 			return
 		}
 	}

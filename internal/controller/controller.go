@@ -32,6 +32,7 @@ import (
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/source"
 	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/workqueue"
 )
 
 // writeDeadline bounds each request about a target. It is as long as the API
@@ -74,10 +75,10 @@ type environment struct {
 	reach    map[string]bool
 	registry *registry
 	ledger   *ledger.Ledger
-	bundles  *queue[string]
-	targets  *queue[target.Key]
-	statuses *queue[string]
-	lanes    *lanes
+	bundles  *workqueue.Queue[string]
+	targets  *workqueue.Queue[target.Key]
+	statuses *workqueue.Queue[string]
+	pool     *workqueue.Pool[target.Key, string]
 	metrics  *metrics
 }
 
@@ -113,14 +114,14 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 		reach:    reachOf(namespaces),
 		registry: newRegistry(),
 		ledger:   ledger.New(),
-		bundles:  newQueue[string]("bundle"),
-		targets:  newQueue[target.Key]("target"),
-		statuses: newQueue[string]("status"),
+		bundles:  workqueue.New[string]("bundle"),
+		targets:  workqueue.New[target.Key]("target"),
+		statuses: workqueue.New[string]("status"),
 	}
 	if env.metrics, err = newMetrics(options.Metrics, env.ledger, env.clock); err != nil {
 		return fmt.Errorf("registering the metrics: %w", err)
 	}
-	env.lanes = newLanes(options.Concurrency, env.targets, env.clock)
+	env.pool = newPool(options.Concurrency, env.targets, env.clock)
 	if err := addBundles(mgr, env, observed, options); err != nil {
 		return err
 	}
@@ -215,6 +216,13 @@ func (e *environment) namespaces(ctx context.Context, revision *target.Revision)
 		}
 	}
 	return names, nil
+}
+
+// newPool returns the pool of targets. Those of one namespace hang together.
+func newPool(workers int, queue *workqueue.Queue[target.Key], clock clock.PassiveClock) *workqueue.Pool[target.Key, string] {
+	return workqueue.NewPool(queue, workqueue.Options[target.Key, string]{
+		Workers: workers, Group: func(key target.Key) string { return key.Namespace }, Deadline: writeDeadline, Clock: clock,
+	})
 }
 
 func place(key target.Key) ledger.Place {

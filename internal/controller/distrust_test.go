@@ -8,6 +8,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/workqueue/queuetest"
 )
 
 // missing gives the Bundle roots a source that does not exist.
@@ -107,7 +108,7 @@ func TestExclusionInAGoodBundle(t *testing.T) {
 	b.rebuilt(t, w)
 	w.wantAttempt(t, "good", "", 1)
 	w.missing()
-	if queued := b.rebuilt(t, w); !cmp.Equal(queued, []added[target.Key](nil)) {
+	if queued := b.rebuilt(t, w); !cmp.Equal(queued, []queuetest.Added[target.Key](nil)) {
 		t.Errorf("queued %v", queued)
 	}
 	w.wantAttempt(t, "missing", "SourceNotFound", 1, "names nothing that is in the last good bundle")

@@ -7,7 +7,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/client-go/util/workqueue"
+	clientqueue "k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -16,6 +16,7 @@ import (
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/retention"
 	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/workqueue"
 )
 
 // listener hears of each change of an object. before is nil for one that is
@@ -26,7 +27,7 @@ type listener[object client.Object] func(ctx context.Context, before, after *obj
 // listen makes an event handler of a listener. The queue that a handler is
 // given is the controller's own; listeners know the queues they add to.
 func listen[object client.Object, request comparable](hear listener[object]) handler.TypedEventHandler[object, request] {
-	type queue = workqueue.TypedRateLimitingInterface[request]
+	type queue = clientqueue.TypedRateLimitingInterface[request]
 	return handler.TypedFuncs[object, request]{
 		CreateFunc: func(ctx context.Context, e event.TypedCreateEvent[object], _ queue) {
 			hear(ctx, nil, &e.Object, e.IsInInitialList, false)
@@ -45,8 +46,8 @@ func listen[object client.Object, request comparable](hear listener[object]) han
 func bundleEvents(env *environment) handler.TypedEventHandler[*v1alpha1.Bundle, string] {
 	return listen[*v1alpha1.Bundle, string](func(_ context.Context, before, after **v1alpha1.Bundle, _, _ bool) {
 		if after == nil {
-			env.bundles.add(urgent, (*before).Name)
-			env.statuses.add(bulk, (*before).Name)
+			env.bundles.Add(workqueue.HighPriority, (*before).Name)
+			env.statuses.Add(workqueue.DefaultPriority, (*before).Name)
 			return
 		}
 		object := *after
@@ -55,10 +56,10 @@ func bundleEvents(env *environment) handler.TypedEventHandler[*v1alpha1.Bundle, 
 		}
 		if before != nil && (*before).UID == object.UID && (*before).Generation == object.Generation &&
 			((*before).DeletionTimestamp == nil) == (object.DeletionTimestamp == nil) {
-			env.statuses.add(bulk, object.Name)
+			env.statuses.Add(workqueue.DefaultPriority, object.Name)
 			return
 		}
-		env.bundles.add(urgent, object.Name)
+		env.bundles.Add(workqueue.HighPriority, object.Name)
 	})
 }
 
@@ -78,7 +79,7 @@ func sourceEvents[object client.Object](env *environment, kind bundle.Kind) hand
 			}
 		}
 		if of, ok := retention.BundleOf(name); ok && kind == bundle.ConfigMap {
-			env.bundles.add(urgent, of) // somebody may have ended a retention
+			env.bundles.Add(workqueue.HighPriority, of) // somebody may have ended a retention
 		}
 		env.enqueueReaders(ctx, sourceKey(kind, name), nil)
 		env.enqueueReaders(ctx, sourceKey(kind, ""), func(from *v1alpha1.Bundle) bool { return selectsAny(from, kind, versions) })
@@ -113,7 +114,7 @@ func (e *environment) enqueueReaders(ctx context.Context, source string, concern
 	}
 	for i := range readers.Items {
 		if concerned == nil || concerned(&readers.Items[i]) {
-			e.bundles.add(urgent, readers.Items[i].Name)
+			e.bundles.Add(workqueue.HighPriority, readers.Items[i].Name)
 		}
 	}
 }
@@ -132,11 +133,11 @@ func namespaceEvents(env *environment) handler.TypedEventHandler[*metav1.Partial
 		if !env.reaches((*object).Name) {
 			return
 		}
-		priority := urgent
+		priority := workqueue.HighPriority
 		if initial {
 			// A bundle that is rolled out looks at all namespaces; this is for
 			// those that came just before watching began.
-			priority = background
+			priority = workqueue.LowPriority
 		}
 		for name, revision := range env.registry.all() {
 			// One UID: an end that the watch has missed took the targets along.
@@ -145,7 +146,7 @@ func namespaceEvents(env *environment) handler.TypedEventHandler[*metav1.Partial
 				continue
 			}
 			for kind := range revision.Shapes {
-				env.targets.add(priority, target.Key{Bundle: name, Kind: kind, Namespace: (*object).Name})
+				env.targets.Add(priority, target.Key{Bundle: name, Kind: kind, Namespace: (*object).Name})
 			}
 		}
 	})
@@ -175,14 +176,14 @@ func targetEvents(env *environment, memory *memory, kind bundle.Kind) handler.Ty
 			key := target.Key{Bundle: name, Kind: kind, Namespace: (*object).Namespace}
 			switch {
 			case initial:
-				env.targets.add(background, key)
+				env.targets.Add(workqueue.LowPriority, key)
 				continue
 			case after == nil && missed:
 				memory.vanish(key, "")
 			case after == nil:
 				memory.vanish(key, (*object).ResourceVersion)
 			}
-			env.targets.add(urgency.take(key.Namespace), key)
+			env.targets.Add(urgency.take(key.Namespace), key)
 		}
 	})
 }

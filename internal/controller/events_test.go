@@ -11,7 +11,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/util/workqueue"
+	clientqueue "k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -19,6 +19,8 @@ import (
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/workqueue"
+	"trust-manager.io/internal/workqueue/queuetest"
 )
 
 // Ways in which an informer tells of an object.
@@ -40,12 +42,12 @@ func remove[object client.Object, request comparable](h handler.TypedEventHandle
 }
 
 // noQueue is the queue that a handler is given, and that none may use.
-func noQueue[request comparable]() workqueue.TypedRateLimitingInterface[request] { return nil }
+func noQueue[request comparable]() clientqueue.TypedRateLimitingInterface[request] { return nil }
 
 // sorted puts what was added in an order that does not follow that of maps.
-func sorted(list []added[target.Key]) []added[target.Key] {
-	slices.SortFunc(list, func(a, b added[target.Key]) int {
-		return cmp.Or(cmp.Compare(a.Request.Namespace, b.Request.Namespace), cmp.Compare(a.Request.Bundle, b.Request.Bundle))
+func sorted(list []queuetest.Added[target.Key]) []queuetest.Added[target.Key] {
+	slices.SortFunc(list, func(a, b queuetest.Added[target.Key]) int {
+		return cmp.Or(cmp.Compare(a.Key.Namespace, b.Key.Namespace), cmp.Compare(a.Key.Bundle, b.Key.Bundle))
 	})
 	return list
 }
@@ -57,12 +59,12 @@ func TestBundleEvents(t *testing.T) {
 	roots := made("roots")
 	with := func(change func(*v1alpha1.Bundle)) *v1alpha1.Bundle { return changed(roots, change) }
 	deleting := with(func(b *v1alpha1.Bundle) { b.DeletionTimestamp = new(metav1.NewTime(start)) })
-	build, status := []added[string]{{urgent, 0, "roots"}}, []added[string]{{bulk, 0, "roots"}}
+	build, status := []queuetest.Added[string]{{Priority: workqueue.HighPriority, After: 0, Key: "roots"}}, []queuetest.Added[string]{{Priority: workqueue.DefaultPriority, After: 0, Key: "roots"}}
 	type events = handler.TypedEventHandler[*v1alpha1.Bundle, string]
 	cases := map[string]struct {
 		happens  func(events)
-		bundles  []added[string]
-		statuses []added[string]
+		bundles  []queuetest.Added[string]
+		statuses []queuetest.Added[string]
 	}{
 		"made":               {func(h events) { create(h, roots) }, build, nil},
 		"there at the start": {func(h events) { initially(h, roots) }, build, nil},
@@ -86,10 +88,10 @@ func TestBundleEvents(t *testing.T) {
 			t.Parallel()
 			w := newWorld()
 			tc.happens(bundleEvents(w.environment))
-			if diff := gocmp.Diff(tc.bundles, w.bundleNotes.take()); diff != "" {
+			if diff := gocmp.Diff(tc.bundles, w.bundleNotes.Take()); diff != "" {
 				t.Errorf("bundles (-want +got):\n%s", diff)
 			}
-			if diff := gocmp.Diff(tc.statuses, w.statusNotes.take()); diff != "" {
+			if diff := gocmp.Diff(tc.statuses, w.statusNotes.Take()); diff != "" {
 				t.Errorf("statuses (-want +got):\n%s", diff)
 			}
 		})
@@ -128,9 +130,9 @@ func TestSourceEvents(t *testing.T) {
 	for _, tc := range cases {
 		tc.happens()
 		var got []string
-		for _, one := range w.bundleNotes.take() {
-			got = append(got, one.Request)
-			if one.Priority != urgent {
+		for _, one := range w.bundleNotes.Take() {
+			got = append(got, one.Key)
+			if one.Priority != workqueue.HighPriority {
 				t.Errorf("%s: priority %d", tc.name, one.Priority)
 			}
 		}
@@ -146,7 +148,7 @@ func TestSourceEventsWithoutCache(t *testing.T) {
 	w := newWorld()
 	w.cache.err = errDenied
 	create(sourceEvents[*corev1.ConfigMap](w.environment, bundle.ConfigMap), &corev1.ConfigMap{})
-	if queued := w.bundleNotes.take(); len(queued) > 0 {
+	if queued := w.bundleNotes.Take(); len(queued) > 0 {
 		t.Errorf("queued %v", queued)
 	}
 }
@@ -156,18 +158,18 @@ func TestSourceEventsWithoutCache(t *testing.T) {
 func TestNamespaceEvents(t *testing.T) {
 	t.Parallel()
 	plain, team := namespace("a", nil), namespace("a", map[string]string{"team": "x"})
-	inTime := []added[target.Key]{{background, 0, key("all", "a")}, {background, 0, key("team", "a")}}
-	urgently := func(names ...string) []added[target.Key] {
-		var list []added[target.Key]
+	inTime := []queuetest.Added[target.Key]{{Priority: workqueue.LowPriority, After: 0, Key: key("all", "a")}, {Priority: workqueue.LowPriority, After: 0, Key: key("team", "a")}}
+	urgently := func(names ...string) []queuetest.Added[target.Key] {
+		var list []queuetest.Added[target.Key]
 		for _, name := range names {
-			list = append(list, added[target.Key]{urgent, 0, key(name, "a")})
+			list = append(list, queuetest.Added[target.Key]{Priority: workqueue.HighPriority, After: 0, Key: key(name, "a")})
 		}
 		return list
 	}
 	type events = handler.TypedEventHandler[*metav1.PartialObjectMetadata, target.Key]
 	cases := map[string]struct {
 		happens func(events)
-		want    []added[target.Key]
+		want    []queuetest.Added[target.Key]
 	}{
 		"there at the start":   {func(h events) { initially(h, team) }, inTime},
 		"new":                  {func(h events) { create(h, team) }, urgently("all", "team")},
@@ -193,7 +195,7 @@ func TestNamespaceEvents(t *testing.T) {
 			w.enforce("team", "uid-2", "team=x")
 			w.registry.builder("not built", "uid-3")
 			tc.happens(namespaceEvents(w.environment))
-			if diff := gocmp.Diff(tc.want, sorted(w.targetNotes.take())); diff != "" {
+			if diff := gocmp.Diff(tc.want, sorted(w.targetNotes.Take())); diff != "" {
 				t.Errorf("queued (-want +got):\n%s", diff)
 			}
 		})
@@ -213,7 +215,7 @@ func TestNamespaceEventsCost(t *testing.T) {
 		w.cache.namespaces = append(w.cache.namespaces, namespace(fmt.Sprint("team-", i), nil))
 	}
 	create(namespaceEvents(w.environment), namespace("new", nil))
-	if queued := w.targetNotes.take(); len(queued) != bundles {
+	if queued := w.targetNotes.Take(); len(queued) != bundles {
 		t.Errorf("%d keys are queued, want %d", len(queued), bundles)
 	}
 	if w.cache.lists > 0 {
@@ -230,11 +232,11 @@ func TestTargetEvents(t *testing.T) {
 	relabelled := changed(object, func(o *metav1.PartialObjectMetadata) {
 		o.Labels = map[string]string{v1alpha1.BundleLabelKey: "other"}
 	})
-	now, later := []added[target.Key]{{urgent, 0, key("roots", "a")}}, []added[target.Key]{{background, 0, key("roots", "a")}}
+	now, later := []queuetest.Added[target.Key]{{Priority: workqueue.HighPriority, After: 0, Key: key("roots", "a")}}, []queuetest.Added[target.Key]{{Priority: workqueue.LowPriority, After: 0, Key: key("roots", "a")}}
 	type events = handler.TypedEventHandler[*metav1.PartialObjectMetadata, target.Key]
 	cases := map[string]struct {
 		happens  func(events)
-		want     []added[target.Key]
+		want     []queuetest.Added[target.Key]
 		vanished bool
 	}{
 		"there at the start": {func(h events) { initially(h, object) }, later, false},
@@ -259,7 +261,7 @@ func TestTargetEvents(t *testing.T) {
 			m := newMemory()
 			m.learn(key("roots", "a"), "uid", "7", target.Holding{}, start)
 			tc.happens(targetEvents(w.environment, m, bundle.ConfigMap))
-			if diff := gocmp.Diff(tc.want, w.targetNotes.take()); diff != "" {
+			if diff := gocmp.Diff(tc.want, w.targetNotes.Take()); diff != "" {
 				t.Errorf("queued (-want +got):\n%s", diff)
 			}
 			if seen, _ := m.see(key("roots", "a"), nil, start.Add(time.Second)); seen.Vanished != tc.vanished {

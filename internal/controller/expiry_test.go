@@ -8,6 +8,8 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/workqueue"
+	"trust-manager.io/internal/workqueue/queuetest"
 )
 
 // S12: a bundle that time alone will change is built again just after the last
@@ -29,11 +31,11 @@ func TestAwaitChange(t *testing.T) {
 			t.Parallel()
 			b, w := bundlesOf(t)
 			b.awaitChange("roots", tc.last)
-			var want []added[string]
+			var want []queuetest.Added[string]
 			if tc.after > 0 {
-				want = []added[string]{{urgent, tc.after, "roots"}}
+				want = []queuetest.Added[string]{{Priority: workqueue.HighPriority, After: tc.after, Key: "roots"}}
 			}
-			if diff := cmp.Diff(want, w.bundleNotes.take()); diff != "" {
+			if diff := cmp.Diff(want, w.bundleNotes.Take()); diff != "" {
 				t.Errorf("queued (-want +got):\n%s", diff)
 			}
 		})
@@ -44,11 +46,11 @@ func TestAwaitChange(t *testing.T) {
 // the flags say, and is built again in time wherever such do not stay.
 func TestReconcileHeedsTheFiltersOfTheBundle(t *testing.T) {
 	t.Parallel()
-	inTime := []added[string]{{urgent, longestWait, "roots"}}
+	inTime := []queuetest.Added[string]{{Priority: workqueue.HighPriority, After: longestWait, Key: "roots"}}
 	for name, tc := range map[string]struct {
 		flag bundle.Policy
 		own  v1alpha1.FilterAction
-		want []added[string]
+		want []queuetest.Added[string]
 	}{
 		"the flag alone":            {bundle.Drop, "", inTime},
 		"neither":                   {bundle.Keep, "", nil},
@@ -62,7 +64,7 @@ func TestReconcileHeedsTheFiltersOfTheBundle(t *testing.T) {
 			b.filter = bundle.Filter{Expired: tc.flag}
 			w.edit(func(from *v1alpha1.Bundle) { from.Spec.Filters = &v1alpha1.BundleFilters{Expired: tc.own} })
 			b.rebuilt(t, w)
-			if diff := cmp.Diff(tc.want, w.bundleNotes.take()); diff != "" {
+			if diff := cmp.Diff(tc.want, w.bundleNotes.Take()); diff != "" {
 				t.Errorf("queued (-want +got):\n%s", diff)
 			}
 		})
@@ -73,19 +75,19 @@ func TestReconcileHeedsTheFiltersOfTheBundle(t *testing.T) {
 // force, but not where nothing was built.
 func TestReconcileAwaitsExpiry(t *testing.T) {
 	t.Parallel()
-	timers := func(b *bundles, w *world) []added[string] {
+	timers := func(b *bundles, w *world) []queuetest.Added[string] {
 		t.Helper()
 		b.rebuilt(t, w)
-		return w.bundleNotes.take()
+		return w.bundleNotes.Take()
 	}
 	b, w := bundlesOf(t)
 	b.filter = bundle.Filter{Expired: bundle.Drop}
-	inTime := []added[string]{{urgent, longestWait, "roots"}}
+	inTime := []queuetest.Added[string]{{Priority: workqueue.HighPriority, After: longestWait, Key: "roots"}}
 	if diff := cmp.Diff(inTime, timers(b, w)); diff != "" {
 		t.Errorf("built (-want +got):\n%s", diff)
 	}
 	w.time.now = start.AddDate(20, 0, 0)
-	if diff := cmp.Diff([]added[string]{{urgent, time.Millisecond, "roots"}}, timers(b, w)); diff != "" {
+	if diff := cmp.Diff([]queuetest.Added[string]{{Priority: workqueue.HighPriority, After: time.Millisecond, Key: "roots"}}, timers(b, w)); diff != "" {
 		t.Errorf("in its last moment (-want +got):\n%s", diff)
 	}
 	w.time.now = w.time.now.Add(time.Millisecond)

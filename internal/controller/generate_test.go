@@ -2,10 +2,10 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,13 +18,14 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/workqueue"
+	"trust-manager.io/internal/workqueue/queuetest"
 )
 
 // start is the time of tests that are about time.
@@ -36,63 +37,30 @@ func quiet(t *testing.T) context.Context {
 	return log.IntoContext(t.Context(), logr.Discard())
 }
 
-// added is a request that went into a queue.
-type added[request comparable] struct {
-	Priority int
-	After    time.Duration
-	Request  request
-}
-
-// notebook is a queue that hands nothing out and notes what is added.
-type notebook[request comparable] struct {
-	priorityqueue.PriorityQueue[request]
-	mu    sync.Mutex
-	added []added[request]
-}
-
-func (n *notebook[request]) AddWithOpts(o priorityqueue.AddOpts, requests ...request) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, one := range requests {
-		n.added = append(n.added, added[request]{*o.Priority, o.After, one})
-	}
-}
-
-// take gives what was added since the last time, in order.
-func (n *notebook[request]) take() []added[request] {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	taken := n.added
-	n.added = nil
-	return taken
-}
-
-func noted[request comparable]() (*queue[request], *notebook[request]) {
-	notes := &notebook[request]{}
-	return &queue[request]{name: "test", items: notes}, notes
-}
-
 // world is an environment whose caches are lists and whose queues are
 // notebooks.
 type world struct {
 	*environment
 	cache                    *memoryReader
 	time                     *fixedClock
-	bundleNotes, statusNotes *notebook[string]
-	targetNotes              *notebook[target.Key]
+	bundleNotes, statusNotes *queuetest.Recorder[string]
+	targetNotes              *queuetest.Recorder[target.Key]
 }
 
 func newWorld() *world {
-	w := &world{cache: &memoryReader{}, time: &fixedClock{now: start}}
+	w := &world{
+		cache: &memoryReader{}, time: &fixedClock{now: start},
+		bundleNotes: &queuetest.Recorder[string]{}, statusNotes: &queuetest.Recorder[string]{}, targetNotes: &queuetest.Recorder[target.Key]{},
+	}
 	w.environment = &environment{
 		objects: w.cache, live: w.cache, clock: w.time, kinds: []bundle.Kind{bundle.ConfigMap},
 		registry: newRegistry(), ledger: ledger.New(),
 	}
 	w.environment.metrics, _ = newMetrics(prometheus.NewRegistry(), w.environment.ledger, w.time) // an empty registry takes all
-	w.environment.bundles, w.bundleNotes = noted[string]()
-	w.environment.statuses, w.statusNotes = noted[string]()
-	w.environment.targets, w.targetNotes = noted[target.Key]()
-	w.environment.lanes = newLanes(1, w.environment.targets, clock.RealClock{})
+	w.environment.bundles = workqueue.From("test", w.bundleNotes)
+	w.environment.statuses = workqueue.From("test", w.statusNotes)
+	w.environment.targets = workqueue.From("test", w.targetNotes)
+	w.environment.pool = newPool(1, w.environment.targets, clock.RealClock{})
 	return w
 }
 
@@ -274,3 +242,5 @@ func fromConfigMap(name string) v1alpha1.BundleSource {
 func fromSecret(name string) v1alpha1.BundleSource {
 	return v1alpha1.BundleSource{Secret: &v1alpha1.SourceObject{Name: name, Key: "k"}}
 }
+
+var errDenied = errors.New("denied")

@@ -18,6 +18,8 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/retention"
+	"trust-manager.io/internal/workqueue"
+	"trust-manager.io/internal/workqueue/queuetest"
 	"trust-manager.io/test/ca"
 )
 
@@ -159,7 +161,7 @@ func TestRotation(t *testing.T) {
 	}
 	w.rotate(t, 2)
 	w.wantHeld(t, b, "one has left", "CN=2 CN=1")
-	if diff := cmp.Diff([]added[string]{{urgent, longestWait, "roots"}}, w.bundleNotes.take()); diff != "" {
+	if diff := cmp.Diff([]queuetest.Added[string]{{Priority: workqueue.HighPriority, After: longestWait, Key: "roots"}}, w.bundleNotes.Take()); diff != "" {
 		t.Errorf("queued (-want +got):\n%s", diff)
 	}
 	b, w = w.restarted(t, b)
@@ -380,14 +382,14 @@ func TestRotationEndsWhileASourceIsMissing(t *testing.T) {
 			w.rotate(t, 2)
 			w.wantHeld(t, b, "one has left", "CN=2 CN=1")
 			w.missing()
-			w.bundleNotes.take()
+			w.bundleNotes.Take()
 			w.wantHeld(t, b, "missing", "CN=2 CN=1")
-			if diff := cmp.Diff([]added[string]{{urgent, longestWait, "roots"}}, w.bundleNotes.take()); diff != "" {
+			if diff := cmp.Diff([]queuetest.Added[string]{{Priority: workqueue.HighPriority, After: longestWait, Key: "roots"}}, w.bundleNotes.Take()); diff != "" {
 				t.Errorf("queued (-want +got):\n%s", diff)
 			}
 			end(w)
 			w.wantHeld(t, b, "ended", "CN=2")
-			if queued := w.bundleNotes.take(); len(queued) > 0 {
+			if queued := w.bundleNotes.Take(); len(queued) > 0 {
 				t.Errorf("when it has ended, queued %v", queued)
 			}
 		})
@@ -404,9 +406,9 @@ func TestRotationIsMadeShorterWhileASourceIsMissing(t *testing.T) {
 	b.rebuilt(t, w)
 	w.missing()
 	w.edit(func(from *v1alpha1.Bundle) { from.Spec.Rotation.Retain.Duration = time.Minute })
-	w.bundleNotes.take()
+	w.bundleNotes.Take()
 	w.wantHeld(t, b, "not over yet", "CN=2 CN=1")
-	if diff := cmp.Diff([]added[string]{{urgent, time.Minute + time.Millisecond, "roots"}}, w.bundleNotes.take()); diff != "" {
+	if diff := cmp.Diff([]queuetest.Added[string]{{Priority: workqueue.HighPriority, After: time.Minute + time.Millisecond, Key: "roots"}}, w.bundleNotes.Take()); diff != "" {
 		t.Errorf("queued (-want +got):\n%s", diff)
 	}
 }

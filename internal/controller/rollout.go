@@ -10,6 +10,7 @@ import (
 
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/workqueue"
 )
 
 // rollOut brings a revision into force and has all its targets looked at. It is
@@ -40,8 +41,8 @@ func (b *bundles) rollOut(ctx context.Context, name string, revision *target.Rev
 		}
 	}
 	b.ledger.Begin(name, number, wanted, b.clock.Now())
-	b.lanes.add(bulk, keys...)
-	b.lanes.add(priorityOf(before), existing...)
+	b.pool.Enqueue(workqueue.DefaultPriority, keys...)
+	b.pool.Enqueue(priorityOf(before), existing...)
 	log.FromContext(ctx).Info("A new revision of the bundle is rolled out", "bundle", name, "targets", len(wanted))
 	return nil
 }
@@ -50,9 +51,9 @@ func (b *bundles) rollOut(ctx context.Context, name string, revision *target.Rev
 // start they are most likely in order, and only have to be looked at.
 func priorityOf(before *target.Revision) int {
 	if before == nil {
-		return background
+		return workqueue.LowPriority
 	}
-	return bulk
+	return workqueue.DefaultPriority
 }
 
 // existing finds the targets of a bundle that are there, by a look into the cache
@@ -90,7 +91,7 @@ func (b *bundles) existing(ctx context.Context, name string) ([]target.Key, erro
 func (b *bundles) gone(ctx context.Context, name string) error {
 	b.drop(name)
 	keys, err := b.existing(ctx, name)
-	b.targets.add(bulk, keys...)
+	b.targets.Add(workqueue.DefaultPriority, keys...)
 	return err
 }
 

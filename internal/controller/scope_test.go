@@ -32,7 +32,7 @@ func TestReachIsLimited(t *testing.T) {
 	}
 	for name, want := range map[string]int{"a": 0, "b": 1, "elsewhere": 1} {
 		create(namespaceEvents(w.environment), namespace(name, map[string]string{"team": "x"}))
-		if queued := w.targetNotes.take(); len(queued) != want {
+		if queued := w.targetNotes.Take(); len(queued) != want {
 			t.Errorf("a new namespace %s: queued %v", name, queued)
 		}
 	}
@@ -62,7 +62,7 @@ func TestSecretTargetsAreOff(t *testing.T) {
 	w.kinds = []bundle.Kind{bundle.ConfigMap, bundle.Secret}
 	queued := map[target.Key]bool{}
 	for _, one := range b.rebuilt(t, w) {
-		queued[one.Request] = true
+		queued[one.Key] = true
 	}
 	if !queued[target.Key{Bundle: "roots", Namespace: "a", Kind: bundle.Secret}] || len(queued) != 4 {
 		t.Errorf("where they are on, it queues %v", queued)

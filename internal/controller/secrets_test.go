@@ -14,6 +14,8 @@ import (
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/workqueue"
+	"trust-manager.io/internal/workqueue/queuetest"
 )
 
 // secretsOf gives the queue of targets in a world in which the Bundle roots has a
@@ -214,7 +216,7 @@ func TestGoneBundleOfBothKinds(t *testing.T) {
 	w.kinds = []bundle.Kind{bundle.ConfigMap, bundle.Secret}
 	w.cache.targets = []*metav1.PartialObjectMetadata{observed("roots", "a", "7"), asSecret(observed("roots", "b", "7"))}
 	w.cache.bundles = nil
-	want := append(inBulk("a"), added[target.Key]{bulk, 0, secretKey("roots", "b")})
+	want := append(inBulk("a"), queuetest.Added[target.Key]{Priority: workqueue.DefaultPriority, After: 0, Key: secretKey("roots", "b")})
 	if diff := cmp.Diff(want, b.rebuilt(t, w)); diff != "" {
 		t.Errorf("queued (-want +got):\n%s", diff)
 	}
@@ -225,7 +227,7 @@ func TestSecretEvents(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	create(targetEvents(w.environment, newMemory(), bundle.Secret), asSecret(observed("roots", "a", "7")))
-	if diff := cmp.Diff([]added[target.Key]{{urgent, 0, secretKey("roots", "a")}}, w.targetNotes.take()); diff != "" {
+	if diff := cmp.Diff([]queuetest.Added[target.Key]{{Priority: workqueue.HighPriority, After: 0, Key: secretKey("roots", "a")}}, w.targetNotes.Take()); diff != "" {
 		t.Errorf("queued (-want +got):\n%s", diff)
 	}
 }
@@ -238,8 +240,8 @@ func TestNamespaceEventsOfBothKinds(t *testing.T) {
 	revision.Shapes[bundle.ConfigMap] = &target.Shape{Digest: "digest"}
 	create(namespaceEvents(w.environment), namespace("b", nil))
 	queued := map[target.Key]bool{}
-	for _, one := range w.targetNotes.take() {
-		queued[one.Request] = true
+	for _, one := range w.targetNotes.Take() {
+		queued[one.Key] = true
 	}
 	want := map[target.Key]bool{key("roots", "b"): true, secretKey("roots", "b"): true}
 	if diff := cmp.Diff(want, queued); diff != "" {

@@ -60,8 +60,8 @@ func TestSourceEventsOfSelectors(t *testing.T) {
 	for _, tc := range cases {
 		tc.happens()
 		var got []string
-		for _, one := range w.bundleNotes.take() {
-			got = append(got, one.Request)
+		for _, one := range w.bundleNotes.Take() {
+			got = append(got, one.Key)
 		}
 		if diff := cmp.Diff(tc.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.name, diff)

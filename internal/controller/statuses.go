@@ -27,6 +27,7 @@ import (
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/source"
 	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/workqueue"
 )
 
 const (
@@ -62,14 +63,14 @@ type writtenStatus struct {
 }
 
 func addStatuses(mgr manager.Manager, env *environment) error {
-	settings := env.statuses.options(statusWorkers)
+	settings := env.statuses.Options(statusWorkers)
 	settings.Reconciler = &statuses{
 		environment: env,
 		client:      mgr.GetClient(),
 		events:      mgr.GetEventRecorder(target.FieldManager),
 		written:     map[string]writtenStatus{},
 	}
-	_, err := controller.NewTyped(env.statuses.name, mgr, settings)
+	_, err := controller.NewTyped(env.statuses.Name(), mgr, settings)
 	return err
 }
 
@@ -109,7 +110,7 @@ func (s *statuses) Reconcile(ctx context.Context, name string) (reconcile.Result
 	}
 	if condition.Reason == v1alpha1.BundleReasonSyncing {
 		// Progress is worth telling, though no single target is.
-		s.statuses.addAfter(bulk, statusPause, name)
+		s.statuses.AddAfter(workqueue.DefaultPriority, statusPause, name)
 	}
 	result := reconcile.Result{RequeueAfter: min(longestWait, summary.Expiry.Next(now))}
 	if same(current, wanted) {

@@ -26,6 +26,8 @@ import (
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/source"
+	"trust-manager.io/internal/workqueue"
+	"trust-manager.io/internal/workqueue/queuetest"
 )
 
 // statusClient is an API server to which statuses are written.
@@ -294,7 +296,7 @@ func TestStatusIsWrittenWhenItChanges(t *testing.T) {
 		w.time.now = start.Add(time.Duration(2+i) * time.Second)
 		s.tell(t)
 	}
-	if len(c.applied) > 0 || len(w.statusNotes.take()) > 0 {
+	if len(c.applied) > 0 || len(w.statusNotes.Take()) > 0 {
 		t.Errorf("unchanged, it is written again: %v", c.applied)
 	}
 }
@@ -316,7 +318,7 @@ func TestStatusOfARollOut(t *testing.T) {
 	if diff := cmp.Diff([]string{"Syncing"}, c.reasons(t)); diff != "" {
 		t.Errorf("after a second (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]added[string]{{bulk, time.Second, "roots"}}, w.statusNotes.take()); diff != "" {
+	if diff := cmp.Diff([]queuetest.Added[string]{{Priority: workqueue.DefaultPriority, After: time.Second, Key: "roots"}}, w.statusNotes.Take()); diff != "" {
 		t.Errorf("queued (-want +got):\n%s", diff)
 	}
 	w.ledger.Synced("roots", 1, inA())
@@ -517,16 +519,16 @@ func TestDefaultCAsWatch(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- watchDefaultCAs(w.environment, cas, logr.Discard())(ctx) }()
-		var queued []added[string]
+		var queued []queuetest.Added[string]
 		for deadline := time.Now().Add(20 * time.Second); len(queued) == 0 && time.Now().Before(deadline); {
 			time.Sleep(5 * time.Millisecond)
-			queued = w.bundleNotes.take()
+			queued = w.bundleNotes.Take()
 		}
 		stop()
 		if err := <-ended; err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if diff := cmp.Diff([]added[string]{{urgent, 0, "roots"}}, queued); diff != "" {
+		if diff := cmp.Diff([]queuetest.Added[string]{{Priority: workqueue.HighPriority, After: 0, Key: "roots"}}, queued); diff != "" {
 			t.Errorf("%s: queued (-want +got):\n%s", name, diff)
 		}
 	}

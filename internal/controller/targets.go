@@ -22,6 +22,7 @@ import (
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/workqueue"
 )
 
 // maxSteps bounds how often one target is decided about in one go. A read, a
@@ -70,9 +71,9 @@ func addTargets(mgr manager.Manager, env *environment, observed cache.Cache, opt
 		reading:      make(chan struct{}, maxReading),
 		alwaysByName: options.SecretsByName,
 	}
-	settings := env.targets.options(options.Concurrency)
+	settings := env.targets.Options(options.Concurrency)
 	settings.Reconciler = t
-	c, err := controller.NewTyped(env.targets.name, mgr, settings)
+	c, err := controller.NewTyped(env.targets.Name(), mgr, settings)
 	if err != nil {
 		return err
 	}
@@ -83,14 +84,14 @@ func addTargets(mgr manager.Manager, env *environment, observed cache.Cache, opt
 	}
 	return errors.Join(
 		c.Watch(ctrlsource.TypedKind(mgr.GetCache(), metadataOf(namespaceKind), namespaceEvents(env))),
-		mgr.Add(manager.RunnableFunc(t.lanes.drain)),
+		mgr.Add(manager.RunnableFunc(t.pool.Drain)),
 	)
 }
 
 // Reconcile brings one target in line. What takes long goes on in a lane of
 // its own, so that the worker is free for others.
 func (t *targets) Reconcile(ctx context.Context, key target.Key) (reconcile.Result, error) {
-	t.lanes.run(ctx, key, func(ctx context.Context) error { return t.converge(ctx, key) })
+	t.pool.Run(ctx, key, func(ctx context.Context) error { return t.converge(ctx, key) })
 	return reconcile.Result{}, nil
 }
 
@@ -105,7 +106,7 @@ func (t *targets) converge(ctx context.Context, key target.Key) error {
 			return err
 		}
 		var next *target.Seen
-		err = guarded(ctx, func(ctx context.Context) (err error) {
+		err = workqueue.Guard(ctx, func(ctx context.Context) (err error) {
 			next, err = t.step(ctx, key, aim, last)
 			return err
 		})
@@ -141,7 +142,7 @@ func (t *targets) step(ctx context.Context, key target.Key, aim *aim, last *targ
 		}
 	}
 	if action.Verb == target.Keep && seen == target.Whole && t.memory.prove(key, action.UID, action.ResourceVersion) {
-		t.targets.addAfter(background, unseen, key) // the watch may not have shown it yet
+		t.targets.AddAfter(workqueue.LowPriority, unseen, key) // the watch may not have shown it yet
 	}
 	return t.act(ctx, action, aim)
 }
@@ -231,7 +232,7 @@ func (t *targets) leave(key target.Key) {
 	t.contests.forget(key)
 	t.memory.forget(key)
 	if t.ledger.Forget(key.Bundle, place(key)) {
-		t.statuses.add(bulk, key.Bundle)
+		t.statuses.Add(workqueue.DefaultPriority, key.Bundle)
 	}
 }
 
@@ -261,7 +262,7 @@ func (t *targets) see(ctx context.Context, key target.Key, last *target.Seen) (t
 		seen = target.Seen{State: target.Unread}
 	}
 	if recheck > 0 {
-		t.targets.addAfter(background, recheck, key)
+		t.targets.AddAfter(workqueue.LowPriority, recheck, key)
 	}
 	return seen, nil
 }
@@ -317,7 +318,7 @@ func (t *targets) write(ctx context.Context, action target.Action, aim *aim) (ne
 		}
 	}
 	if t.ledger.Writing(action.Key.Bundle, aim.number, place(action.Key)) {
-		t.statuses.add(bulk, action.Key.Bundle)
+		t.statuses.Add(workqueue.DefaultPriority, action.Key.Bundle)
 	}
 	began := t.clock.Now()
 	written, err := t.writer.Write(ctx, action)
@@ -345,7 +346,7 @@ func (t *targets) write(ctx context.Context, action target.Action, aim *aim) (ne
 	if t.memory.wrote(action.Key, written.UID, written.ResourceVersion, action.Holding, t.clock.Now()) {
 		again = proofDelay
 	}
-	t.targets.addAfter(background, again, action.Key)
+	t.targets.AddAfter(workqueue.LowPriority, again, action.Key)
 	return nil, nil
 }
 
@@ -364,7 +365,7 @@ func (t *targets) account(ctx context.Context, key target.Key, aim *aim, err err
 		tell = t.ledger.Failed(key.Bundle, aim.number, place(key), explain(err))
 	case aim.want.Selected && aim.want.Shape != nil:
 		if wait := t.contests.wait(key, t.clock.Now()); wait > 0 {
-			t.targets.addAfter(background, wait, key)
+			t.targets.AddAfter(workqueue.LowPriority, wait, key)
 			return nil
 		}
 		tell = t.ledger.Synced(key.Bundle, aim.number, place(key))
@@ -372,7 +373,7 @@ func (t *targets) account(ctx context.Context, key target.Key, aim *aim, err err
 		tell = t.ledger.Forget(key.Bundle, place(key))
 	}
 	if tell {
-		t.statuses.addAfter(bulk, statusDelay, key.Bundle)
+		t.statuses.AddAfter(workqueue.DefaultPriority, statusDelay, key.Bundle)
 	}
 	return err
 }
@@ -392,9 +393,9 @@ func (t *targets) refused(ctx context.Context, key target.Key, aim *aim, refusal
 	}
 	if now := t.clock.Now(); now.Sub(t.terminations.first(key, now)) >= terminatingGrace &&
 		t.ledger.Failed(key.Bundle, aim.number, place(key), explain(refusal)) {
-		t.statuses.addAfter(bulk, statusDelay, key.Bundle)
+		t.statuses.AddAfter(workqueue.DefaultPriority, statusDelay, key.Bundle)
 	}
-	return fmt.Errorf("%w: %w", errActiveNamespace, refusal)
+	return workqueue.RetrySoon(fmt.Errorf("%w: %w", errActiveNamespace, refusal))
 }
 
 // cached gives a target's object from the cache, or nil.

@@ -24,6 +24,8 @@ import (
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/workqueue"
+	"trust-manager.io/internal/workqueue/queuetest"
 )
 
 // answers is an API server that answers each method alike, or not at all.
@@ -207,7 +209,7 @@ func TestConverge(t *testing.T) {
 			if got := w.account(t); got != tc.account {
 				t.Errorf("account %+v, want %+v", got, tc.account)
 			}
-			if told := len(w.statusNotes.take()) > 0; told != tc.tell {
+			if told := len(w.statusNotes.Take()) > 0; told != tc.tell {
 				t.Errorf("the status is told: %t, want %t", told, tc.tell)
 			}
 		})
@@ -222,8 +224,8 @@ func TestConvergeTellsLater(t *testing.T) {
 	if err := x.converge(quiet(t), key("roots", "a")); err != nil {
 		t.Fatal(err)
 	}
-	told := w.statusNotes.take()
-	if want := (added[string]{bulk, statusDelay, "roots"}); len(told) == 0 || told[len(told)-1] != want {
+	told := w.statusNotes.Take()
+	if want := (queuetest.Added[string]{Priority: workqueue.DefaultPriority, After: statusDelay, Key: "roots"}); len(told) == 0 || told[len(told)-1] != want {
 		t.Errorf("told %v, want %v at last", told, want)
 	}
 }
@@ -241,8 +243,8 @@ func TestConvergeRemembersItsWrites(t *testing.T) {
 	if diff := cmp.Diff([]string{"POST"}, server.requests); diff != "" {
 		t.Errorf("requests (-want +got):\n%s", diff)
 	}
-	want := added[target.Key]{background, proofDelay, key("roots", "a")}
-	if queued := w.targetNotes.take(); len(queued) == 0 || queued[0] != want {
+	want := queuetest.Added[target.Key]{Priority: workqueue.LowPriority, After: proofDelay, Key: key("roots", "a")}
+	if queued := w.targetNotes.Take(); len(queued) == 0 || queued[0] != want {
 		t.Errorf("queued %v, want %v", queued, want)
 	}
 	w.time.now = start.Add(unseen)
@@ -416,7 +418,7 @@ func TestConvergeWithoutBundle(t *testing.T) {
 			if diff := cmp.Diff(tc.requests, server.requests); diff != "" {
 				t.Errorf("requests (-want +got):\n%s", diff)
 			}
-			if _, ok := w.ledger.Summary("roots"); ok || len(w.statusNotes.take()) > 0 {
+			if _, ok := w.ledger.Summary("roots"); ok || len(w.statusNotes.Take()) > 0 {
 				t.Error("there is something to tell of a Bundle that is gone")
 			}
 		})
@@ -507,7 +509,7 @@ func TestReconcileTarget(t *testing.T) {
 	if err != nil || result.RequeueAfter != 0 {
 		t.Errorf("result %v, error %v", result, err)
 	}
-	queued := w.targetNotes.take()
+	queued := w.targetNotes.Take()
 	if len(queued) != 1 || queued[0].After <= 0 || queued[0].After > 250*time.Millisecond {
 		t.Errorf("queued %v", queued)
 	}

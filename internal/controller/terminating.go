@@ -11,13 +11,9 @@ import (
 	"trust-manager.io/internal/target"
 )
 
-const (
-	// terminatingGrace is how long a namespace that the cache shows as active may
-	// refuse writes as if it were terminating, or gone, before that is a failure (T9).
-	terminatingGrace = 2 * time.Second
-	// terminatingRetry bounds the delay before such a write is retried.
-	terminatingRetry = 500 * time.Millisecond
-)
+// terminatingGrace is how long a namespace that the cache shows as active may refuse
+// writes as if it were terminating, or gone, before that is a failure (T9).
+const terminatingGrace = 2 * time.Second
 
 // errActiveNamespace is the class of a refusal that names the namespace's end as its
 // cause, although the namespace is active. The admission plugins of the API server

@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"trust-manager.io/internal/ledger"
+	"trust-manager.io/internal/workqueue"
 )
 
 // T9: a write that is refused because its namespace ends is the end of the target only
@@ -27,8 +28,8 @@ func TestRefusedAsTerminating(t *testing.T) {
 			refused := func(when string, after time.Duration, want account) {
 				t.Helper()
 				w.time.now = start.Add(after)
-				if err := x.converge(quiet(t), k); !errors.Is(err, errActiveNamespace) {
-					t.Errorf("%s: error %v, want errActiveNamespace", when, err)
+				if err := x.converge(quiet(t), k); !errors.Is(err, errActiveNamespace) || !workqueue.IsSoon(err) {
+					t.Errorf("%s: error %v, want errActiveNamespace, to be retried soon", when, err)
 				}
 				if got := w.account(t); got != want {
 					t.Errorf("%s: account %+v, want %+v", when, got, want)
@@ -55,19 +56,5 @@ func TestRefusedAsTerminating(t *testing.T) {
 				t.Errorf("still recorded: %v", x.terminations.since)
 			}
 		})
-	}
-}
-
-// T9: such a target is retried soon however often it was refused, and before rollouts.
-func TestRefusedAsTerminatingIsRetriedSoon(t *testing.T) {
-	t.Parallel()
-	l, notes := lanesOf(1)
-	for range 12 {
-		l.run(quiet(t), key("roots", "a"), takes(0, errActiveNamespace))
-	}
-	for _, one := range notes.take() {
-		if one.Priority != urgent || one.After == 0 || one.After > terminatingRetry {
-			t.Errorf("queued %+v, want priority %d within %s", one, urgent, terminatingRetry)
-		}
 	}
 }

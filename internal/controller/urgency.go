@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"k8s.io/utils/clock"
+
+	"trust-manager.io/internal/workqueue"
 )
 
 const (
@@ -53,10 +55,10 @@ func (u *urgency) take(namespace string) (priority int) {
 		}
 	}
 	one.at = now
-	priority = background
+	priority = workqueue.LowPriority
 	if one.left >= 1 {
 		one.left--
-		priority = urgent
+		priority = workqueue.HighPriority
 	}
 	u.of[namespace] = one
 	return priority

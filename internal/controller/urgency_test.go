@@ -8,6 +8,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/workqueue"
 )
 
 // T7, T8: events of a namespace go before roll-outs, but not without end, and those of
@@ -17,29 +18,29 @@ func TestUrgency(t *testing.T) {
 	w := newWorld()
 	u := newUrgency(w.time)
 	for range mostUrgent {
-		if u.take("a") != urgent {
+		if u.take("a") != workqueue.HighPriority {
 			t.Fatal("an event is not urgent")
 		}
 	}
-	if u.take("a") == urgent {
+	if u.take("a") == workqueue.HighPriority {
 		t.Error("one event too many is urgent")
 	}
-	if u.take("b") != urgent {
+	if u.take("b") != workqueue.HighPriority {
 		t.Error("an event of another namespace is not urgent")
 	}
 	w.time.now = w.time.now.Add(urgentPause / 2)
-	if u.take("a") == urgent {
+	if u.take("a") == workqueue.HighPriority {
 		t.Error("an event after half a pause is urgent")
 	}
 	w.time.now = w.time.now.Add(urgentPause - urgentPause/2)
-	if first, second := u.take("a"), u.take("a"); first != urgent || second == urgent {
+	if first, second := u.take("a"), u.take("a"); first != workqueue.HighPriority || second == workqueue.HighPriority {
 		t.Errorf("after a pause the priorities are %d and %d", first, second)
 	}
 	w.time.now = w.time.now.Add(1000 * urgentPause)
 	for range mostUrgent {
 		u.take("a")
 	}
-	if u.take("a") == urgent {
+	if u.take("a") == workqueue.HighPriority {
 		t.Error("calm is saved up")
 	}
 	for i := range mostAllowances + 1 {
@@ -59,11 +60,11 @@ func TestUrgencyOfOthers(t *testing.T) {
 			u.take("a")
 		}
 		for i := range others {
-			if u.take(fmt.Sprint(i)) != urgent {
+			if u.take(fmt.Sprint(i)) != workqueue.HighPriority {
 				t.Errorf("the event of one of %d others is not urgent", others)
 			}
 		}
-		if u.take("a") == urgent {
+		if u.take("a") == workqueue.HighPriority {
 			t.Errorf("after events of %d others one more is urgent", others)
 		}
 	}
@@ -81,10 +82,10 @@ func TestEventsOfAFlood(t *testing.T) {
 		}))
 	}
 	counts := map[int]int{}
-	for _, note := range w.targetNotes.take() {
+	for _, note := range w.targetNotes.Take() {
 		counts[note.Priority]++
 	}
-	if counts[urgent] != mostUrgent || counts[background] != mostUrgent {
+	if counts[workqueue.HighPriority] != mostUrgent || counts[workqueue.LowPriority] != mostUrgent {
 		t.Errorf("queued by priority: %v", counts)
 	}
 }

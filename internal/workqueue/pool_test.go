@@ -1,0 +1,511 @@
+package workqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"trust-manager.io/internal/workqueue/queuetest"
+)
+
+var errDenied = errors.New("denied")
+
+// testKey is a key whose group is a namespace.
+type testKey struct{ Name, Namespace string }
+
+func key(name, namespace string) testKey { return testKey{name, namespace} }
+
+// deadline is that of the work in tests.
+const deadline = 10 * time.Second
+
+type testPool = Pool[testKey, string]
+
+// newTestPool returns a pool and the recorder of its queue.
+func newTestPool(workers int) (*testPool, *queuetest.Recorder[testKey]) {
+	recorder := &queuetest.Recorder[testKey]{}
+	return NewPool(From("test", recorder), Options[testKey, string]{
+		Workers: workers, Group: func(k testKey) string { return k.Namespace }, Deadline: deadline, Clock: clock.RealClock{},
+	}), recorder
+}
+
+// quiet returns the context of a test, with a logger that drops everything.
+func quiet(t *testing.T) context.Context {
+	t.Helper()
+	return log.IntoContext(t.Context(), logr.Discard())
+}
+
+// takes is work that takes a time, whatever its context says.
+func takes(d time.Duration, err error) func(context.Context) error {
+	return func(context.Context) error {
+		time.Sleep(d)
+		return err
+	}
+}
+
+// failed makes a target one that has failed before.
+func failed(t *testing.T, p *testPool, k testKey) {
+	t.Helper()
+	p.Run(quiet(t), k, takes(0, errDenied))
+}
+
+// Work that is done soon is done when run returns, and nothing is queued.
+func TestPoolQuickWork(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, recorder := newTestPool(1)
+		begin := time.Now()
+		var done bool
+		p.Run(quiet(t), key("roots", "a"), func(context.Context) error {
+			time.Sleep(minWait - time.Millisecond)
+			done = true
+			return nil
+		})
+		if took := time.Since(begin); !done || took != minWait-time.Millisecond {
+			t.Errorf("done %t after %s", done, took)
+		}
+		if queued := recorder.Take(); len(queued) > 0 {
+			t.Errorf("queued %v", queued)
+		}
+	})
+}
+
+// A worker waits for a target as long as the API server usually takes: where that
+// is slow as a whole, requests do not pile up.
+func TestPoolPatienceFollowsTheUsualTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := newTestPool(1)
+		for range 100 {
+			p.Run(quiet(t), key("roots", "a"), takes(minWait-time.Millisecond, nil))
+		}
+		if got, least := p.workerTimeout(), 3*minWait; got < least {
+			t.Errorf("patience is %s, want at least %s", got, least)
+		}
+		begin := time.Now()
+		p.Run(quiet(t), key("roots", "a"), takes(2*minWait, nil))
+		if took := time.Since(begin); took != 2*minWait {
+			t.Errorf("the worker waited for %s of %s", took, 2*minWait)
+		}
+		before := p.workerTimeout()
+		p.Run(quiet(t), key("roots", "b"), takes(time.Hour, errDenied))
+		time.Sleep(time.Hour)
+		if got := p.workerTimeout(); got != before {
+			t.Errorf("a failure changes the patience from %s to %s", before, got)
+		}
+	})
+}
+
+// T8: a target that hangs holds its worker no longer than it may, and goes on.
+func TestPoolHangingWork(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, recorder := newTestPool(1)
+		begin := time.Now()
+		var done atomic.Bool
+		p.Run(quiet(t), key("roots", "a"), func(context.Context) error {
+			time.Sleep(5 * time.Second)
+			done.Store(true)
+			return nil
+		})
+		if took := time.Since(begin); took != minWait || done.Load() {
+			t.Errorf("the worker is held for %s, done %t", took, done.Load())
+		}
+		time.Sleep(5 * time.Second)
+		if !done.Load() {
+			t.Error("the work has not gone on")
+		}
+		if queued := recorder.Take(); len(queued) > 0 {
+			t.Errorf("queued %v", queued)
+		}
+	})
+}
+
+// A key runs once at a time. Where it comes up while it goes on without a
+// worker, it runs again afterwards.
+func TestPoolRunAKeyOnceAtATime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, recorder := newTestPool(2)
+		k := key("roots", "a")
+		p.Run(quiet(t), k, takes(3*time.Second, nil))
+		var ran bool
+		again := func(context.Context) error { ran = true; return nil }
+		begin := time.Now()
+		for range 3 {
+			p.Run(quiet(t), k, again)
+		}
+		if ran || time.Since(begin) != 0 {
+			t.Errorf("it ran twice at a time: %t, for %s", ran, time.Since(begin))
+		}
+		if queued := recorder.Take(); len(queued) > 0 {
+			t.Errorf("queued too early: %v", queued)
+		}
+		time.Sleep(3 * time.Second)
+		if diff := cmp.Diff([]queuetest.Added[testKey]{{Priority: HighPriority, After: 0, Key: k}}, recorder.Take()); diff != "" {
+			t.Errorf("queued (-want +got):\n%s", diff)
+		}
+		p.Run(quiet(t), k, again)
+		if !ran {
+			t.Error("it does not run again")
+		}
+	})
+}
+
+// The same, however the end of the work and the end of patience fall together.
+func TestPoolForgetNoKey(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			const workers = 40
+			p, _ := newTestPool(workers)
+			var group sync.WaitGroup
+			for i := range workers {
+				group.Go(func() {
+					p.Run(quiet(t), key("roots", fmt.Sprint(i)), takes(minWait, nil))
+				})
+			}
+			group.Wait()
+			synctest.Wait()
+			if len(p.detached) > 0 {
+				t.Fatalf("%d keys count as running for ever", len(p.detached))
+			}
+		})
+	}
+}
+
+// Work that has ended is never taken for work that goes on.
+func TestPoolDetachNothingThatHasEnded(t *testing.T) {
+	t.Parallel()
+	p, _ := newTestPool(1)
+	k, done := key("roots", "a"), make(chan struct{})
+	p.finish(quiet(t), k, done, 0, nil)
+	if p.detach(quiet(t), k, done); len(p.detached) > 0 {
+		t.Error("the key counts as running for ever")
+	}
+}
+
+// Only so many targets go on without a worker: each holds a connection.
+func TestPoolHaveSoMuchRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := newTestPool(1)
+		for i := range maxDetached {
+			p.Run(quiet(t), key("roots", fmt.Sprint(i)), takes(8*time.Second, nil))
+		}
+		begin := time.Now()
+		p.Run(quiet(t), key("roots", "one more"), takes(8*time.Second, nil))
+		if took := time.Since(begin); took != 8*time.Second {
+			t.Errorf("the worker is held for %s, want 8s", took)
+		}
+		begin = time.Now()
+		least, most := minWait, 2*minWait // slow targets hardly make it longer
+		p.Run(quiet(t), key("roots", "later"), takes(8*time.Second, nil))
+		if took := time.Since(begin); took < least || took > most {
+			t.Errorf("with room again, the worker is held for %s, want %s to %s", took, least, most)
+		}
+		time.Sleep(8 * time.Second)
+	})
+}
+
+// T8, R4: the work has a deadline of its own, and no stop cuts it short.
+func TestPoolBoundTheWork(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, recorder := newTestPool(1)
+		ctx, stop := context.WithCancel(quiet(t))
+		k := key("roots", "a")
+		ended := make(chan error, 1)
+		p.Run(ctx, k, func(ctx context.Context) error {
+			<-ctx.Done()
+			ended <- ctx.Err()
+			return ctx.Err()
+		})
+		stop()
+		time.Sleep(time.Second)
+		if len(ended) > 0 {
+			t.Fatalf("the stop cut it short: %v", <-ended)
+		}
+		time.Sleep(deadline)
+		if err := <-ended; !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("it ended with %v", err)
+		}
+		if queued := recorder.Take(); len(queued) != 1 || queued[0].Key != k || queued[0].After == 0 {
+			t.Errorf("queued %v", queued)
+		}
+	})
+}
+
+// T8: a target that fails is tried again with growing delays, and after a
+// success from the beginning.
+func TestPoolRetry(t *testing.T) {
+	t.Parallel()
+	p, recorder := newTestPool(4)
+	k := key("roots", "a")
+	between := func(least, most time.Duration) {
+		t.Helper()
+		queued := recorder.Take()
+		if len(queued) != 1 || queued[0].Key != k || queued[0].Priority != LowPriority {
+			t.Fatalf("queued %v", queued)
+		}
+		if after := queued[0].After; after <= least || after > most {
+			t.Errorf("tried again after %s, want more than %s and at most %s", after, least, most)
+		}
+	}
+	delay := 250 * time.Millisecond
+	for range 12 {
+		failed(t, p, k)
+		between(delay*4/5, delay)
+		delay = min(2*delay, 60*time.Second)
+	}
+	p.Run(quiet(t), k, takes(0, nil))
+	if queued := recorder.Take(); len(queued) > 0 {
+		t.Errorf("queued after a success: %v", queued)
+	}
+	if len(p.failures) > 0 {
+		t.Errorf("failures remembered after a success: %v", p.failures)
+	}
+	failed(t, p, k)
+	between(200*time.Millisecond, 250*time.Millisecond)
+}
+
+// The delay grows to 60 s and no further, and is not the same for all.
+func TestBackoff(t *testing.T) {
+	t.Parallel()
+	seen := map[time.Duration]bool{}
+	for failures := 1; failures < 1000; failures++ {
+		delay := backoff(failures)
+		most := 60 * time.Second
+		if failures <= 8 {
+			most = min(most, 250*time.Millisecond<<(failures-1))
+		}
+		if delay > most || delay <= most*4/5 {
+			t.Errorf("after %d failures %s, want at most %s and more than four fifths of it", failures, delay, most)
+		}
+		seen[delay] = true
+	}
+	if len(seen) < 900 {
+		t.Errorf("only %d different delays of 999", len(seen))
+	}
+}
+
+// T8: targets that have failed hold at most a quarter of the workers, and at
+// least one.
+func TestPoolLeaveWorkersToOthers(t *testing.T) {
+	t.Parallel()
+	for workers, share := range map[int]int{1: 1, 3: 1, 4: 1, 8: 2, 16: 4} {
+		t.Run(fmt.Sprint(workers), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				p, recorder := newTestPool(workers)
+				for i := range share + 1 {
+					failed(t, p, key("roots", fmt.Sprint(i)))
+				}
+				recorder.Take()
+				var group sync.WaitGroup
+				for i := range share {
+					group.Go(func() { p.Run(quiet(t), key("roots", fmt.Sprint(i)), takes(100*time.Millisecond, errDenied)) })
+				}
+				synctest.Wait()
+				last := key("roots", fmt.Sprint(share))
+				var ran bool
+				p.Run(quiet(t), last, func(context.Context) error { ran = true; return nil })
+				if diff := cmp.Diff([]queuetest.Added[testKey]{{Priority: LowPriority, After: minBackoff, Key: last}}, recorder.Take()); ran || diff != "" {
+					t.Errorf("one more ran: %t, queued (-want +got):\n%s", ran, diff)
+				}
+				p.Run(quiet(t), key("roots", "fresh"), func(context.Context) error { ran = true; return nil })
+				if !ran {
+					t.Error("one that has never failed has to wait")
+				}
+				group.Wait()
+				ran = false
+				p.Run(quiet(t), last, func(context.Context) error { ran = true; return nil })
+				if !ran || p.retrying != 0 {
+					t.Errorf("when all is done it ran: %t, retrying: %d", ran, p.retrying)
+				}
+			})
+		})
+	}
+}
+
+// T8: while one target of a namespace hangs, the others there wait their turn
+// rather than hang too; other namespaces are not concerned.
+func TestPoolKeepOutOfAHangingNamespace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, recorder := newTestPool(2)
+		p.Run(quiet(t), key("roots", "a"), takes(5*time.Second, nil))
+		var ran []testKey
+		try := func(k testKey) {
+			p.Run(quiet(t), k, func(context.Context) error { ran = append(ran, k); return nil })
+		}
+		try(key("other", "a"))
+		try(key("other", "b"))
+		if diff := cmp.Diff([]testKey{key("other", "b")}, ran); diff != "" {
+			t.Errorf("ran (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]queuetest.Added[testKey]{{Priority: LowPriority, After: minBackoff, Key: key("other", "a")}}, recorder.Take()); diff != "" {
+			t.Errorf("queued (-want +got):\n%s", diff)
+		}
+		time.Sleep(5 * time.Second)
+		try(key("other", "a"))
+		if len(ran) != 2 || len(p.slowPerGroup) > 0 {
+			t.Errorf("when it has ended: ran %v, hanging %v", ran, p.slowPerGroup)
+		}
+	})
+}
+
+// A failed target that hangs gives its share back with its worker.
+func TestPoolHangingRetriesGiveTheirShareBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := newTestPool(4)
+		failed(t, p, key("roots", "a"))
+		failed(t, p, key("roots", "b"))
+		p.Run(quiet(t), key("roots", "a"), takes(5*time.Second, nil))
+		var ran bool
+		p.Run(quiet(t), key("roots", "b"), func(context.Context) error { ran = true; return nil })
+		if !ran {
+			t.Error("the other has to wait")
+		}
+		time.Sleep(5 * time.Second)
+	})
+}
+
+// A failure and a new event while the target hung: both bring it up again.
+func TestPoolFailureWhileItCameUpAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, recorder := newTestPool(1)
+		k := key("roots", "a")
+		p.Run(quiet(t), k, takes(time.Second, errDenied))
+		p.Run(quiet(t), k, takes(0, nil))
+		time.Sleep(time.Second)
+		queued := recorder.Take()
+		if len(queued) != 2 || queued[0].After == 0 || queued[1] != (queuetest.Added[testKey]{Priority: HighPriority, After: 0, Key: k}) {
+			t.Errorf("queued %v", queued)
+		}
+	})
+}
+
+// Design rule 9: a panic is a failure of its one target.
+func TestPoolContainAPanic(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, recorder := newTestPool(1)
+		p.Run(quiet(t), key("roots", "a"), func(context.Context) error { panic("broken") })
+		if queued := recorder.Take(); len(queued) != 1 || queued[0].After == 0 {
+			t.Errorf("queued %v", queued)
+		}
+		p.Run(quiet(t), key("roots", "b"), func(context.Context) error {
+			time.Sleep(time.Second)
+			panic("broken later")
+		})
+		time.Sleep(time.Second)
+		if queued := recorder.Take(); len(queued) != 1 || queued[0].Key != key("roots", "b") {
+			t.Errorf("queued %v", queued)
+		}
+		var ran bool
+		p.Run(quiet(t), key("roots", "c"), func(context.Context) error { ran = true; return nil })
+		if !ran || len(p.detached) > 0 {
+			t.Errorf("another target ran: %t, detached: %v", ran, p.detached)
+		}
+	})
+}
+
+func TestGuard(t *testing.T) {
+	t.Parallel()
+	err := Guard(quiet(t), func(context.Context) error { panic("broken") })
+	if err == nil || !strings.HasPrefix(err.Error(), "panic: broken\n") {
+		t.Errorf("error %v", err)
+	}
+	if err := Guard(quiet(t), takes(0, errDenied)); !errors.Is(err, errDenied) {
+		t.Errorf("error %v", err)
+	}
+	if err := Guard(quiet(t), takes(0, nil)); err != nil {
+		t.Errorf("error %v", err)
+	}
+}
+
+// R4: a stop waits for the targets that go on without a worker.
+func TestPoolDrain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := newTestPool(1)
+		ctx, stop := context.WithCancel(quiet(t))
+		drained := make(chan time.Time, 1)
+		go func() {
+			if err := p.Drain(ctx); err != nil {
+				t.Errorf("drain: %v", err)
+			}
+			drained <- time.Now()
+		}()
+		begin := time.Now()
+		p.Run(ctx, key("roots", "a"), takes(3*time.Second, nil))
+		select {
+		case <-drained:
+			t.Error("drained before the stop")
+		default:
+		}
+		stop()
+		if took := (<-drained).Sub(begin); took != 3*time.Second {
+			t.Errorf("drained after %s, want 3s", took)
+		}
+	})
+}
+
+// R4: a write that begins during the stop is not left to itself either.
+func TestPoolDoNotDetachDuringAStop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := newTestPool(1)
+		ctx, stop := context.WithCancel(quiet(t))
+		stop()
+		begin := time.Now()
+		p.Run(ctx, key("roots", "a"), takes(3*time.Second, nil))
+		if took := time.Since(begin); took != 3*time.Second {
+			t.Errorf("the worker left after %s, and nobody waits for the rest", took)
+		}
+		time.Sleep(3 * time.Second)
+	})
+}
+
+// T8: in a roll-out, targets that have failed before come last.
+func TestPoolAddFailedTargetsLast(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, recorder := newTestPool(1)
+		p.Run(quiet(t), key("roots", "failed"), takes(0, errDenied))
+		recorder.Take()
+		p.Enqueue(DefaultPriority, key("roots", "failed"), key("roots", "sound"))
+		want := []queuetest.Added[testKey]{{Priority: DefaultPriority, After: 0, Key: key("roots", "sound")}, {Priority: LowPriority, After: 0, Key: key("roots", "failed")}}
+		if diff := cmp.Diff(want, recorder.Take()); diff != "" {
+			t.Errorf("queued (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// T9: an error of RetrySoon is retried within half a second however often it came, and
+// ahead of rollouts.
+func TestPoolRetrySoon(t *testing.T) {
+	t.Parallel()
+	p, recorder := newTestPool(1)
+	for range 12 {
+		p.Run(quiet(t), key("roots", "a"), takes(0, fmt.Errorf("wrapped: %w", RetrySoon(errDenied))))
+	}
+	for _, added := range recorder.Take() {
+		if added.Priority != HighPriority || added.After == 0 || added.After > soonBackoff {
+			t.Errorf("queued %+v, want priority %d within %s", added, HighPriority, soonBackoff)
+		}
+	}
+}

@@ -1,0 +1,45 @@
+package workqueue
+
+import (
+	"testing"
+	"time"
+)
+
+// What a person waits for goes before a rollout to many, and looking after
+// things that are in order comes last; a request that is there moves up.
+func TestQueueOrder(t *testing.T) {
+	t.Parallel()
+	q := New[string]("test-order")
+	defer q.items.ShutDown()
+	q.Add(LowPriority, "restart")
+	q.Add(DefaultPriority, "rollout 1", "rollout 2")
+	q.AddAfter(HighPriority, time.Hour, "much later")
+	q.Add(HighPriority, "new namespace")
+	q.Add(HighPriority, "rollout 2")
+	q.Add(LowPriority, "rollout 2")
+	var got []string
+	for range 4 {
+		one, shutdown := q.items.Get()
+		if shutdown {
+			t.Fatal("the queue is shut down")
+		}
+		got = append(got, one)
+	}
+	want := []string{"new namespace", "rollout 2", "rollout 1", "restart"}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Fatalf("order %q, want %q", got, want)
+		}
+	}
+}
+
+// The controller works off the queue that others add to.
+func TestQueueOptions(t *testing.T) {
+	t.Parallel()
+	q := New[string]("test-options")
+	defer q.items.ShutDown()
+	options := q.Options(7)
+	if options.MaxConcurrentReconciles != 7 || options.NewQueue("any", nil) != q.items {
+		t.Errorf("options %+v", options)
+	}
+}
