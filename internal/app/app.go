@@ -1,11 +1,3 @@
-// Package app is the operator's command line: flags, logging, the connection to
-// the API server, leader election, health and metrics.
-//
-// What always holds: a bad flag or a default CA package that cannot be used
-// stops the start with an error that names it; a stop by its context lets
-// writes end, releases the lease and gives no error.
-//
-// It does nothing of the operator's work: that is package controller.
 package app
 
 import (
@@ -35,23 +27,23 @@ import (
 )
 
 const (
-	// leaseName is the name of the Lease that replicas compete for (R2).
+	// leaseName is the name of the leader election Lease (R2).
 	leaseName = "trust-manager-leader-election"
-	// stopDeadline bounds a stop: writes that are under way end within their
-	// own deadline of 10 s.
-	stopDeadline = 15 * time.Second
-	// podNamespaceFile tells a pod its own namespace.
+	// shutdownTimeout bounds the graceful shutdown. It exceeds the deadline of a
+	// write, 10 s.
+	shutdownTimeout = 15 * time.Second
+	// podNamespaceFile contains the namespace of the operator's pod.
 	podNamespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 )
 
-// noPort has the manager serve nothing.
-const noPort = "0"
+// disabledAddress is the bind address that disables a server of the manager.
+const disabledAddress = "0"
 
-// version is set by the linker.
+// version is set at link time.
 var version = "unknown"
 
-// Command gives the command line of the operator. The clock says whether
-// certificates have expired: those of sources and the webhook's own.
+// Command returns the operator's command. The clock determines which certificates
+// have expired: those of the sources and the webhook's own.
 func Command(clock clock.Clock) *cobra.Command {
 	o := options{clock: clock}
 	command := &cobra.Command{
@@ -73,7 +65,7 @@ func Command(clock clock.Clock) *cobra.Command {
 	return command
 }
 
-// run runs the operator until the context ends.
+// run runs the operator until ctx is canceled.
 func (o *options) run(ctx context.Context) error {
 	ctrl.SetLogger(o.logger(os.Stderr))
 	defaultCAs, err := source.LoadDefaultCAs(o.defaultPackage)
@@ -88,9 +80,9 @@ func (o *options) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var complete atomic.Bool
+	var synced atomic.Bool
 	ready := readiness{}
-	if err := ready.caches(mgr, &complete); err != nil {
+	if err := ready.caches(mgr, &synced); err != nil {
 		return err
 	}
 	if err := o.addWebhook(mgr, defaultCAs, ready); err != nil {
@@ -114,27 +106,28 @@ func (o *options) run(ctx context.Context) error {
 		return err
 	}
 	mgr.GetLogger().Info("Starting", "version", version, "trustNamespace", o.trustNamespace, "defaultCAVersion", defaultCAs.ID())
-	return untilStopped(ctx, mgr.Start, &complete)
+	return runManager(ctx, mgr.Start, &synced)
 }
 
-// untilStopped runs the manager until it ends. A stop before the caches are complete
-// is not waited for: nothing is under way then and no lease is held, and the
-// library does not return from waiting for caches that cannot be filled (R4).
-func untilStopped(ctx context.Context, start func(context.Context) error, complete *atomic.Bool) error {
-	ended := make(chan error, 1)
-	go func() { ended <- start(ctx) }()
+// runManager runs the manager until it returns. If ctx is canceled before the caches
+// have synced, it returns immediately: no write is in progress and no Lease is held,
+// and controller-runtime does not return while it waits for caches that cannot sync
+// (R4).
+func runManager(ctx context.Context, start func(context.Context) error, synced *atomic.Bool) error {
+	done := make(chan error, 1)
+	go func() { done <- start(ctx) }()
 	select {
-	case err := <-ended:
+	case err := <-done:
 		return err
 	case <-ctx.Done():
 	}
-	if !complete.Load() {
+	if !synced.Load() {
 		return nil
 	}
-	return <-ended
+	return <-done
 }
 
-// filter says what is left out of bundles whose Bundle does not say.
+// filter returns the filter for Bundles that do not set spec.filters.
 func (o *options) filter() bundle.Filter {
 	filter := bundle.Filter{Expired: bundle.Keep, NonCA: bundle.Keep}
 	if o.filterExpired {
@@ -146,7 +139,7 @@ func (o *options) filter() bundle.Filter {
 	return filter
 }
 
-// restConfig gives the configuration of all clients.
+// restConfig returns the configuration of all clients.
 func (o *options) restConfig() (*rest.Config, error) {
 	config, err := clientConfig(o.kubeconfig)
 	if err != nil {
@@ -180,14 +173,14 @@ func (o *options) manager(config *rest.Config) (manager.Manager, error) {
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return nil, err
 	}
-	stop, retry := stopDeadline, retryPeriod
+	shutdown, retry := shutdownTimeout, retryPeriod
 	return ctrl.NewManager(config, manager.Options{
 		Scheme: scheme,
 		Cache:  controller.CacheOptions(o.trustNamespace),
-		// The servers of the ports are in ports.go.
-		Metrics:                       metricsserver.Options{BindAddress: noPort},
-		HealthProbeBindAddress:        noPort,
-		GracefulShutdownTimeout:       &stop,
+		// ports.go serves metrics and probes instead.
+		Metrics:                       metricsserver.Options{BindAddress: disabledAddress},
+		HealthProbeBindAddress:        disabledAddress,
+		GracefulShutdownTimeout:       &shutdown,
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       o.ownNamespace(podNamespaceFile),
@@ -198,9 +191,9 @@ func (o *options) manager(config *rest.Config) (manager.Manager, error) {
 	})
 }
 
-// ownNamespace is where the operator keeps what is its own, the Lease and the
-// webhook's Secret: the namespace of the pod whose service account is used, and
-// otherwise the trust namespace.
+// ownNamespace returns the namespace of the operator's own objects, the Lease and
+// the webhook's Secret: the namespace of the pod if the operator uses the pod's
+// service account, and otherwise the trust namespace.
 func (o *options) ownNamespace(podNamespaceFile string) string {
 	if o.kubeconfig == "" {
 		if namespace, err := os.ReadFile(podNamespaceFile); err == nil && len(namespace) > 0 {

@@ -24,8 +24,8 @@ func write(t *testing.T, name, text string) (path string) {
 	return path
 }
 
-// R1: the connection is that of the kubeconfig, without a rate limit of its own,
-// and the API server is told who calls.
+// R1: the client uses the kubeconfig, has no client-side rate limit and sends a user
+// agent.
 func TestRESTConfig(t *testing.T) {
 	t.Parallel()
 	o := &options{kubeconfig: write(t, "kubeconfig", kubeconfig)}
@@ -38,8 +38,8 @@ func TestRESTConfig(t *testing.T) {
 	}
 }
 
-// R1: a kubeconfig that cannot be used is refused with the flag's name, and so
-// is none outside of a pod.
+// R1: an unusable kubeconfig is rejected with the name of the flag, and so is a missing
+// one outside a pod.
 func TestRESTConfigRefuses(t *testing.T) {
 	t.Parallel()
 	for name, path := range map[string]string{
@@ -58,8 +58,8 @@ func TestRESTConfigRefuses(t *testing.T) {
 	}
 }
 
-// Lease and Secret are in the pod's namespace; with a kubeconfig, and outside of a
-// pod, in the trust namespace.
+// Lease and Secret are in the pod's namespace; with a kubeconfig, and outside a pod,
+// they are in the trust namespace.
 func TestOwnNamespace(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "namespace")
@@ -69,7 +69,7 @@ func TestOwnNamespace(t *testing.T) {
 	for name, tc := range map[string]struct{ kubeconfig, file, want string }{
 		"in a pod":                    {"", file, "of-the-pod"},
 		"in a pod, with a kubeconfig": {"some.yaml", file, "trust"},
-		"outside of a pod":            {"", file + ".absent", "trust"},
+		"outside a pod":               {"", file + ".absent", "trust"},
 	} {
 		o := &options{trustNamespace: "trust", kubeconfig: tc.kubeconfig}
 		if got := o.ownNamespace(tc.file); got != tc.want {

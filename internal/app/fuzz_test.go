@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// FuzzFlags proves, for any command line: nothing panics, neither in reading it nor
-// in serving what it asks for; and what is accepted is within its bounds.
+// FuzzFlags checks, for any command line, that neither parsing nor serving panics, and
+// that accepted values are within their bounds.
 func FuzzFlags(f *testing.F) {
 	for _, seed := range []string{
 		"", "--trust-namespace=a\n--target-namespaces=a,b\n-v=5", "--readiness-probe-path=/a/b//\n--readiness-probe-port=1",

@@ -8,15 +8,15 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// logger makes the logger that the flags ask for, for the operator and the
-// libraries beneath it. Level n shows what is logged at verbosity n-1 and less;
-// what Go's own HTTP server says of clients that make no sense is of verbosity 1.
+// logger returns the logger that the flags configure, and installs it in the
+// libraries. Level n shows messages with a verbosity of up to n-1. Messages of the
+// standard library, such as net/http's about malformed requests, have verbosity 1.
 func (o *options) logger(out io.Writer) logr.Logger {
-	// logr's verbosities are slog's levels, negated.
-	settings := &slog.HandlerOptions{Level: slog.Level(1 - o.logLevel)}
-	var handler slog.Handler = slog.NewTextHandler(out, settings)
+	// A logr verbosity is a negated slog level.
+	opts := &slog.HandlerOptions{Level: slog.Level(1 - o.logLevel)}
+	var handler slog.Handler = slog.NewTextHandler(out, opts)
 	if o.logFormat == "json" {
-		handler = slog.NewJSONHandler(out, settings)
+		handler = slog.NewJSONHandler(out, opts)
 	}
 	logger := logr.FromSlogHandler(handler)
 	klog.SetLogger(logger)

@@ -11,17 +11,17 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// The tests of this file set the logger of all libraries, so they do not run
-// side by side.
+// The tests in this file set the logger of all libraries, so they cannot run in
+// parallel.
 
-// R1: text is one line of key=value for each message, JSON one object.
+// R1: a message is one line of key=value pairs as text, and one object as JSON.
 func TestLogFormats(t *testing.T) {
 	for format, check := range map[string]func(t *testing.T, line string){
 		"text": func(t *testing.T, line string) {
 			t.Helper()
 			for _, part := range []string{"time=", "level=INFO", `msg="Wrote a target"`, "target=a/b"} {
 				if !strings.Contains(line, part) {
-					t.Errorf("%q does not say %q", line, part)
+					t.Errorf("%q does not contain %q", line, part)
 				}
 			}
 		},
@@ -48,7 +48,7 @@ func TestLogFormats(t *testing.T) {
 	}
 }
 
-// R1: level n shows what is logged at verbosity n-1 and less, and errors always.
+// R1: level n shows messages with a verbosity of up to n-1, and always errors.
 func TestLogLevels(t *testing.T) {
 	for level := 1; level <= 5; level++ {
 		var out bytes.Buffer
@@ -63,12 +63,12 @@ func TestLogLevels(t *testing.T) {
 		out.Reset()
 		logger.Error(errors.New("broken"), "error")
 		if !strings.Contains(out.String(), "level=ERROR") || !strings.Contains(out.String(), "broken") {
-			t.Errorf("level %d shows of an error %q", level, out.String())
+			t.Errorf("level %d: error logged as %q", level, out.String())
 		}
 	}
 }
 
-// The libraries log in the same form.
+// The libraries log in the same format.
 func TestLogOfLibraries(t *testing.T) {
 	var out bytes.Buffer
 	o := &options{logFormat: "json", logLevel: 1}
@@ -81,8 +81,8 @@ func TestLogOfLibraries(t *testing.T) {
 	}
 }
 
-// What the standard library logs, such as of TLS handshakes that fail, is in the
-// same form, and not shown unless more is asked for.
+// Messages of the standard library, such as failed TLS handshakes, have the same format
+// and appear only at level 2 and above.
 func TestLogOfStandardLibrary(t *testing.T) {
 	for level, want := range map[int]int{1: 0, 2: 1} {
 		var out bytes.Buffer

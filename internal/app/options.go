@@ -12,24 +12,26 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// retryPeriod is how often a replica tries to get or renew the lease (R2).
+// retryPeriod is the interval at which a replica tries to acquire or renew the Lease
+// (R2).
 const retryPeriod = time.Second
 
-// jitter is the factor by which the election library stretches the retry
-// period; the renew deadline has to be longer than that.
+// jitter is the factor by which client-go's leader election extends the retry
+// period. The renew deadline must exceed the product.
 const jitter = 1.2
 
-// certificateDirFlag is the one flag of which it counts whether it is given.
+// certificateDirFlag is the only flag for which the operator distinguishes a default
+// from an explicit value.
 const certificateDirFlag = "webhook-certificate-dir"
 
 // options are the values of the flags.
 type options struct {
-	// clock is no flag: it is the real one but in tests.
+	// clock is not a flag. It is the real clock except in tests.
 	clock          clock.Clock
 	kubeconfig     string
 	trustNamespace string
 	defaultPackage string
-	// targetNamespaces are the only ones that get targets; none means all.
+	// targetNamespaces are the only namespaces with targets; empty means all.
 	targetNamespaces []string
 	secretTargets    bool
 	secretsByName    bool
@@ -45,10 +47,10 @@ type options struct {
 	webhookHost      string
 	webhookPort      int
 	certificateDir   string
-	// certificateDirGiven says that certificateDir is not merely the default.
+	// certificateDirGiven is true if certificateDir is set explicitly.
 	certificateDirGiven bool
-	// selfManaged is the name of the webhook's Service and configuration, if the
-	// operator makes the certificate itself.
+	// selfManaged is the name of the webhook's Service and configuration if the
+	// operator issues the certificate itself, and otherwise empty.
 	selfManaged     string
 	tlsMinVersion   string
 	tlsCipherSuites []string
@@ -59,103 +61,103 @@ type options struct {
 // register adds the flags, with their defaults (R1).
 func (o *options) register(flags *pflag.FlagSet) {
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "",
-		"path of a kubeconfig file; without it the operator uses its pod's service account")
+		"path to a kubeconfig file; if unset, the operator uses the service account of its pod")
 	flags.StringVar(&o.trustNamespace, "trust-namespace", "cert-manager",
-		"the one namespace in which ConfigMaps and Secrets are read as sources")
+		"the only namespace in which ConfigMaps and Secrets are read as sources")
 	flags.StringVar(&o.defaultPackage, "default-package-location", "",
-		"path of the default CA package, a JSON file; without it no Bundle can use the default CAs")
+		"path to the default CA package, a JSON file; if unset, Bundles cannot use the default CAs")
 	flags.StringSliceVar(&o.targetNamespaces, "target-namespaces", nil,
-		"the only namespaces that get targets, separated by commas; the operator then needs no rights on ConfigMaps and Secrets elsewhere, the trust namespace excepted. Without it: all")
+		"comma-separated list of the only namespaces that get targets; the operator then needs no permissions on ConfigMaps and Secrets in other namespaces, except the trust namespace. If unset: all namespaces")
 	flags.BoolVar(&o.secretTargets, "secret-targets-enabled", false,
-		"let Bundles have Secrets as targets; the operator then needs to read and write Secrets in the namespaces of its targets")
+		"allow Bundles to have Secret targets; the operator then needs permission to read and write Secrets in the namespaces of its targets")
 	flags.BoolVar(&o.secretsByName, "secret-targets-by-name", false,
-		"create Secrets in the way that RBAC can limit to their names, without trying the cheaper one first; set it where the rights on Secrets are limited to names")
+		"always create Secrets with the request that RBAC can restrict by name, without trying the cheaper one first; set it if the operator's permissions on Secrets are restricted by name")
 	flags.BoolVar(&o.filterExpired, "filter-expired-certificates", false,
-		"leave expired certificates out of all bundles, from the moment on at which they expire")
+		"drop certificates from all bundles as soon as they expire; spec.filters.expired of a Bundle takes precedence")
 	flags.BoolVar(&o.filterNonCA, "filter-non-ca-certs", false,
-		"leave certificates that are not a CA by their basic constraints out of all bundles")
+		"drop certificates that are not CA certificates according to their basic constraints from all bundles; spec.filters.notCA of a Bundle takes precedence")
 	flags.IntVar(&o.concurrency, "concurrency", 16,
-		"how many targets are worked on at the same time; those that take unusually long do not count")
+		"maximum number of targets to reconcile at the same time, excluding targets that are slow to respond")
 	flags.BoolVar(&o.leaderElect, "leader-elect", true,
-		"work only while holding a Lease, so that several replicas can run")
+		"use a Lease for leader election, so that several replicas can run")
 	flags.DurationVar(&o.leaseDuration, "leader-election-lease-duration", 15*time.Second,
-		"how long a leader that is not heard of keeps the Lease")
+		"how long other replicas wait before they take over the Lease of a leader that does not renew it")
 	flags.DurationVar(&o.renewDeadline, "leader-election-renew-deadline", 10*time.Second,
-		"how long a leader tries to renew the Lease before it gives up")
+		"how long the leader tries to renew the Lease before it gives up leadership")
 	flags.IntVar(&o.readinessPort, "readiness-probe-port", 6060,
-		"port of the readiness probe; 0 for none")
+		"port of the readiness probe; 0 disables it")
 	flags.StringVar(&o.readinessPath, "readiness-probe-path", "/readyz",
 		"path of the readiness probe")
 	flags.IntVar(&o.metricsPort, "metrics-port", 9402,
-		"port on which Prometheus metrics are served at /metrics; 0 for none")
+		"port of the Prometheus metrics, served at /metrics; 0 disables them")
 	flags.StringVar(&o.webhookHost, "webhook-host", "0.0.0.0",
-		"address on which the admission webhook is served; :: for IPv6 as well")
+		"address that the admission webhook listens on; :: includes IPv6")
 	flags.IntVar(&o.webhookPort, "webhook-port", 6443,
-		"port of the admission webhook; 0 for none")
+		"port of the admission webhook; 0 disables it")
 	flags.StringVar(&o.certificateDir, certificateDirFlag, "/tls",
-		"folder of the webhook's certificate, tls.crt, and its key, tls.key; a new certificate is taken without a restart. If this is set, the operator is not ready before there is one; if not, and there is none at the start, it runs without a webhook")
+		"directory of the webhook's certificate, tls.crt, and its private key, tls.key; a new certificate is loaded without a restart. If this flag is set, the operator is not ready until the certificate exists. If it is not set and the default directory has no certificate at startup, the operator runs without the webhook")
 	flags.StringVar(&o.selfManaged, "webhook-self-managed", "",
-		"name of the webhook's Service and ValidatingWebhookConfiguration, to have the operator make and renew the webhook's certificate by itself. It keeps it in the Secret of this name with -webhook-tls after it, in its own namespace, and keeps the configuration's caBundle right. Not together with --webhook-certificate-dir")
+		"name of the webhook's Service and ValidatingWebhookConfiguration; if set, the operator issues and renews the webhook's certificate itself. It stores the certificate in its own namespace, in a Secret with this name and the suffix -webhook-tls, and keeps the caBundle of the configuration in sync. Cannot be combined with --webhook-certificate-dir")
 	flags.StringVar(&o.tlsMinVersion, "tls-min-version", "VersionTLS12",
-		"lowest version of TLS for the webhook: VersionTLS12 or VersionTLS13")
+		"minimum TLS version of the webhook: VersionTLS12 or VersionTLS13")
 	flags.StringSliceVar(&o.tlsCipherSuites, "tls-cipher-suites", nil,
-		"cipher suites of TLS 1.2 for the webhook, separated by commas, by their names in Go and Kubernetes; those of TLS 1.3 cannot be chosen. Without it: Go's own choice")
+		"comma-separated list of TLS 1.2 cipher suites of the webhook, by their Go and Kubernetes names; TLS 1.3 cipher suites are not configurable. If unset: Go's defaults")
 	flags.StringVar(&o.logFormat, "log-format", "text",
-		"format of the log: text or json")
+		"log format: text or json")
 	flags.IntVarP(&o.logLevel, "log-level", "v", 1,
-		"how much is logged, from 1 (what an administrator needs) to 5 (everything)")
+		"log verbosity, from 1 (what an administrator needs) to 5 (everything)")
 }
 
-// validate refuses bad values, naming the flag of each.
+// validate returns an error for each invalid value, with the name of its flag.
 func (o *options) validate() error {
-	var faults []error
-	refuse := func(flag, format string, args ...any) {
-		faults = append(faults, fmt.Errorf("--%s: "+format, append([]any{flag}, args...)...))
+	var errs []error
+	reject := func(flag, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("--%s: "+format, append([]any{flag}, args...)...))
 	}
 	if problems := validation.IsDNS1123Label(o.trustNamespace); len(problems) > 0 {
-		refuse("trust-namespace", "%q is not the name of a namespace: %s", o.trustNamespace, problems[0])
+		reject("trust-namespace", "%q is not a valid namespace name: %s", o.trustNamespace, problems[0])
 	}
 	for _, namespace := range o.targetNamespaces {
 		if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
-			refuse("target-namespaces", "%q is not the name of a namespace: %s", namespace, problems[0])
+			reject("target-namespaces", "%q is not a valid namespace name: %s", namespace, problems[0])
 		}
 	}
 	if o.concurrency < 1 || o.concurrency > 1000 {
-		refuse("concurrency", "%d is not between 1 and 1000", o.concurrency)
+		reject("concurrency", "%d is not between 1 and 1000", o.concurrency)
 	}
 	if o.leaderElect {
-		o.validateElection(refuse)
+		o.validateElection(reject)
 	}
-	o.validatePorts(refuse)
-	o.validateTLS(refuse)
+	o.validatePorts(reject)
+	o.validateTLS(reject)
 	if !strings.HasPrefix(o.readinessPath, "/") || strings.ContainsAny(o.readinessPath, " \t{}") {
-		refuse("readiness-probe-path", "%q is not a path that starts with / and has no blanks or braces", o.readinessPath)
+		reject("readiness-probe-path", "%q is not a path that starts with / and has no spaces, tabs or braces", o.readinessPath)
 	}
 	if o.logFormat != "text" && o.logFormat != "json" {
-		refuse("log-format", "%q is neither text nor json", o.logFormat)
+		reject("log-format", "%q is neither text nor json", o.logFormat)
 	}
 	if o.logLevel < 1 || o.logLevel > 5 {
-		refuse("log-level", "%d is not between 1 and 5", o.logLevel)
+		reject("log-level", "%d is not between 1 and 5", o.logLevel)
 	}
-	return errors.Join(faults...)
+	return errors.Join(errs...)
 }
 
-func (o *options) validateElection(refuse func(flag, format string, args ...any)) {
-	if least := time.Duration(jitter * float64(retryPeriod)); o.renewDeadline <= least {
-		refuse("leader-election-renew-deadline", "%s is not longer than %s, the time between two tries", o.renewDeadline, least)
+func (o *options) validateElection(reject func(flag, format string, args ...any)) {
+	if minimum := time.Duration(jitter * float64(retryPeriod)); o.renewDeadline <= minimum {
+		reject("leader-election-renew-deadline", "%s is not longer than %s, the interval between two attempts to renew the Lease", o.renewDeadline, minimum)
 	}
 	if o.leaseDuration <= o.renewDeadline {
-		refuse("leader-election-lease-duration", "%s is not longer than --leader-election-renew-deadline, %s", o.leaseDuration, o.renewDeadline)
+		reject("leader-election-lease-duration", "%s is not longer than --leader-election-renew-deadline, %s", o.leaseDuration, o.renewDeadline)
 	}
 	if o.leaseDuration < time.Second {
-		refuse("leader-election-lease-duration", "%s is shorter than a second, which a Lease cannot hold", o.leaseDuration)
+		reject("leader-election-lease-duration", "%s is shorter than 1s, the resolution of a Lease", o.leaseDuration)
 	}
 }
 
-// validatePorts refuses what is no port, and one port for two servers.
-func (o *options) validatePorts(refuse func(flag, format string, args ...any)) {
-	taken := map[int]string{}
-	for _, one := range []struct {
+// validatePorts rejects invalid ports and a port that two servers share.
+func (o *options) validatePorts(reject func(flag, format string, args ...any)) {
+	flagOf := map[int]string{}
+	for _, server := range []struct {
 		flag string
 		port int
 	}{
@@ -163,42 +165,42 @@ func (o *options) validatePorts(refuse func(flag, format string, args ...any)) {
 		{"metrics-port", o.metricsPort},
 		{"webhook-port", o.webhookPort},
 	} {
-		if one.port < 0 || one.port > 65535 {
-			refuse(one.flag, "%d is not a port between 0 and 65535", one.port)
+		if server.port < 0 || server.port > 65535 {
+			reject(server.flag, "%d is not a port between 0 and 65535", server.port)
 		}
-		if other := taken[one.port]; other != "" && one.port != 0 {
-			refuse(one.flag, "%d is also the value of --%s", one.port, other)
+		if other := flagOf[server.port]; other != "" && server.port != 0 {
+			reject(server.flag, "%d is also the value of --%s", server.port, other)
 		}
-		taken[one.port] = one.flag
+		flagOf[server.port] = server.flag
 	}
 }
 
-func (o *options) validateTLS(refuse func(flag, format string, args ...any)) {
+func (o *options) validateTLS(reject func(flag, format string, args ...any)) {
 	_, err := netip.ParseAddr(o.webhookHost)
 	if err != nil && o.webhookHost != "" && len(validation.IsDNS1123Subdomain(o.webhookHost)) > 0 {
-		refuse("webhook-host", "%q is neither an IP address nor the name of a host", o.webhookHost)
+		reject("webhook-host", "%q is neither an IP address nor a host name", o.webhookHost)
 	}
 	if o.certificateDir == "" {
-		refuse(certificateDirFlag, "a folder is needed; for no webhook, set --webhook-port to 0")
+		reject(certificateDirFlag, "a directory is required; to disable the webhook, set --webhook-port=0")
 	}
-	o.validateSelfManaged(refuse)
+	o.validateSelfManaged(reject)
 	if _, err := tlsVersion(o.tlsMinVersion); err != nil {
-		refuse("tls-min-version", "%v", err)
+		reject("tls-min-version", "%v", err)
 	}
 	if _, err := cipherSuites(o.tlsCipherSuites); err != nil {
-		refuse("tls-cipher-suites", "%v", err)
+		reject("tls-cipher-suites", "%v", err)
 	}
 }
 
-func (o *options) validateSelfManaged(refuse func(flag, format string, args ...any)) {
+func (o *options) validateSelfManaged(reject func(flag, format string, args ...any)) {
 	const flag = "webhook-self-managed"
 	if o.selfManaged == "" {
 		return
 	}
 	if problems := validation.IsDNS1123Label(o.selfManaged); len(problems) > 0 {
-		refuse(flag, "%q is not the name of a Service: %s", o.selfManaged, problems[0])
+		reject(flag, "%q is not a valid Service name: %s", o.selfManaged, problems[0])
 	}
 	if o.certificateDirGiven {
-		refuse(flag, "the certificate is either made by the operator or read from --%s", certificateDirFlag)
+		reject(flag, "cannot be combined with --%s: the operator either issues the certificate or reads it from that directory", certificateDirFlag)
 	}
 }

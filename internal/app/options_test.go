@@ -10,7 +10,7 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// parsed gives the options of a command line, or what is wrong with it.
+// parsed returns the options of a command line, or the validation error.
 func parsed(t *testing.T, args ...string) (*options, error) {
 	t.Helper()
 	o := &options{}
@@ -23,7 +23,7 @@ func parsed(t *testing.T, args ...string) (*options, error) {
 	return o, o.validate()
 }
 
-// R1: the flags, each with its default. Charts and scripts rely on all of them.
+// R1: the flags and their defaults. Charts and scripts rely on all of them.
 func TestFlagDefaults(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
@@ -55,21 +55,21 @@ func TestFlagDefaults(t *testing.T) {
 	Command(clock.RealClock{}).Flags().VisitAll(func(flag *pflag.Flag) {
 		got[flag.Name] = flag.DefValue
 		if flag.Usage == "" {
-			t.Errorf("--%s is not explained", flag.Name)
+			t.Errorf("--%s has no description", flag.Name)
 		}
 		if want := map[string]string{"log-level": "v"}[flag.Name]; flag.Shorthand != want {
-			t.Errorf("--%s has the short form %q, want %q", flag.Name, flag.Shorthand, want)
+			t.Errorf("--%s has the shorthand %q, want %q", flag.Name, flag.Shorthand, want)
 		}
 	})
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("flags (-want +got):\n%s", diff)
 	}
 	if _, err := parsed(t); err != nil {
-		t.Errorf("the defaults are refused: %v", err)
+		t.Errorf("the defaults are rejected: %v", err)
 	}
 }
 
-// R1: each flag sets what it says.
+// R1: each flag sets its option.
 func TestFlagValues(t *testing.T) {
 	t.Parallel()
 	got, err := parsed(t, "--kubeconfig=k", "--trust-namespace=n", "--default-package-location=p.json", "--concurrency=2",
@@ -94,13 +94,13 @@ func TestFlagValues(t *testing.T) {
 	}
 }
 
-// R1: a bad value is refused at the start, with the flag's name, and all bad
-// ones at once.
+// R1: invalid values are rejected at startup, all at once and with the names of their
+// flags.
 func TestBadFlagsAreRefused(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		args []string
-		says []string
+		want []string
 	}{
 		"no namespace":              {[]string{"--trust-namespace="}, []string{"--trust-namespace"}},
 		"no name of a namespace":    {[]string{"--trust-namespace=Cert_Manager"}, []string{"--trust-namespace", "Cert_Manager"}},
@@ -154,16 +154,16 @@ func TestBadFlagsAreRefused(t *testing.T) {
 			if err == nil {
 				t.Fatal("accepted")
 			}
-			for _, part := range tc.says {
+			for _, part := range tc.want {
 				if !strings.Contains(err.Error(), part) {
-					t.Errorf("%q does not say %q", err, part)
+					t.Errorf("%q does not contain %q", err, part)
 				}
 			}
 		})
 	}
 }
 
-// Values at the edge of what is right.
+// Values at the edge of the valid range.
 func TestGoodFlagsAreAccepted(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{
@@ -178,7 +178,7 @@ func TestGoodFlagsAreAccepted(t *testing.T) {
 		"no webhook":                     {"--webhook-port=0", "--metrics-port=6443"},
 		"a host by its name":             {"--webhook-host=localhost"},
 		"all addresses":                  {"--webhook-host=::"},
-		"all addresses, unsaid":          {"--webhook-host="},
+		"all addresses, by default":      {"--webhook-host="},
 		"TLS 1.2":                        {"--tls-min-version=VersionTLS12"},
 		"a certificate of its own":       {"--webhook-self-managed=trust-manager"},
 		"no version of TLS":              {"--tls-min-version="},
@@ -190,7 +190,7 @@ func TestGoodFlagsAreAccepted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if _, err := parsed(t, args...); err != nil {
-				t.Errorf("refused: %v", err)
+				t.Errorf("rejected: %v", err)
 			}
 		})
 	}

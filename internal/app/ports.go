@@ -18,61 +18,61 @@ import (
 )
 
 const (
-	// mostProbes and mostScrapes are how many connections the ports of readiness and
-	// metrics have at a time: many times what kubelets and Prometheus need.
-	mostProbes, mostScrapes = 64, 64
-	// atOnce is how many answers with metrics are made at the same time: each takes
-	// memory in proportion to the number of Bundles.
-	atOnce = 4
-	// portStop bounds how long the end of the operator waits for those who ask.
-	portStop = time.Second
+	// maxProbeConnections and maxMetricsConnections bound the open connections of the
+	// two ports, far above what kubelets and Prometheus need.
+	maxProbeConnections, maxMetricsConnections = 64, 64
+	// maxScrapes bounds the concurrent responses with metrics: each needs memory in
+	// proportion to the number of Bundles.
+	maxScrapes = 4
+	// portShutdownTimeout bounds how long the shutdown waits for open requests.
+	portShutdownTimeout = time.Second
 )
 
-// readiness is what has to be so for the operator to be ready, by name.
+// readiness contains the readiness checks of the operator by name.
 type readiness map[string]healthz.Checker
 
-// add has the manager answer the readiness probe from its start on, before the
-// caches are complete.
+// add registers the server of the readiness probe with the manager. It answers from
+// the start, before the caches have synced.
 func (r readiness) add(ctx context.Context, mgr manager.Manager, port int, path string) error {
-	return addPort(ctx, mgr, "readiness-probe-port", port, server.New(server.Bodiless(r.handler(path)), mostProbes))
+	return addPort(ctx, mgr, "readiness-probe-port", port, server.New(server.Bodiless(r.handler(path)), maxProbeConnections))
 }
 
 func (r readiness) handler(path string) http.Handler {
 	checks := http.StripPrefix(path, &healthz.Handler{Checks: r})
 	mux := http.NewServeMux()
 	mux.Handle(path, checks)
-	mux.Handle(path+"/", checks) // for one check by its name
+	mux.Handle(path+"/", checks) // a single check by its name
 	return mux
 }
 
-// caches makes the operator ready only once the caches are complete, leader or not,
-// and sets complete then.
-func (r readiness) caches(mgr manager.Manager, complete *atomic.Bool) error {
+// caches adds the check that the caches have synced, on every replica, and sets synced
+// when they have.
+func (r readiness) caches(mgr manager.Manager, synced *atomic.Bool) error {
 	r["caches"] = func(*http.Request) error {
-		if !complete.Load() {
-			return errors.New("the caches are not complete yet")
+		if !synced.Load() {
+			return errors.New("the caches have not synced yet")
 		}
 		return nil
 	}
 	return mgr.Add(afterCaches(func(ctx context.Context) error {
-		complete.Store(true)
+		synced.Store(true)
 		<-ctx.Done()
 		return nil
 	}))
 }
 
-// addMetrics has the manager serve Prometheus metrics (C5).
+// addMetrics registers the server of the Prometheus metrics with the manager (C5).
 func addMetrics(ctx context.Context, mgr manager.Manager, port int) error {
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(metrics.Registry, promhttp.HandlerOpts{
-		ErrorHandling: promhttp.HTTPErrorOnError, MaxRequestsInFlight: atOnce,
+		ErrorHandling: promhttp.HTTPErrorOnError, MaxRequestsInFlight: maxScrapes,
 	}))
-	return addPort(ctx, mgr, "metrics-port", port, server.New(server.Bodiless(mux), mostScrapes))
+	return addPort(ctx, mgr, "metrics-port", port, server.New(server.Bodiless(mux), maxMetricsConnections))
 }
 
-// addPort has the manager serve on the port of a flag; 0 is none. A port that is
-// taken is found out at once.
-func addPort(ctx context.Context, mgr manager.Manager, flag string, port int, served *http.Server) error {
+// addPort registers a server on the port of a flag with the manager, unless the port is
+// 0. It listens immediately, so that a port in use fails the start.
+func addPort(ctx context.Context, mgr manager.Manager, flag string, port int, httpServer *http.Server) error {
 	if port == 0 {
 		return nil
 	}
@@ -80,11 +80,12 @@ func addPort(ctx context.Context, mgr manager.Manager, flag string, port int, se
 	if err != nil {
 		return fmt.Errorf("--%s: %w", flag, err)
 	}
-	stop := portStop
-	return mgr.Add(&manager.Server{Name: flag, Server: served, Listener: listener, ShutdownTimeout: &stop})
+	timeout := portShutdownTimeout
+	return mgr.Add(&manager.Server{Name: flag, Server: httpServer, Listener: listener, ShutdownTimeout: &timeout})
 }
 
-// afterCaches is run once the manager's caches are complete, by every replica.
+// afterCaches is a runnable that every replica starts once the manager's caches have
+// synced.
 type afterCaches func(ctx context.Context) error
 
 // Start implements manager.Runnable.

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// tlsVersions are the versions of TLS that the operator serves, by the names that
-// Kubernetes' own components know them by.
+// tlsVersions maps the names that Kubernetes components use to the TLS versions that
+// the operator supports.
 var tlsVersions = map[string]uint16{
 	"VersionTLS12": tls.VersionTLS12,
 	"VersionTLS13": tls.VersionTLS13,
 }
 
-// tlsVersion reads the name of a version; none stands for TLS 1.2.
+// tlsVersion returns the TLS version with the given name. An empty name means TLS 1.2.
 func tlsVersion(name string) (uint16, error) {
 	if name == "" {
 		return tls.VersionTLS12, nil
@@ -24,27 +24,28 @@ func tlsVersion(name string) (uint16, error) {
 	return 0, fmt.Errorf("%q is neither VersionTLS12 nor VersionTLS13", name)
 }
 
-// cipherSuites reads names of cipher suites. None stands for Go's own choice.
+// cipherSuites returns the IDs of the cipher suites with the given names. No names mean
+// Go's defaults.
 func cipherSuites(names []string) ([]uint16, error) {
-	known := map[string]*tls.CipherSuite{}
+	byName := map[string]*tls.CipherSuite{}
 	var secure []string
 	for _, suite := range tls.InsecureCipherSuites() {
-		known[suite.Name] = suite
+		byName[suite.Name] = suite
 	}
 	for _, suite := range tls.CipherSuites() {
-		known[suite.Name] = suite
+		byName[suite.Name] = suite
 		secure = append(secure, suite.Name)
 	}
-	var suites []uint16
+	var ids []uint16
 	for _, name := range names {
-		switch suite := known[name]; {
+		switch suite := byName[name]; {
 		case suite == nil:
-			return nil, fmt.Errorf("there is no cipher suite %q; there are %s", name, strings.Join(secure, ", "))
+			return nil, fmt.Errorf("unknown cipher suite %q; supported are %s", name, strings.Join(secure, ", "))
 		case suite.Insecure:
-			return nil, fmt.Errorf("%s is insecure; use some of %s", name, strings.Join(secure, ", "))
+			return nil, fmt.Errorf("%s is insecure; supported are %s", name, strings.Join(secure, ", "))
 		default:
-			suites = append(suites, suite.ID)
+			ids = append(ids, suite.ID)
 		}
 	}
-	return suites, nil
+	return ids, nil
 }

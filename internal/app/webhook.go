@@ -18,11 +18,11 @@ import (
 	"trust-manager.io/internal/webhook/serving"
 )
 
-// addWebhook has the manager serve the admission webhook once the caches are
-// complete and there is a certificate, and be ready only then.
+// addWebhook registers the admission webhook with the manager. The webhook is served,
+// and the operator ready, once the caches have synced and the certificate exists.
 //
-// Without a port there is none. Nor is there one where nobody has said where a
-// certificate is to be and the default folder has none, as outside of a cluster.
+// There is no webhook if its port is 0, or if no flag configures a certificate and the
+// default directory has none, as when the operator runs outside a cluster.
 func (o *options) addWebhook(mgr manager.Manager, defaultCAs *source.DefaultCAs, ready readiness) error {
 	logger := mgr.GetLogger().WithName("webhook")
 	if o.webhookPort == 0 {
@@ -41,60 +41,60 @@ func (o *options) addWebhook(mgr manager.Manager, defaultCAs *source.DefaultCAs,
 		return err
 	}
 	sources := source.NewGatherer(mgr.GetCache(), o.trustNamespace, defaultCAs)
-	// The library's metrics of webhooks go by the path.
+	// controller-runtime labels its webhook metrics with the path.
 	handler, err := admission.StandaloneWebhook(webhook.NewHandler(mgr.GetScheme(), sources, o.clock),
 		admission.StandaloneOptions{MetricsPath: webhook.Path})
 	if err != nil {
 		return err
 	}
-	served := webhook.NewServer(webhook.Options{
+	server := webhook.NewServer(webhook.Options{
 		Host:         o.webhookHost,
 		Port:         o.webhookPort,
 		Certificate:  certificate,
 		MinVersion:   version,
 		CipherSuites: suites,
 	}, handler)
-	ready["webhook"] = served.Ready
-	return mgr.Add(served)
+	ready["webhook"] = server.Ready
+	return mgr.Add(server)
 }
 
-// certificate gives what the webhook is served with, or nil if there is to be no
-// webhook.
+// certificate returns the webhook's certificate, or nil if the webhook is not served.
 func (o *options) certificate(mgr manager.Manager, logger logr.Logger) (webhook.Certificate, error) {
 	if o.selfManaged != "" {
 		return o.ownCertificate(mgr, logger)
 	}
-	if !o.certificateDirGiven && holdsNoCertificate(o.certificateDir) {
-		logger.Info("RUNNING WITHOUT THE ADMISSION WEBHOOK: there is no certificate in the default folder. "+
-			"Set --webhook-certificate-dir or --webhook-self-managed to have the webhook, or --webhook-port=0 if there is to be none", "folder", o.certificateDir)
+	if !o.certificateDirGiven && lacksCertificate(o.certificateDir) {
+		logger.Info("Running without the admission webhook, because the default directory contains no certificate. "+
+			"Set --webhook-certificate-dir or --webhook-self-managed to enable the webhook, or --webhook-port=0 to disable it", "folder", o.certificateDir)
 		return nil, nil
 	}
 	return webhook.NewFiles(o.certificateDir, logger), nil
 }
 
-// ownCertificate makes the keeper of a certificate that nobody else makes. It reads
-// without the manager's cache, which holds neither of its objects for certain.
+// ownCertificate returns the Keeper of a certificate that the operator issues itself.
+// The Keeper does not read from the manager's cache, which may hold neither of its
+// objects.
 func (o *options) ownCertificate(mgr manager.Manager, logger logr.Logger) (*serving.Keeper, error) {
-	direct, err := client.New(mgr.GetConfig(), client.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
+	uncached, err := client.New(mgr.GetConfig(), client.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
 	if err != nil {
 		return nil, err
 	}
 	namespace := o.ownNamespace(podNamespaceFile)
-	watched := cache.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()}
+	cacheOptions := cache.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()}
 	return serving.NewKeeper(serving.Options{
 		Name:      o.selfManaged,
 		Namespace: namespace,
-		Client:    client.WithFieldOwner(direct, target.FieldManager),
+		Client:    client.WithFieldOwner(uncached, target.FieldManager),
 		Manager:   target.FieldManager,
-		Watch:     serving.Watch(mgr.GetConfig(), watched, o.selfManaged, namespace),
+		Watch:     serving.Watch(mgr.GetConfig(), cacheOptions, o.selfManaged, namespace),
 		Clock:     o.clock,
 		Log:       logger,
 	}), nil
 }
 
-// holdsNoCertificate says whether a folder has no file where a certificate would
-// be. One that cannot be looked at may have one.
-func holdsNoCertificate(folder string) bool {
-	_, err := os.Stat(filepath.Join(folder, webhook.CertificateFile))
+// lacksCertificate reports whether a directory has no certificate file. It returns false
+// for a directory that cannot be read, which may have one.
+func lacksCertificate(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, webhook.CertificateFile))
 	return errors.Is(err, fs.ErrNotExist)
 }

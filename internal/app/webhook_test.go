@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// R1: names of versions and suites mean what they do in Go, the defaults too.
+// R1: names of versions and suites, and the defaults, have the same meaning as in Go.
 func TestTLSNames(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]uint16{"": tls.VersionTLS12, "VersionTLS12": tls.VersionTLS12, "VersionTLS13": tls.VersionTLS13} {
@@ -29,12 +29,12 @@ func TestTLSNames(t *testing.T) {
 		}
 	}
 	if suites, err := cipherSuites(nil); suites != nil || err != nil {
-		t.Errorf("no names give %v (%v), want none, for Go's own choice", suites, err)
+		t.Errorf("no names: got %v (%v), want none, for Go's defaults", suites, err)
 	}
 }
 
-// A folder without the file is told from one with a file that is no good.
-func TestHoldsNoCertificate(t *testing.T) {
+// A directory without the file differs from one with a broken file.
+func TestLacksCertificate(t *testing.T) {
 	t.Parallel()
 	full := t.TempDir()
 	if err := os.WriteFile(filepath.Join(full, "tls.crt"), []byte("broken"), 0o600); err != nil {
@@ -48,7 +48,7 @@ func TestHoldsNoCertificate(t *testing.T) {
 		"an empty folder": {t.TempDir(), true},
 		"a broken file":   {full, false},
 	} {
-		if got := holdsNoCertificate(tc.folder); got != tc.want {
+		if got := lacksCertificate(tc.folder); got != tc.want {
 			t.Errorf("%s: %t, want %t", name, got, tc.want)
 		}
 	}
