@@ -8,89 +8,90 @@ import (
 	"sync"
 )
 
-// crowd bounds the connections of one server. It is safe for concurrent use.
-type crowd struct {
-	most int
+// connLimiter bounds the open connections of one server. It is safe for concurrent
+// use.
+type connLimiter struct {
+	max int
 
 	mu sync.Mutex
-	// states has, for each state, its connections in the order in which they came
-	// into it.
-	states map[http.ConnState]*list.List
-	places map[net.Conn]place
-	// left are connections that had to make room and have not been closed by the
-	// server yet: what was read of their requests is still told of.
-	left map[net.Conn]bool
+	// byState lists the connections in each state, in the order in which they entered
+	// it.
+	byState map[http.ConnState]*list.List
+	entries map[net.Conn]entry
+	// evicted contains connections that were evicted and that the server has not closed
+	// yet: it may still report other state changes of theirs.
+	evicted map[net.Conn]bool
 }
 
-// place is where a connection stands in the list of its state.
-type place struct {
+// entry is the position of a connection in the list of its state.
+type entry struct {
 	state   http.ConnState
 	element *list.Element
 }
 
-func newCrowd(most int) *crowd {
-	return &crowd{
-		most:   most,
-		states: map[http.ConnState]*list.List{http.StateNew: list.New(), http.StateIdle: list.New(), http.StateActive: list.New()},
-		places: map[net.Conn]place{},
-		left:   map[net.Conn]bool{},
+func newConnLimiter(limit int) *connLimiter {
+	return &connLimiter{
+		max:     limit,
+		byState: map[http.ConnState]*list.List{http.StateNew: list.New(), http.StateIdle: list.New(), http.StateActive: list.New()},
+		entries: map[net.Conn]entry{},
+		evicted: map[net.Conn]bool{},
 	}
 }
 
-// follow is the ConnState of an http.Server, which calls it in the order of events
-// for each connection: new (up to the end of the first headers), active while a
-// request is read and answered, idle until the headers of the next have come, closed.
-func (c *crowd) follow(connection net.Conn, state http.ConnState) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.remove(connection)
-	waiting, open := c.states[state]
-	if !open {
-		delete(c.left, connection)
+// track is the ConnState callback of an [http.Server]. The server calls it in order for
+// each connection: new (until the first headers are complete), active (while it reads
+// and answers a request), idle (until the next headers are complete), closed.
+func (l *connLimiter) track(conn net.Conn, state http.ConnState) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.remove(conn)
+	conns, isOpen := l.byState[state]
+	if !isOpen {
+		delete(l.evicted, conn)
 		return
 	}
-	if c.left[connection] {
+	if l.evicted[conn] {
 		return
 	}
-	c.places[connection] = place{state, waiting.PushBack(connection)}
-	if len(c.places) > c.most {
-		leaving := c.first(connection)
-		c.remove(leaving)
-		c.left[leaving] = true
-		hangUp(leaving)
+	l.entries[conn] = entry{state, conns.PushBack(conn)}
+	if len(l.entries) > l.max {
+		victim := l.victim(conn)
+		l.remove(victim)
+		l.evicted[victim] = true
+		abort(victim)
 	}
 }
 
-// first gives the connection that has to make room for a new one: the oldest in the
-// state in which most are. So whoever takes up places takes them from itself, in
-// whatever state it holds them, and who comes anew or asks seldom keeps a place for long
-// enough. Of states with as many, those go first that were never of use, and then those
-// that are kept for the next request.
-func (c *crowd) first(newcomer net.Conn) net.Conn {
-	fullest := c.states[http.StateNew]
+// victim returns the connection to evict: the oldest in the most populated state. A
+// client that occupies many connections therefore evicts its own, in whatever state it
+// keeps them, while new clients and clients with few requests keep theirs long enough.
+// If states are equally populated, new connections go first, since they have served no
+// request yet, and then idle ones.
+func (l *connLimiter) victim(newcomer net.Conn) net.Conn {
+	fullest := l.byState[http.StateNew]
 	for _, state := range []http.ConnState{http.StateIdle, http.StateActive} {
-		if c.states[state].Len() > fullest.Len() {
-			fullest = c.states[state]
+		if l.byState[state].Len() > fullest.Len() {
+			fullest = l.byState[state]
 		}
 	}
-	if connection, ok := fullest.Front().Value.(net.Conn); ok {
-		return connection
+	if conn, ok := fullest.Front().Value.(net.Conn); ok {
+		return conn
 	}
 	return newcomer
 }
 
-func (c *crowd) remove(connection net.Conn) {
-	if at, known := c.places[connection]; known {
-		c.states[at.state].Remove(at.element)
-		delete(c.places, connection)
+func (l *connLimiter) remove(conn net.Conn) {
+	if e, ok := l.entries[conn]; ok {
+		l.byState[e.state].Remove(e.element)
+		delete(l.entries, conn)
 	}
 }
 
-// hangUp closes a connection at once: to take leave as TLS has it would wait for
-// the client, and the server accepts nobody meanwhile.
-func hangUp(connection net.Conn) {
-	if secure, ok := connection.(*tls.Conn); ok {
-		connection = secure.NetConn()
+// abort closes a connection immediately. A TLS close_notify would have to wait for the
+// client, and the server accepts no connection meanwhile.
+func abort(conn net.Conn) {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
 	}
-	_ = connection.Close() // it may have just ended by itself
+	_ = conn.Close() // the connection may already be closed
 }

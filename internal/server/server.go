@@ -1,12 +1,3 @@
-// Package server makes the HTTP servers behind the operator's ports, which anybody
-// in the network of the cluster can reach.
-//
-// What always holds: the number of connections, what a client may send before its
-// request is known, and the time that it may take for all of it are bounded, and so
-// is the memory that clients cost; a client that comes later gets a place, whatever
-// those do that came before: they lose theirs.
-//
-// What a request costs beyond that, such as its body, is for the handler to bound.
 package server
 
 import (
@@ -15,45 +6,46 @@ import (
 )
 
 const (
-	// maxHeader is the most that a client may send as its headers, to which net/http
-	// adds 4 KiB. API servers, Prometheus and kubelet send less than 1 KiB.
-	maxHeader = 8 << 10
-	// readTime bounds the handshake, the headers, and a request as a whole; an API
-	// server gives up after 10 s itself.
-	readTime = 10 * time.Second
-	// writeTime bounds reading a request and answering it.
-	writeTime = 30 * time.Second
-	// idleTime is how long a connection may be kept without a request. It is that of
-	// Go's own clients, of which API servers and Prometheus are.
-	idleTime = 90 * time.Second
+	// maxHeaderBytes bounds the headers of a request; net/http adds 4 KiB. API servers,
+	// Prometheus and kubelets send less than 1 KiB.
+	maxHeaderBytes = 8 << 10
+	// readTimeout bounds the TLS handshake, the headers, and the whole request. An API
+	// server itself gives up after 10 s.
+	readTimeout = 10 * time.Second
+	// writeTimeout bounds the time to read a request and write the response.
+	writeTimeout = 30 * time.Second
+	// idleTimeout bounds how long a connection stays open without a request. It is the
+	// default of Go's HTTP client, which API servers and Prometheus use.
+	idleTimeout = 90 * time.Second
 )
 
-// New makes a server with so many connections at a time, at most. One more takes the
-// place of the oldest of the most numerous: of those that are new, that wait for the
-// next request, or that have one.
-func New(handler http.Handler, connections int) *http.Server {
+// New returns a server with at most maxConnections open connections. When a further one
+// arrives, the server evicts the oldest connection in the most populated state (new,
+// idle or active).
+func New(handler http.Handler, maxConnections int) *http.Server {
 	return &http.Server{
 		Handler:           handler,
-		MaxHeaderBytes:    maxHeader,
-		ReadHeaderTimeout: readTime,
-		ReadTimeout:       readTime,
-		WriteTimeout:      writeTime,
-		IdleTimeout:       idleTime,
-		ConnState:         newCrowd(connections).follow,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ReadHeaderTimeout: readTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		ConnState:         newConnLimiter(maxConnections).track,
 	}
 }
 
-// Bodiless keeps requests with a body from a handler that reads none: net/http would
-// read it before it sends an answer, at the pace of the client.
+// Bodiless returns a handler that rejects requests with a body and passes all others to
+// next. If a handler leaves a body unread, net/http reads it before it sends the
+// response, as slowly as the client sends it.
 func Bodiless(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(response http.ResponseWriter, request *http.Request) {
-		if request.ContentLength == 0 {
-			next.ServeHTTP(response, request)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength == 0 {
+			next.ServeHTTP(w, r)
 			return
 		}
-		// Only a connection that is none, as in tests, knows no deadlines.
-		_ = http.NewResponseController(response).SetReadDeadline(time.Unix(1, 0))
-		response.Header().Set("Connection", "close")
-		http.Error(response, "a body is not expected", http.StatusRequestEntityTooLarge)
+		// It fails only for connections without deadlines, such as those of tests.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
+		w.Header().Set("Connection", "close")
+		http.Error(w, "a request body is not allowed", http.StatusRequestEntityTooLarge)
 	})
 }

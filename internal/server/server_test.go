@@ -14,16 +14,16 @@ import (
 	"time"
 )
 
-// serve runs a server until the test ends, and gives its address.
+// serve runs a server until the test ends, and returns its address.
 func serve(t *testing.T, handler http.HandlerFunc, connections int) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	served := New(handler, connections)
-	go func() { _ = served.Serve(listener) }() // it ends with an error when it is closed
-	t.Cleanup(func() { _ = served.Close() })
+	server := New(handler, connections)
+	go func() { _ = server.Serve(listener) }() // returns an error when it is closed
+	t.Cleanup(func() { _ = server.Close() })
 	return listener.Addr().String()
 }
 
@@ -40,7 +40,7 @@ func dial(t *testing.T, address, text string) net.Conn {
 	return connection
 }
 
-// answered says whether a connection gives an answer, before the patience ends.
+// answered returns nil if the connection receives a successful response within 20 s.
 func answered(t *testing.T, connection net.Conn) error {
 	t.Helper()
 	if err := connection.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
@@ -52,7 +52,7 @@ func answered(t *testing.T, connection net.Conn) error {
 	}
 	defer response.Body.Close() //nolint:errcheck // only read
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("the answer is %s", response.Status)
+		return fmt.Errorf("the status is %s", response.Status)
 	}
 	return nil
 }
@@ -61,8 +61,8 @@ const request = "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
 func ok(http.ResponseWriter, *http.Request) {}
 
-// Clients that send nothing, half a request, or headers without end keep nobody out,
-// however many they are, and those that came first are cut off.
+// Clients that send nothing, half a request, or endless headers do not keep other
+// clients out, however many they are, and the first of them are evicted.
 func TestIdleClientsKeepNobodyOut(t *testing.T) {
 	t.Parallel()
 	const most = 8
@@ -78,17 +78,17 @@ func TestIdleClientsKeepNobodyOut(t *testing.T) {
 				t.Errorf("a request after them: %v", err)
 			}
 			began := time.Now()
-			if err := first.SetReadDeadline(began.Add(readTime / 2)); err != nil {
+			if err := first.SetReadDeadline(began.Add(readTimeout / 2)); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := first.Read(make([]byte, 1)); err == nil || time.Since(began) >= readTime/2 {
+			if _, err := first.Read(make([]byte, 1)); err == nil || time.Since(began) >= readTimeout/2 {
 				t.Errorf("the first client is still connected: %v", err)
 			}
 		})
 	}
 }
 
-// Requests that hang make room as well, the oldest first.
+// Hanging requests are evicted as well, the oldest first.
 func TestHangingRequestsKeepNobodyOut(t *testing.T) {
 	t.Parallel()
 	const most = 8
@@ -110,8 +110,8 @@ func TestHangingRequestsKeepNobodyOut(t *testing.T) {
 	}
 }
 
-// A request with a body that does not come is refused at once, and does not reach the
-// handler.
+// A request that announces a body and does not send it is rejected immediately, and does
+// not reach the handler.
 func TestBodiless(t *testing.T) {
 	t.Parallel()
 	reached := make(chan struct{}, 2)
@@ -119,7 +119,7 @@ func TestBodiless(t *testing.T) {
 	for _, header := range []string{"Content-Length: 100000", "Transfer-Encoding: chunked"} {
 		began := time.Now()
 		err := answered(t, dial(t, address, "GET / HTTP/1.1\r\nHost: h\r\n"+header+"\r\n\r\n"))
-		if err == nil || !strings.Contains(err.Error(), "413") || time.Since(began) > readTime/2 {
+		if err == nil || !strings.Contains(err.Error(), "413") || time.Since(began) > readTimeout/2 {
 			t.Errorf("%s: %v after %s", header, err, time.Since(began))
 		}
 	}
@@ -128,8 +128,8 @@ func TestBodiless(t *testing.T) {
 	}
 }
 
-// A body that comes a little at a time holds up neither the answer, which says that the
-// connection ends, nor that end.
+// A body that arrives in small pieces delays neither the response, which announces that
+// the connection closes, nor the close.
 func TestBodilessTrickle(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ header, piece string }{
@@ -142,14 +142,14 @@ func TestBodilessTrickle(t *testing.T) {
 			connection := dial(t, address, "GET / HTTP/1.1\r\nHost: h\r\n"+tc.header+"\r\n\r\n")
 			began := time.Now()
 			go func() {
-				for { // until the connection has ended
+				for { // until the connection is closed
 					if _, err := io.WriteString(connection, tc.piece); err != nil {
 						return
 					}
 					time.Sleep(20 * time.Millisecond)
 				}
 			}()
-			if err := connection.SetReadDeadline(began.Add(2 * readTime)); err != nil {
+			if err := connection.SetReadDeadline(began.Add(2 * readTimeout)); err != nil {
 				t.Fatal(err)
 			}
 			reader := bufio.NewReader(connection)
@@ -158,53 +158,53 @@ func TestBodilessTrickle(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer response.Body.Close() //nolint:errcheck // only read
-			if took := time.Since(began); took > readTime/4 {
-				t.Errorf("the answer took %s", took)
+			if took := time.Since(began); took > readTimeout/4 {
+				t.Errorf("the response took %s", took)
 			}
 			if response.StatusCode != http.StatusRequestEntityTooLarge || !response.Close {
-				t.Errorf("the answer is %s, and ends the connection: %t", response.Status, response.Close)
+				t.Errorf("the response is %s, and closes the connection: %t", response.Status, response.Close)
 			}
-			// It may end by a reset as well: something is always on its way.
-			if _, err := io.Copy(io.Discard, reader); errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) > readTime/2 {
-				t.Errorf("the connection lasted %s more (%v)", time.Since(began), err)
+			// It may also end with a reset, because data is always in flight.
+			if _, err := io.Copy(io.Discard, reader); errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) > readTimeout/2 {
+				t.Errorf("the connection stayed open for %s (%v)", time.Since(began), err)
 			}
 		})
 	}
 }
 
-// That the connection ends is said by the handler itself, whoever serves it.
+// The handler itself sets the Connection header, independent of the server.
 func TestBodilessCloses(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{"": "", "a body": "close"} {
 		answer := httptest.NewRecorder()
 		Bodiless(http.HandlerFunc(ok)).ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", strings.NewReader(body)))
-		if found := answer.Header().Get("Connection"); found != want {
-			t.Errorf("after %q the connection's header is %q, want %q", body, found, want)
+		if got := answer.Header().Get("Connection"); got != want {
+			t.Errorf("body %q: the Connection header is %q, want %q", body, got, want)
 		}
 	}
 }
 
-// Headers are bounded in size, at little more than what is said.
+// The size of headers is bounded, at little more than the documented limit.
 func TestLargeHeaders(t *testing.T) {
 	t.Parallel()
 	address := serve(t, ok, 8)
-	for size, wanted := range map[int]bool{maxHeader - 512: true, maxHeader + 8<<10: false} {
+	for size, want := range map[int]bool{maxHeaderBytes - 512: true, maxHeaderBytes + 8<<10: false} {
 		err := answered(t, dial(t, address, "GET / HTTP/1.1\r\nHost: h\r\nA: "+strings.Repeat("b", size)+"\r\n\r\n"))
-		if (err == nil) != wanted {
-			t.Errorf("headers of %d bytes: %v, want success %t", size, err, wanted)
+		if (err == nil) != want {
+			t.Errorf("headers of %d bytes: %v, want success %t", size, err, want)
 		}
 	}
 }
 
-// Every time that a client can take is bounded, by what is said of it.
+// Every phase of a request has a timeout.
 func TestTimesAreBounded(t *testing.T) {
 	t.Parallel()
-	made := New(http.HandlerFunc(ok), 1)
+	server := New(http.HandlerFunc(ok), 1)
 	for name, tc := range map[string]struct{ bound, most time.Duration }{
-		"headers": {made.ReadHeaderTimeout, 10 * time.Second},
-		"request": {made.ReadTimeout, 10 * time.Second},
-		"answer":  {made.WriteTimeout, 30 * time.Second},
-		"idle":    {made.IdleTimeout, 90 * time.Second},
+		"headers": {server.ReadHeaderTimeout, 10 * time.Second},
+		"request": {server.ReadTimeout, 10 * time.Second},
+		"answer":  {server.WriteTimeout, 30 * time.Second},
+		"idle":    {server.IdleTimeout, 90 * time.Second},
 	} {
 		if tc.bound <= 0 || tc.bound > tc.most {
 			t.Errorf("%s: %s, want at most %s", name, tc.bound, tc.most)
