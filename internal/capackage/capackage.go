@@ -1,12 +1,3 @@
-// Package capackage is the file format of a default CA package: a JSON object
-// (RFC 8259) that carries PEM text under a name and a version.
-//
-//	{"name": "mozilla", "version": "20261030", "bundle": "-----BEGIN CERTIFICATE-----\n…"}
-//
-// What always holds: a [Package] that [Parse] returns can be written with
-// [Encode] and read back equal, and its [Package.ID] fits into a Bundle's
-// status. The package does not look into the bundle: whether the text holds
-// certificates, and which, is for internal/certs to say.
 package capackage
 
 import (
@@ -22,50 +13,48 @@ import (
 	"unicode/utf8"
 )
 
-// MaxSize is the largest package, in bytes of JSON: twice the 8 MiB of PEM text
-// that internal/certs reads, since JSON escapes line ends and a few characters
-// more.
+// MaxSize is the maximum size of a package in bytes of JSON: twice the 8 MiB of PEM
+// text that package certs reads, because JSON escapes line breaks and a few other
+// characters.
 const MaxSize = 16 << 20
 
 // maxIDLength is the limit that the Bundle API sets on
 // status.defaultCAVersion, in characters.
 const maxIDLength = 253
 
-// idDigestLength is how many hexadecimal characters of the bundle's digest
-// the id shows.
+// idDigestLength is the number of hexadecimal digits of the bundle's digest in the ID.
 const idDigestLength = 16
 
 // Package is a named, versioned set of CA certificates.
 type Package struct {
-	// Name says where the certificates come from, such as "mozilla".
+	// Name is the origin of the certificates, such as "mozilla".
 	Name string `json:"name"`
-	// Version tells packages of one name apart, such as "20261030". It is
-	// compared with nothing: any text of printable characters will do.
+	// Version distinguishes packages with the same name, such as "20261030". Versions
+	// have no order: any text of printable characters is valid.
 	Version string `json:"version"`
-	// Bundle is PEM text, as it stands in the file.
+	// Bundle is the PEM text, unchanged from the file.
 	Bundle string `json:"bundle"`
 }
 
-// ID returns <name>-<version>-<first 16 hexadecimal digits of the SHA-256 of
-// the bundle text>, the form shown as status.defaultCAVersion of a Bundle.
+// ID returns <name>-<version>-<first 16 hexadecimal digits of the SHA-256 of the bundle
+// text>, the value of status.defaultCAVersion of a Bundle.
 func (p Package) ID() string {
 	sum := sha256.Sum256([]byte(p.Bundle))
 	return p.Name + "-" + p.Version + "-" + hex.EncodeToString(sum[:])[:idDigestLength]
 }
 
-// Parse reads one package from data, which is the whole file.
+// Parse returns the package in data, the content of a whole file.
 //
-// Fields other than name, version and bundle are ignored, so packages made by
-// other tools load. Everything else is strict: data that is too large, is not
-// UTF-8, is not exactly one JSON object, names a field twice, or lacks one of
-// the three is an error that says what is wrong and in which field. On an
-// error the Package is empty.
+// It ignores fields other than name, version and bundle, so that packages of other
+// tools load. Otherwise it is strict: it returns an error, which names the field if
+// there is one, if data is too large, is not UTF-8, is not exactly one JSON object, or
+// has a duplicate or missing field. If Parse returns an error, the Package is empty.
 func Parse(data []byte) (Package, error) {
 	if len(data) > MaxSize {
 		return Package{}, tooLarge(len(data))
 	}
 	if !utf8.Valid(data) {
-		return Package{}, errors.New("the CA package is not UTF-8 text, which JSON has to be")
+		return Package{}, errors.New("the CA package is not UTF-8 text, which JSON requires")
 	}
 	fields, err := objectFields(data)
 	if err != nil {
@@ -81,15 +70,15 @@ func Parse(data []byte) (Package, error) {
 	return p, nil
 }
 
-// Encode writes p as one line of JSON that ends with a newline. The same p
-// always gives the same bytes. A package that Parse would refuse is an error.
+// Encode returns p as one line of JSON that ends with a newline. The result is
+// deterministic. Encode returns an error for a package that [Parse] would reject.
 func Encode(p Package) ([]byte, error) {
 	if err := p.validate(); err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
-	// The file is read by people too, and is never part of an HTML page.
+	// People read the file as well, and it is never embedded in HTML.
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(p); err != nil {
 		return nil, fmt.Errorf("encode the CA package: %w", err)
@@ -104,10 +93,9 @@ func tooLarge(size int) error {
 	return fmt.Errorf("the CA package has %d bytes, the limit is %d", size, MaxSize)
 }
 
-// objectFields splits data, which must be one JSON object and nothing after
-// it, into its fields. It goes token by token because json.Unmarshal lets a
-// field that comes twice pass, and two readers of such a file could then
-// disagree on what is trusted.
+// objectFields returns the fields of data, which must be exactly one JSON object. It
+// reads token by token because [json.Unmarshal] accepts duplicate fields, and two
+// readers of such a file could disagree on which certificates are trusted.
 func objectFields(data []byte) (map[string]json.RawMessage, error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	if start, err := decoder.Token(); err != nil {
@@ -125,12 +113,12 @@ func objectFields(data []byte) (map[string]json.RawMessage, error) {
 		return nil, orTruncated(err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("there is more after its end at byte %d", decoder.InputOffset())
+		return nil, fmt.Errorf("unexpected data after its end, at byte %d", decoder.InputOffset())
 	}
 	return fields, nil
 }
 
-// readField adds the next field to fields.
+// readField adds the next field of decoder to fields.
 func readField(decoder *json.Decoder, fields map[string]json.RawMessage) error {
 	key, err := decoder.Token()
 	if err != nil {
@@ -140,23 +128,23 @@ func readField(decoder *json.Decoder, fields map[string]json.RawMessage) error {
 	if err := decoder.Decode(&value); err != nil {
 		return orTruncated(err)
 	}
-	name, _ := key.(string) // the decoder accepts nothing else as a key
-	if _, twice := fields[name]; twice {
-		return fmt.Errorf("field %q is there twice", name)
+	name, _ := key.(string) // the decoder accepts only strings as keys
+	if _, isDuplicate := fields[name]; isDuplicate {
+		return fmt.Errorf("duplicate field %q", name)
 	}
 	fields[name] = value
 	return nil
 }
 
-// orTruncated names the most frequent damage for what it is.
+// orTruncated replaces an end-of-file error, the most frequent one, by a clear message.
 func orTruncated(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("it ends too early; the file is empty or cut off")
+		return errors.New("unexpected end; the file is empty or truncated")
 	}
 	return err
 }
 
-// fromFields picks the three fields and leaves the others alone.
+// fromFields returns the package in fields. It ignores unknown fields.
 func fromFields(fields map[string]json.RawMessage) (Package, error) {
 	var p Package
 	for _, field := range []struct {
@@ -177,7 +165,7 @@ func fromFields(fields map[string]json.RawMessage) (Package, error) {
 	return p, nil
 }
 
-// validate reports the first field that breaks the format's rules.
+// validate returns an error for the first field that violates the format.
 func (p Package) validate() error {
 	if err := checkIDPart("name", p.Name); err != nil {
 		return err
@@ -192,12 +180,12 @@ func (p Package) validate() error {
 		return errors.New(`field "bundle" of the CA package is empty; it must hold PEM text`)
 	}
 	if n := utf8.RuneCountInString(p.ID()); n > maxIDLength {
-		return fmt.Errorf("fields \"name\" and \"version\" of the CA package are too long: its id has %d characters, the limit is %d", n, maxIDLength)
+		return fmt.Errorf("fields \"name\" and \"version\" of the CA package are too long: its ID has %d characters, the limit is %d", n, maxIDLength)
 	}
 	return nil
 }
 
-// checkIDPart holds name and version to what can be shown on one line of a
+// checkIDPart rejects a name or version that cannot be displayed on one line of a
 // status, a log or a terminal.
 func checkIDPart(field, value string) error {
 	if strings.TrimSpace(value) == "" {

@@ -20,7 +20,7 @@ func valid() capackage.Package {
 	return capackage.Package{Name: "mozilla", Version: "20261030", Bundle: pemText}
 }
 
-// D1: the form of the file.
+// D1: the file format.
 func TestParse(t *testing.T) {
 	t.Parallel()
 	quoted, err := json.Marshal(pemText)
@@ -49,43 +49,43 @@ func TestParse(t *testing.T) {
 			data: `{"name":"debian","version":"20230311+deb12u1.0","bundle":` + bundle + `}`,
 			want: capackage.Package{Name: "debian", Version: "20230311+deb12u1.0", Bundle: pemText},
 		},
-		"name and version of the greatest length": {
+		"name and version of the maximum length": {
 			data: `{"name":"` + strings.Repeat("é", 234) + `","version":"1","bundle":` + bundle + `}`,
 			want: capackage.Package{Name: strings.Repeat("é", 234), Version: "1", Bundle: pemText},
 		},
 		"one character too long": {
 			data:    `{"name":"` + strings.Repeat("é", 234) + `","version":"12","bundle":` + bundle + `}`,
-			wantErr: `"name" and "version" of the CA package are too long: its id has 254 characters, the limit is 253`,
+			wantErr: `"name" and "version" of the CA package are too long: its ID has 254 characters, the limit is 253`,
 		},
-		"an empty file":        {data: "", wantErr: "ends too early"},
-		"white space only":     {data: " \n", wantErr: "ends too early"},
-		"PEM in place of JSON": {data: pemText, wantErr: "not one JSON object"},
-		"an array":             {data: `[{"name":"n"}]`, wantErr: `must begin with "{"`},
-		"a string":             {data: `"x"`, wantErr: `must begin with "{"`},
-		"null":                 {data: `null`, wantErr: `must begin with "{"`},
-		"an empty object":      {data: `{}`, wantErr: `field "name" of the CA package is missing`},
-		"cut off inside the bundle": {
-			data: `{"name":"n","version":"v","bundle":"-----BEGIN`, wantErr: "cut off",
+		"an empty file":       {data: "", wantErr: "unexpected end"},
+		"white space only":    {data: " \n", wantErr: "unexpected end"},
+		"PEM instead of JSON": {data: pemText, wantErr: "not one JSON object"},
+		"an array":            {data: `[{"name":"n"}]`, wantErr: `must begin with "{"`},
+		"a string":            {data: `"x"`, wantErr: `must begin with "{"`},
+		"null":                {data: `null`, wantErr: `must begin with "{"`},
+		"an empty object":     {data: `{}`, wantErr: `field "name" of the CA package is missing`},
+		"truncated inside the bundle": {
+			data: `{"name":"n","version":"v","bundle":"-----BEGIN`, wantErr: "truncated",
 		},
-		"cut off after a value": {data: `{"name":"n"`, wantErr: "cut off"},
-		"cut off after a comma": {data: `{"name":"n",`, wantErr: "cut off"},
-		"cut off after a key":   {data: `{"name"`, wantErr: "cut off"},
-		"a comma too many":      {data: `{"name":"n",}`, wantErr: "not one JSON object"},
-		"a wrong bracket":       {data: `{"name":"n"]`, wantErr: "not one JSON object"},
-		"a key that is no string": {
+		"truncated after a value": {data: `{"name":"n"`, wantErr: "truncated"},
+		"truncated after a comma": {data: `{"name":"n",`, wantErr: "truncated"},
+		"truncated after a key":   {data: `{"name"`, wantErr: "truncated"},
+		"an extra comma":          {data: `{"name":"n",}`, wantErr: "not one JSON object"},
+		"a wrong bracket":         {data: `{"name":"n"]`, wantErr: "not one JSON object"},
+		"a key that is not a string": {
 			data: `{1:"n"}`, wantErr: "not one JSON object",
 		},
 		"a second object": {
 			data:    `{"name":"n","version":"v","bundle":"b"}{}`,
-			wantErr: "more after its end at byte",
+			wantErr: "unexpected data after its end, at byte",
 		},
 		"text after the object": {
 			data:    `{"name":"n","version":"v","bundle":"b"} x`,
-			wantErr: "more after its end at byte",
+			wantErr: "unexpected data after its end, at byte",
 		},
 		"a field twice": {
 			data:    `{"name":"n","version":"v","bundle":"a","bundle":"b"}`,
-			wantErr: `field "bundle" is there twice`,
+			wantErr: `duplicate field "bundle"`,
 		},
 		"no name":    {data: `{"version":"v","bundle":"b"}`, wantErr: `field "name" of the CA package is missing`},
 		"no version": {data: `{"name":"n","bundle":"b"}`, wantErr: `field "version" of the CA package is missing`},
@@ -169,7 +169,7 @@ func TestSizeLimit(t *testing.T) {
 	checkError(t, err, "")
 }
 
-// What Parse would refuse is never written.
+// Encode rejects a package that Parse would reject.
 func TestEncodeRefuses(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -182,7 +182,7 @@ func TestEncodeRefuses(t *testing.T) {
 		"name not UTF-8":         {func(p *capackage.Package) { p.Name = "\xff" }, `field "name" of the CA package is not UTF-8`},
 		"bundle not UTF-8":       {func(p *capackage.Package) { p.Bundle = "\xff" }, `field "bundle" of the CA package is not UTF-8`},
 		"a tab in a version":     {func(p *capackage.Package) { p.Version = "1\t" }, "U+0009"},
-		"an id that is too long": {func(p *capackage.Package) { p.Version = strings.Repeat("1", 253) }, "too long"},
+		"an ID that is too long": {func(p *capackage.Package) { p.Version = strings.Repeat("1", 253) }, "too long"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -192,14 +192,13 @@ func TestEncodeRefuses(t *testing.T) {
 			got, err := capackage.Encode(p)
 			checkError(t, err, tc.wantErr)
 			if got != nil {
-				t.Errorf("got %d bytes beside the error, want none", len(got))
+				t.Errorf("got %d bytes with the error, want none", len(got))
 			}
 		})
 	}
 }
 
-// The bytes of a package are fixed: a change of the encoder is a change of
-// every published file.
+// The encoding is fixed: a change of the encoder would change every published file.
 func TestEncodeGolden(t *testing.T) {
 	t.Parallel()
 	const golden = "testdata/package.golden.json"
@@ -223,7 +222,7 @@ func TestEncodeGolden(t *testing.T) {
 	}
 }
 
-// D3. The digest is what `printf '…' | sha256sum` prints for the bundle text.
+// D3. `printf '…' | sha256sum` prints the digest of the bundle text.
 func TestID(t *testing.T) {
 	t.Parallel()
 	want := "mozilla-20261030-1ce4f4d40b3fa446"
@@ -248,12 +247,12 @@ func FuzzParse(f *testing.F) {
 		p, err := capackage.Parse(data)
 		if err != nil {
 			if p != (capackage.Package{}) {
-				t.Fatalf("returned %+v beside error %v", p, err)
+				t.Fatalf("returned %+v with error %v", p, err)
 			}
 			return
 		}
 		if !json.Valid(data) {
-			t.Fatal("accepted what is not JSON")
+			t.Fatal("accepted invalid JSON")
 		}
 		checkRoundTrip(t, p)
 	})
@@ -271,7 +270,7 @@ func FuzzEncode(f *testing.F) {
 	})
 }
 
-// checkRoundTrip proves Parse(Encode(p)) == p.
+// checkRoundTrip checks that Parse(Encode(p)) == p.
 func checkRoundTrip(t *testing.T, p capackage.Package) {
 	t.Helper()
 	file, err := capackage.Encode(p)
@@ -280,7 +279,7 @@ func checkRoundTrip(t *testing.T, p capackage.Package) {
 	}
 	again, err := capackage.Parse(file)
 	if err != nil {
-		t.Fatalf("parse what Encode wrote, %q: %v", file, err)
+		t.Fatalf("parse the output of Encode, %q: %v", file, err)
 	}
 	if diff := cmp.Diff(p, again); diff != "" {
 		t.Fatalf("round trip (-want +got):\n%s", diff)
