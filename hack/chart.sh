@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Packages the chart as bin/charts/trust-manager-<version>.tgz, with the default CA
-# package that make images has built: Debian's newest suite, where it could be had.
-# Without VERSION it is that of the tree; it must be the version of the operator's
-# image, and one of Semantic Versioning.
+# Packages the chart as bin/charts/trust-manager-<version>.tgz, with a default CA
+# package that make images has built: that of Debian's newest suite if available.
+# VERSION defaults to the chart's appVersion. It must be a semantic version and the
+# version of the operator's image.
 #
 #   hack/chart.sh [VERSION]
 set -euo pipefail
@@ -13,12 +13,12 @@ fail() { echo "chart: $*" >&2; exit 1; }
 chart=deploy/charts/trust-manager
 version=${1:-$(sed -n 's/^appVersion: *//p' "$chart/Chart.yaml")}
 digests=bin/images/digests
-[ -f "$digests" ] || fail "there is no $digests, so it is unknown which images there are; run make images"
+[ -f "$digests" ] || fail "$digests does not exist, so the built images are unknown; run make images"
 
-# tag IMAGE: that of the image which was built, or nothing.
+# tag IMAGE prints the tag of the image, or nothing if it was not built.
 tag() { sed -n "s,^$1.tar [^ ]*:\([^ :]*\) .*,\1,p" "$digests"; }
 
-[ "$(tag trust-manager)" = "$version" ] || fail "the operator's image is of version $(tag trust-manager), not $version; run make images VERSION=$version"
+[ "$(tag trust-manager)" = "$version" ] || fail "the operator's image has version $(tag trust-manager), not $version; run make images VERSION=$version"
 for name in trust-pkg-debian-trixie trust-pkg-debian-bookworm trust-pkg-mozilla; do
   tag=$(tag "$name")
   [ -z "$tag" ] || break
@@ -33,4 +33,4 @@ hack/chartreadme.sh "$work/trust-manager"
 mkdir -p bin/charts
 rm -f bin/charts/trust-manager-*.tgz
 bin/helm package "$work/trust-manager" --version "$version" --app-version "$version" --destination bin/charts
-echo "its default CA package is $name:$tag"
+echo "default CA package: $name:$tag"

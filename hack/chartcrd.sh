@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Writes the chart's template of the CustomResourceDefinition from deploy/crds.
+# Generates the chart's template of the CustomResourceDefinition from deploy/crds.
 set -euo pipefail
 cd -P "$(dirname "$0")/.."
 
 crd=deploy/crds/trust.cert-manager.io_bundles.yaml
 out=deploy/charts/trust-manager/templates/crd.yaml
 if grep -q '{{' "$crd"; then
-  echo "chartcrd: $crd has {{ in it, which Helm would take for its own" >&2
+  echo "chartcrd: $crd contains {{, which Helm would interpret" >&2
   exit 1
 fi
 {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Writes the chart's README: what stands before its table of values stays, and the
-# table is made anew from values.yaml.
+# Regenerates the table of values in the chart's README from values.yaml. The text
+# before the table is kept.
 #
 #   hack/chartreadme.sh [CHART]
 set -euo pipefail

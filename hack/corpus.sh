@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Keeps of what fuzzing has found, which Go has in its cache, the inputs that run
-# statements which the seeds do not, as a corpus beside the tests. The smallest go first.
+# Copies inputs that fuzzing has found from Go's cache into the corpus beside the tests,
+# if they cover statements that the seeds do not. The smallest inputs are tried first.
 #
 #   hack/corpus.sh [PATTERN]
 set -euo pipefail
@@ -11,7 +11,7 @@ cache=$(go env GOCACHE)/fuzz/trust-manager.io
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# run TEST FOLDER: the blocks of statements that a test of the program runs.
+# run TEST FOLDER prints the statement blocks that a test covers.
 run() {
   (cd "$2" && "$work/test" -test.run "$1" -test.coverprofile "$work/profile" >/dev/null 2>&1)
   awk 'NR > 1 && $NF > 0 { print $1 }' "$work/profile" | sort -u
@@ -35,5 +35,5 @@ hack/fuzz.sh list "$pattern" | while read -r folder target; do
       rmdir --ignore-fail-on-non-empty -p "$corpus"
     fi
   done < <(ls -Sr "$cache/$folder/$target" 2>/dev/null)
-  echo "$folder $target: $kept more inputs kept"
+  echo "$folder $target: $kept new inputs"
 done

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Fetches the newest package ca-certificates of a Debian suite, writes its roots as one
-# PEM file, and prints the package's version and digest. Any suite that this machine's own
-# Debian mirror has can be had: the mirror is that of the configured sources, with the
-# suite's name in place of the machine's own. Nothing of the machine's apt is changed,
-# and apt checks the signatures.
+# Downloads the newest package ca-certificates of a Debian suite, writes its roots to one
+# PEM file, and prints the package's version and digest. Every suite of this machine's
+# Debian mirror is available: the script uses the configured sources and replaces the
+# name of the machine's own suite. The machine's apt configuration is not changed, and
+# apt verifies the signatures.
 #
 #   hack/debianroots.sh SUITE FILE.pem
 set -euo pipefail
@@ -12,16 +12,16 @@ suite=$1
 out=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-chmod 755 "$work" # apt fetches as a user of its own
+chmod 755 "$work" # apt downloads as a separate user
 mkdir -p "$work/apt/sources.list.d" "$work/lists/partial" "$work/cache/archives/partial" "$work/roots"
 
-fail() { echo "ca-certificates of Debian $suite cannot be had: $*" >&2; exit 1; }
+fail() { echo "cannot download ca-certificates of Debian $suite: $*" >&2; exit 1; }
 
-command -v apt-get dpkg-deb >/dev/null || fail "there is no apt-get or no dpkg-deb here"
+command -v apt-get dpkg-deb >/dev/null || fail "apt-get or dpkg-deb is not installed"
 own=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 [ -n "$own" ] || fail "/etc/os-release does not name this machine's suite"
 
-# Only what names the machine's suite is taken, by stanza and by line.
+# Use only stanzas and lines that name the machine's suite.
 for file in /etc/apt/sources.list.d/*.sources; do
   [ -f "$file" ] || continue
   awk -v RS= -v ORS='\n\n' -v own="$own" '$0 ~ "(^|\n)Suites:[^\n]*" own' "$file" | sed "/^Suites:/s/\<$own\>/$suite/g" >"$work/apt/sources.list.d/$(basename "$file")"
@@ -30,9 +30,9 @@ for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
   [ -f "$file" ] || continue
   sed -n "/^deb .*[[:space:]]$own/s/\([[:space:]]\)$own\>/\1$suite/p" "$file" >"$work/apt/sources.list.d/$(basename "${file%.list}").list"
 done
-grep -qrs "\<$suite\>" "$work/apt" || fail "no configured source of apt is for this machine's suite, $own"
+grep -qrs "\<$suite\>" "$work/apt" || fail "no configured apt source names this machine's suite, $own"
 
-# Pins and a default release of the machine would keep the newest version away.
+# Ignore pins and a default release, which could prevent the newest version.
 options=(
   -o "Dir::Etc::sourcelist=/dev/null" -o "Dir::Etc::sourceparts=$work/apt/sources.list.d"
   -o "Dir::Etc::preferences=/dev/null" -o "Dir::Etc::preferencesparts=/dev/null"

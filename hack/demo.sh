@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# The demo: a real control plane, the chart installed by Helm with its images and a
-# webhook certificate of cert-manager, and the quick start's first Bundle. The pods
-# run as processes of this machine (bin/localnode).
+# Runs the demo: a real control plane, the chart installed by Helm with its images and a
+# webhook certificate from cert-manager, and the quick start's first Bundle. The pods
+# run as processes on this machine (bin/localnode).
 #
-#   hack/demo.sh up            start what does not run yet, show the result
-#   hack/demo.sh package TAG   give the node the default CA package under one more tag,
-#                              with one root less: something to upgrade to
-#   hack/demo.sh down          stop everything and forget it
+#   hack/demo.sh up            start everything that is not running, show the result
+#   hack/demo.sh package TAG   add a default CA package with one root less to the node,
+#                              as image tag TAG, to try an upgrade
+#   hack/demo.sh down          stop everything and delete its state
 set -euo pipefail
 cd -P "$(dirname "$0")/.."
 
 bin=$PWD/bin
 cluster=$bin/cluster.d
 kubeconfig=$bin/kubeconfig.yaml
-# What the demo keeps while it is up: its processes, the images of its node, and the
-# values of the release.
+# The state of the running demo: its processes, the images of its node, and the values
+# of the release.
 demo=$bin/demo.d
 release=(-n cert-manager trust-manager)
 
@@ -22,24 +22,24 @@ say() { printf '\n== %s\n' "$*"; }
 
 now() { date +%s%N; }
 
-# since START: the seconds since then, with two digits.
+# since START prints the seconds since START, with two decimals.
 since() { printf '%d.%02d s' $((($(now) - $1) / 1000000000)) $((($(now) - $1) / 10000000 % 100)); }
 
 k() { "$bin/kubectl" --kubeconfig "$kubeconfig" "$@"; }
 
 h() { "$bin/helm" --kubeconfig "$kubeconfig" "$@"; }
 
-# digest FILE...: one digest of all files, for folders of all in them.
+# digest PATH... prints one digest of all files and of all files in folders.
 digest() { find "$@" -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1; }
 
-# fail WHAT: ends with the last lines of all logs.
+# fail MESSAGE prints the last lines of all logs and exits.
 fail() {
-  echo "demo: $*; the last lines of all logs, which lie in $demo:" >&2
+  echo "demo: $*; last lines of all logs in $demo:" >&2
   find "$demo" -name '*.log' -exec tail -n 10 {} + >&2 || true
   exit 1
 }
 
-# await SECONDS COMMAND...: tries a command until it succeeds.
+# await SECONDS COMMAND... retries a command until it succeeds.
 await() {
   local end=$((SECONDS + $1))
   shift
@@ -49,16 +49,16 @@ await() {
   done
 }
 
-# runs NAME: whether the background process of that name runs, and not another that
-# got its number.
+# runs NAME reports whether the background process of that name is running. It checks
+# the program as well, since process ids are reused.
 runs() {
   local pid
   pid=$(cat "$demo/$1.pid" 2>/dev/null) &&
     [ "$(readlink "/proc/$pid/exe" 2>/dev/null | sed 's/ (deleted)$//')" = "$bin/$1" ]
 }
 
-# background NAME ARGUMENT...: runs bin/NAME, unless the same program runs with the
-# same arguments on the same cluster already.
+# background NAME ARGUMENT... starts bin/NAME, unless the same program is already running
+# with the same arguments on the same cluster.
 background() {
   local name=$1 stamp
   stamp="$* $(sha256sum "$bin/$name" "$kubeconfig")"
@@ -69,7 +69,7 @@ background() {
   printf '%s' "$stamp" >"$demo/$name.stamp"
 }
 
-# end NAME: ends that process.
+# end NAME stops the background process of that name.
 end() {
   if runs "$1"; then
     kill "$(cat "$demo/$1.pid")"
@@ -91,13 +91,13 @@ down() {
   echo "The demo is down."
 }
 
-# build_images builds images and chart if anything that they are made of has changed.
-# Debian's roots, which need its mirror, are built for the SUITES that were asked for.
+# build_images builds images and chart if any of their inputs has changed. Packages of
+# Debian's roots, which need a mirror, are built only for the requested SUITES.
 build_images() {
   local stamp built=$bin/demo.stamp
   stamp="$(digest api cmd internal deploy/charts hack/images go.mod go.sum hack/images.sh hack/chart.sh) ${SUITES-}"
   if [ "$(cat "$built" 2>/dev/null)" = "$stamp $(cat "$bin/images/digests" 2>/dev/null)" ] && chart >/dev/null; then
-    echo "Nothing has changed since they were built."
+    echo "Up to date."
     return
   fi
   ARCHITECTURES=$(go env GOARCH) SUITES=${SUITES-} hack/images.sh
@@ -105,10 +105,10 @@ build_images() {
   echo "$stamp $(cat "$bin/images/digests")" >"$built"
 }
 
-# chart gives the packaged chart.
+# chart prints the path of the packaged chart.
 chart() { ls "$bin"/charts/trust-manager-*.tgz; }
 
-# hand_over gives the node the images that were built. Other tags that it has stay.
+# hand_over copies the built images to the node. Other tags on the node are kept.
 hand_over() {
   local archive
   mkdir -p "$demo/images"
@@ -119,8 +119,8 @@ hand_over() {
   done
 }
 
-# values writes the release's values: ports that are free on this machine, since it is
-# on these that the operator listens.
+# values prints the release's values: ports that are free on this machine, because the
+# operator listens on them directly.
 values() {
   local ports=()
   while [ ${#ports[@]} -lt 3 ]; do
@@ -138,8 +138,8 @@ app:
 VALUES
 }
 
-# install installs the chart, or upgrades it if chart or operator have changed. A
-# release that somebody else has changed meanwhile stays as it is otherwise.
+# install installs the chart, or upgrades it if chart or operator have changed.
+# Otherwise it leaves the release alone, even if a user has changed it.
 install() {
   local stamp had
   stamp="$(digest "$(chart)") $(digest "$demo/images/trust-manager.tar")"
@@ -150,7 +150,7 @@ install() {
     return
   fi
   h upgrade -i "${release[@]}" "$(chart)" --create-namespace -f "$demo/values.yaml" >"$demo/helm.log"
-  # The same version of another build has the same manifests.
+  # Another build of the same version has the same manifests.
   if [ -n "$had" ]; then k -n cert-manager rollout restart deployment/trust-manager; fi
   echo "$stamp" >"$demo/installed"
   grep -E '^(STATUS|REVISION)' "$demo/helm.log"
@@ -171,15 +171,14 @@ spec:
 BUNDLE
 }
 
-# settled: whether cert-manager works, or never will.
+# settled reports whether cert-manager is ready or has exited.
 settled() { grep -qx ready "$demo/neighbours.log" || ! runs neighbours; }
 
-# accepted: whether the API server takes a Bundle, which it does when the webhook
-# answers with a certificate that it trusts.
+# accepted reports whether the API server accepts a Bundle, which requires that the
+# webhook answers with a trusted certificate.
 accepted() { bundle | k apply --dry-run=server -f -; }
 
-# synced: whether the operator has said of the Bundle, as it stands now, that it is
-# synced.
+# synced reports whether the current generation of the Bundle is synced.
 synced() {
   [ "$(k get bundle example-bundle -o jsonpath='{.status.conditions[?(@.type=="Synced")].status} {.status.conditions[?(@.type=="Synced")].observedGeneration}')" = \
     "True $(k get bundle example-bundle -o jsonpath='{.metadata.generation}')" ]
@@ -188,16 +187,16 @@ synced() {
 up() {
   mkdir -p "$demo"
   say "Kubernetes (built from source on the first run: about 8 minutes on 2 cores)"
-  local assets # of its own, so that a build that fails ends this
+  local assets # declared separately, so that a failed build exits
   assets=$("$bin/cluster" build)
   ln -sf "$assets/kubectl" "$bin/kubectl"
-  # Webhooks are called at the addresses of their pods, since no node has a proxy.
+  # The API server calls webhooks at the addresses of their pods: there is no kube-proxy.
   "$bin/cluster" up --dir "$cluster" --kubeconfig "$kubeconfig" --apiserver-arg=--enable-aggregator-routing=true
 
   say "cert-manager"
   background neighbours cert-manager
   await 60 settled
-  runs neighbours || fail "cert-manager has ended"
+  runs neighbours || fail "cert-manager has exited"
 
   say "Images and chart (about 15 seconds when something has changed)"
   build_images
@@ -207,12 +206,12 @@ up() {
   # shellcheck disable=SC2016 # localnode expands it
   background localnode --images "$demo/images" --dir "$demo/node" --arg '--kubeconfig=$(KUBECONFIG)'
   install
-  k -n cert-manager rollout status deployment/trust-manager --timeout=120s || fail "the operator is not up"
+  k -n cert-manager rollout status deployment/trust-manager --timeout=120s || fail "the operator is not ready"
   await 60 accepted
 
   say "The quick start's first Bundle"
   if k get bundle example-bundle >/dev/null 2>&1; then
-    echo "It is there already, and stays as it is."
+    echo "It already exists and is not changed."
     await 60 synced
     show
     return
@@ -224,7 +223,7 @@ up() {
   show "from apply to synced: $(since "$start")"
 }
 
-# show tells what was reached, and one more figure.
+# show [LINE] prints the result, and one more line.
 show() {
   k get bundle example-bundle
   echo
@@ -234,28 +233,28 @@ show() {
   if [ $# -gt 0 ]; then echo "  $1"; fi
   cat <<HINTS
 
-The cluster keeps running. kubectl and helm, of the same versions, for this shell
-(docs/guide/maintaining.md needs jq too, which is a package of most systems):
+The cluster keeps running. To use the matching kubectl and helm in this shell
+(docs/guide/maintaining.md also needs jq, which most systems have as a package):
 
   export PATH="$bin:\$PATH"
 
-To go on, with docs/guide/quickstart.md:
+To continue with docs/guide/quickstart.md:
 
   kubectl --kubeconfig ./bin/kubeconfig.yaml get bundle example-bundle
   kubectl --kubeconfig ./bin/kubeconfig.yaml get configmap example-bundle -o "jsonpath={.data['trust-bundle\.pem']}" | less
   kubectl --kubeconfig ./bin/kubeconfig.yaml create namespace team-a      # gets the bundle at once
-  less ./bin/demo.d/node/logs/*                                           # what the operator says
+  less ./bin/demo.d/node/logs/*                                           # log of the operator
   make demo-down                                                          # stop everything
 HINTS
 }
 
-# package builds the default CA package once more, under another tag and without its
-# last root, so that an upgrade can be seen. It needs jq.
+# package TAG builds the default CA package without its last root, as image tag TAG, to
+# demonstrate an upgrade. It needs jq.
 package() {
   local tag=$1 work archive=$demo/images
-  [ -d "$archive" ] || { echo "demo: it is not up; run make demo" >&2; exit 1; }
+  [ -d "$archive" ] || { echo "demo: the demo is not running; run make demo" >&2; exit 1; }
   work=$(mktemp -d)
-  # shellcheck disable=SC2064 # its value now
+  # shellcheck disable=SC2064 # expand $work now
   trap "rm -rf '$work'" EXIT
   mkdir -p "$work/binaries/$(go env GOARCH)" "$work/packages"
   cp "$bin/trust-manager" "$bin/trust-package-copy" "$work/binaries/$(go env GOARCH)/"
@@ -271,7 +270,7 @@ package() {
 case "${1:-}" in
 up) up ;;
 down) down ;;
-package) package "${2:?the tag of the package is missing}" ;;
+package) package "${2:?missing TAG}" ;;
 *)
   echo "usage: hack/demo.sh up|package TAG|down" >&2
   exit 2

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Fuzzes each target of the root module whose name matches a pattern, one after the
-# other, for a time. Targets are found in the tests, so that none is forgotten.
+# other, for a time. It finds the targets in the tests, so that none is missed.
 #
 #   hack/fuzz.sh TIME [PATTERN]
-#   hack/fuzz.sh list [PATTERN]    tells the folder and name of each
+#   hack/fuzz.sh list [PATTERN]    print the folder and name of each target
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Builds all images as OCI archives in bin/images: the operator, and default CA
-# packages made of Mozilla's list and, where apt-get can fetch it, of the package
-# ca-certificates of each Debian suite in SUITES. Beside each archive is its bill of
-# materials, and the file digests lists what there is. Without VERSION it is the
-# appVersion of the chart, so that what the chart asks for is what was built.
+# packages from Mozilla's list and, if apt-get can download it, from the package
+# ca-certificates of each Debian suite in SUITES. Each archive has a bill of materials
+# beside it, and the file digests lists all images. VERSION defaults to the chart's
+# appVersion, so that the chart refers to the images that were built.
 #
 #   [ARCHITECTURES="amd64 arm64"] [SUITES="bookworm trixie"] hack/images.sh [VERSION]
 set -euo pipefail
@@ -34,17 +34,17 @@ go version -m "$work/trust-package" | awk '$2 == "golang.org/x/crypto/x509roots/
 for suite in $suites; do
   name=trust-pkg-debian-$suite
   if ! debian=$(hack/debianroots.sh "$suite" "$work/$suite.pem"); then
-    echo "images: there will be no image $name" >&2
+    echo "images: skipping the image $name" >&2
     continue
   fi
   "$work/trust-package" pem --name "cert-manager-debian-$suite" --version "${debian% *}" --out "$packages/$name.json" "$work/$suite.pem"
   encoded=${debian% *}
-  encoded=${encoded//+/%2B} # as package URLs have it
+  encoded=${encoded//+/%2B} # as package URLs require
   echo "ca-certificates ${debian% *} pkg:deb/debian/ca-certificates@$encoded?arch=all&distro=$suite ${debian#* }" >"$packages/$name.source"
 done
 
-# What was there before goes only now: an image that cannot be built any more must not
-# be taken for a current one.
+# Earlier images are removed only now. All of them are removed, so that an image that
+# can no longer be built is not mistaken for a current one.
 echo "== images"
 go -C hack/images run . build --binaries "$work/binaries" --packages "$packages" --out "$work/out" --version "$version" --revision "$revision" \
   --licenses "$PWD/docs/reference/licenses.md" | tee "$work/out/digests"

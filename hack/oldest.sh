@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs the tests of what the API server accepts on the oldest Kubernetes that the
-# documents name. Builds its kube-apiserver into the cache first, once; etcd is
-# the one of the other tests.
+# Runs the admission tests on the oldest Kubernetes version that the documentation
+# names. Builds its kube-apiserver into the cache first, once; etcd is the one that
+# the other tests use.
 #
 #   hack/oldest.sh
 set -euo pipefail
@@ -25,5 +25,5 @@ fi
 current=$(env -u KUBEBUILDER_ASSETS bin/cluster build)
 ln -sf "$current/etcd" "$current/kubectl" "$assets/"
 
-echo "== tests of what the API server accepts, on Kubernetes $("$assets/kube-apiserver" --version)"
+echo "== admission tests on Kubernetes $("$assets/kube-apiserver" --version)"
 KUBEBUILDER_ASSETS=$assets go test -count=1 ./test/admission

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Random walks with many steps, one for each seed and all at the same time, each on
-# a control plane of its own: two thirds of the steps as they come, and the rest while
-# one in five of the operator's writes is answered by a conflict. Fails if one of the
-# walks does.
+# Runs random walks with many steps, one for each seed, in parallel, each on its own
+# control plane: two thirds of the steps without faults, and the rest while one in five
+# of the operator's writes is answered with a conflict. Fails if any walk fails.
 #
 #   hack/soak.sh STEPS QUIET "SEED ..."
 set -euo pipefail
@@ -28,7 +27,7 @@ failed=0
 for seed in $seeds; do
   wait "${walks[$seed]}" || failed=1
   echo "== seed $seed: $logs/seed-$seed.log"
-  # The verdict, what led to it if it is a bad one, and the summary of go test.
+  # The verdict, how to reproduce a failure, and the summary of go test.
   grep -E "seed $seed[:,]|to repeat it|^(--- |ok|FAIL|panic)" "$logs/seed-$seed.log" || tail -n 20 "$logs/seed-$seed.log"
 done
 exit "$failed"

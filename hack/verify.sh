@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks that what can be derived is current: generated files, formatting,
-# module requirements. Changes nothing that is already right.
+# Checks that formatting, module requirements and generated files are up to date.
+# Regenerates stale files.
 #
 #   hack/verify.sh "MODULE ..."
 set -euo pipefail
@@ -18,7 +18,7 @@ unformatted=$(git ls-files '*.go' | xargs gofmt -l)
 for module in $1; do
   echo "== go mod tidy and go vet in $module"
   go -C "$module" mod tidy -diff || fail "run: go -C $module mod tidy"
-  # These modules have no package of their own.
+  # These modules contain no packages.
   case "$module" in hack/tools | test/oldest) continue ;; esac
   go -C "$module" vet ./...
 done
@@ -28,9 +28,9 @@ generated() { find deploy/crds deploy/charts docs/reference -type f; git ls-file
 before=$(generated | sort | xargs sha256sum)
 make generate
 [ "$before" = "$(generated | sort | xargs sha256sum)" ] ||
-  fail "generated files were stale; make generate has just written them anew: commit them"
+  fail "generated files were stale; they have been regenerated: commit them"
 
 echo "== the root module's direct dependencies"
 direct=$(go list -m -f '{{if not (or .Indirect .Main)}}{{.Path}}{{end}}' all | wc -l)
-[ "$direct" -lt 20 ] || fail "$direct direct dependencies; the limit is under 20"
-echo "$direct, of at most 19"
+[ "$direct" -lt 20 ] || fail "$direct direct dependencies; the limit is 19"
+echo "$direct; the limit is 19"

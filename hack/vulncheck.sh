@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Looks for known vulnerabilities in what the programs call. The database is the one
-# that GOVULNDB names, or else the newest version of the module golang.org/x/vulndb,
-# which comes from the module proxy as all modules do: vuln.go.dev, which is made of it,
-# cannot be reached from everywhere. The standard library that is looked at is that of
-# the toolchain in go.mod, with which releases are built.
+# Checks the code that the programs call for known vulnerabilities. The database is
+# GOVULNDB if set, and otherwise the newest version of the module golang.org/x/vulndb.
+# That module comes from the module proxy like all others; vuln.go.dev, which is built
+# from it, is not reachable from everywhere. The standard library checked is that of the
+# toolchain in go.mod, which releases are built with.
 #
 #   hack/vulncheck.sh GOVULNCHECK
 set -euo pipefail
@@ -21,7 +21,7 @@ trap 'rm -rf "$work"' EXIT
 cd "$work"
 go mod init vulncheck 2>/dev/null
 folder=$(go mod download -json golang.org/x/vulndb@latest | tee module.json | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
-echo "the database is golang.org/x/vulndb $(sed -n 's/^\t"Version": "\(.*\)",$/\1/p' module.json)"
+echo "database: golang.org/x/vulndb $(sed -n 's/^\t"Version": "\(.*\)",$/\1/p' module.json)"
 go run golang.org/x/vulndb/cmd/indexdb@latest -out "$work/db" -vulns "$folder/data/osv"
 cd "$OLDPWD"
 check -db "file://$work/db"

@@ -1,6 +1,6 @@
-// Command chartdocs writes the table of a Helm chart's values, in Markdown, to its
-// standard output. It reads values.yaml from standard input, in which the lines
-// before a value that start with "# -- " and go on with "# " describe it.
+// Command chartdocs writes the table of a Helm chart's values, in Markdown, to
+// standard output. It reads values.yaml from standard input. The description of a
+// value is the comment before it, which starts with "# -- ".
 package main
 
 import (
@@ -32,7 +32,7 @@ var (
 	entry = regexp.MustCompile(`^(\s*)([A-Za-z]+):`)
 )
 
-// documented gives the values with a description, in the order of the file.
+// documented returns the values that have a description, in the order of the file.
 func documented(in io.Reader) ([]value, error) {
 	var (
 		values  []value
@@ -42,13 +42,13 @@ func documented(in io.Reader) ([]value, error) {
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
 		line := lines.Text()
-		switch found := entry.FindStringSubmatch(line); {
+		switch match := entry.FindStringSubmatch(line); {
 		case begin.MatchString(line):
 			pending = []string{begin.FindStringSubmatch(line)[1]}
 		case pending != nil && more.MatchString(line):
 			pending = append(pending, more.FindStringSubmatch(line)[1])
-		case found != nil:
-			path = append(path[:min(len(path), len(found[1])/2)], found[2])
+		case match != nil:
+			path = append(path[:min(len(path), len(match[1])/2)], match[2])
 			if pending != nil {
 				values = append(values, value{strings.Join(path, "."), strings.Join(pending, " ")})
 			}
@@ -86,20 +86,20 @@ func write(out io.Writer, in io.Reader) error {
 	return nil
 }
 
-// defaultOf gives the default of a value as JSON.
+// defaultOf returns the default of a value as JSON.
 func defaultOf(all map[string]any, v value) (string, error) {
-	var found any = all
+	var node any = all
 	for name := range strings.SplitSeq(v.path, ".") {
-		parent, ok := found.(map[string]any)
+		parent, ok := node.(map[string]any)
 		if !ok {
-			return "", fmt.Errorf("%s: there is no such value", v.path)
+			return "", fmt.Errorf("%s: value not found", v.path)
 		}
-		found = parent[name]
+		node = parent[name]
 	}
-	if found == nil {
+	if node == nil {
 		return "unset", nil
 	}
-	text, err := yaml.Marshal(found)
+	text, err := yaml.Marshal(node)
 	if err != nil {
 		return "", err
 	}

@@ -1,5 +1,5 @@
 // Command flagdocs writes the reference of the operator's flags, in Markdown, to
-// its standard output.
+// standard output.
 package main
 
 import (

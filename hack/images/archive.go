@@ -13,13 +13,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 )
 
-// The annotations by which containerd, and other tools, name what they import.
+// The annotations from which containerd and other tools take the name of an image.
 const (
 	nameAnnotation = "io.containerd.image.name"
 	tagAnnotation  = "org.opencontainers.image.ref.name"
 )
 
-// write writes an index and all beneath it as an OCI archive.
+// write writes an index and everything it refers to as an OCI archive.
 func (r recipe) write(index v1.ImageIndex, to string) error {
 	folder, err := os.MkdirTemp("", "image-")
 	if err != nil {
@@ -37,7 +37,7 @@ func (r recipe) write(index v1.ImageIndex, to string) error {
 	return archive(folder, to)
 }
 
-// archive writes the files of a folder as a tar, in their order by name.
+// archive writes the files of a folder as a tar, sorted by name.
 func archive(folder, to string) error {
 	var paths []string
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
@@ -50,17 +50,17 @@ func archive(folder, to string) error {
 		return err
 	}
 	slices.Sort(paths)
-	fresh, err := os.Create(to)
+	out, err := os.Create(to)
 	if err != nil {
 		return err
 	}
-	writer := tar.NewWriter(fresh)
+	writer := tar.NewWriter(out)
 	for _, path := range paths {
 		if err := add(writer, folder, path); err != nil {
-			return errors.Join(err, fresh.Close())
+			return errors.Join(err, out.Close())
 		}
 	}
-	return errors.Join(writer.Close(), fresh.Close())
+	return errors.Join(writer.Close(), out.Close())
 }
 
 func add(writer *tar.Writer, folder, path string) error {

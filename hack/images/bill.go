@@ -14,7 +14,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// A bill of materials, of the fields of SPDX 2.3 that are used here
+// spdxDocument is a bill of materials, with the fields of SPDX 2.3 that are used here
 // (https://spdx.github.io/spdx-spec/v2.3).
 type spdxDocument struct {
 	Version       string             `json:"spdxVersion"`
@@ -65,8 +65,8 @@ const (
 	spdxImage       = "SPDXRef-image"
 )
 
-// bill gives the bill of materials of the image with a digest: what the programs
-// themselves say they are built from, and what the certificates were taken from.
+// bill returns the bill of materials of the image with the digest: the modules that are
+// recorded in the programs, and the source of the certificates.
 func (r recipe) bill(digest v1.Hash) ([]byte, error) {
 	materials, err := r.materials()
 	if err != nil {
@@ -91,10 +91,10 @@ func (r recipe) bill(digest v1.Hash) ([]byte, error) {
 	return append(text, '\n'), err
 }
 
-// materials are the modules of the programs of all architectures, each once, sorted;
-// and after them the source of the certificates.
+// materials returns the modules of the programs of all architectures, sorted and without
+// duplicates, followed by the source of the certificates.
 func (r recipe) materials() ([]spdxPackage, error) {
-	found := map[string]spdxPackage{}
+	byID := map[string]spdxPackage{}
 	for _, program := range r.programs {
 		info, err := buildinfo.Read(bytes.NewReader(program.data))
 		if err != nil {
@@ -106,12 +106,12 @@ func (r recipe) materials() ([]spdxPackage, error) {
 			if material.License, err = r.licenses.of(module.Path); err != nil {
 				return nil, err
 			}
-			found[material.ID] = material
+			byID[material.ID] = material
 		}
 	}
 	var materials []spdxPackage
-	for _, id := range slices.Sorted(maps.Keys(found)) {
-		materials = append(materials, found[id])
+	for _, id := range slices.Sorted(maps.Keys(byID)) {
+		materials = append(materials, byID[id])
 	}
 	if r.source != nil {
 		materials = append(materials, spdxPackage{
@@ -122,7 +122,7 @@ func (r recipe) materials() ([]spdxPackage, error) {
 	return materials, nil
 }
 
-// ofModule tells of a module. Those of this repository have no version but the commit.
+// ofModule describes a module. The version of this repository's modules is the commit.
 func (r recipe) ofModule(module *debug.Module) spdxPackage {
 	version := module.Version
 	if module.Replace != nil {
@@ -141,9 +141,9 @@ func (r recipe) ofModule(module *debug.Module) spdxPackage {
 	return material
 }
 
-// identifier writes a module's path with the only characters that an SPDX identifier
-// may have: others than letters, digits and points as their code, so that no two paths
-// become one.
+// identifier encodes a module's path with the characters that an SPDX identifier may
+// have. Characters other than letters, digits and dots are replaced by their code, so
+// that no two paths have the same identifier.
 func identifier(path string) string {
 	var text strings.Builder
 	for _, r := range path {

@@ -16,14 +16,13 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// machines are the ELF machines of architectures.
+// machines maps architectures to ELF machines.
 var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
 
-// check checks an archive by what the chart, containerd and users of the images rely
-// on: its name; all architectures; a user without rights; nothing but the files that
-// belong there, so no shell; and programs that need nothing else. It gives what it
-// found.
-func check(archive string, architectures []string) (found string, err error) {
+// check checks the properties of an archive that the chart, containerd and users of the
+// images rely on: its name; all architectures; an unprivileged user; only the expected
+// files, so no shell; and static programs. It returns the reference and the digest.
+func check(archive string, architectures []string) (image string, err error) {
 	folder, err := os.MkdirTemp("", "image-")
 	if err != nil {
 		return "", err
@@ -76,7 +75,7 @@ func checkImage(image v1.Image, name, architecture string) error {
 	}
 	for _, label := range []string{"title", "version", "revision", "source"} {
 		if config.Config.Labels["org.opencontainers.image."+label] == "" {
-			return fmt.Errorf("no label %s", label)
+			return fmt.Errorf("missing label %s", label)
 		}
 	}
 	layers, err := image.Layers()
@@ -94,7 +93,7 @@ func checkImage(image v1.Image, name, architecture string) error {
 	return checkFiles(content, name, architecture)
 }
 
-// checkFiles checks the files of a layer, in the order in which they are written.
+// checkFiles checks the files of a layer and their order.
 func checkFiles(content io.Reader, name, architecture string) error {
 	want := []string{operatorPath}
 	if name != "trust-manager" {
@@ -125,7 +124,7 @@ func checkFiles(content io.Reader, name, architecture string) error {
 
 func checkFile(header *tar.Header, data []byte, architecture string) error {
 	if header.Uid != 0 || header.Gid != 0 || header.Mode&0o022 != 0 {
-		return errors.New("others than root may change it")
+		return errors.New("users other than root may change it")
 	}
 	switch header.Name {
 	case operatorPath, copierPath:
@@ -136,8 +135,8 @@ func checkFile(header *tar.Header, data []byte, architecture string) error {
 	return nil
 }
 
-// checkProgram checks that a program is for an architecture, and needs neither an
-// interpreter nor a library.
+// checkProgram checks that a program is for the architecture and needs neither an
+// interpreter nor shared libraries.
 func checkProgram(data []byte, architecture string) error {
 	program, err := elf.NewFile(bytes.NewReader(data))
 	if err != nil {
@@ -154,15 +153,15 @@ func checkProgram(data []byte, architecture string) error {
 	return nil
 }
 
-// checkPackage checks the form of a package (D4). That operators take it is for
-// hack/imagesverify.sh, which runs the copier.
+// checkPackage checks the format of a package (D4). hack/imagesverify.sh runs the copier
+// to check that operators accept it.
 func checkPackage(data []byte) error {
 	var p map[string]string
 	if err := json.Unmarshal(data, &p); err != nil {
 		return err
 	}
 	if len(p) != 3 || p["name"] == "" || p["version"] == "" || !strings.HasPrefix(p["bundle"], "-----BEGIN CERTIFICATE-----\n") {
-		return errors.New("it is not a package of name, version and bundle")
+		return errors.New("it is not a package with only name, version and bundle")
 	}
 	return nil
 }

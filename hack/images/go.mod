@@ -1,5 +1,5 @@
-// Builds the images; a module of its own, so that none of its dependencies reaches
-// the operator's.
+// The module that builds the images is separate so that none of its dependencies reaches
+// the operator's go.mod.
 module trust-manager.io/hack/images
 
 go 1.26.0

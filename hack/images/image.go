@@ -15,13 +15,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// user is a user and group without any rights: the nobody of images from nothing.
+// user is an unprivileged user and group, as is common in images built from scratch.
 const user = "65532:65532"
 
-// epoch is the time of everything in an image.
+// epoch is the timestamp of everything in an image.
 var epoch = time.Unix(0, 0).UTC()
 
-// index makes the index over the images of all architectures.
+// index builds the index of the images of all architectures.
 func (r recipe) index() (v1.ImageIndex, error) {
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, architecture := range slices.Sorted(maps.Keys(r.programs)) {
@@ -37,7 +37,7 @@ func (r recipe) index() (v1.ImageIndex, error) {
 	return index, nil
 }
 
-// image makes the image of one architecture.
+// image builds the image of one architecture.
 func (r recipe) image(architecture string) (v1.Image, error) {
 	content, err := layer(append([]file{r.programs[architecture]}, r.content...))
 	if err != nil {
@@ -74,15 +74,15 @@ func (r recipe) config(config *v1.ConfigFile, architecture string) *v1.ConfigFil
 	return config
 }
 
-// layer makes a layer of files and the folders above them.
+// layer builds a layer with the files and their parent folders.
 func layer(files []file) (v1.Layer, error) {
 	var content bytes.Buffer
 	writer := tar.NewWriter(&content)
-	made := map[string]bool{}
+	created := map[string]bool{}
 	for _, f := range files {
 		for at, r := range f.path {
-			if folder := f.path[:at]; r == '/' && !made[folder] {
-				made[folder] = true
+			if folder := f.path[:at]; r == '/' && !created[folder] {
+				created[folder] = true
 				if err := writer.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: folder + "/", Mode: 0o755, ModTime: epoch}); err != nil {
 					return nil, err
 				}
@@ -98,7 +98,7 @@ func layer(files []file) (v1.Layer, error) {
 	return tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content.Bytes())), nil })
 }
 
-// writeFile writes a file of root's to a tar.
+// writeFile writes a file, owned by root, to a tar.
 func writeFile(writer *tar.Writer, f file) error {
 	header := &tar.Header{Typeflag: tar.TypeReg, Name: f.path, Mode: f.mode, Size: int64(len(f.data)), ModTime: epoch}
 	if err := writer.WriteHeader(header); err != nil {

@@ -11,7 +11,7 @@ import (
 
 const bundleText = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
-// programFor builds a small program, static unless told otherwise.
+// programFor builds a small static program.
 func programFor(t *testing.T, architecture string) []byte {
 	t.Helper()
 	folder := t.TempDir()
@@ -20,8 +20,8 @@ func programFor(t *testing.T, architecture string) []byte {
 	command := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", "program", ".")
 	command.Dir = folder
 	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOFLAGS=-buildvcs=false", "GOWORK=off", "GOARCH="+architecture)
-	if said, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, said)
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, output)
 	}
 	data, err := os.ReadFile(filepath.Join(folder, "program"))
 	if err != nil {
@@ -41,7 +41,7 @@ func write(t *testing.T, folder, name, text string) {
 	}
 }
 
-// inputs are folders of programs, for both architectures, and of packages.
+// inputs returns a folder of programs for both architectures and a folder of packages.
 func inputs(t *testing.T) (binaries, packages string) {
 	t.Helper()
 	binaries, packages = t.TempDir(), t.TempDir()
@@ -69,8 +69,9 @@ func buildAll(t *testing.T, binaries, packages string) string {
 	return out
 }
 
-// D4: the same input gives the same files, byte for byte; they pass the check, under the
-// names that the chart asks for; and what is unpacked is what was put in.
+// TestBuild checks that the same input produces the same files, byte for byte, that they
+// pass the check under the names that the chart uses, and that unpacking returns the
+// packed files (D4).
 func TestBuild(t *testing.T) {
 	t.Parallel()
 	binaries, packages := inputs(t)
@@ -91,10 +92,10 @@ func TestBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	if read(t, root, packagePath) != read(t, packages, "trust-pkg-debian.json") || read(t, root, copierPath) != read(t, binaries, "arm64/trust-package-copy") {
-		t.Error("what is unpacked is not what was put in")
+		t.Error("unpacked files differ from packed files")
 	}
 	if err := unpack(filepath.Join(one, "trust-pkg-debian.tar"), "s390x", root); err == nil {
-		t.Error("an architecture that is not there is unpacked")
+		t.Error("a missing architecture is unpacked")
 	}
 }
 
@@ -107,8 +108,9 @@ func read(t *testing.T, folder, name string) string {
 	return string(data)
 }
 
-// The bill of materials names what the programs were built from, the source of the
-// certificates, and the image by its digest; each element once, and each contained.
+// TestBill checks that the bill of materials names the modules of the programs, the
+// source of the certificates, and the image by its digest; each element occurs once and
+// is related to the image.
 func TestBill(t *testing.T) {
 	t.Parallel()
 	binaries, packages := inputs(t)
@@ -122,7 +124,7 @@ func TestBill(t *testing.T) {
 	for _, material := range bill.Packages {
 		names = append(names, material.Name)
 		if ids[material.ID] {
-			t.Errorf("%s comes twice", material.ID)
+			t.Errorf("%s occurs twice", material.ID)
 		}
 		ids[material.ID] = true
 	}
@@ -130,7 +132,7 @@ func TestBill(t *testing.T) {
 		t.Errorf("materials %s, want %s", got, want)
 	}
 	if len(bill.Relationships) != len(bill.Packages) {
-		t.Errorf("%d relationships of %d packages", len(bill.Relationships), len(bill.Packages))
+		t.Errorf("%d relationships for %d packages", len(bill.Relationships), len(bill.Packages))
 	}
 	found, err := check(filepath.Join(out, "trust-pkg-debian.tar"), []string{"amd64", "arm64"})
 	if digest := found[strings.LastIndex(found, ":")+1:]; err != nil || !strings.HasSuffix(bill.Namespace, digest) {
@@ -141,8 +143,8 @@ func TestBill(t *testing.T) {
 	}
 }
 
-// Licenses in a bill of materials are those of the list, joined as SPDX has it; a module
-// that is not in it is an error.
+// TestLicenses checks that licenses in a bill of materials come from the list, joined as
+// an SPDX expression, and that a module missing from the list is an error.
 func TestLicenses(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -171,7 +173,7 @@ func TestIdentifier(t *testing.T) {
 	}
 }
 
-// A check fails on whatever must not be in an image.
+// TestCheckRefuses checks that a check fails for invalid images.
 func TestCheckRefuses(t *testing.T) {
 	t.Parallel()
 	amd64, arm64 := programFor(t, "amd64"), programFor(t, "arm64")
@@ -186,13 +188,13 @@ func TestCheckRefuses(t *testing.T) {
 		change func(*recipe)
 		want   string
 	}{
-		"nothing":                      {func(*recipe) {}, ""},
-		"a shell":                      {func(r *recipe) { r.content = append(r.content, file{"bin/sh", 0o755, amd64}) }, "bin/sh"},
-		"no package":                   {func(r *recipe) { r.content = nil }, "want"},
-		"a package of more":            {func(r *recipe) { r.content[0].data = []byte(`{"name":"n","version":"v","bundle":"x","more":"m"}`) }, "package"},
-		"a file that all may change":   {func(r *recipe) { r.content[0].mode = 0o666 }, "change"},
-		"a program that needs another": {func(r *recipe) { r.programs["amd64"] = file{copierPath, 0o755, dynamic(amd64)} }, "static"},
-		"a program for another":        {func(r *recipe) { r.programs["amd64"] = r.programs["arm64"] }, "EM_AARCH64"},
+		"nothing":                            {func(*recipe) {}, ""},
+		"a shell":                            {func(r *recipe) { r.content = append(r.content, file{"bin/sh", 0o755, amd64}) }, "bin/sh"},
+		"no package":                         {func(r *recipe) { r.content = nil }, "want"},
+		"a package with more fields":         {func(r *recipe) { r.content[0].data = []byte(`{"name":"n","version":"v","bundle":"x","more":"m"}`) }, "package"},
+		"a file that all users may change":   {func(r *recipe) { r.content[0].mode = 0o666 }, "change"},
+		"a dynamic program":                  {func(r *recipe) { r.programs["amd64"] = file{copierPath, 0o755, dynamic(amd64)} }, "static"},
+		"a program for another architecture": {func(r *recipe) { r.programs["amd64"] = r.programs["arm64"] }, "EM_AARCH64"},
 		"a script": {func(r *recipe) {
 			r.programs["amd64"] = file{copierPath, 0o755, []byte("#!/bin/sh\n" + strings.Repeat("true\n", 20))}
 		}, "bad magic"},
@@ -228,8 +230,8 @@ func must[T any](value T, err error) T {
 	return value
 }
 
-// dynamic makes the first part of an ELF file ask for an interpreter: the type of the
-// first program header, which is 64 bytes into the file.
+// dynamic returns an ELF file that requires an interpreter: it changes the type of the
+// first program header, which is at offset 64.
 func dynamic(program []byte) []byte {
 	changed := append([]byte(nil), program...)
 	const ptInterp = 3
@@ -237,7 +239,7 @@ func dynamic(program []byte) []byte {
 	return changed
 }
 
-// Inputs that are missing or of no use are refused.
+// TestBuildRefuses checks that missing and invalid inputs are rejected.
 func TestBuildRefuses(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(t *testing.T, binaries, packages string){
@@ -247,7 +249,7 @@ func TestBuildRefuses(t *testing.T) {
 		"no source":     func(t *testing.T, _, packages string) { remove(t, packages, "trust-pkg-debian.source") },
 		"half a source": func(t *testing.T, _, packages string) { write(t, packages, "trust-pkg-debian.source", "a b") },
 		"no Go program": func(t *testing.T, binaries, _ string) { write(t, binaries, "amd64/trust-manager", "x") },
-		"half the copiers": func(t *testing.T, binaries, _ string) {
+		"no copiers": func(t *testing.T, binaries, _ string) {
 			remove(t, binaries, "arm64/trust-package-copy", "amd64/trust-package-copy")
 		},
 	} {

@@ -8,20 +8,20 @@ import (
 )
 
 const (
-	// ownModule is the start of the paths of this repository's modules, and ownLicense
-	// theirs.
+	// ownModule is the common prefix of the paths of this repository's modules, and
+	// ownLicense is their license.
 	ownModule  = "trust-manager.io"
 	ownLicense = "Apache-2.0"
-	// standardLibrary is what the list of licenses calls it.
+	// standardLibrary is the name of the standard library in the list of licenses.
 	standardLibrary = "Go's standard library"
 )
 
-// licenses has the SPDX expression of each module; nil knows none.
+// licenses maps modules to SPDX license expressions. A nil map means unknown licenses.
 type licenses map[string]string
 
 var listed = regexp.MustCompile("^\\| `?([^`|]+?)`? \\| [^|]+ \\| ([A-Za-z0-9., -]+) \\|")
 
-// readLicenses reads the list that hack/licenses has made: a table of modules,
+// readLicenses reads the list that hack/licenses generates: a table of modules,
 // versions and licenses.
 func readLicenses(path string) (licenses, error) {
 	text, err := os.ReadFile(path)
@@ -30,15 +30,15 @@ func readLicenses(path string) (licenses, error) {
 	}
 	known := licenses{}
 	for line := range strings.Lines(string(text)) {
-		if found := listed.FindStringSubmatch(line); found != nil {
-			known[found[1]] = strings.ReplaceAll(found[2], ", ", " AND ")
+		if match := listed.FindStringSubmatch(line); match != nil {
+			known[match[1]] = strings.ReplaceAll(match[2], ", ", " AND ")
 		}
 	}
 	return known, nil
 }
 
-// of gives the license of a module. One that is not in the list is an error: nothing is
-// shipped whose license nobody has looked at.
+// of returns the license of a module. A module that is not in the list is an error: no
+// code is shipped before its license has been reviewed.
 func (l licenses) of(module string) (string, error) {
 	if l == nil {
 		return spdxNoAssertion, nil
@@ -52,5 +52,5 @@ func (l licenses) of(module string) (string, error) {
 	if license := l[module]; license != "" {
 		return license, nil
 	}
-	return "", fmt.Errorf("the list of licenses does not have %s; make generate writes it anew", module)
+	return "", fmt.Errorf("module %s is not in the list of licenses; run make generate", module)
 }

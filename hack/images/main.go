@@ -1,26 +1,26 @@
-// Command images builds the container images from binaries and packages that were
-// built before, without a container runtime, and checks images.
+// Command images builds the container images from existing binaries and packages,
+// without a container runtime, and checks images.
 //
 //	images build --binaries DIR --packages DIR --out DIR --version V --revision COMMIT [--licenses FILE]
 //	images check [--architectures "A ..."] DIR
 //	images unpack [--architecture A] ARCHIVE DIR
 //
-// DIR of binaries has one folder for each architecture (amd64, arm64) with the
-// programs trust-manager and trust-package-copy; DIR of packages has the default CA
-// packages, one file <image>.json for each image of a package, and beside it a file
-// <image>.source that says what the certificates were taken from (source.go). FILE is
-// the list of licenses that hack/licenses makes.
+// The folder of --binaries has one subfolder for each architecture (amd64, arm64) with
+// the programs trust-manager and trust-package-copy. The folder of --packages has the
+// default CA packages: for each image of a package a file <image>.json, and a file
+// <image>.source that describes the source of the certificates (source.go). --licenses
+// is the list of licenses that hack/licenses generates.
 //
-// For each image it writes <image>.tar, an OCI archive (a tar of an OCI image layout)
-// with an index over the architectures, and <image>.spdx.json, its bill of materials;
-// and prints archive, reference and digest. The archive carries the reference that the
-// chart asks for, so that containerd imports it under that name:
-// trust-manager.io/images/<image>:<tag>. The tag is the version of the programs, or
-// that of the package.
+// For each image the command writes <image>.tar, an OCI archive (a tar of an OCI image
+// layout) with an index of the architectures, and <image>.spdx.json, its bill of
+// materials. It prints archive, reference and digest. The archive contains the reference
+// that the chart uses, so that containerd imports it under that name:
+// trust-manager.io/images/<image>:<tag>. The tag is the version of the programs or of
+// the package.
 //
-// What always holds: an image is built from nothing but its own files, static and
-// owned by root, and runs as the user 65532; the same input gives the same digest
-// and the same bill of materials, since every time in them is fixed.
+// What always holds: an image contains only its own files, which are owned by root and
+// whose programs are static, and it runs as user 65532; the same input produces the same
+// digest and the same bill of materials, because all timestamps are fixed.
 package main
 
 import (
@@ -50,22 +50,22 @@ func run(args []string) error {
 			return runUnpack(args[1:])
 		}
 	}
-	return errors.New("name a command: build, check or unpack")
+	return errors.New("no command given, want build, check or unpack")
 }
 
 func runBuild(args []string) error {
 	flags := flag.NewFlagSet("build", flag.ContinueOnError)
-	binaries := flags.String("binaries", "", "folder with a folder of programs for each architecture")
+	binaries := flags.String("binaries", "", "folder with a subfolder of programs for each architecture")
 	packages := flags.String("packages", "", "folder of default CA packages")
 	out := flags.String("out", "", "folder for the archives")
 	version := flags.String("version", "", "version of the programs")
 	revision := flags.String("revision", "", "commit that the programs are built from")
-	list := flags.String("licenses", "", "list of the licenses of all modules; without it, bills of materials have none")
+	list := flags.String("licenses", "", "list of the licenses of all modules; if unset, bills of materials contain no licenses")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if *binaries == "" || *packages == "" || *out == "" || *version == "" || *revision == "" {
-		return errors.New("--binaries, --packages, --out, --version and --revision are needed")
+		return errors.New("--binaries, --packages, --out, --version and --revision are required")
 	}
 	recipes, err := recipesOf(*binaries, *packages, *version)
 	if err != nil {
@@ -86,7 +86,7 @@ func runBuild(args []string) error {
 	return nil
 }
 
-// build writes an image and its bill of materials, and tells.
+// build writes an image and its bill of materials and prints archive, reference and digest.
 func build(r recipe, out string) error {
 	index, err := r.index()
 	if err != nil {
@@ -112,7 +112,7 @@ func build(r recipe, out string) error {
 
 func runCheck(args []string) error {
 	flags := flag.NewFlagSet("check", flag.ContinueOnError)
-	architectures := flags.String("architectures", "amd64 arm64", "those that each image has to have")
+	architectures := flags.String("architectures", "amd64 arm64", "architectures that each image must have")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -125,12 +125,12 @@ func runCheck(args []string) error {
 	}
 	var faults []error
 	for _, archive := range archives {
-		found, err := check(archive, strings.Fields(*architectures))
+		image, err := check(archive, strings.Fields(*architectures))
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", archive, err))
 			continue
 		}
-		fmt.Printf("%s: %s\n", filepath.Base(archive), found)
+		fmt.Printf("%s: %s\n", filepath.Base(archive), image)
 	}
 	return errors.Join(faults...)
 }

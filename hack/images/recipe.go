@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// repository is what the chart puts before the name of an image.
+// repository is the prefix of image names in the chart.
 const repository = "trust-manager.io/images/"
 
-// The files of images. Those of a package are where images of packages made for
-// cert-manager's trust-manager have them, so that charts can use either (D4).
+// The paths of files in images. Those of a package are the same as in the package images
+// of cert-manager's trust-manager, so that charts can use either (D4).
 const (
 	operatorPath = "trust-manager"
 	copierPath   = "copyandmaybepause"
@@ -27,22 +27,21 @@ type file struct {
 	data []byte
 }
 
-// recipe says what an image is made of.
+// recipe is the description of an image.
 type recipe struct {
 	name, version, revision string
 	entrypoint, command     []string
-	// programs has the one program of the image for each architecture.
+	// programs maps each architecture to the one program of the image.
 	programs map[string]file
-	// content are the other files, the same for all.
+	// content are the other files, the same for all architectures.
 	content []file
-	// source is what the certificates of a package were taken from; the operator's
-	// image has none.
+	// source is the source of a package's certificates; nil for the operator's image.
 	source *source
-	// licenses are those of the modules in programs.
+	// licenses are the licenses of the modules in programs.
 	licenses licenses
 }
 
-// recipesOf gives the recipes of the operator and of all packages in a folder.
+// recipesOf returns the recipes of the operator and of all packages in a folder.
 func recipesOf(binaries, packages, version string) ([]recipe, error) {
 	operators, err := programs(binaries, "trust-manager", operatorPath)
 	if err != nil {
@@ -53,11 +52,11 @@ func recipesOf(binaries, packages, version string) ([]recipe, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := filepath.Glob(filepath.Join(packages, "*.json"))
+	paths, err := filepath.Glob(filepath.Join(packages, "*.json"))
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range found {
+	for _, path := range paths {
 		r, err := packageOf(path, copiers)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
@@ -67,28 +66,28 @@ func recipesOf(binaries, packages, version string) ([]recipe, error) {
 	return recipes, nil
 }
 
-// programs reads the program of each architecture, which are the names of the folders.
+// programs reads the program of each architecture from the folder of that name.
 func programs(binaries, name, path string) (map[string]file, error) {
-	found, err := filepath.Glob(filepath.Join(binaries, "*", name))
+	paths, err := filepath.Glob(filepath.Join(binaries, "*", name))
 	if err != nil {
 		return nil, err
 	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("there is no program %s for any architecture in %s", name, binaries)
+	if len(paths) == 0 {
+		return nil, fmt.Errorf("%s contains no program %s for any architecture", binaries, name)
 	}
-	read := map[string]file{}
-	for _, program := range found {
+	byArchitecture := map[string]file{}
+	for _, program := range paths {
 		data, err := os.ReadFile(program)
 		if err != nil {
 			return nil, err
 		}
-		read[filepath.Base(filepath.Dir(program))] = file{path, 0o755, data}
+		byArchitecture[filepath.Base(filepath.Dir(program))] = file{path, 0o755, data}
 	}
-	return read, nil
+	return byArchitecture, nil
 }
 
-// packageOf is the image of a default CA package. Charts give it the name of the
-// copier as its first argument, so it has no entry point.
+// packageOf returns the recipe of a default CA package. Charts pass the name of the
+// copier as the first argument, so the image has no entry point.
 func packageOf(path string, copiers map[string]file) (recipe, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -114,8 +113,8 @@ func packageOf(path string, copiers map[string]file) (recipe, error) {
 	}, nil
 }
 
-// tag is the version as a tag, which may hold neither of two characters that
-// Debian's versions have.
+// tag returns the version as a tag. Tags must not contain "~" and "+", which occur in
+// versions of Debian packages.
 func (r recipe) tag() string {
 	return strings.NewReplacer("~", "-", "+", "-").Replace(r.version)
 }

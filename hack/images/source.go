@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// source is what the certificates of a package were taken from.
+// source is the source of a package's certificates.
 type source struct {
 	name, version string
-	// purl is its package URL (https://github.com/package-url/purl-spec), and sum what
-	// its content can be checked by.
+	// purl is the package URL (https://github.com/package-url/purl-spec), and sum the
+	// checksum of the content.
 	purl, sum string
 }
 
-// readSource reads a file of these four as words.
+// readSource reads a file with the four words NAME VERSION PURL SUM.
 func readSource(path string) (*source, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -22,7 +22,7 @@ func readSource(path string) (*source, error) {
 	}
 	words := strings.Fields(string(text))
 	if len(words) != 4 {
-		return nil, fmt.Errorf("%s has not the four words NAME VERSION PURL SUM", path)
+		return nil, fmt.Errorf("%s: want the four words NAME VERSION PURL SUM, got %d", path, len(words))
 	}
 	return &source{words[0], words[1], words[2], words[3]}, nil
 }

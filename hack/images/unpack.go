@@ -18,12 +18,12 @@ import (
 
 func runUnpack(args []string) error {
 	flags := flag.NewFlagSet("unpack", flag.ContinueOnError)
-	architecture := flags.String("architecture", "amd64", "that of the image")
+	architecture := flags.String("architecture", "amd64", "architecture of the image")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() != 2 {
-		return errors.New("an archive and a folder are needed")
+		return errors.New("want two arguments: an archive and a folder")
 	}
 	return unpack(flags.Arg(0), *architecture, flags.Arg(1))
 }
@@ -51,14 +51,15 @@ func unpack(archive, architecture, to string) error {
 	return extract(content, to)
 }
 
-// open unpacks an archive into a folder, and gives its one image and how it is named.
+// open unpacks an archive into a folder. It returns the descriptor and the index of its
+// only image.
 func open(archive, folder string) (v1.Descriptor, v1.ImageIndex, error) {
-	packed, err := os.Open(archive)
+	file, err := os.Open(archive)
 	if err != nil {
 		return v1.Descriptor{}, nil, err
 	}
-	defer packed.Close() //nolint:errcheck // only read
-	if err := extract(packed, folder); err != nil {
+	defer file.Close() //nolint:errcheck // only read
+	if err := extract(file, folder); err != nil {
 		return v1.Descriptor{}, nil, err
 	}
 	root, err := layout.ImageIndexFromPath(folder)
@@ -76,16 +77,16 @@ func open(archive, folder string) (v1.Descriptor, v1.ImageIndex, error) {
 	return manifest.Manifests[0], index, err
 }
 
-// extract unpacks the files of a tar into a folder, and none elsewhere.
+// extract unpacks the files of a tar into a folder and writes nothing outside it.
 func extract(content io.Reader, folder string) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // others may see what is in an image
+	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // the content of images is public
 		return err
 	}
 	root, err := os.OpenRoot(folder)
 	if err != nil {
 		return err
 	}
-	defer root.Close() //nolint:errcheck // nothing is under way
+	defer root.Close() //nolint:errcheck // all files are closed
 	for reader := tar.NewReader(content); ; {
 		header, err := reader.Next()
 		if errors.Is(err, io.EOF) {

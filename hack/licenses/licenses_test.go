@@ -15,8 +15,8 @@ of this software … THE SOFTWARE IS PROVIDED “AS IS”, WITHOUT WARRANTY`
  * modification, are permitted provided that`
 )
 
-// Licenses are known by their words, however the lines are broken, several in one text,
-// and those that are not allowed beside one that is.
+// TestRecognize checks that licenses are recognized by their text, however its lines are
+// broken, several in one text, and disallowed licenses beside an allowed one.
 func TestRecognize(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -25,13 +25,13 @@ func TestRecognize(t *testing.T) {
 	}{
 		"nothing":          {"Copyright 2026, all rights reserved.", nil},
 		"Apache":           {"Apache License\n   Version 2.0, January 2004", []string{"Apache-2.0"}},
-		"a note of Apache": {"Licensed under the Apache License, Version 2.0 (the \"License\")", []string{"Apache-2.0"}},
+		"an Apache notice": {"Licensed under the Apache License, Version 2.0 (the \"License\")", []string{"Apache-2.0"}},
 		"MIT":              {mit, []string{"MIT"}},
 		"ISC":              {"Permission to use, copy, modify, and/or distribute this\nsoftware for any purpose", []string{"ISC"}},
 		"BSD, two":         {twoClauses, []string{"BSD-2-Clause"}},
 		"BSD, three":       {twoClauses + " Neither the name of", []string{"BSD-3-Clause"}},
 		"several":          {mit + "\n" + twoClauses + "\nApache License, Version 2.0", []string{"Apache-2.0", "MIT", "BSD-2-Clause"}},
-		"one that is not":  {mit + "\nor under the GNU General Public License", []string{"MIT", "GPL"}},
+		"a disallowed one": {mit + "\nor under the GNU General Public License", []string{"MIT", "GPL"}},
 		"Mozilla's":        {"Mozilla Public License, version 2.0", []string{"MPL"}},
 	} {
 		if got := recognize(tc.text); !slices.Equal(got, tc.want) {
@@ -40,8 +40,9 @@ func TestRecognize(t *testing.T) {
 	}
 }
 
-// The texts that count are those from the package up to the top of its module; one
-// without any, or with one that is not known, is an error.
+// TestLicensesOf checks that the license texts from the package up to the root of its
+// module count, and that a package without a license text, or with an unknown one, is an
+// error.
 func TestLicensesOf(t *testing.T) {
 	t.Parallel()
 	outside := t.TempDir()
@@ -57,18 +58,18 @@ func TestLicensesOf(t *testing.T) {
 		}
 	}
 	put(filepath.Join(outside, "LICENSE"), "GNU General Public License")
-	one := linked{module: "example.com/m", version: "v1.0.0", folder: inner, root: root}
-	if _, err := licensesOf(one); err == nil || !strings.Contains(err.Error(), "no license") {
+	pkg := linked{module: "example.com/m", version: "v1.0.0", folder: inner, root: root}
+	if _, err := licensesOf(pkg); err == nil || !strings.Contains(err.Error(), "no license") {
 		t.Errorf("without a text: %v", err)
 	}
 	put(filepath.Join(root, "license.go"), "package m")
 	put(filepath.Join(root, "COPYING.txt"), mit)
 	put(filepath.Join(inner, "LICENSE"), twoClauses)
-	if got, err := licensesOf(one); err != nil || !slices.Equal(got, []string{"BSD-2-Clause", "MIT"}) {
+	if got, err := licensesOf(pkg); err != nil || !slices.Equal(got, []string{"BSD-2-Clause", "MIT"}) {
 		t.Errorf("got %q (%v)", got, err)
 	}
 	put(filepath.Join(root, "LICENSE.extra"), "Do what you like.")
-	if _, err := licensesOf(one); err == nil || !strings.Contains(err.Error(), "LICENSE.extra") {
-		t.Errorf("with a text that is not known: %v", err)
+	if _, err := licensesOf(pkg); err == nil || !strings.Contains(err.Error(), "LICENSE.extra") {
+		t.Errorf("with an unknown text: %v", err)
 	}
 }

@@ -15,17 +15,17 @@ import (
 // linked is a package that is linked into a program.
 type linked struct {
 	module, version string
-	// folder is that of the package, root that of its module.
+	// folder is the folder of the package, root the folder of its module.
 	folder, root string
 }
 
-// architectures are those that images are built for.
+// architectures are the architectures of the images.
 var architectures = []string{"amd64", "arm64"}
 
-// linkedInto gives the packages of other modules in a program, and the standard
-// library as one more.
+// linkedInto returns the packages of other modules that a program links, and the
+// standard library as one more package.
 func linkedInto(program string) ([]linked, error) {
-	found := map[linked]bool{}
+	set := map[linked]bool{}
 	for _, architecture := range architectures {
 		command := exec.Command("go", "list", "-deps", "-json=Dir,Goroot,Root,Module", "./cmd/"+program) //nolint:noctx // it ends by itself
 		command.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+architecture, "CGO_ENABLED=0")
@@ -36,25 +36,25 @@ func linkedInto(program string) ([]linked, error) {
 			return nil, err
 		}
 		for decoder := json.NewDecoder(strings.NewReader(string(output))); ; {
-			one, err := next(decoder)
+			pkg, err := next(decoder)
 			if errors.Is(err, io.EOF) {
 				break
 			} else if err != nil {
 				return nil, err
 			}
-			if one.module != "" {
-				found[one] = true
+			if pkg.module != "" {
+				set[pkg] = true
 			}
 		}
 	}
 	var list []linked
-	for one := range found {
-		list = append(list, one)
+	for pkg := range set {
+		list = append(list, pkg)
 	}
 	return list, nil
 }
 
-// next reads one package; those of this repository have no module.
+// next reads one package. The module of packages in this repository is empty.
 func next(decoder *json.Decoder) (linked, error) {
 	var read struct {
 		Dir, Root string
@@ -70,18 +70,18 @@ func next(decoder *json.Decoder) (linked, error) {
 	}
 	switch {
 	case read.Goroot:
-		return linked{module: "Go's standard library", version: "that of the build", folder: read.Root, root: read.Root}, nil
+		return linked{module: "Go's standard library", version: "of the toolchain", folder: read.Root, root: read.Root}, nil
 	case read.Module == nil || read.Module.Main || read.Module.Replace != nil:
 		return linked{}, nil
 	}
 	return linked{module: read.Module.Path, version: read.Module.Version, folder: read.Dir, root: read.Module.Dir}, nil
 }
 
-// licensesOf gives the licenses of all texts from a package's folder up to the top of
-// its module.
-func licensesOf(one linked) ([]string, error) {
-	var found []string
-	for folder := one.folder; strings.HasPrefix(folder, one.root); folder = filepath.Dir(folder) {
+// licensesOf returns the licenses of all license texts from a package's folder up to the
+// root of its module.
+func licensesOf(pkg linked) ([]string, error) {
+	var licenses []string
+	for folder := pkg.folder; strings.HasPrefix(folder, pkg.root); folder = filepath.Dir(folder) {
 		entries, err := os.ReadDir(folder)
 		if err != nil {
 			return nil, err
@@ -94,21 +94,21 @@ func licensesOf(one linked) ([]string, error) {
 			if err != nil {
 				return nil, err
 			}
-			licenses := recognize(string(text))
-			if len(licenses) == 0 {
-				return nil, fmt.Errorf("%s %s: the license in %s is not known to hack/licenses", one.module, one.version, entry.Name())
+			recognized := recognize(string(text))
+			if len(recognized) == 0 {
+				return nil, fmt.Errorf("%s %s: hack/licenses does not recognize the license in %s", pkg.module, pkg.version, entry.Name())
 			}
-			found = append(found, licenses...)
+			licenses = append(licenses, recognized...)
 		}
 	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("%s %s: there is no license text in it", one.module, one.version)
+	if len(licenses) == 0 {
+		return nil, fmt.Errorf("%s %s: no license text found", pkg.module, pkg.version)
 	}
-	slices.Sort(found)
-	return slices.Compact(found), nil
+	slices.Sort(licenses)
+	return slices.Compact(licenses), nil
 }
 
-// isLicense says whether a file has the text of a license, by its name.
+// isLicense reports whether a file contains a license text, judging by its name.
 func isLicense(name string) bool {
 	name = strings.ToUpper(name)
 	return !strings.HasSuffix(name, ".GO") &&

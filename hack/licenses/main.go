@@ -1,10 +1,10 @@
-// Command licenses writes the list of all modules that are linked into the programs
-// of this repository, with their licenses, in Markdown, to its standard output.
+// Command licenses writes a list of all modules that are linked into the programs of
+// this repository, with their licenses, in Markdown, to standard output.
 //
-// It is an error if a module has no license text, or one that is not known here or not
-// allowed: nothing is taken into a program before somebody has looked at its license.
-// The licenses are those of the texts beside the packages that are linked, up to the
-// top of their module, by what the texts say and not by their names.
+// A module without a license text, or with an unknown or disallowed license, is an error:
+// no code is linked before its license has been reviewed. The command reads the license
+// texts beside the linked packages, up to the root of their module, and recognizes
+// licenses by their text and not by file names.
 package main
 
 import (
@@ -17,11 +17,11 @@ import (
 	"strings"
 )
 
-// allowed are the licenses that may be linked: they ask for no more than that their
-// text is passed on.
+// allowed are the licenses of code that may be linked: they only require that their text
+// is distributed with it.
 var allowed = []string{"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT"}
 
-// programs are those that people get.
+// programs are the programs that are distributed to users.
 var programs = []string{"trust-manager", "trust-package", "trust-package-copy"}
 
 func main() {
@@ -46,19 +46,19 @@ func write(out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		for _, one := range linked {
-			found, err := licensesOf(one)
+		for _, pkg := range linked {
+			licenses, err := licensesOf(pkg)
 			if err != nil {
 				faults = append(faults, err)
 				continue
 			}
-			add(rows, one, program, found)
+			add(rows, pkg, program, licenses)
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(rows)) {
 		for license := range rows[path].licenses {
 			if !slices.Contains(allowed, license) {
-				faults = append(faults, fmt.Errorf("%s has the license %s, and allowed are %s", path, license, strings.Join(allowed, ", ")))
+				faults = append(faults, fmt.Errorf("%s has the license %s; allowed are %s", path, license, strings.Join(allowed, ", ")))
 			}
 		}
 	}
@@ -69,15 +69,15 @@ func write(out io.Writer) error {
 	return err
 }
 
-func add(rows map[string]*row, one linked, program string, licenses []string) {
-	found := rows[one.module]
-	if found == nil {
-		found = &row{path: one.module, version: one.version, licenses: map[string]bool{}, programs: map[string]bool{}}
-		rows[one.module] = found
+func add(rows map[string]*row, pkg linked, program string, licenses []string) {
+	r := rows[pkg.module]
+	if r == nil {
+		r = &row{path: pkg.module, version: pkg.version, licenses: map[string]bool{}, programs: map[string]bool{}}
+		rows[pkg.module] = r
 	}
-	found.programs[program] = true
+	r.programs[program] = true
 	for _, license := range licenses {
-		found.licenses[license] = true
+		r.licenses[license] = true
 	}
 }
 
@@ -85,21 +85,20 @@ func document(rows map[string]*row) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, `# Licenses
 
-This page is generated from the modules that are linked into the programs;
-`+"`make generate`"+` writes it anew, and fails where a license is not one of
-%s.
+`+"`make generate`"+` generates this page from the modules that are linked into the programs, and
+fails if a license is not one of %s.
 
 | module | version | licenses | in |
 |---|---|---|---|
 `, strings.Join(allowed, ", "))
 	for _, path := range slices.Sorted(maps.Keys(rows)) {
-		found := rows[path]
-		fmt.Fprintf(&text, "| `%s` | %s | %s | %s |\n", path, found.version, listed(found.licenses), listed(found.programs))
+		r := rows[path]
+		fmt.Fprintf(&text, "| `%s` | %s | %s | %s |\n", path, r.version, listed(r.licenses), listed(r.programs))
 	}
 	text.WriteString(`
 The certificates in default CA packages are not code: Mozilla publishes its list
-under the MPL-2.0, and Debian's package ` + "`ca-certificates`" + ` is made of it. Bills of
-materials of the images (SPDX) name module, version and checksum of all that is in them.
+under the MPL-2.0, and Debian's package ` + "`ca-certificates`" + ` is derived from it. The bills of
+materials of the images (SPDX) list module, version and checksum of everything in them.
 `)
 	return text.String()
 }

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// marks are what a text has, in small letters and on one line, that is or names a
-// license of this SPDX identifier. Those that are not allowed are here as well, so
-// that they are not overlooked beside one that is.
+// marks lists, for each SPDX identifier, the phrases by which the text of a license, or a
+// reference to it, is recognized, in lower case and on one line. It includes licenses
+// that are not allowed, so that they are not missed beside an allowed one.
 var marks = []struct {
 	license string
 	has     []string
@@ -31,13 +31,14 @@ var marks = []struct {
 	{"Unlicense", []string{"this is free and unencumbered software released into the public domain"}},
 }
 
-// bsd is how each of the BSD licenses begins; one with no more conditions than this is
-// that of two clauses.
+// bsd is the beginning of every BSD license. A text with no other known condition is the
+// two-clause license.
 const bsd = "redistribution and use in source and binary forms, with or without modification, are permitted"
 
 var blanks = regexp.MustCompile(`[\s#*/>]+`)
 
-// recognize gives the licenses that a text is or names, or none where it knows none.
+// recognize returns the licenses that a text contains or refers to, or nil if it
+// recognizes none.
 func recognize(text string) (licenses []string) {
 	text = strings.NewReplacer("“", `"`, "”", `"`).Replace(strings.ToLower(text))
 	text = blanks.ReplaceAllString(text, " ")
