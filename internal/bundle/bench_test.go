@@ -10,10 +10,10 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// benchmarkSize is how many certificates a Debian default package holds.
+// benchmarkSize is the number of certificates in a Debian default package.
 const benchmarkSize = 145
 
-// mozillaRoots gives the public roots that Mozilla trusts, topped up to
+// mozillaRoots returns the public roots that Mozilla trusts, topped up to
 // benchmarkSize, as one source.
 func mozillaRoots(tb testing.TB) bundle.Input {
 	tb.Helper()

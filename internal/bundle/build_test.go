@@ -12,7 +12,7 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// S1, S2, S6: which certificates a bundle holds, in which order, and the notes.
+// S1, S2, S6: the certificates of a bundle, their order, and the notes.
 func TestBuild(t *testing.T) {
 	t.Parallel()
 	withNote := source("x", roots(t, 1))
@@ -91,13 +91,13 @@ func TestBuild(t *testing.T) {
 	}
 }
 
-// absent is the input of an optional source that is not there.
+// absent returns the input of an optional source that does not exist.
 func absent(name string) bundle.Input {
 	return bundle.Input{Origin: source(name).Origin, Absent: true, Note: name + " is absent"}
 }
 
-// parsedSource gives its text parsed, as the default CA package does. Its PEM
-// is rubbish, to show that it is not read.
+// parsedSource returns an input with parsed text, like the default CA package. Its PEM
+// is garbage, to show that it is not read.
 func parsedSource(tb testing.TB, name, text string) bundle.Input {
 	tb.Helper()
 	input := source(name)
@@ -111,10 +111,10 @@ func parsedSource(tb testing.TB, name, text string) bundle.Input {
 	return input
 }
 
-// S7, S8, S9: what fails a build, and that nothing is returned then.
+// S7, S8, S9: what fails a build, and that an error comes without a result.
 func TestBuildRefuses(t *testing.T) {
 	t.Parallel()
-	const none = "there is no certificate in it; at least one PEM block of type CERTIFICATE is needed"
+	const none = "no certificate found; at least one PEM block of type CERTIFICATE is needed"
 	good := source("good", roots(t, 1))
 	damaged := roots(t, 1, 2) + "-----BEGIN CERTIFICATE-----\n"
 	cases := map[string]struct {
@@ -148,10 +148,10 @@ func TestBuildRefuses(t *testing.T) {
 			"SourceBuildError",
 			"spec.sources.x: ConfigMap cert-manager/x: " + none,
 		},
-		"S9: no source": {nil, "SourceNotFound", "the sources give no certificate at all, and an empty bundle is never written"},
+		"S9: no source": {nil, "SourceNotFound", "the sources contain no certificates, and an empty bundle is never written"},
 		"K1, S9: nothing but absent sources": {
 			[]bundle.Input{absent("x"), absent("y")},
-			"SourceNotFound", "the sources give no certificate at all, and an empty bundle is never written",
+			"SourceNotFound", "the sources contain no certificates, and an empty bundle is never written",
 		},
 		"K1, S8: what is there has to be valid": {
 			[]bundle.Input{absent("x"), source("y", "")},
@@ -159,7 +159,7 @@ func TestBuildRefuses(t *testing.T) {
 		},
 		"S9: nothing but EC-ACC": {
 			[]bundle.Input{source("x", ecACC(t))},
-			"SourceNotFound", "the sources give no certificate at all, and an empty bundle is never written",
+			"SourceNotFound", "the sources contain no certificates, and an empty bundle is never written",
 		},
 		"the first problem gives the reason: missing": {
 			[]bundle.Input{failed("x", certs.SourceNotFound), good, source("y", "")},
@@ -210,7 +210,7 @@ func checkProblems(t *testing.T, got bundle.Bundle, err error, reason, text stri
 	}
 }
 
-// Every problem is there, in the order of the sources, also those that the
+// The error has every problem, in the order of the sources, including those that the
 // message only counts.
 func TestBuildReportsAllProblems(t *testing.T) {
 	t.Parallel()
@@ -241,11 +241,11 @@ func TestBuildLimit(t *testing.T) {
 		t.Fatalf("MaxCertificates give a bundle of %d, error %v", len(got.Certificates), err)
 	}
 	got, err = builder.Build([]bundle.Input{distinct("x", bundle.MaxCertificates+1)}, bundle.Filter{}, now)
-	checkProblems(t, got, err, "SourceBuildError", "the sources give 10001 certificates, the limit is 10000")
+	checkProblems(t, got, err, "SourceBuildError", "the sources contain 10001 certificates, the limit is 10000")
 }
 
-// distinct gives a parsed source of as many certificates, all different within
-// it and the same in each such source.
+// distinct returns a parsed source with this many certificates, which differ from one
+// another and are the same in each such source.
 func distinct(name string, count int) bundle.Input {
 	var result certs.Result
 	for number := range count {

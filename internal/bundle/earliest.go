@@ -2,8 +2,8 @@ package bundle
 
 import "trust-manager.io/internal/certs"
 
-// Earliest gives the certificate that expires first, the first of several, or nil
-// where there is none.
+// Earliest returns the first certificate with the earliest NotAfter, or nil if the
+// bundle is empty.
 func (b Bundle) Earliest() *certs.Certificate {
 	for i := range b.Certificates {
 		if b.Certificates[i].NotAfter.Equal(b.EarliestNotAfter) {
@@ -13,7 +13,7 @@ func (b Bundle) Earliest() *certs.Certificate {
 	return nil
 }
 
-// BySource counts the certificates that come from each source, by its field.
+// BySource returns the number of certificates of each source, by the source's field.
 func (b Bundle) BySource() map[string]int {
 	counts := map[string]int{}
 	for i := range b.Certificates {

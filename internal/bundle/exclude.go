@@ -11,8 +11,8 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// Exclusion names certificates that are never in a bundle, by one of their
-// fingerprint, the SHA-256 of their public key, and their subject.
+// Exclusion identifies certificates that are never in a bundle: by their fingerprint, by
+// the SHA-256 of their public key, or by their subject.
 type Exclusion struct {
 	// Field is the path of the entry in the Bundle.
 	Field       string
@@ -21,27 +21,27 @@ type Exclusion struct {
 	Subject     string
 }
 
-// Exclusions converts what a Bundle excludes. It does so where the rest of the
-// Bundle cannot be used, too: an exclusion is for emergencies.
-func Exclusions(from *v1alpha1.Bundle) ([]Exclusion, Problems) {
+// Exclusions converts the exclusions of a Bundle. They apply even if the rest of the
+// Bundle cannot be used, since an exclusion is for emergencies.
+func Exclusions(obj *v1alpha1.Bundle) ([]Exclusion, Problems) {
 	var (
 		list     []Exclusion
 		problems Problems
 	)
-	for i, one := range from.Spec.Exclude {
+	for i, entry := range obj.Spec.Exclude {
 		field := fmt.Sprintf("spec.exclude[%d]", i)
-		exclusion := Exclusion{Field: field, Subject: one.Subject}
+		exclusion := Exclusion{Field: field, Subject: entry.Subject}
 		for _, fingerprint := range []struct {
 			name, text string
 			into       **[sha256.Size]byte
-		}{{"sha256", one.SHA256, &exclusion.Certificate}, {"publicKeySHA256", one.PublicKeySHA256, &exclusion.PublicKey}} {
+		}{{"sha256", entry.SHA256, &exclusion.Certificate}, {"publicKeySHA256", entry.PublicKeySHA256, &exclusion.PublicKey}} {
 			digits, err := hex.DecodeString(strings.ReplaceAll(fingerprint.text, ":", ""))
 			switch {
 			case fingerprint.text == "":
 			case err != nil || len(digits) != sha256.Size:
 				problems = append(problems, &certs.Problem{
 					Origin: certs.Origin{Field: field + "." + fingerprint.name}, Reason: certs.SourceBuildError,
-					Detail: "a SHA-256 has 64 hexadecimal digits, with or without a colon after each second one",
+					Detail: "a SHA-256 has 64 hexadecimal digits, optionally with a colon after every second digit",
 				})
 			default:
 				*fingerprint.into = (*[sha256.Size]byte)(digits)
@@ -52,11 +52,11 @@ func Exclusions(from *v1alpha1.Bundle) ([]Exclusion, Problems) {
 	return list, problems
 }
 
-// excluder looks certificates up in exclusions, and remembers what matched.
+// excluder looks up certificates in exclusions and records which of them matched.
 type excluder struct {
 	list    []Exclusion
 	matched []bool
-	// keys and subjects say what has to be known of a certificate.
+	// keys and subjects are true if an entry needs that property of a certificate.
 	keys, subjects bool
 }
 
@@ -69,7 +69,7 @@ func newExcluder(list []Exclusion) *excluder {
 	return e
 }
 
-// excludes says whether a certificate is named by any entry.
+// excludes reports whether any entry matches the certificate.
 func (e *excluder) excludes(certificate *certs.Certificate) (excluded bool) {
 	var (
 		key     [sha256.Size]byte
@@ -82,39 +82,40 @@ func (e *excluder) excludes(certificate *certs.Certificate) (excluded bool) {
 		subject = certificate.Subject()
 	}
 	for i := range e.list {
-		one := &e.list[i]
-		if one.Certificate != nil && *one.Certificate == certificate.Fingerprint ||
-			one.PublicKey != nil && *one.PublicKey == key || one.Subject != "" && one.Subject == subject {
+		entry := &e.list[i]
+		if entry.Certificate != nil && *entry.Certificate == certificate.Fingerprint ||
+			entry.PublicKey != nil && *entry.PublicKey == key || entry.Subject != "" && entry.Subject == subject {
 			e.matched[i], excluded = true, true
 		}
 	}
 	return excluded
 }
 
-// idle tells of the entries that have matched nothing, as a misspelt one would, or
-// gives "".
-func (e *excluder) idle() string {
+// unmatched returns a note on the entries that matched nothing, as a misspelled one
+// would, or "".
+func (e *excluder) unmatched() string {
 	var fields []string
 	for i, matched := range e.matched {
 		if !matched {
 			fields = append(fields, e.list[i].Field)
 		}
 	}
-	more := len(fields) - shownDropped
+	more := len(fields) - maxShown
 	switch {
 	case len(fields) == 0:
 		return ""
 	case len(fields) == 1:
-		return fields[0] + " matches no certificate of the sources, and none that is retained"
+		return fields[0] + " matches no certificate in the sources and no retained certificate"
 	case more > 0:
-		fields = append(fields[:shownDropped], fmt.Sprintf("and %d more", more))
+		fields = append(fields[:maxShown], fmt.Sprintf("and %d more", more))
 	}
-	return strings.Join(fields, ", ") + " match no certificate of the sources, and none that is retained"
+	return strings.Join(fields, ", ") + " match no certificate in the sources and no retained certificate"
 }
 
-// Without gives a bundle without what is excluded and what is over, and how many
-// certificates each of them takes out. It is for a bundle that cannot be built anew.
-func (b Bundle) Without(exclusions []Exclusion, isOver func(*certs.Certificate) bool) (rest Bundle, excluded, over int) {
+// Without returns the bundle without excluded certificates and without those whose
+// retention has ended, and how many of each it removed. It is for a bundle that cannot be
+// rebuilt.
+func (b Bundle) Without(exclusions []Exclusion, hasEnded func(*certs.Certificate) bool) (rest Bundle, excluded, ended int) {
 	excluder := newExcluder(exclusions)
 	rest = b
 	rest.Certificates, rest.Retained, rest.EarliestNotAfter, rest.Changes = nil, nil, time.Time{}, time.Time{}
@@ -124,8 +125,8 @@ func (b Bundle) Without(exclusions []Exclusion, isOver func(*certs.Certificate) 
 		case excluder.excludes(&b.Certificates[i]):
 			excluded++
 			continue
-		case isOver(&b.Certificates[i]):
-			over++
+		case hasEnded(&b.Certificates[i]):
+			ended++
 			continue
 		}
 		rest.append(&b.Certificates[i])
@@ -134,10 +135,10 @@ func (b Bundle) Without(exclusions []Exclusion, isOver func(*certs.Certificate) 
 		}
 	}
 	rest.Left.Excluded += excluded
-	return rest, excluded, over
+	return rest, excluded, ended
 }
 
-// append adds a certificate.
+// append appends a certificate and updates EarliestNotAfter.
 func (b *Bundle) append(certificate *certs.Certificate) {
 	if first := b.EarliestNotAfter; first.IsZero() || certificate.NotAfter.Before(first) {
 		b.EarliestNotAfter = certificate.NotAfter

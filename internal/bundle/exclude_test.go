@@ -15,7 +15,7 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// fingerprintOf gives the SHA-256 of the certificate of a PEM text, as OpenSSL
+// fingerprintOf returns the SHA-256 of the certificate of a PEM text, as OpenSSL
 // writes it.
 func fingerprintOf(text string) string {
 	block, _ := pem.Decode([]byte(text))
@@ -27,7 +27,7 @@ func fingerprintOf(text string) string {
 	return strings.Join(parts, ":")
 }
 
-// keyOf gives the SHA-256 of the certificate's SubjectPublicKeyInfo.
+// keyOf returns the SHA-256 of the certificate's SubjectPublicKeyInfo.
 func keyOf(tb testing.TB, text string) string {
 	tb.Helper()
 	result, problem := certs.Parse(text, certs.Origin{})
@@ -38,7 +38,7 @@ func keyOf(tb testing.TB, text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// excluding converts exclusions as a Bundle has them.
+// excluding converts exclusions from the API.
 func excluding(tb testing.TB, list ...v1alpha1.Exclusion) []bundle.Exclusion {
 	tb.Helper()
 	exclusions, problems := bundle.Exclusions(v1alpha1Bundle(v1alpha1.BundleSpec{Exclude: list}))
@@ -48,7 +48,7 @@ func excluding(tb testing.TB, list ...v1alpha1.Exclusion) []bundle.Exclusion {
 	return exclusions
 }
 
-// K3: what each kind of exclusion names, and what is told of it.
+// K3: which certificates each kind of exclusion matches, and the notes.
 func TestExclude(t *testing.T) {
 	t.Parallel()
 	// Roots share a key; the third certificate has another.
@@ -77,15 +77,15 @@ func TestExclude(t *testing.T) {
 		},
 		"a subject is exact": {
 			[]v1alpha1.Exclusion{{Subject: "CN=root 2"}, {Subject: "Root 2"}, {Subject: "CN=Root"}}, []string{"x/a/1", "x/a/2", "x/a/3"},
-			[]string{"spec.exclude[0], spec.exclude[1], spec.exclude[2] match no certificate of the sources, and none that is retained"},
+			[]string{"spec.exclude[0], spec.exclude[1], spec.exclude[2] match no certificate in the sources and no retained certificate"},
 		},
 		"one that matches nothing is told of": {
 			[]v1alpha1.Exclusion{{Subject: "CN=Intermediate"}, {SHA256: strings.Repeat("00", 32)}}, []string{"x/a/1", "x/a/2"},
-			[]string{"spec.exclude[1] matches no certificate of the sources, and none that is retained", "1 certificate is excluded (" + x + "block 3)"},
+			[]string{"spec.exclude[1] matches no certificate in the sources and no retained certificate", "1 certificate is excluded (" + x + "block 3)"},
 		},
 		"many that match nothing": {
 			[]v1alpha1.Exclusion{{Subject: "a"}, {Subject: "b"}, {Subject: "c"}, {Subject: "d"}, {Subject: "e"}}, []string{"x/a/1", "x/a/2", "x/a/3"},
-			[]string{"spec.exclude[0], spec.exclude[1], spec.exclude[2], and 2 more match no certificate of the sources, and none that is retained"},
+			[]string{"spec.exclude[0], spec.exclude[1], spec.exclude[2], and 2 more match no certificate in the sources and no retained certificate"},
 		},
 		"two entries for one certificate both match": {
 			[]v1alpha1.Exclusion{{Subject: "CN=Root 1"}, {SHA256: fingerprintOf(root(t, 1))}}, []string{"x/a/2", "x/a/3"},
@@ -109,7 +109,7 @@ func TestExclude(t *testing.T) {
 	}
 }
 
-// K3: an exclusion goes before all filters, and to no bundle that would be empty.
+// K3: an exclusion takes precedence over all filters, but never leaves a bundle empty.
 func TestExcludeGoesFirst(t *testing.T) {
 	t.Parallel()
 	inputs := []bundle.Input{source("x", roots(t, 1))}
@@ -124,7 +124,7 @@ func TestExcludeGoesFirst(t *testing.T) {
 		`1 certificate is excluded (spec.sources.x: ConfigMap cert-manager/x, key "a", block 1)`)
 }
 
-// K3: the last good bundle without what is excluded.
+// K3: the last good bundle without excluded certificates.
 func TestWithout(t *testing.T) {
 	t.Parallel()
 	built, err := new(bundle.Builder).Build([]bundle.Input{source("x", roots(t, 1, 2, 3))}, bundle.Filter{Expired: bundle.Drop}, now)
@@ -147,7 +147,7 @@ func TestWithout(t *testing.T) {
 	}
 }
 
-// The API server refuses these; what it lets pass must not crash.
+// The API server rejects these values; one that gets through must not crash.
 func TestExclusionsRefuse(t *testing.T) {
 	t.Parallel()
 	list, problems := bundle.Exclusions(v1alpha1Bundle(v1alpha1.BundleSpec{Exclude: []v1alpha1.Exclusion{

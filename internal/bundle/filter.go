@@ -8,8 +8,8 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// Policy is what becomes of a certificate that a filter is about. The zero value
-// says nothing, and counts as Keep where nobody else does.
+// Policy is what a filter does with the certificates that it matches. The zero value
+// means unset, which is Keep unless a default applies.
 type Policy string
 
 // The policies.
@@ -19,25 +19,25 @@ const (
 	Reject Policy = "Reject"
 )
 
-// acts says whether a certificate does not simply stay.
-func (p Policy) acts() bool { return p == Drop || p == Reject }
+// keepsOut reports whether matching certificates do not get into the bundle.
+func (p Policy) keepsOut() bool { return p == Drop || p == Reject }
 
-// Filter says which certificates do not get into a bundle, and whether they are
-// left out or fail it.
+// Filter selects certificates that do not get into a bundle. They are left out, or they
+// fail the build.
 type Filter struct {
-	// Expired is about those that are past their NotAfter.
+	// Expired applies to certificates that are past their NotAfter.
 	Expired Policy
-	// NonCA is about those that are not a CA by their basic constraints.
+	// NonCA applies to certificates that are not a CA by their basic constraints.
 	NonCA Policy
-	// NotSelfSigned is about those that are not signed with their own key in their
-	// own name.
+	// NotSelfSigned applies to certificates that are not issued in their own name and
+	// signed with their own key.
 	NotSelfSigned Policy
-	// Exclude names those that are never in the bundle. It goes before all else.
+	// Exclude lists certificates that are never in the bundle. It takes precedence over
+	// the policies.
 	Exclude []Exclusion
 }
 
-// Or gives the filter, with the policies that it leaves unset as another one has
-// them.
+// Or returns the filter with its unset policies taken from other.
 func (f Filter) Or(other Filter) Filter {
 	return Filter{
 		Expired:       cmp.Or(f.Expired, other.Expired),
@@ -47,64 +47,67 @@ func (f Filter) Or(other Filter) Filter {
 	}
 }
 
-// trait is what one filter is about.
-type trait struct {
-	policy func(Filter) Policy
-	has    func(certificate *certs.Certificate, now time.Time, signed *selfSigned) bool
-	// field is that of the Bundle, and what says what is wrong with one.
-	field, what string
-	// one and many tell of those that are left out.
-	one, many string
+// rule defines which certificates one policy of a [Filter] applies to.
+type rule struct {
+	policy  func(Filter) Policy
+	matches func(certificate *certs.Certificate, now time.Time, selfSigned *selfSignedCache) bool
+	// field is the field below spec.filters, and fault what is wrong with a matching
+	// certificate.
+	field, fault string
+	// singular and plural are the notes on dropped certificates.
+	singular, plural string
 }
 
-// traits has them in the order in which they are told, which is that of Left too.
-var traits = [...]trait{{
+// rules are in the order of their notes and of the fields of [Left].
+var rules = [...]rule{{
 	policy: func(f Filter) Policy { return f.Expired },
-	has: func(c *certs.Certificate, now time.Time, _ *selfSigned) bool {
+	matches: func(c *certs.Certificate, now time.Time, _ *selfSignedCache) bool {
 		return now.After(c.NotAfter)
 	},
-	field: "expired", what: "has expired",
-	one: "1 expired certificate is left out", many: "%d expired certificates are left out",
+	field: "expired", fault: "has expired",
+	singular: "1 expired certificate is left out", plural: "%d expired certificates are left out",
 }, {
-	policy: func(f Filter) Policy { return f.NonCA },
-	has:    func(c *certs.Certificate, _ time.Time, _ *selfSigned) bool { return !c.CA },
-	field:  "notCA", what: "is not a CA",
-	one: "1 certificate that is not a CA is left out", many: "%d certificates that are not a CA are left out",
+	policy:  func(f Filter) Policy { return f.NonCA },
+	matches: func(c *certs.Certificate, _ time.Time, _ *selfSignedCache) bool { return !c.CA },
+	field:   "notCA", fault: "is not a CA",
+	singular: "1 certificate that is not a CA is left out", plural: "%d certificates that are not a CA are left out",
 }, {
 	policy: func(f Filter) Policy { return f.NotSelfSigned },
-	has:    func(c *certs.Certificate, _ time.Time, signed *selfSigned) bool { return !signed.is(c) },
-	field:  "notSelfSigned", what: "is not self-signed",
-	one: "1 certificate that is not self-signed is left out", many: "%d certificates that are not self-signed are left out",
+	matches: func(c *certs.Certificate, _ time.Time, selfSigned *selfSignedCache) bool {
+		return !selfSigned.isSelfSigned(c)
+	},
+	field: "notSelfSigned", fault: "is not self-signed",
+	singular: "1 certificate that is not self-signed is left out", plural: "%d certificates that are not self-signed are left out",
 }}
 
-// selfSigned remembers which certificates are self-signed: to find out takes as
-// long as some parsing, and most bundles never ask.
-type selfSigned struct {
-	before, now map[[sha256.Size]byte]bool
+// selfSignedCache caches which certificates are self-signed: the check takes as long as
+// some parsing, and most bundles never need it.
+type selfSignedCache struct {
+	previous, current map[[sha256.Size]byte]bool
 }
 
-// is says whether a certificate is self-signed.
-func (s *selfSigned) is(certificate *certs.Certificate) bool {
-	known, ok := s.before[certificate.Fingerprint]
+// isSelfSigned reports whether a certificate is self-signed.
+func (s *selfSignedCache) isSelfSigned(certificate *certs.Certificate) bool {
+	selfSigned, ok := s.previous[certificate.Fingerprint]
 	if !ok {
-		known, ok = s.now[certificate.Fingerprint]
+		selfSigned, ok = s.current[certificate.Fingerprint]
 	}
 	if !ok {
-		known = certificate.SelfSigned()
+		selfSigned = certificate.SelfSigned()
 	}
-	if s.now == nil {
-		s.now = map[[sha256.Size]byte]bool{}
+	if s.current == nil {
+		s.current = map[[sha256.Size]byte]bool{}
 	}
-	s.now[certificate.Fingerprint] = known
-	return known
+	s.current[certificate.Fingerprint] = selfSigned
+	return selfSigned
 }
 
-// forget keeps what was asked for since the last time.
-func (s *selfSigned) forget() { s.before, s.now = s.now, nil }
+// evict removes the entries that were not used since the previous call.
+func (s *selfSignedCache) evict() { s.previous, s.current = s.current, nil }
 
-// reject tells why a certificate fails its source.
-func (t *trait) reject(certificate *certs.Certificate) *certs.Problem {
+// reject returns the problem of a certificate that the Bundle rejects.
+func (r *rule) reject(certificate *certs.Certificate) *certs.Problem {
 	return &certs.Problem{Origin: certificate.Origin, Reason: certs.SourceBuildError,
-		Detail: "the certificate " + t.what + ", and the Bundle rejects such; take it out of the source, or set spec.filters." +
-			t.field + " to Drop or Keep"}
+		Detail: "the certificate " + r.fault + ", and spec.filters." + r.field +
+			" is Reject; remove it from the source, or set the filter to Drop or Keep"}
 }

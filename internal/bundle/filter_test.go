@@ -11,7 +11,7 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// dated is a made-up certificate with its NotAfter, a CA or not.
+// dated returns a fake certificate with this NotAfter, a CA or not.
 func dated(fingerprint byte, notAfter time.Time, ca bool) certs.Certificate {
 	return certs.Certificate{
 		DER: []byte{fingerprint}, Fingerprint: [32]byte{fingerprint}, NotAfter: notAfter, CA: ca,
@@ -19,18 +19,18 @@ func dated(fingerprint byte, notAfter time.Time, ca bool) certs.Certificate {
 	}
 }
 
-// given is a source of made-up certificates.
+// given returns a source of fake certificates.
 func given(certificates ...certs.Certificate) bundle.Input {
 	return bundle.Input{Texts: []bundle.Text{{Parsed: &certs.Result{Certificates: certificates}}}}
 }
 
-// S12: what the filters leave out, and what is said about it.
+// S12: what the filters leave out, and the notes on it.
 func TestFilter(t *testing.T) {
 	t.Parallel()
 	later := now.Add(time.Hour)
 	inputs := []bundle.Input{given(
 		dated(1, later, true), dated(2, now.Add(-1), true), dated(3, now, true), dated(4, later.Add(1), false), dated(5, now.Add(-1), false),
-		dated(2, now.Add(-1), true), // a duplicate is not told twice
+		dated(2, now.Add(-1), true), // a duplicate is reported once
 	)}
 	cases := map[string]struct {
 		filter   bundle.Filter
@@ -80,8 +80,8 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-// S12: a note names a few of the certificates and stands before other notes,
-// since a status shows only the first few.
+// S12: a note names a few of the certificates and precedes other notes, since a status
+// shows only the first few.
 func TestFilterNote(t *testing.T) {
 	t.Parallel()
 	input := given(dated(1, now.Add(1), true), dated(2, now.Add(-1), true), dated(3, now.Add(-1), true), dated(4, now.Add(-1), true), dated(5, now.Add(-1), true))
@@ -97,8 +97,8 @@ func TestFilterNote(t *testing.T) {
 	}
 }
 
-// S8, S9: a source is empty before the filters or not at all; a bundle that the
-// filters leave empty is refused with another word than a missing source.
+// S8, S9: filters do not make a source count as empty; a bundle that they leave empty is
+// rejected with a different message than a missing source.
 func TestFilterLeavesNothing(t *testing.T) {
 	t.Parallel()
 	var builder bundle.Builder
@@ -111,7 +111,7 @@ func TestFilterLeavesNothing(t *testing.T) {
 		t.Errorf("a source of expired certificates beside a good one: %v", err)
 	}
 	_, err = builder.Build([]bundle.Input{given(), given(dated(2, now.Add(1), true))}, filter, now)
-	if err == nil || !strings.Contains(err.Error(), "no certificate in it") {
+	if err == nil || !strings.Contains(err.Error(), "no certificate found") {
 		t.Errorf("a source that is empty before the filter: %v", err)
 	}
 }

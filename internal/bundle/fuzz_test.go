@@ -11,9 +11,9 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// FuzzFromV1alpha1 proves, for any JSON that is a Bundle: its conversion does not
-// panic and gives the same each time; an error names fields of the Bundle, and comes
-// with no Spec; what is converted has no more sources and targets than were asked for.
+// FuzzFromV1alpha1 verifies for any JSON of a Bundle that its conversion does not panic
+// and is deterministic, that an error names fields of the Bundle and comes without a
+// Spec, and that a Spec has no more sources and targets than the Bundle.
 func FuzzFromV1alpha1(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"spec": {"sources": [null, {}, {"useDefaultCAs": false}, {"inLine": "x"}]}}`,
@@ -50,7 +50,7 @@ func FuzzFromV1alpha1(f *testing.F) {
 	})
 }
 
-// described gives a Spec as text, selectors too.
+// described returns a Spec as text, including its selectors.
 func described(spec bundle.Spec) string {
 	text := fmt.Sprintf("%s %s %v %v %v", spec.Name, spec.Owner.UID, spec.Targets, spec.Stores, spec.Namespaces)
 	for _, source := range spec.Sources {

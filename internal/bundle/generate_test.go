@@ -17,11 +17,11 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// now is a moment at which the certificates of root are valid.
+// now is a time at which the certificates of root are valid.
 var now = time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
 
-// root gives a self-signed CA certificate as PEM text. Key and dates are
-// fixed, so one number gives the same text in every run.
+// root returns a self-signed CA certificate as PEM text. Key and dates are fixed, so a
+// number has the same text in every run.
 func root(tb testing.TB, number int64) string {
 	tb.Helper()
 	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
@@ -40,7 +40,7 @@ func root(tb testing.TB, number int64) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-// roots gives the text of several certificates, in the order of the numbers.
+// roots returns the text of several certificates, in the order of the numbers.
 func roots(tb testing.TB, numbers ...int64) string {
 	tb.Helper()
 	var text strings.Builder
@@ -50,7 +50,7 @@ func roots(tb testing.TB, numbers ...int64) string {
 	return text.String()
 }
 
-// ecACC gives the text of the one root that is skipped (S6).
+// ecACC returns the text of the one root that is skipped (S6).
 func ecACC(tb testing.TB) string {
 	tb.Helper()
 	text, err := os.ReadFile("../certs/testdata/ec-acc.pem")
@@ -60,8 +60,8 @@ func ecACC(tb testing.TB) string {
 	return string(text)
 }
 
-// source is the input of the ConfigMap of that name, with texts under the keys
-// a, b, c and so on.
+// source returns the input of the ConfigMap of that name, with texts under the keys a,
+// b, c and so on.
 func source(name string, texts ...string) bundle.Input {
 	input := bundle.Input{Origin: certs.Origin{
 		Field:  "spec.sources." + name,
@@ -73,14 +73,14 @@ func source(name string, texts ...string) bundle.Input {
 	return input
 }
 
-// failed is the input of a source that could not be read.
+// failed returns the input of a source that could not be read.
 func failed(name string, reason certs.Reason) bundle.Input {
 	input := source(name)
 	input.Problem = &certs.Problem{Origin: input.Origin, Reason: reason, Detail: "it could not be read"}
 	return input
 }
 
-// places tells where each certificate comes from, as "name/key/block".
+// places returns the origin of each certificate, as "name/key/block".
 func places(tb testing.TB, b bundle.Bundle) []string {
 	tb.Helper()
 	var list []string

@@ -10,7 +10,7 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// build builds or fails the test.
+// build builds a bundle, and fails the test on an error.
 func build(t *testing.T, builder *bundle.Builder, inputs ...bundle.Input) bundle.Bundle {
 	t.Helper()
 	built, err := builder.Build(inputs, bundle.Filter{}, now)
@@ -20,13 +20,13 @@ func build(t *testing.T, builder *bundle.Builder, inputs ...bundle.Input) bundle
 	return built
 }
 
-// parsedOnce says whether two bundles share the bytes of a certificate, which
-// they do only where its text was not parsed again.
+// parsedOnce reports whether two bundles share the bytes of a certificate, which they do
+// only if its text was not parsed again.
 func parsedOnce(a, b bundle.Bundle, at int) bool {
 	return &a.Certificates[at].DER[0] == &b.Certificates[at].DER[0]
 }
 
-// S3: the same input gives the same bundle, by a new builder and by a used one.
+// S3: the same input makes the same bundle, with a new builder and with a used one.
 func TestBuildIsDeterministic(t *testing.T) {
 	t.Parallel()
 	inputs := []bundle.Input{
@@ -53,7 +53,7 @@ func TestUnchangedTextIsParsedOnce(t *testing.T) {
 	x, y := source("x", roots(t, 1), roots(t, 2)), source("y", roots(t, 3))
 	first := build(t, &builder, x, y)
 
-	// An equal text is unchanged, even where it is another string in memory.
+	// An equal text is unchanged, even if it is a different string in memory.
 	x.Texts[0].PEM = strings.Clone(x.Texts[0].PEM)
 	x.Texts[1].PEM = roots(t, 4)
 	second := build(t, &builder, x, y)
@@ -67,7 +67,7 @@ func TestUnchangedTextIsParsedOnce(t *testing.T) {
 	}
 }
 
-// A failure elsewhere does not cost the work done: the next build comes soon.
+// A failure of another source does not discard parsed texts: the next build comes soon.
 func TestFailedBuildKeepsWhatIsParsed(t *testing.T) {
 	t.Parallel()
 	var builder bundle.Builder
@@ -81,7 +81,7 @@ func TestFailedBuildKeepsWhatIsParsed(t *testing.T) {
 	}
 }
 
-// What is no longer a source is forgotten, or memory would grow for ever.
+// A text that is no longer a source is evicted; otherwise memory would grow forever.
 func TestRemovedSourceIsForgotten(t *testing.T) {
 	t.Parallel()
 	var builder bundle.Builder
@@ -93,7 +93,7 @@ func TestRemovedSourceIsForgotten(t *testing.T) {
 	}
 }
 
-// The same text elsewhere must be reported as what stands there.
+// The same text in another place must be reported with the origin of that place.
 func TestMovedTextGetsItsNewOrigin(t *testing.T) {
 	t.Parallel()
 	var builder bundle.Builder
@@ -104,8 +104,8 @@ func TestMovedTextGetsItsNewOrigin(t *testing.T) {
 	}
 }
 
-// A bundle is not changed by later builds, nor later builds by what a reader
-// does to the lists of an earlier one.
+// Later builds do not change a bundle, and changes to the lists of a bundle do not affect
+// later builds.
 func TestBuildsShareNoLists(t *testing.T) {
 	t.Parallel()
 	var builder bundle.Builder

@@ -15,7 +15,7 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// K2: what a Bundle says about a filter counts, and else what the flags say.
+// K2: the policy of a Bundle takes precedence over the flags.
 func TestFilterOr(t *testing.T) {
 	t.Parallel()
 	flags := bundle.Filter{Expired: bundle.Drop, NonCA: bundle.Keep}
@@ -28,30 +28,32 @@ func TestFilterOr(t *testing.T) {
 	}
 }
 
-// K2: a certificate that is rejected fails its source, by object, key and block; one
-// that another filter drops is not rejected, whatever the order of the filters.
+// K2: a rejected certificate fails its source, with object, key and block; one that
+// another filter drops is not rejected, whatever the order of the filters.
 func TestFilterRejects(t *testing.T) {
 	t.Parallel()
 	later, past := now.Add(time.Hour), now.Add(-time.Hour)
 	inputs := []bundle.Input{given(dated(1, later, true), dated(2, past, true), dated(3, later, false), dated(4, past, false))}
-	const advice = ", and the Bundle rejects such; take it out of the source, or set spec.filters."
+	advice := func(field string) string {
+		return ", and spec.filters." + field + " is Reject; remove it from the source, or set the filter to Drop or Keep"
+	}
 	cases := map[string]struct {
 		filter bundle.Filter
 		text   string // of the error
-		blocks []int  // where there is none
+		blocks []int  // if there is no error
 	}{
 		"expired": {
 			filter: bundle.Filter{Expired: bundle.Reject},
-			text: "f: block 2: the certificate has expired" + advice + "expired to Drop or Keep; " +
-				"f: block 4: the certificate has expired" + advice + "expired to Drop or Keep",
+			text: "f: block 2: the certificate has expired" + advice("expired") + "; " +
+				"f: block 4: the certificate has expired" + advice("expired"),
 		},
 		"not a CA": {
 			filter: bundle.Filter{NonCA: bundle.Reject, Expired: bundle.Drop},
-			text:   "f: block 3: the certificate is not a CA" + advice + "notCA to Drop or Keep",
+			text:   "f: block 3: the certificate is not a CA" + advice("notCA"),
 		},
 		"dropped before it is rejected": {
 			filter: bundle.Filter{Expired: bundle.Reject, NonCA: bundle.Drop},
-			text:   "f: block 2: the certificate has expired" + advice + "expired to Drop or Keep",
+			text:   "f: block 2: the certificate has expired" + advice("expired"),
 		},
 		"kept": {filter: bundle.Filter{Expired: bundle.Keep, NonCA: bundle.Keep, NotSelfSigned: bundle.Keep}, blocks: []int{1, 2, 3, 4}},
 	}
@@ -73,7 +75,7 @@ func TestFilterRejects(t *testing.T) {
 	}
 }
 
-// blocks gives the numbers of the blocks that the certificates stand in.
+// blocks returns the block numbers of the certificates.
 func blocks(b bundle.Bundle) []int {
 	var list []int
 	for _, certificate := range b.Certificates {
@@ -82,7 +84,7 @@ func blocks(b bundle.Bundle) []int {
 	return list
 }
 
-// S12, K2: how long a bundle holds, as far as time alone goes.
+// S12, K2: how long a bundle remains valid as time passes.
 func TestChanges(t *testing.T) {
 	t.Parallel()
 	end := now.Add(time.Hour)
@@ -99,8 +101,8 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-// K2: an intermediate is not self-signed, and neither is what carries a root's name
-// without its key. A Builder finds out once.
+// K2: an intermediate is not self-signed, and neither is a certificate with a root's name
+// but without its key. A Builder verifies each signature once.
 func TestFilterNotSelfSigned(t *testing.T) {
 	t.Parallel()
 	text := selfSignedRoot + signed(t, "Intermediate", "Root", 1) + signed(t, "Root", "Root", 2)
@@ -125,8 +127,8 @@ func TestFilterNotSelfSigned(t *testing.T) {
 	}
 	got, err = builder.Build([]bundle.Input{source("y", text)}, bundle.Filter{NotSelfSigned: bundle.Reject}, now)
 	checkProblems(t, got, err, "SourceBuildError",
-		`spec.sources.y: ConfigMap cert-manager/y, key "a", block 2: the certificate is not self-signed, and the Bundle rejects such; take it out of the source, or set spec.filters.notSelfSigned to Drop or Keep; `+
-			`spec.sources.y: ConfigMap cert-manager/y, key "a", block 3: the certificate is not self-signed, and the Bundle rejects such; take it out of the source, or set spec.filters.notSelfSigned to Drop or Keep`)
+		`spec.sources.y: ConfigMap cert-manager/y, key "a", block 2: the certificate is not self-signed, and spec.filters.notSelfSigned is Reject; remove it from the source, or set the filter to Drop or Keep; `+
+			`spec.sources.y: ConfigMap cert-manager/y, key "a", block 3: the certificate is not self-signed, and spec.filters.notSelfSigned is Reject; remove it from the source, or set the filter to Drop or Keep`)
 }
 
 // rootKey is the key of selfSignedRoot.
@@ -134,7 +136,7 @@ var rootKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 
 var selfSignedRoot = certificateOf("Root", "Root", 1, rootKey.Public(), rootKey)
 
-// signed gives a CA certificate of another key, signed with that of the root.
+// signed returns a CA certificate for another key, signed with the key of the root.
 func signed(tb testing.TB, subject, issuer string, number int64) string {
 	tb.Helper()
 	other := ed25519.NewKeyFromSeed([]byte("another key that is 32 bytes, so"))

@@ -7,24 +7,23 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// shownProblems is how many problems a message tells in full: enough to act
-// on, and a condition's message stays readable.
-const shownProblems = 3
+// maxShownProblems is how many problems a message describes in full: enough to act on,
+// while the message of a condition stays readable.
+const maxShownProblems = 3
 
-// Problems are all reasons for which a bundle could not be built, in the order
-// of the sources.
+// Problems are all reasons why a bundle could not be built, in the order of the sources.
 type Problems []*certs.Problem
 
-// Reason is that of the first problem: the one to put right first.
+// Reason returns the reason of the first problem.
 func (p Problems) Reason() string { return string(p[0].Reason) }
 
-// Error tells the first few problems and counts the rest.
+// Error describes the first few problems and counts the rest.
 func (p Problems) Error() string {
 	var texts []string
-	for _, problem := range p[:min(len(p), shownProblems)] {
+	for _, problem := range p[:min(len(p), maxShownProblems)] {
 		texts = append(texts, problem.Error())
 	}
-	if more := len(p) - shownProblems; more > 0 {
+	if more := len(p) - maxShownProblems; more > 0 {
 		texts = append(texts, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(texts, "; ")

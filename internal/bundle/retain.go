@@ -14,218 +14,218 @@ import (
 )
 
 const (
-	// RetainedField is the field of the Bundle that retained certificates are there
-	// for.
+	// RetainedField is the field of a Bundle that makes it retain certificates; it is
+	// their Origin.Field.
 	RetainedField = "spec.rotation.retain"
-	// MaxEvicted bounds what is remembered of certificates that had to go early.
+	// MaxEvicted is the largest number of evicted certificates in a [State].
 	MaxEvicted = 100
 )
 
-// Rotation says how long certificates stay that have left every source.
+// Rotation defines how certificates are retained that have left every source.
 type Rotation struct {
-	// Retain is how long; 0 is not at all.
+	// Retain is how long a certificate is retained; 0 turns retention off.
 	Retain time.Duration
-	// Max is how many stay at the same time.
+	// Max is the largest number of certificates that are retained at the same time.
 	Max int
 }
 
 // Retained is a certificate that has left every source.
 type Retained struct {
-	// Certificate has no more than a fingerprint, and perhaps its NotAfter, if it did
-	// not fit into the rotation state and this process has not seen it.
+	// Certificate has only a fingerprint, and possibly a NotAfter, if it did not fit into
+	// the rotation state and this process has never seen it.
 	Certificate certs.Certificate
-	// Left is when it was missed first.
+	// Left is when it was first missed.
 	Left time.Time
 }
 
-// Evicted is what is remembered of a certificate that had to go before its time.
+// Evicted identifies a certificate whose retention ended early, because there were more
+// than [Rotation] allows.
 type Evicted struct {
 	Fingerprint [sha256.Size]byte
 	Left        time.Time
 }
 
-// State is what has to be remembered of a Bundle from one build to the next, so that
-// a certificate is retained that has left in between.
+// State is the rotation state of a Bundle, which is persisted from one build to the next
+// so that a certificate is retained even if it leaves in between.
 type State struct {
-	// Present are the certificates of the bundle that sources had, in any order. Some may
-	// have no more than a fingerprint, as in Retained.
+	// Present are the certificates of the bundle that are in sources, in any order. Some
+	// may have only a fingerprint, as in [Retained].
 	Present []certs.Certificate
-	// Known are the sources that have been read, as Input.Source names them, and Missing
-	// those of them that were missing last.
+	// Known are the sources that have been read, as [Input] names them, and Missing those
+	// of them that were missing in the last build.
 	Known, Missing []string
-	// Retained are those that stay, the one first that left first.
+	// Retained are the retained certificates, ordered by when they left.
 	Retained []Retained
-	// Evicted are those that would stay still if there were fewer.
+	// Evicted are the certificates that would still be retained without the limit.
 	Evicted []Evicted
 }
 
-// Until returns the last moment at which a certificate is retained: never past its
-// NotAfter, as far as that is known.
-func (r Rotation) Until(one Retained) time.Time {
-	until := one.Left.Add(r.Retain)
-	if expiry := one.Certificate.NotAfter; !expiry.IsZero() && expiry.Before(until) {
+// Until returns the last moment at which a certificate is retained. It is never after the
+// certificate's NotAfter, if that is known.
+func (r Rotation) Until(retained Retained) time.Time {
+	until := retained.Left.Add(r.Retain)
+	if expiry := retained.Certificate.NotAfter; !expiry.IsZero() && expiry.Before(until) {
 		return expiry
 	}
 	return until
 }
 
-// forgiven says whether an input that is missing counts as one whose certificates
-// have left: its source was there before. One that never was is a mistake.
-func (r Rotation) forgiven(input Input, before State) bool {
+// tolerates reports whether a missing input counts as one whose certificates have left:
+// its source was read before. A source that never existed is a mistake.
+func (r Rotation) tolerates(input Input, previous State) bool {
 	return r.Retain > 0 && input.Problem != nil && input.Problem.Reason == certs.SourceNotFound &&
-		input.Source != "" && slices.Contains(before.Known, input.Source)
+		input.Source != "" && slices.Contains(previous.Known, input.Source)
 }
 
-// forgive takes in a source that is missing and counts as one that is empty.
-func (c *collector) forgive(input Input, before State) {
+// tolerate records a missing source and treats it as empty.
+func (c *collector) tolerate(input Input, previous State) {
 	c.known = append(c.known, input.Source)
 	c.missing = append(c.missing, input.Source)
-	c.forgiven = append(c.forgiven, input.Problem)
-	if !slices.Contains(before.Missing, input.Source) {
-		c.lost = append(c.lost, input.Problem)
+	c.tolerated = append(c.tolerated, input.Problem)
+	if !slices.Contains(previous.Missing, input.Source) {
+		c.newlyMissing = append(c.newlyMissing, input.Problem)
 	}
 }
 
-// unforgiven gives the sources that have just gone missing back as problems, where more
-// certificates would have to be retained than can be: no source that is lost, be it one
-// after another, may take a certificate out of the bundle before its time.
-func (r Rotation) unforgiven(lost Problems, staying int) Problems {
-	if staying <= r.Max {
+// checkMax returns the newly missing sources as problems if more certificates would have
+// to be retained than the limit allows. So the loss of sources, at once or one after
+// another, never ends the retention of a certificate early.
+func (r Rotation) checkMax(candidates int, newlyMissing Problems) Problems {
+	if candidates <= r.Max {
 		return nil
 	}
 	var problems Problems
-	for _, one := range lost {
-		problem := *one
-		problem.Detail += fmt.Sprintf("; its certificates do not count as gone from it, since %d would have to be retained and spec.rotation.maxRetained is %d", staying, r.Max)
+	for _, missing := range newlyMissing {
+		problem := *missing
+		problem.Detail += fmt.Sprintf("; the bundle is not built without it, since %d certificates would have to be retained and spec.rotation.maxRetained is %d", candidates, r.Max)
 		problems = append(problems, &problem)
 	}
 	return problems
 }
 
-// retain adds the certificates that have left every source and are to stay, after
-// those of the sources, and gives what has to be remembered. What is excluded or
-// filtered never stays.
-func (c *collector) retain(before State, rotation Rotation) State {
+// retain appends the retained certificates after those of the sources, and returns the
+// next state. Excluded and filtered certificates are never retained.
+func (c *collector) retain(previous State, rotation Rotation) State {
 	next := State{Present: slices.Clone(c.bundle.Certificates), Known: c.known, Missing: c.missing}
 	slices.SortFunc(next.Present, func(a, b certs.Certificate) int { return bytes.Compare(a.Fingerprint[:], b.Fingerprint[:]) })
 	slices.Sort(next.Known)
 	next.Known = slices.Compact(next.Known)
 	slices.Sort(next.Missing)
 	next.Missing = slices.Compact(next.Missing)
-	staying := c.stays(before, rotation)
-	slices.SortFunc(staying, func(a, b Retained) int {
+	candidates := c.retainable(previous, rotation)
+	slices.SortFunc(candidates, func(a, b Retained) int {
 		return cmp.Or(a.Left.Compare(b.Left), bytes.Compare(a.Certificate.Fingerprint[:], b.Certificate.Fingerprint[:]))
 	})
-	c.staying = len(staying)
-	more := max(0, len(staying)-rotation.Max)
-	next.Retained = staying[more:]
-	next.Evicted = c.evicted(before, staying[:more], rotation)
-	for _, one := range next.Retained {
-		c.bundle.Changes = earlier(c.bundle.Changes, rotation.Until(one))
-		if len(one.Certificate.DER) == 0 {
-			c.bundle.Unavailable = append(c.bundle.Unavailable, one)
+	c.candidates = len(candidates)
+	excess := max(0, len(candidates)-rotation.Max)
+	next.Retained = candidates[excess:]
+	next.Evicted = c.evicted(previous, candidates[:excess], rotation)
+	for _, retained := range next.Retained {
+		c.bundle.Changes = earlier(c.bundle.Changes, rotation.Until(retained))
+		if len(retained.Certificate.DER) == 0 {
+			c.bundle.Unavailable = append(c.bundle.Unavailable, retained)
 			continue
 		}
-		c.bundle.append(&one.Certificate)
-		c.bundle.Retained = append(c.bundle.Retained, one)
+		c.bundle.append(&retained.Certificate)
+		c.bundle.Retained = append(c.bundle.Retained, retained)
 	}
 	c.noteRetained(next, rotation)
 	return next
 }
 
-// stays returns the certificates that have left every source, and may stay. The time at
-// which a certificate was first missed is kept in memory as well: a retention ends even
-// if the state cannot be saved.
-func (c *collector) stays(before State, rotation Rotation) []Retained {
+// retainable returns the certificates that have left every source and may be retained.
+// The time at which each was first missed is also kept in memory, so that a retention ends
+// even if the state cannot be saved.
+func (c *collector) retainable(previous State, rotation Rotation) []Retained {
 	now := c.now.UTC().Truncate(time.Second)
-	candidates := slices.Clone(before.Retained)
-	for i := range before.Present {
+	all := slices.Clone(previous.Retained)
+	for i := range previous.Present {
 		left := now
-		if missed, ok := c.missed[before.Present[i].Fingerprint]; ok {
-			left = missed
+		if at, ok := c.leftAt[previous.Present[i].Fingerprint]; ok {
+			left = at
 		}
-		candidates = append(candidates, Retained{before.Present[i], left})
+		all = append(all, Retained{previous.Present[i], left})
 	}
-	var staying []Retained
-	missed := map[[sha256.Size]byte]time.Time{}
-	for _, one := range candidates {
-		one.Left = earlier(one.Left, now) // a person may have edited it
-		fingerprint := one.Certificate.Fingerprint
+	var retainable []Retained
+	leftAt := map[[sha256.Size]byte]time.Time{}
+	for _, retained := range all {
+		retained.Left = earlier(retained.Left, now) // users may edit it
+		fingerprint := retained.Certificate.Fingerprint
 		_, inSource := c.seen[fingerprint]
-		_, taken := missed[fingerprint]
-		if inSource || taken {
+		_, duplicate := leftAt[fingerprint]
+		if inSource || duplicate {
 			continue
 		}
-		// Kept for what is over as well: the state may have it as present still.
-		missed[fingerprint] = one.Left
-		one.Certificate = c.complete(one.Certificate)
-		one.Certificate.Origin = certs.Origin{Field: RetainedField}
-		if c.now.After(rotation.Until(one)) || c.excluder.excludes(&one.Certificate) || c.isFiltered(&one.Certificate) {
+		// Also recorded if the retention has ended: the state may still have it as present.
+		leftAt[fingerprint] = retained.Left
+		retained.Certificate = c.complete(retained.Certificate)
+		retained.Certificate.Origin = certs.Origin{Field: RetainedField}
+		if c.now.After(rotation.Until(retained)) || c.excluder.excludes(&retained.Certificate) || c.isFiltered(&retained.Certificate) {
 			continue
 		}
-		staying = append(staying, one)
+		retainable = append(retainable, retained)
 	}
-	c.missed = missed
-	return staying
+	c.leftAt = leftAt
+	return retainable
 }
 
-// isFiltered reports whether a filter keeps a certificate from being retained. Of one
-// that is known by its fingerprint alone, no filter knows what it is.
+// isFiltered reports whether a filter keeps a certificate from being retained. Filters
+// cannot judge a certificate of which only the fingerprint is known.
 func (c *collector) isFiltered(certificate *certs.Certificate) bool {
-	return len(certificate.DER) > 0 && (c.trait(certificate, Drop) >= 0 || c.trait(certificate, Reject) >= 0)
+	return len(certificate.DER) > 0 && (c.matchingRule(certificate, Drop) >= 0 || c.matchingRule(certificate, Reject) >= 0)
 }
 
-// complete returns a certificate of which the state has only the fingerprint as the
-// last bundle had it, if it did.
+// complete returns the full certificate from the previous bundle, if the state has only
+// its fingerprint and the previous bundle has it.
 func (c *collector) complete(certificate certs.Certificate) certs.Certificate {
 	if len(certificate.DER) > 0 {
 		return certificate
 	}
-	for i := range c.last {
-		if c.last[i].Fingerprint == certificate.Fingerprint {
-			return c.last[i]
+	for i := range c.previous {
+		if c.previous[i].Fingerprint == certificate.Fingerprint {
+			return c.previous[i]
 		}
 	}
 	return certificate
 }
 
-// evicted gives what is remembered of those that had to go early, until they would
-// have gone anyway, or a source has them again.
-func (c *collector) evicted(before State, now []Retained, rotation Rotation) []Evicted {
+// evicted returns the previously and the newly evicted certificates. It omits those that
+// are in a source again and those whose retention would have ended by now.
+func (c *collector) evicted(previous State, excess []Retained, rotation Rotation) []Evicted {
 	var all []Evicted
-	for _, one := range before.Evicted {
-		if _, back := c.seen[one.Fingerprint]; !back && !c.now.After(one.Left.Add(rotation.Retain)) {
-			all = append(all, one)
+	for _, evicted := range previous.Evicted {
+		if _, inSource := c.seen[evicted.Fingerprint]; !inSource && !c.now.After(evicted.Left.Add(rotation.Retain)) {
+			all = append(all, evicted)
 		}
 	}
-	for _, one := range now {
-		all = append(all, Evicted{one.Certificate.Fingerprint, one.Left})
+	for _, retained := range excess {
+		all = append(all, Evicted{retained.Certificate.Fingerprint, retained.Left})
 	}
 	return all[max(0, len(all)-MaxEvicted):]
 }
 
-// noteRetained tells which certificates stay, and that some had to go early.
+// noteRetained adds notes on the retained and the evicted certificates.
 func (c *collector) noteRetained(next State, rotation Rotation) {
 	if count := len(c.bundle.Retained); count > 0 {
 		note := "1 certificate that has left its sources is retained"
 		if count > 1 {
 			note = fmt.Sprintf("%d certificates that have left their sources are retained", count)
 		}
-		var each []string
-		for _, one := range c.bundle.Retained[:min(count, shownDropped)] {
-			each = append(each, strconv.Quote(one.Certificate.ShownSubject())+" until "+rotation.Until(one).UTC().Format(time.RFC3339))
+		var shown []string
+		for _, retained := range c.bundle.Retained[:min(count, maxShown)] {
+			shown = append(shown, strconv.Quote(retained.Certificate.ShownSubject())+" until "+rotation.Until(retained).UTC().Format(time.RFC3339))
 		}
-		if count > shownDropped {
-			each = append(each, "…")
+		if count > maxShown {
+			shown = append(shown, "…")
 		}
-		c.retained = append(c.retained, note+" ("+strings.Join(each, "; ")+")")
+		c.retentionNotes = append(c.retentionNotes, note+" ("+strings.Join(shown, "; ")+")")
 	}
 	if count := len(next.Evicted); count > 0 {
-		c.retained = append(c.retained, fmt.Sprintf("%d more had to go early, for spec.rotation.maxRetained", count))
+		c.retentionNotes = append(c.retentionNotes, fmt.Sprintf("retention of %d more ended early because of spec.rotation.maxRetained", count))
 	}
 }
 
-// earlier gives the earlier of two moments, of which the first may be none.
+// earlier returns the earlier of two times. A zero a counts as unset.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || b.Before(a) {
 		return b

@@ -14,7 +14,7 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// history builds one Bundle again and again, as the operator does.
+// history builds one Bundle repeatedly, as the operator does.
 type history struct {
 	t        *testing.T
 	builder  bundle.Builder
@@ -29,8 +29,8 @@ func newHistory(t *testing.T) *history {
 	return &history{t: t, rotation: bundle.Rotation{Retain: time.Hour, Max: 10}, now: now}
 }
 
-// wants builds the bundle of sources some time later, and compares which numbers it
-// holds, in order.
+// wants advances the time, builds the bundle of the sources, and compares the numbers of
+// its certificates, in order.
 func (h *history) wants(later time.Duration, want []int, inputs ...bundle.Input) bundle.Bundle {
 	h.t.Helper()
 	h.now = h.now.Add(later)
@@ -49,7 +49,7 @@ func (h *history) wants(later time.Duration, want []int, inputs ...bundle.Input)
 	return built
 }
 
-// numbers is the input of a named source with these made-up CAs.
+// numbers returns the input of a named source with these fake CAs.
 func numbers(name string, list ...byte) bundle.Input {
 	var certificates []certs.Certificate
 	for _, number := range list {
@@ -60,15 +60,15 @@ func numbers(name string, list ...byte) bundle.Input {
 	return input
 }
 
-// gone is the input of a named source that does not exist.
+// gone returns the input of a named source that does not exist.
 func gone(name string) bundle.Input {
 	input := failed(name, certs.SourceNotFound)
 	input.Source = name
 	return input
 }
 
-// K5: what has left every source stays for its time, after what the sources have, and
-// no longer; what comes back to a source has not left.
+// K5: a certificate that has left every source is retained until its time ends, after the
+// certificates of the sources; one that is in a source again is not retained.
 func TestRetain(t *testing.T) {
 	t.Parallel()
 	h := newHistory(t)
@@ -83,8 +83,8 @@ func TestRetain(t *testing.T) {
 	}
 }
 
-// K5: the time is counted from when a certificate left, to the second, and is that of
-// the Bundle as it is now.
+// K5: the time counts from when a certificate left, to the second, and the current spec
+// of the Bundle applies.
 func TestRetainEnds(t *testing.T) {
 	t.Parallel()
 	h := newHistory(t)
@@ -103,8 +103,8 @@ func TestRetainEnds(t *testing.T) {
 	h.wants(0, []int{2}, numbers("x", 2))
 }
 
-// K5: a retained certificate never outlives its NotAfter, is never excluded, and never
-// one that a filter would not let in.
+// K5: a certificate is never retained after its NotAfter, nor if it is excluded or a
+// filter keeps it out.
 func TestRetainNever(t *testing.T) {
 	t.Parallel()
 	short, leaf := dated(1, now.Add(time.Minute), true), dated(2, now.AddDate(1, 0, 0), false)
@@ -122,18 +122,18 @@ func TestRetainNever(t *testing.T) {
 	h.filter.Exclude = []bundle.Exclusion{{Certificate: &[32]byte{3}}}
 	h.wants(0, []int{9}, last)
 	h.filter = bundle.Filter{}
-	h.wants(0, []int{9}, last) // and what has gone does not come back
+	h.wants(0, []int{9}, last) // and what was removed does not come back
 
 	h = newHistory(t)
 	h.filter = bundle.Filter{NonCA: bundle.Drop}
 	h.wants(0, []int{1, 3, 9}, first)
 	h.filter = bundle.Filter{}
-	h.wants(0, []int{9, 1, 3}, last) // the leaf was dropped, and has not left the bundle now
+	h.wants(0, []int{9, 1, 3}, last) // the leaf was dropped before, so it has not left now
 }
 
-// K5: of too many, those go first that left first, and that is told for as long as they
-// would have stayed. The order of those that stay is by when they left, and then by
-// fingerprint.
+// K5: beyond the limit, those that left first are evicted, and a note reports it for as
+// long as they would have been retained. The others are ordered by when they left, and
+// then by fingerprint.
 func TestRetainAtMost(t *testing.T) {
 	t.Parallel()
 	h := newHistory(t)
@@ -142,11 +142,11 @@ func TestRetainAtMost(t *testing.T) {
 	h.wants(time.Second, []int{3, 2, 1, 4, 5}, numbers("x", 3, 2, 1))
 	built := h.wants(time.Second, []int{2, 1, 5, 3}, numbers("x", 2, 1))
 	told := strings.Join(built.Notes, "\n")
-	if !strings.Contains(told, "2 certificates that have left their sources are retained") || !strings.Contains(told, "1 more had to go early, for spec.rotation.maxRetained") {
+	if !strings.Contains(told, "2 certificates that have left their sources are retained") || !strings.Contains(told, "retention of 1 more ended early because of spec.rotation.maxRetained") {
 		t.Errorf("notes: %s", told)
 	}
 	built = h.wants(time.Minute, []int{2, 1, 5, 3}, numbers("x", 2, 1))
-	if told := strings.Join(built.Notes, "\n"); !strings.Contains(told, "1 more had to go early") {
+	if told := strings.Join(built.Notes, "\n"); !strings.Contains(told, "retention of 1 more ended early") {
 		t.Errorf("a minute later, notes: %s", told)
 	}
 	built = h.wants(time.Hour, []int{2, 1}, numbers("x", 2, 1))
@@ -155,15 +155,16 @@ func TestRetainAtMost(t *testing.T) {
 	}
 }
 
-// K5: a source that vanishes counts as its certificates leaving, and the others go on;
-// one that was never there, another key of it, and one that is invalid, is a mistake.
+// K5: if a source vanishes, its certificates count as having left, and the other sources
+// continue to be updated; a source that never existed, another key of it, or an invalid
+// one is a mistake.
 func TestRetainOfAVanishedSource(t *testing.T) {
 	t.Parallel()
 	h := newHistory(t)
 	h.wants(0, []int{1, 2}, numbers("x", 1), numbers("y", 2))
 	built := h.wants(0, []int{3, 1, 2}, gone("x"), numbers("y", 3))
 	told := strings.Join(built.Notes, "\n")
-	for _, part := range []string{"spec.sources.x: ConfigMap cert-manager/x: it could not be read, so its certificates count as gone from it", "2 certificates that have left"} {
+	for _, part := range []string{"spec.sources.x: ConfigMap cert-manager/x: it could not be read; its certificates count as removed", "2 certificates that have left"} {
 		if !strings.Contains(told, part) {
 			t.Errorf("notes: %s\nwant %q", told, part)
 		}
@@ -189,7 +190,7 @@ func TestRetainOfAVanishedSource(t *testing.T) {
 	}
 }
 
-// K5: a source that vanishes does not take more along than can be retained.
+// K5: a source may not vanish with more certificates than can be retained.
 func TestRetainOfALargeSource(t *testing.T) {
 	t.Parallel()
 	h := newHistory(t)
@@ -197,16 +198,16 @@ func TestRetainOfALargeSource(t *testing.T) {
 	h.wants(0, []int{1, 2, 3, 4}, numbers("x", 1, 2, 3), numbers("y", 4))
 	_, _, err := h.builder.BuildRetaining([]bundle.Input{gone("x"), numbers("y", 4)}, h.filter, h.rotation, h.state, h.now)
 	var problems bundle.Problems
-	if !errors.As(err, &problems) || problems.Reason() != "SourceNotFound" || !strings.Contains(err.Error(), "3 would have to be retained and spec.rotation.maxRetained is 2") {
+	if !errors.As(err, &problems) || problems.Reason() != "SourceNotFound" || !strings.Contains(err.Error(), "3 certificates would have to be retained and spec.rotation.maxRetained is 2") {
 		t.Errorf("error %v", err)
 	}
 	h.rotation.Max = 3
 	h.wants(0, []int{4, 1, 2, 3}, gone("x"), numbers("y", 4))
-	h.wants(0, []int{5, 2, 3, 4}, gone("x"), numbers("y", 5)) // it has vanished before
+	h.wants(0, []int{5, 2, 3, 4}, gone("x"), numbers("y", 5)) // it vanished earlier
 }
 
-// K5: sources that vanish one after another take no more along than one that vanishes
-// with all of it; one that has been missing for long holds nothing up.
+// K5: the same limit applies to sources that vanish one after another; a source that was
+// missing already does not block the bundle.
 func TestRetainOfSourcesThatVanishOneByOne(t *testing.T) {
 	t.Parallel()
 	h := newHistory(t)
@@ -222,12 +223,12 @@ func TestRetainOfSourcesThatVanishOneByOne(t *testing.T) {
 	if !errors.As(err, &problems) || len(problems) != 1 || !strings.Contains(err.Error(), "ConfigMap cert-manager/c") {
 		t.Errorf("error %v, want one about the source that has vanished last", err)
 	}
-	h.wants(2*time.Hour, []int{5, 4, 3}, gone("a"), gone("b"), numbers("c", 5), numbers("d", 4)) // c has left, a and b are over
+	h.wants(2*time.Hour, []int{5, 4, 3}, gone("a"), gone("b"), numbers("c", 5), numbers("d", 4)) // c has left, the retention of a and b has ended
 	h.rotation.Max = 1
 	h.wants(time.Second, []int{6, 7, 5}, gone("a"), gone("b"), numbers("c", 6), numbers("d", 7))
 }
 
-// K5: when all sources have vanished and nothing is retained any more, each is named.
+// K5: if all sources have vanished and nothing is retained, the error names each.
 func TestRetainOfNothing(t *testing.T) {
 	t.Parallel()
 	h := newHistory(t)
@@ -241,7 +242,7 @@ func TestRetainOfNothing(t *testing.T) {
 	}
 }
 
-// K5: a time of leaving that somebody has put ahead counts as now.
+// K5: a time of leaving that was edited to lie in the future counts as now.
 func TestRetainOfATimeAhead(t *testing.T) {
 	t.Parallel()
 	h := newHistory(t)
@@ -252,7 +253,7 @@ func TestRetainOfATimeAhead(t *testing.T) {
 	h.wants(2*time.Hour, []int{1}, numbers("a", 1))
 }
 
-// K5: without rotation nothing is retained, and nothing to remember.
+// K5: without rotation nothing is retained, and the state is empty.
 func TestNoRotation(t *testing.T) {
 	t.Parallel()
 	h := newHistory(t)
@@ -269,8 +270,8 @@ func TestNoRotation(t *testing.T) {
 	}
 }
 
-// K5, S3: whatever the order of what is remembered, the bundle and the next state are
-// the same.
+// K5, S3: the bundle and the next state do not depend on the order within the previous
+// state.
 func TestRetainIsDeterministic(t *testing.T) {
 	t.Parallel()
 	h := newHistory(t)

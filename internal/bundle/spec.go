@@ -7,41 +7,41 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// Kind is a kind of object that holds certificates, as a source or as a target.
+// Kind is the kind of an object that holds certificates, as a source or as a target.
 type Kind string
 
-// The kinds of objects.
+// The kinds of sources and targets.
 const (
 	ConfigMap Kind = "ConfigMap"
 	Secret    Kind = "Secret"
 )
 
-// Spec is what a Bundle asks for, whatever kind and version it was written in.
+// Spec is the spec of a Bundle, independent of its API kind and version.
 type Spec struct {
-	// Name is the Bundle's name, and that of its target objects.
+	// Name is the name of the Bundle and of its target objects.
 	Name string
-	// Generation is that of the object that the Spec was read from.
+	// Generation is the generation of the Bundle that the Spec was converted from.
 	Generation int64
-	// Owner refers to the Bundle, as a controller that blocks deletion.
+	// Owner refers to the Bundle, as a controller that blocks owner deletion.
 	Owner metav1.OwnerReference
-	// Sources are in the order in which their certificates stand.
+	// Sources are in the order of their certificates in the bundle.
 	Sources []Source
-	// Filter has what the Bundle itself asks for; what is unset is for others to
-	// say.
+	// Filter has the policies of the Bundle itself; the operator's flags apply to those
+	// that are unset.
 	Filter Filter
-	// Rotation says what stays that has left every source.
+	// Rotation defines the retention of certificates that have left every source.
 	Rotation Rotation
-	// Targets has at most one of each kind.
+	// Targets has at most one target of each kind.
 	Targets []Target
-	// Stores are the key stores that every target holds beside the PEM text, at
-	// most one of each format.
+	// Stores are the key stores that every target holds in addition to the PEM text,
+	// at most one of each format.
 	Stores []Store
-	// Namespaces selects those that get the targets.
+	// Namespaces selects the namespaces of the targets.
 	Namespaces labels.Selector
 }
 
-// Source is one place where certificates come from: an object (Object is set),
-// the default CA package (DefaultCAs is true) or text in the Bundle (Text).
+// Source is one source of certificates: an object (Object is set), the default CA
+// package (DefaultCAs is true) or text in the Bundle (Text).
 type Source struct {
 	// Field is the path of the source in the Bundle.
 	Field      string
@@ -50,32 +50,31 @@ type Source struct {
 	Text       string
 }
 
-// ObjectSource is which objects of the trust namespace are read, and which of
-// their keys.
+// ObjectSource selects objects in the trust namespace, and the keys to read.
 type ObjectSource struct {
 	Kind Kind
-	// Name is that of the one object to read; Selector, where it is not nil,
-	// selects any number of them instead.
+	// Name is the name of a single object; Selector, if it is not nil, selects any
+	// number of objects instead.
 	Name     string
 	Selector labels.Selector
-	// Key is the one key to read; AllKeys says to read every key instead.
+	// Key is the key to read; if AllKeys is true, every key is read instead.
 	Key     string
 	AllKeys bool
-	// Optional says that the object, or its key, may be missing.
+	// Optional is true if the object, or its key, may be missing.
 	Optional bool
 }
 
-// Target is what the target objects of one kind look like.
+// Target describes the target objects of one kind.
 type Target struct {
 	Kind Kind
-	// Key holds the bundle as PEM.
+	// Key is the key of the PEM text.
 	Key string
-	// Labels and Annotations are put on the object besides the operator's own.
+	// Labels and Annotations are set on the object in addition to the operator's own.
 	Labels      map[string]string
 	Annotations map[string]string
 }
 
-// Format is that of a key store.
+// Format is the format of a key store.
 type Format string
 
 // The formats of key stores.
@@ -84,17 +83,17 @@ const (
 	PKCS12 Format = "PKCS#12"
 )
 
-// Store is a key store that targets hold.
+// Store describes a key store in the targets.
 type Store struct {
 	Format Format
-	// Key holds the store.
+	// Key is the key of the store in the target.
 	Key      string
 	Password string
-	// Profile names the algorithms of a PKCS#12 store, never empty for one.
+	// Profile names the algorithms of a PKCS#12 store; it is never empty for one.
 	Profile string
 }
 
-// HasTarget says whether the Bundle asks for targets of a kind.
+// HasTarget reports whether the Bundle has a target of this kind.
 func (s *Spec) HasTarget(kind Kind) bool {
 	return slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Kind == kind })
 }

@@ -15,7 +15,7 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// v1alpha1Bundle gives a Bundle with metadata as the API server sets it.
+// v1alpha1Bundle returns a Bundle with the metadata that the API server sets.
 func v1alpha1Bundle(spec v1alpha1.BundleSpec) *v1alpha1.Bundle {
 	return &v1alpha1.Bundle{
 		ObjectMeta: metav1.ObjectMeta{Name: "roots", UID: "0b9c", Generation: 7},
@@ -72,7 +72,7 @@ func TestFromV1alpha1(t *testing.T) {
 	}
 }
 
-// A5: useDefaultCAs: false is no source, and takes no other's place.
+// A5: useDefaultCAs: false is not a source, and does not shift the others.
 func TestFromV1alpha1DefaultCAs(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -146,8 +146,7 @@ func notProd() *v1alpha1.LabelSelector {
 	}}
 }
 
-// What cannot be used is reported with the path of each field, and nothing is
-// returned beside that.
+// Each invalid field is reported with its path, and no Spec is returned.
 func TestFromV1alpha1Refuses(t *testing.T) {
 	t.Parallel()
 	badSelector := &v1alpha1.LabelSelector{MatchExpressions: []v1alpha1.LabelSelectorRequirement{{Key: "k", Operator: "Near"}}}
@@ -200,8 +199,8 @@ func TestFromV1alpha1Refuses(t *testing.T) {
 	}
 }
 
-// A5, V1: sources that are none give none, which Build then refuses to make a
-// bundle of. The API server refuses such Bundles, but older ones may be stored.
+// A5, V1: if no entry is a source, the Spec has none and Build then fails. The API server
+// rejects such Bundles, but older ones may be stored.
 func TestFromV1alpha1WithoutSources(t *testing.T) {
 	t.Parallel()
 	for name, sources := range map[string][]v1alpha1.BundleSource{
@@ -229,7 +228,7 @@ func TestFromV1alpha1WithoutSources(t *testing.T) {
 }
 
 // T4: the Bundle is the controller of its targets, and they block its deletion.
-// The conversion reads the Bundle as the cache holds it, and changes nothing.
+// The conversion reads a Bundle of the cache, and does not modify it.
 func TestFromV1alpha1ChangesNothing(t *testing.T) {
 	t.Parallel()
 	from := v1alpha1Bundle(v1alpha1.BundleSpec{
@@ -282,8 +281,8 @@ func TestFromV1alpha1Objects(t *testing.T) {
 	}
 }
 
-// A7 to A10: targets of both kinds, and key stores with what an unset password
-// and profile mean.
+// A7 to A10: targets of both kinds, and key stores with the defaults for an unset
+// password and profile.
 func TestFromV1alpha1Targets(t *testing.T) {
 	t.Parallel()
 	object := &v1alpha1.TargetObject{Key: "k"}

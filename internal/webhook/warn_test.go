@@ -58,7 +58,7 @@ func TestWarningsOfSources(t *testing.T) {
 		},
 		"a private key":  {inputOf(bundle.Text{Key: "k", PEM: newPair(t).key}), []string{at + "block 1: only CERTIFICATE blocks are accepted, and this block is a private key"}},
 		"a cut block":    {inputOf(bundle.Text{Key: "k", PEM: root(t)[:100]}), []string{at + "block 1: the block is cut off"}},
-		"no certificate": {inputOf(bundle.Text{Key: "k", PEM: "# none"}), []string{strings.TrimSuffix(at, ", ") + ": there is no certificate in it"}},
+		"no certificate": {inputOf(bundle.Text{Key: "k", PEM: "# none"}), []string{strings.TrimSuffix(at, ", ") + ": no certificate found"}},
 		"a TLS Secret": {
 			bundle.Input{Problem: &certs.Problem{Origin: certs.Origin{Field: "f"}, Reason: certs.SourceBuildError, Detail: "includeAllKeys is refused"}},
 			[]string{"f: includeAllKeys is refused"},

@@ -162,7 +162,7 @@ func TestRotationOfAVanishedSource(t *testing.T) {
 	awaitTargets(t, bundle, namespaces, a, b)
 	remove(t, vanishing)
 	awaitTargets(t, bundle, namespaces, b, a)
-	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, `"CN=A"`, vanishing.Name, "its certificates count as gone from it")
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, `"CN=A"`, vanishing.Name, "its certificates count as removed")
 	fill(t, other, c)
 	awaitTargets(t, bundle, namespaces, slices.Concat([]authority{c}, inTheOrderOfLeaving(t, bundle, a, b))...)
 	fill(t, other)
