@@ -1,12 +1,3 @@
-// Package source reads what the bundles are made from: ConfigMaps and Secrets
-// of the trust namespace, and the default CA package.
-//
-// What always holds: objects are read in the trust namespace alone, whatever a
-// Bundle says; a source that does not exist is a problem with its origin, not
-// an error; an error means that reading itself failed and is worth trying
-// again.
-//
-// It does not parse sources: that is package bundle.
 package source
 
 import (
@@ -31,18 +22,18 @@ type Gatherer struct {
 	defaultCAs *DefaultCAs
 }
 
-// NewGatherer makes a Gatherer that reads objects of the trust namespace.
+// NewGatherer returns a Gatherer that reads objects in the trust namespace.
 func NewGatherer(objects client.Reader, trustNamespace string, defaultCAs *DefaultCAs) *Gatherer {
 	return &Gatherer{objects: objects, namespace: trustNamespace, defaultCAs: defaultCAs}
 }
 
-// Gathered is everything that a bundle is built from.
+// Gathered contains the inputs from which a bundle is built.
 type Gathered struct {
-	// Inputs are in the order of the sources and, where one selects objects, of
-	// their names.
+	// Inputs are in the order of the sources; the objects of a selector are in the
+	// order of their names.
 	Inputs []bundle.Input
-	// DefaultCAVersion is the id of the default CA package that was read, or
-	// empty.
+	// DefaultCAVersion is the ID of the default CA package, or empty if no source uses
+	// it.
 	DefaultCAVersion string
 }
 
@@ -69,95 +60,95 @@ func (g *Gatherer) Gather(ctx context.Context, spec bundle.Spec) (Gathered, erro
 	return gathered, nil
 }
 
-// defaults gives the default CA package as an input, and its id.
+// defaults sets input to the default CA package and returns the ID of the package.
 func (g *Gatherer) defaults(input *bundle.Input) (id string) {
 	current := g.defaultCAs.current.Load()
 	if current == nil {
-		input.Problem = missing(input.Origin, "there is no default CA package; "+
+		input.Problem = missing(input.Origin, "no default CA package is configured; "+
 			"start the operator with --default-package-location, or enable defaultPackage in the Helm values")
 		return ""
 	}
 	input.Origin.Object = "default CA package " + current.id
 	input.Texts = []bundle.Text{{Parsed: &current.parsed}}
-	if current.fault != "" {
-		input.Note = fmt.Sprintf("the default CA package %s stays in use, since its new version cannot be used: %s", current.id, current.fault)
+	if current.reloadError != "" {
+		input.Note = fmt.Sprintf("the default CA package %s stays in use, because its new version is invalid: %s", current.id, current.reloadError)
 	}
 	return current.id
 }
 
 // objectsOf reads the objects that a source names or selects.
-func (g *Gatherer) objectsOf(ctx context.Context, from bundle.ObjectSource, origin certs.Origin, spec bundle.Spec) ([]bundle.Input, error) {
-	origin.Object = fmt.Sprintf("%s %s/%s", from.Kind, g.namespace, from.Name)
-	if from.Selector != nil {
-		found, err := g.selected(ctx, from, spec)
+func (g *Gatherer) objectsOf(ctx context.Context, source bundle.ObjectSource, origin certs.Origin, spec bundle.Spec) ([]bundle.Input, error) {
+	origin.Object = fmt.Sprintf("%s %s/%s", source.Kind, g.namespace, source.Name)
+	if source.Selector != nil {
+		objects, err := g.list(ctx, source, spec)
 		if err != nil {
 			return nil, err
 		}
-		inputs := make([]bundle.Input, 0, len(found))
-		for _, one := range found {
-			origin.Object = fmt.Sprintf("%s %s/%s", from.Kind, g.namespace, one.name)
-			inputs = append(inputs, one.input(from, origin))
+		inputs := make([]bundle.Input, 0, len(objects))
+		for _, obj := range objects {
+			origin.Object = fmt.Sprintf("%s %s/%s", source.Kind, g.namespace, obj.name)
+			inputs = append(inputs, obj.input(source, origin))
 		}
 		return inputs, nil
 	}
-	one, err := g.named(ctx, from)
+	obj, err := g.get(ctx, source)
 	var input bundle.Input
 	switch {
 	case apierrors.IsNotFound(err):
-		input = lacking(from, origin, "the object does not exist")
+		input = notFound(source, origin, "the object does not exist")
 	case err != nil:
 		return nil, err
-	case one.isState(from.Kind):
+	case obj.isState(source.Kind):
 		input = bundle.Input{Origin: origin, Problem: &certs.Problem{Origin: origin, Reason: certs.SourceBuildError,
-			Detail: "the object keeps what the rotation of a Bundle needs, and is never a source"}}
+			Detail: "the object stores the rotation state of a Bundle, which is never a source"}}
 	default:
-		input = one.input(from, origin)
+		input = obj.input(source, origin)
 	}
-	input.Source = fmt.Sprintf("%s, key %q", origin.Object, from.Key)
-	if from.AllKeys {
+	input.Source = fmt.Sprintf("%s, key %q", origin.Object, source.Key)
+	if source.AllKeys {
 		input.Source = origin.Object + ", all keys"
 	}
 	return []bundle.Input{input}, nil
 }
 
-// lacking is the input of what does not exist: a problem, unless the source is
-// optional.
-func lacking(from bundle.ObjectSource, origin certs.Origin, detail string) bundle.Input {
+// notFound returns the input for an object or key that does not exist: a problem, unless
+// the source is optional.
+func notFound(source bundle.ObjectSource, origin certs.Origin, detail string) bundle.Input {
 	problem := missing(origin, detail)
 	switch {
-	case !from.Optional:
+	case !source.Optional:
 		return bundle.Input{Origin: origin, Problem: problem}
-	case from.Selector != nil:
-		return bundle.Input{Origin: origin, Absent: true} // one of many, which need not be told of
+	case source.Selector != nil:
+		return bundle.Input{Origin: origin, Absent: true} // one of many, not worth a note
 	}
-	return bundle.Input{Origin: origin, Absent: true, Note: problem.Error() + ", and need not, since the source is optional"}
+	return bundle.Input{Origin: origin, Absent: true, Note: problem.Error() + "; ignored because the source is optional"}
 }
 
-// named reads the object that a source names.
-func (g *Gatherer) named(ctx context.Context, from bundle.ObjectSource) (object, error) {
-	name := types.NamespacedName{Namespace: g.namespace, Name: from.Name}
-	if from.Kind == bundle.Secret {
+// get reads the object that a source names.
+func (g *Gatherer) get(ctx context.Context, source bundle.ObjectSource) (object, error) {
+	key := types.NamespacedName{Namespace: g.namespace, Name: source.Name}
+	if source.Kind == bundle.Secret {
 		var secret corev1.Secret
-		err := g.objects.Get(ctx, name, &secret)
+		err := g.objects.Get(ctx, key, &secret)
 		return fromSecret(&secret), err
 	}
 	var configMap corev1.ConfigMap
-	err := g.objects.Get(ctx, name, &configMap)
+	err := g.objects.Get(ctx, key, &configMap)
 	return fromConfigMap(&configMap), err
 }
 
-// selected lists the objects that a source selects, in the order of their names
-// (S1), without the Bundle's own targets (V7) and without what rotation remembers.
-func (g *Gatherer) selected(ctx context.Context, from bundle.ObjectSource, spec bundle.Spec) ([]object, error) {
-	options := []client.ListOption{client.InNamespace(g.namespace), client.MatchingLabelsSelector{Selector: from.Selector}}
-	var found []object
-	if from.Kind == bundle.Secret {
+// list reads the objects that a source selects, in the order of their names (S1). It
+// leaves out the Bundle's own targets (V7) and rotation states.
+func (g *Gatherer) list(ctx context.Context, source bundle.ObjectSource, spec bundle.Spec) ([]object, error) {
+	options := []client.ListOption{client.InNamespace(g.namespace), client.MatchingLabelsSelector{Selector: source.Selector}}
+	var objects []object
+	if source.Kind == bundle.Secret {
 		var list corev1.SecretList
 		if err := g.objects.List(ctx, &list, options...); err != nil {
 			return nil, err
 		}
 		for i := range list.Items {
-			found = append(found, fromSecret(&list.Items[i]))
+			objects = append(objects, fromSecret(&list.Items[i]))
 		}
 	} else {
 		var list corev1.ConfigMapList
@@ -165,12 +156,12 @@ func (g *Gatherer) selected(ctx context.Context, from bundle.ObjectSource, spec 
 			return nil, err
 		}
 		for i := range list.Items {
-			found = append(found, fromConfigMap(&list.Items[i]))
+			objects = append(objects, fromConfigMap(&list.Items[i]))
 		}
 	}
-	found = slices.DeleteFunc(found, func(o object) bool { return o.isTarget(from.Kind, spec) || o.isState(from.Kind) })
-	slices.SortFunc(found, func(a, b object) int { return cmp.Compare(a.name, b.name) })
-	return found, nil
+	objects = slices.DeleteFunc(objects, func(o object) bool { return o.isTarget(source.Kind, spec) || o.isState(source.Kind) })
+	slices.SortFunc(objects, func(a, b object) int { return cmp.Compare(a.name, b.name) })
+	return objects, nil
 }
 
 func missing(origin certs.Origin, detail string) *certs.Problem {

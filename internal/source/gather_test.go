@@ -13,8 +13,8 @@ import (
 	"trust-manager.io/internal/source"
 )
 
-// none gives no default CA package.
-func none(tb testing.TB) *source.DefaultCAs {
+// noPackage returns DefaultCAs without a package.
+func noPackage(tb testing.TB) *source.DefaultCAs {
 	tb.Helper()
 	d, err := source.LoadDefaultCAs("")
 	if err != nil {
@@ -23,19 +23,18 @@ func none(tb testing.TB) *source.DefaultCAs {
 	return d
 }
 
-// object is a source that reads a key of an object.
+// object returns a source that reads one key of an object.
 func object(kind bundle.Kind, name, key string) bundle.Source {
 	return bundle.Source{Field: "spec.sources[0].object", Object: &bundle.ObjectSource{Kind: kind, Name: name, Key: key}}
 }
 
-// optional lets the object of a source, or its key, be missing.
-func optional(from bundle.Source) bundle.Source {
-	from.Object.Optional = true
-	return from
+// optional makes a source optional.
+func optional(s bundle.Source) bundle.Source {
+	s.Object.Optional = true
+	return s
 }
 
-// What each source gives: its text, with the place where it stands, or the
-// problem why there is none.
+// Each source yields its text with its origin, or a problem.
 func TestGather(t *testing.T) {
 	t.Parallel()
 	cluster := newObjects(
@@ -59,7 +58,7 @@ func TestGather(t *testing.T) {
 		source bundle.Source
 		want   bundle.Input
 	}{
-		"S4 data comes before binaryData": {
+		"S4 data takes precedence over binaryData": {
 			object(bundle.ConfigMap, "roots", "ca.crt"), input("ConfigMap cert-manager/roots", "ca.crt", "text"),
 		},
 		"S4 binaryData": {
@@ -68,7 +67,7 @@ func TestGather(t *testing.T) {
 		"S4 a Secret": {
 			object(bundle.Secret, "roots", "tls.crt"), input("Secret cert-manager/roots", "tls.crt", "secret"),
 		},
-		"an empty value is there": {
+		"an empty value exists": {
 			object(bundle.ConfigMap, "roots", "empty"), input("ConfigMap cert-manager/roots", "empty", ""),
 		},
 		"S7 no such ConfigMap": {
@@ -83,18 +82,18 @@ func TestGather(t *testing.T) {
 		"S7 no such key in a Secret": {
 			object(bundle.Secret, "roots", "ca.crt"), missing("Secret cert-manager/roots", "ca.crt", "the object has no such key"),
 		},
-		"R5 an object of another namespace is none": {
+		"R5 an object in another namespace does not exist": {
 			object(bundle.ConfigMap, "other", "ca.crt"), missing("ConfigMap cert-manager/other", "", "the object does not exist"),
 		},
-		"K1 no such ConfigMap, and it is optional": {
+		"K1 an optional ConfigMap that does not exist": {
 			optional(object(bundle.ConfigMap, "nothing", "ca.crt")),
-			absent("ConfigMap cert-manager/nothing", "", "ConfigMap cert-manager/nothing: the object does not exist, and need not, since the source is optional"),
+			absent("ConfigMap cert-manager/nothing", "", "ConfigMap cert-manager/nothing: the object does not exist; ignored because the source is optional"),
 		},
-		"K1 no such key in a Secret, and it is optional": {
+		"K1 an optional key that does not exist": {
 			optional(object(bundle.Secret, "roots", "ca.crt")),
-			absent("Secret cert-manager/roots", "ca.crt", `Secret cert-manager/roots, key "ca.crt": the object has no such key, and need not, since the source is optional`),
+			absent("Secret cert-manager/roots", "ca.crt", `Secret cert-manager/roots, key "ca.crt": the object has no such key; ignored because the source is optional`),
 		},
-		"K1 an optional source that is there": {
+		"K1 an optional source that exists": {
 			optional(object(bundle.ConfigMap, "roots", "ca.crt")), input("ConfigMap cert-manager/roots", "ca.crt", "text"),
 		},
 		"text in the Bundle": {
@@ -103,13 +102,13 @@ func TestGather(t *testing.T) {
 		},
 		"D2 no default CA package": {
 			bundle.Source{Field: field, DefaultCAs: true},
-			missing("", "", "there is no default CA package; start the operator with --default-package-location, or enable defaultPackage in the Helm values"),
+			missing("", "", "no default CA package is configured; start the operator with --default-package-location, or enable defaultPackage in the Helm values"),
 		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := source.NewGatherer(cluster, "cert-manager", none(t))
+			g := source.NewGatherer(cluster, "cert-manager", noPackage(t))
 			got, err := g.Gather(t.Context(), bundle.Spec{Sources: []bundle.Source{tc.source}})
 			if err != nil {
 				t.Fatal(err)
@@ -122,19 +121,19 @@ func TestGather(t *testing.T) {
 	}
 }
 
-// identity is how a source is known that the Bundle names (K5).
-func identity(from bundle.Source) string {
+// identity returns the identity of a source that names one object (K5).
+func identity(s bundle.Source) string {
 	switch {
-	case from.DefaultCAs:
+	case s.DefaultCAs:
 		return "default CA package"
-	case from.Object != nil:
-		return fmt.Sprintf("%s cert-manager/%s, key %q", from.Object.Kind, from.Object.Name, from.Object.Key)
+	case s.Object != nil:
+		return fmt.Sprintf("%s cert-manager/%s, key %q", s.Object.Kind, s.Object.Name, s.Object.Key)
 	}
 	return ""
 }
 
-// S1: one input for each source, in their order, and one problem holds back
-// none of the others.
+// S1: the inputs have the order of the sources, and a problem with one source does not
+// affect the others.
 func TestGatherKeepsTheOrder(t *testing.T) {
 	t.Parallel()
 	cluster := newObjects(
@@ -145,7 +144,7 @@ func TestGatherKeepsTheOrder(t *testing.T) {
 	for _, name := range []string{"b", "nothing", "a", "b"} {
 		sources = append(sources, object(bundle.ConfigMap, name, "k"))
 	}
-	g := source.NewGatherer(cluster, "cert-manager", none(t))
+	g := source.NewGatherer(cluster, "cert-manager", noPackage(t))
 	got, err := g.Gather(t.Context(), bundle.Spec{Sources: sources})
 	if err != nil {
 		t.Fatal(err)
@@ -163,7 +162,7 @@ func TestGatherKeepsTheOrder(t *testing.T) {
 	}
 }
 
-// D3: the package in use gives its certificates ready parsed, and its id.
+// D3: the current package yields parsed certificates and its ID.
 func TestGatherDefaultCAs(t *testing.T) {
 	t.Parallel()
 	p := packageOf("1", root(t, 1)+root(t, 2))
@@ -191,7 +190,7 @@ func TestGatherDefaultCAs(t *testing.T) {
 	}
 }
 
-// A Bundle that does not use the package shows no version of it.
+// A Bundle that does not use the package has no DefaultCAVersion.
 func TestGatherWithoutDefaultCAs(t *testing.T) {
 	t.Parallel()
 	d, err := source.LoadDefaultCAs(packageFile(t, packageOf("1", root(t, 1))))
@@ -205,8 +204,8 @@ func TestGatherWithoutDefaultCAs(t *testing.T) {
 	}
 }
 
-// An API server that fails says nothing about the sources: the error goes up,
-// with the field that it was for, and nothing beside it.
+// A failing API server is an error with the field of the source, not a problem of the
+// source.
 func TestGatherPassesErrorsUp(t *testing.T) {
 	t.Parallel()
 	unreachable := errors.New("connection refused")
@@ -215,7 +214,7 @@ func TestGatherPassesErrorsUp(t *testing.T) {
 			t.Parallel()
 			cluster := newObjects()
 			cluster.err = unreachable
-			g := source.NewGatherer(cluster, "cert-manager", none(t))
+			g := source.NewGatherer(cluster, "cert-manager", noPackage(t))
 			got, err := g.Gather(t.Context(), bundle.Spec{Sources: []bundle.Source{
 				{Field: "f", Text: "x"}, object(kind, "roots", "k"),
 			}})
@@ -223,7 +222,7 @@ func TestGatherPassesErrorsUp(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 			if diff := cmp.Diff(source.Gathered{}, got); diff != "" {
-				t.Errorf("gathered beside the error:\n%s", diff)
+				t.Errorf("gathered in addition to the error:\n%s", diff)
 			}
 			var problems bundle.Problems
 			if errors.As(err, &problems) {

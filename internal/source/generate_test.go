@@ -24,8 +24,8 @@ import (
 	"trust-manager.io/internal/capackage"
 )
 
-// root gives a self-signed CA certificate as PEM text. Key and dates are
-// fixed, so one number gives the same text in every run.
+// root returns a self-signed CA certificate as PEM text. Key and dates are fixed, so
+// the text depends only on number.
 func root(tb testing.TB, number int64) string {
 	tb.Helper()
 	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
@@ -44,12 +44,12 @@ func root(tb testing.TB, number int64) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-// packageOf is a default CA package that holds the given text.
+// packageOf returns a default CA package with the given text.
 func packageOf(version, text string) capackage.Package {
 	return capackage.Package{Name: "test", Version: version, Bundle: text}
 }
 
-// encoded gives the file of a package.
+// encoded returns the content of a package file.
 func encoded(tb testing.TB, p capackage.Package) []byte {
 	tb.Helper()
 	data, err := capackage.Encode(p)
@@ -59,7 +59,7 @@ func encoded(tb testing.TB, p capackage.Package) []byte {
 	return data
 }
 
-// write writes a file in place: an existing one keeps its inode.
+// write writes a file in place: an existing file keeps its inode.
 func write(tb testing.TB, path string, data []byte) {
 	tb.Helper()
 	if err := os.WriteFile(path, data, 0o600); err != nil {
@@ -67,7 +67,7 @@ func write(tb testing.TB, path string, data []byte) {
 	}
 }
 
-// rename moves a file, over what is there.
+// rename moves a file, and replaces the file at the destination.
 func rename(tb testing.TB, from, to string) {
 	tb.Helper()
 	if err := os.Rename(from, to); err != nil {
@@ -75,7 +75,7 @@ func rename(tb testing.TB, from, to string) {
 	}
 }
 
-// packageFile writes a package to a new folder.
+// packageFile writes a package to a new directory.
 func packageFile(tb testing.TB, p capackage.Package) (path string) {
 	tb.Helper()
 	path = filepath.Join(tb.TempDir(), "package.json")
@@ -83,8 +83,8 @@ func packageFile(tb testing.TB, p capackage.Package) (path string) {
 	return path
 }
 
-// objects are the ConfigMaps and Secrets of a cluster, by kind, namespace and
-// name. An error stands for an API server that cannot be reached.
+// objects is a fake reader of ConfigMaps and Secrets, by kind, namespace and name. If
+// err is set, every read returns it, as if the API server were unreachable.
 type objects struct {
 	client.Reader
 	held map[string]client.Object

@@ -11,10 +11,10 @@ import (
 	"trust-manager.io/internal/source"
 )
 
-// Without a path there is no package, and nothing to watch.
+// Without a path, no package is loaded or watched.
 func TestLoadNothing(t *testing.T) {
 	t.Parallel()
-	d := none(t)
+	d := noPackage(t)
 	if d.ID() != "" {
 		t.Errorf("id %q", d.ID())
 	}
@@ -23,22 +23,21 @@ func TestLoadNothing(t *testing.T) {
 	}
 }
 
-// D1: a file that cannot be used stops the start, with an error that names the
-// file and what is wrong with it.
+// D1: an invalid file is an error that names the file and the cause.
 func TestLoadRefuses(t *testing.T) {
 	t.Parallel()
 	good := encoded(t, packageOf("1", root(t, 1)))
 	cases := map[string]struct {
 		name string
 		data []byte
-		says []string
+		want []string
 	}{
 		"another extension": {"package.pem", good, []string{"must end in .json", `".pem"`}},
 		"no extension":      {"package", good, []string{"must end in .json"}},
 		"upper case":        {"package.JSON", good, []string{"must end in .json"}},
-		"empty":             {"package.json", nil, []string{"empty or cut off"}},
+		"empty":             {"package.json", nil, []string{"empty or truncated"}},
 		"not JSON":          {"package.json", []byte(root(t, 1)), []string{"not one JSON object"}},
-		"cut off":           {"package.json", good[:len(good)/2], []string{"cut off"}},
+		"truncated":         {"package.json", good[:len(good)/2], []string{"truncated"}},
 		"no version":        {"package.json", []byte(`{"name":"n","bundle":"b"}`), []string{`"version"`, "missing"}},
 		"no PEM":            {"package.json", encoded(t, packageOf("1", "nothing here")), []string{"no certificate"}},
 		"a damaged block": {
@@ -47,7 +46,7 @@ func TestLoadRefuses(t *testing.T) {
 		"a private key": {
 			"package.json", encoded(t, packageOf("1", "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n")), []string{"block 1"},
 		},
-		"too large": {"package.json", bytes.Repeat([]byte(" "), capackage.MaxSize+1), []string{"larger than a package may be"}},
+		"too large": {"package.json", bytes.Repeat([]byte(" "), capackage.MaxSize+1), []string{"is larger than 16777216 bytes"}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -58,9 +57,9 @@ func TestLoadRefuses(t *testing.T) {
 			if err == nil || d != nil {
 				t.Fatalf("loaded %v, error %v", d, err)
 			}
-			for _, part := range append(tc.says, path) {
+			for _, part := range append(tc.want, path) {
 				if !strings.Contains(err.Error(), part) {
-					t.Errorf("%q does not say %q", err, part)
+					t.Errorf("%q does not contain %q", err, part)
 				}
 			}
 			if strings.Contains(err.Error(), "c2VjcmV0") {
@@ -77,11 +76,11 @@ func TestLoadWithoutFile(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	if _, err := source.LoadDefaultCAs(t.TempDir() + "/folder.json/"); err == nil {
-		t.Error("a folder is loaded")
+		t.Error("a directory is loaded")
 	}
 }
 
-// unwrapped gives the innermost error of a chain.
+// unwrapped returns the first *os.PathError of a chain, or its innermost error.
 func unwrapped(err error) error {
 	for {
 		inner, ok := err.(interface{ Unwrap() error })
@@ -95,7 +94,7 @@ func unwrapped(err error) error {
 	}
 }
 
-// A package as large as may be is read: white space counts too.
+// A package of the maximum size is loaded. White space counts as well.
 func TestLoadLargest(t *testing.T) {
 	t.Parallel()
 	data := encoded(t, packageOf("1", root(t, 1)))

@@ -11,50 +11,51 @@ import (
 	"trust-manager.io/internal/retention"
 )
 
-// object is a ConfigMap or Secret as a source reads it. It shares the memory of
-// the cache.
+// object is the content of a ConfigMap or Secret as a source. It shares memory with the
+// cache.
 type object struct {
 	name   string
 	labels map[string]string
-	// text comes before binary (S4); a Secret has no text.
+	// text takes precedence over binary (S4); a Secret has no text.
 	text   map[string]string
 	binary map[string][]byte
-	// holdsKey says that a private key is beside the certificates.
-	holdsKey bool
+	// hasPrivateKey is true if the object contains a private key beside its
+	// certificates.
+	hasPrivateKey bool
 }
 
-func fromConfigMap(from *corev1.ConfigMap) object {
-	return object{name: from.Name, labels: from.Labels, text: from.Data, binary: from.BinaryData}
+func fromConfigMap(cm *corev1.ConfigMap) object {
+	return object{name: cm.Name, labels: cm.Labels, text: cm.Data, binary: cm.BinaryData}
 }
 
-func fromSecret(from *corev1.Secret) object {
-	return object{name: from.Name, labels: from.Labels, binary: from.Data, holdsKey: from.Type == corev1.SecretTypeTLS}
+func fromSecret(secret *corev1.Secret) object {
+	return object{name: secret.Name, labels: secret.Labels, binary: secret.Data, hasPrivateKey: secret.Type == corev1.SecretTypeTLS}
 }
 
-// isTarget says whether the Bundle writes the object itself, or is about to.
+// isTarget reports whether the object is, or is about to become, a target of the Bundle.
 func (o object) isTarget(kind bundle.Kind, spec bundle.Spec) bool {
 	return o.name == spec.Name && (spec.HasTarget(kind) || o.labels[v1alpha1.BundleLabelKey] == spec.Name)
 }
 
-// isState says whether the object keeps what the rotation of a Bundle needs.
+// isState reports whether the object stores the rotation state of a Bundle.
 func (o object) isState(kind bundle.Kind) bool {
 	return kind == bundle.ConfigMap && retention.Is(o.name, o.labels)
 }
 
-// input reads what a source asks for of the object.
-func (o object) input(from bundle.ObjectSource, origin certs.Origin) bundle.Input {
+// input returns the keys of the object that a source reads.
+func (o object) input(source bundle.ObjectSource, origin certs.Origin) bundle.Input {
 	input := bundle.Input{Origin: origin}
 	switch {
-	case !from.AllKeys:
-		text, ok := o.value(from.Key)
+	case !source.AllKeys:
+		text, ok := o.value(source.Key)
 		if !ok {
-			origin.Key = from.Key
-			return lacking(from, origin, "the object has no such key")
+			origin.Key = source.Key
+			return notFound(source, origin, "the object has no such key")
 		}
-		input.Texts = []bundle.Text{{Key: from.Key, PEM: text}}
-	case o.holdsKey:
+		input.Texts = []bundle.Text{{Key: source.Key, PEM: text}}
+	case o.hasPrivateKey:
 		input.Problem = &certs.Problem{Origin: origin, Reason: certs.SourceBuildError,
-			Detail: "includeAllKeys is refused for a Secret of type kubernetes.io/tls, since it would read the private key; name a key"}
+			Detail: "includeAllKeys is not allowed for a Secret of type kubernetes.io/tls, because it would read the private key; set key instead"}
 	default:
 		for _, key := range o.keys() {
 			text, _ := o.value(key)
@@ -64,7 +65,6 @@ func (o object) input(from bundle.ObjectSource, origin certs.Origin) bundle.Inpu
 	return input
 }
 
-// value gives the value of a key.
 func (o object) value(key string) (string, bool) {
 	if text, ok := o.text[key]; ok {
 		return text, true
@@ -73,8 +73,8 @@ func (o object) value(key string) (string, bool) {
 	return string(value), ok
 }
 
-// keys gives all keys in order (S1). No key is both text and binary: the API
-// server refuses that.
+// keys returns all keys in sorted order (S1). The API server does not allow the same key
+// as both text and binary.
 func (o object) keys() []string {
 	keys := make([]string, 0, len(o.text)+len(o.binary))
 	for key := range o.text {

@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,14 +16,14 @@ import (
 )
 
 const (
-	// settle is how long after its first change a package file is read: a file
-	// is often written in several steps, and what comes later is a change again.
-	settle = 100 * time.Millisecond
-	// fallback is how often the file is read where it cannot be watched.
-	fallback = 10 * time.Second
+	// settleTime is the delay between the first event and the read of a package file,
+	// because a file is often written in several steps. Later events start a new delay.
+	settleTime = 100 * time.Millisecond
+	// pollInterval is the interval at which a file that cannot be watched is read.
+	pollInterval = 10 * time.Second
 )
 
-// DefaultCAs is the default CA package in use. It is safe for concurrent use.
+// DefaultCAs holds the current default CA package. It is safe for concurrent use.
 type DefaultCAs struct {
 	path    string
 	current atomic.Pointer[defaultCAs]
@@ -33,12 +32,12 @@ type DefaultCAs struct {
 type defaultCAs struct {
 	id     string
 	parsed certs.Result
-	// fault says why a later version of the file is not in use.
-	fault string
+	// reloadError is the reason why a later version of the file is not used, or empty.
+	reloadError string
 }
 
-// LoadDefaultCAs reads the default CA package at the given path. An empty path
-// means that there is none.
+// LoadDefaultCAs reads the default CA package at the given path. An empty path means
+// that no package is configured.
 func LoadDefaultCAs(path string) (*DefaultCAs, error) {
 	d := &DefaultCAs{path: path}
 	if path == "" {
@@ -55,7 +54,7 @@ func LoadDefaultCAs(path string) (*DefaultCAs, error) {
 	return d, nil
 }
 
-// ID gives the id of the package in use, or "".
+// ID returns the ID of the current package, or "" if no package is configured.
 func (d *DefaultCAs) ID() string {
 	if current := d.current.Load(); current != nil {
 		return current.id
@@ -63,55 +62,55 @@ func (d *DefaultCAs) ID() string {
 	return ""
 }
 
-// Watch reloads the package when its file changes, and calls changed after
-// each reload, until the context ends. A file that cannot be used replaces
-// nothing. Where the file's folder cannot be watched, which is reported once,
-// the file is looked at every few seconds.
+// Watch reloads the package whenever its file changes, until ctx is canceled. It calls
+// changed after each reload, with an error if the new file is invalid; the current
+// package stays in use then. If the directory of the file cannot be watched, Watch
+// reports that once and polls the file instead.
 func (d *DefaultCAs) Watch(ctx context.Context, changed func(err error)) error {
 	if d.path == "" {
 		return nil
 	}
-	// The folder is watched, not the file: a mounted volume swaps a symbolic
-	// link beside the file, and an editor renames a new file over it.
+	// Watch the directory, not the file: a mounted volume swaps a symbolic link beside the
+	// file, and an editor renames a new file over it.
 	watcher, err := fsnotify.NewWatcher()
 	if err == nil {
 		defer func() { _ = watcher.Close() }()
 		err = watcher.Add(filepath.Dir(d.path))
 	}
 	if err != nil {
-		changed(fmt.Errorf("the folder of the default CA package cannot be watched, so the file is read every %s: %w", fallback, err))
+		changed(fmt.Errorf("the directory of the default CA package cannot be watched, so the file is read every %s: %w", pollInterval, err))
 		d.poll(ctx, changed)
 		return nil
 	}
-	// What changed between loading and watching gave no event.
-	rested := time.After(0)
+	// A change between load and watch caused no event.
+	settled := time.After(0)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case event := <-watcher.Events:
-			if event.Name == filepath.Dir(d.path) { // the folder itself is gone or moved
+			if event.Name == filepath.Dir(d.path) { // the directory itself was removed or moved
 				d.poll(ctx, changed)
 				return nil
 			}
-			if rested == nil { // a busy neighbour must not put it off for ever
-				rested = time.After(settle)
+			if settled == nil { // frequent changes of other files must not delay it forever
+				settled = time.After(settleTime)
 			}
 		case err := <-watcher.Errors:
 			changed(fmt.Errorf("watching the default CA package: %w", err))
-		case <-rested:
-			rested = nil
-			d.look(changed)
+		case <-settled:
+			settled = nil
+			d.check(changed)
 		}
 	}
 }
 
-// poll reloads the package every few seconds, until the context ends.
+// poll reloads the package every [pollInterval], until ctx is canceled.
 func (d *DefaultCAs) poll(ctx context.Context, changed func(err error)) {
-	ticker := time.NewTicker(fallback)
+	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	for {
-		d.look(changed)
+		d.check(changed)
 		select {
 		case <-ctx.Done():
 			return
@@ -120,33 +119,33 @@ func (d *DefaultCAs) poll(ctx context.Context, changed func(err error)) {
 	}
 }
 
-// look reloads the package and tells if anything has changed.
-func (d *DefaultCAs) look(changed func(err error)) {
-	if news, err := d.reload(); news {
+// check reloads the package and calls changed if the package or the error differs.
+func (d *DefaultCAs) check(changed func(err error)) {
+	if isChanged, err := d.reload(); isChanged {
 		changed(err)
 	}
 }
 
-// reload reads the file again. It says whether anything has changed, be it the
-// package or what is wrong with the file.
-func (d *DefaultCAs) reload() (news bool, err error) {
+// reload reads the file again. It reports whether the package or the error of the file
+// differs from the previous one.
+func (d *DefaultCAs) reload() (isChanged bool, err error) {
 	before := d.current.Load()
 	loaded, err := readPackage(d.path)
 	if err != nil {
-		if before.fault == err.Error() {
+		if before.reloadError == err.Error() {
 			return false, nil
 		}
-		d.current.Store(&defaultCAs{id: before.id, parsed: before.parsed, fault: err.Error()})
+		d.current.Store(&defaultCAs{id: before.id, parsed: before.parsed, reloadError: err.Error()})
 		return true, err
 	}
-	if before.id == loaded.id && before.fault == "" {
+	if before.id == loaded.id && before.reloadError == "" {
 		return false, nil
 	}
 	d.current.Store(loaded)
 	return true, nil
 }
 
-// readPackage reads and checks a package file whole.
+// readPackage reads and validates a package file.
 func readPackage(path string) (*defaultCAs, error) {
 	data, err := readBounded(path)
 	if err != nil {
@@ -161,12 +160,12 @@ func readPackage(path string) (*defaultCAs, error) {
 	case problem != nil:
 		return nil, fmt.Errorf("default CA package %s: %w", path, problem)
 	case len(parsed.Certificates) == 0:
-		return nil, fmt.Errorf("default CA package %s: there is no certificate in its bundle", path)
+		return nil, fmt.Errorf("default CA package %s: its bundle contains no certificates", path)
 	}
 	return &defaultCAs{id: content.ID(), parsed: parsed}, nil
 }
 
-// readBounded reads a file of at most the size that a package may have.
+// readBounded reads a file of at most [capackage.MaxSize] bytes.
 func readBounded(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -178,7 +177,7 @@ func readBounded(path string) ([]byte, error) {
 		return nil, err
 	}
 	if len(data) > capackage.MaxSize {
-		return nil, errors.New(path + " is larger than a package may be")
+		return nil, fmt.Errorf("%s is larger than %d bytes, the limit for a package", path, capackage.MaxSize)
 	}
 	return data, nil
 }

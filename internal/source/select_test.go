@@ -16,13 +16,13 @@ import (
 	"trust-manager.io/internal/source"
 )
 
-// labelled gives an object the label ca=yes.
+// labelled adds the label ca=yes to an object.
 func labelled[o client.Object](object o) o {
 	object.SetLabels(map[string]string{"ca": "yes"})
 	return object
 }
 
-// rotating gives an object the label of what keeps a state of rotation.
+// rotating adds the label of a rotation state to an object.
 func rotating(object *corev1.ConfigMap) *corev1.ConfigMap {
 	object.Labels["trust.cert-manager.io/rotation"] = "roots"
 	return object
@@ -34,8 +34,8 @@ func tlsSecret(name string) *corev1.Secret {
 	return s
 }
 
-// What sources by selector and of all keys give, in order: S1, S4, S7, S10, and
-// of V7 that a selector never reads the Bundle's own targets.
+// Inputs of sources with a selector or all keys, in order: S1, S4, S7, S10, and the
+// part of V7 that a selector never reads the Bundle's own targets.
 func TestGatherSelected(t *testing.T) {
 	t.Parallel()
 	target := labelled(configMap("cert-manager", "roots", map[string]string{"ca.crt": "target"}, nil))
@@ -44,7 +44,7 @@ func TestGatherSelected(t *testing.T) {
 	ofAnother := labelled(configMap("cert-manager", "others", map[string]string{"ca.crt": "others"}, nil))
 	ofAnother.Labels["trust.cert-manager.io/bundle"] = "others"
 	cluster := newObjects(
-		// K5: what keeps a state of rotation is never read, whatever its name.
+		// K5: a rotation state is never read, whatever its name.
 		labelled(configMap("cert-manager", retention.Name("roots"), map[string]string{"ca.crt": "state"}, nil)),
 		rotating(labelled(configMap("cert-manager", "copied", map[string]string{"ca.crt": "state"}, nil))),
 		target, released, ofAnother,
@@ -63,7 +63,7 @@ func TestGatherSelected(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const refusal = "includeAllKeys is refused for a Secret of type kubernetes.io/tls, since it would read the private key; name a key"
+	const refusal = "includeAllKeys is not allowed for a Secret of type kubernetes.io/tls, because it would read the private key; set key instead"
 	cases := map[string]struct {
 		from bundle.ObjectSource
 		want []string
@@ -79,18 +79,18 @@ func TestGatherSelected(t *testing.T) {
 			bundle.ObjectSource{Kind: bundle.ConfigMap, Selector: some, AllKeys: true},
 			[]string{"a ca.crt=a", "b a=a b=bin ca.crt=b", "others ca.crt=others"},
 		},
-		"S7: nothing selected is no error": {
+		"S7: an empty selection is not an error": {
 			bundle.ObjectSource{Kind: bundle.ConfigMap, Selector: nothing, Key: "ca.crt"}, nil,
 		},
 		"S7: a selected object without the key": {
 			bundle.ObjectSource{Kind: bundle.ConfigMap, Selector: labels.Everything(), Key: "ca.crt"},
 			[]string{"a ca.crt=a", "b ca.crt=b", "d SourceNotFound the object has no such key", "others ca.crt=others"},
 		},
-		"K1: a selected object without the key, and it is optional": {
+		"K1: optional, a selected object without the key": {
 			bundle.ObjectSource{Kind: bundle.ConfigMap, Selector: labels.Everything(), Key: "ca.crt", Optional: true},
 			[]string{"a ca.crt=a", "b ca.crt=b", "d is absent", "others ca.crt=others"},
 		},
-		"K1: all keys of an object that is missing, and it is optional": {
+		"K1: optional, all keys of a missing object": {
 			bundle.ObjectSource{Kind: bundle.Secret, Name: "none", AllKeys: true, Optional: true}, []string{"none is absent"},
 		},
 		"K1, S10: optional does not open a TLS Secret": {
@@ -102,15 +102,15 @@ func TestGatherSelected(t *testing.T) {
 		"S10: all keys of a TLS Secret": {
 			bundle.ObjectSource{Kind: bundle.Secret, Name: "tls", AllKeys: true}, []string{"tls SourceBuildError " + refusal},
 		},
-		"S10: also of a selected one; V7: a target that is being released is none of them": {
+		"S10: also if it is selected; V7: a target that is being released is not read": {
 			bundle.ObjectSource{Kind: bundle.Secret, Selector: some, AllKeys: true}, []string{"tls SourceBuildError " + refusal},
 		},
 		"one key of a TLS Secret": {
 			bundle.ObjectSource{Kind: bundle.Secret, Selector: some, Key: "tls.crt"}, []string{"tls tls.crt=c"},
 		},
-		"K5: a state of rotation by its name": {
+		"K5: a rotation state by its name": {
 			bundle.ObjectSource{Kind: bundle.ConfigMap, Name: "copied", Key: "ca.crt"},
-			[]string{"copied SourceBuildError the object keeps what the rotation of a Bundle needs, and is never a source"},
+			[]string{"copied SourceBuildError the object stores the rotation state of a Bundle, which is never a source"},
 		},
 		"S7: no such object, all keys": {
 			bundle.ObjectSource{Kind: bundle.Secret, Name: "none", AllKeys: true}, []string{"none SourceNotFound the object does not exist"},
@@ -124,8 +124,8 @@ func TestGatherSelected(t *testing.T) {
 				Sources: []bundle.Source{{Field: "spec.sources[0]", Object: &tc.from}},
 				Targets: []bundle.Target{{Kind: bundle.ConfigMap, Key: "k"}},
 			}
-			for range 5 { // S3: the order of a list is that of a map here
-				got, err := source.NewGatherer(cluster, "cert-manager", none(t)).Gather(t.Context(), spec)
+			for range 5 { // S3: the fake lists in map order
+				got, err := source.NewGatherer(cluster, "cert-manager", noPackage(t)).Gather(t.Context(), spec)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -137,7 +137,7 @@ func TestGatherSelected(t *testing.T) {
 	}
 }
 
-// described tells of each input the object's name and what was read of it.
+// described returns the object's name and the content of each input.
 func described(inputs []bundle.Input) []string {
 	var list []string
 	for _, input := range inputs {
@@ -156,7 +156,7 @@ func described(inputs []bundle.Input) []string {
 	return list
 }
 
-// An API server that cannot be reached is worth another try.
+// An unreachable API server is an error, which is retried.
 func TestGatherSelectedFails(t *testing.T) {
 	t.Parallel()
 	cluster := newObjects()
@@ -165,7 +165,7 @@ func TestGatherSelectedFails(t *testing.T) {
 		spec := bundle.Spec{Sources: []bundle.Source{{
 			Field: "spec.sources[0].x", Object: &bundle.ObjectSource{Kind: kind, Selector: labels.Everything(), Key: "k"},
 		}}}
-		_, err := source.NewGatherer(cluster, "cert-manager", none(t)).Gather(t.Context(), spec)
+		_, err := source.NewGatherer(cluster, "cert-manager", noPackage(t)).Gather(t.Context(), spec)
 		if err == nil || !strings.Contains(err.Error(), "spec.sources[0].x") {
 			t.Errorf("%s: error %v", kind, err)
 		}

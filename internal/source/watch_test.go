@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	// patience is how long a test waits for what must happen.
+	// patience is how long a test waits for an expected report.
 	patience = 20 * time.Second
-	// silence is how long a test waits for what must not happen: a few times
-	// what a changed file rests before it is read.
+	// silence is how long a test waits to see that no report arrives: a few times the
+	// delay before a changed file is read.
 	silence = 500 * time.Millisecond
 )
 
@@ -51,7 +51,7 @@ func watchLoaded(t *testing.T, cas *source.DefaultCAs, path string) *watched {
 	return w
 }
 
-// end stops watching and waits for that.
+// end stops the watch and waits until it has returned.
 func (w *watched) end() {
 	w.stop()
 	select {
@@ -60,7 +60,7 @@ func (w *watched) end() {
 			w.Errorf("Watch: %v", err)
 		}
 	case <-time.After(patience):
-		w.Error("Watch does not end with its context")
+		w.Error("Watch does not return when its context is canceled")
 	}
 	w.ended <- nil
 }
@@ -77,8 +77,8 @@ func (w *watched) report() error {
 	}
 }
 
-// quiet sees to it that there is no report. At the beginning of a test it gives
-// Watch the time to begin, so that what follows is noticed as an event.
+// quiet checks that no report arrives. At the beginning of a test, it also gives Watch
+// the time to start, so that later changes cause events.
 func (w *watched) quiet() {
 	w.Helper()
 	select {
@@ -88,8 +88,8 @@ func (w *watched) quiet() {
 	}
 }
 
-// becomes waits for a change to a package, which must be the last one. On a busy
-// machine a file may be caught half written before that.
+// becomes waits for a change to a package, which must be the last one. On a busy machine,
+// Watch may read a partially written file before.
 func (w *watched) becomes(p capackage.Package) {
 	w.Helper()
 	for err := w.report(); err != nil; err = w.report() {
@@ -101,7 +101,7 @@ func (w *watched) becomes(p capackage.Package) {
 	w.quiet()
 }
 
-// input gives what a Bundle that uses the default CAs is built from.
+// input returns the input of a Bundle that uses the default CAs.
 func (w *watched) input() bundle.Input {
 	w.Helper()
 	g := source.NewGatherer(newObjects(), "cert-manager", w.cas)
@@ -112,7 +112,7 @@ func (w *watched) input() bundle.Input {
 	return got.Inputs[0]
 }
 
-// D1: whatever way the file is changed in is noticed.
+// D1: Watch notices every way to change the file.
 func TestWatchNoticesChanges(t *testing.T) {
 	t.Parallel()
 	before, after := packageOf("1", root(t, 1)), packageOf("2", root(t, 2))
@@ -140,7 +140,7 @@ func TestWatchNoticesChanges(t *testing.T) {
 			write(t, path+".new", data)
 			rename(t, path+".new", path)
 		},
-		"deleted and made anew": func(t *testing.T, path string) {
+		"deleted and re-created": func(t *testing.T, path string) {
 			t.Helper()
 			if err := os.Remove(path); err != nil {
 				t.Fatal(err)
@@ -190,8 +190,8 @@ func TestWatchNoticesASwappedVolume(t *testing.T) {
 	w.quiet()
 }
 
-// D1: a later version that cannot be used is reported once, and the one before
-// stays, with a note. It is over when a good version comes, even the old one.
+// D1: an invalid later version is reported once, and the previous one stays in use, with
+// a note, until a valid version appears, even the previous one.
 func TestWatchKeepsTheLastGoodVersion(t *testing.T) {
 	t.Parallel()
 	good := packageOf("1", root(t, 1))
@@ -199,19 +199,19 @@ func TestWatchKeepsTheLastGoodVersion(t *testing.T) {
 	w.quiet()
 	write(t, w.path, []byte("{"))
 	err := w.report()
-	if err == nil || !strings.Contains(err.Error(), w.path) || !strings.Contains(err.Error(), "cut off") {
+	if err == nil || !strings.Contains(err.Error(), w.path) || !strings.Contains(err.Error(), "truncated") {
 		t.Errorf("reported: %v", err)
 	}
 	input := w.input()
 	if w.cas.ID() != good.ID() || input.Problem != nil || len(input.Texts[0].Parsed.Certificates) != 1 {
-		t.Errorf("the version in use is %q, the input %v", w.cas.ID(), input)
+		t.Errorf("the current version is %q, the input %v", w.cas.ID(), input)
 	}
-	if !strings.Contains(input.Note, good.ID()+" stays in use") || !strings.Contains(input.Note, "cut off") {
+	if !strings.Contains(input.Note, good.ID()+" stays in use") || !strings.Contains(input.Note, "truncated") {
 		t.Errorf("note %q", input.Note)
 	}
-	write(t, w.path, []byte("{ ")) // as bad as before
+	write(t, w.path, []byte("{ ")) // invalid in the same way
 	w.quiet()
-	if err := os.Remove(w.path); err != nil { // bad in another way
+	if err := os.Remove(w.path); err != nil { // invalid in another way
 		t.Fatal(err)
 	}
 	if err := w.report(); err == nil || !strings.Contains(err.Error(), "no such file") {
@@ -221,11 +221,11 @@ func TestWatchKeepsTheLastGoodVersion(t *testing.T) {
 	write(t, w.path, encoded(t, good))
 	w.becomes(good)
 	if note := w.input().Note; note != "" {
-		t.Errorf("note %q after all is well", note)
+		t.Errorf("note %q after the recovery", note)
 	}
 }
 
-// A file that is written again with the same package changes nothing.
+// A file that is rewritten with the same package is not a change.
 func TestWatchIgnoresTheSameVersion(t *testing.T) {
 	t.Parallel()
 	p := packageOf("1", root(t, 1))
@@ -239,8 +239,7 @@ func TestWatchIgnoresTheSameVersion(t *testing.T) {
 	}
 }
 
-// What changes between loading and watching gives no event, and is noticed all
-// the same.
+// A change between load and watch causes no event, and is noticed nevertheless.
 func TestWatchNoticesWhatChangedBefore(t *testing.T) {
 	t.Parallel()
 	before, after := packageOf("1", root(t, 1)), packageOf("2", root(t, 2))
@@ -253,8 +252,7 @@ func TestWatchNoticesWhatChangedBefore(t *testing.T) {
 	watchLoaded(t, cas, path).becomes(after)
 }
 
-// A folder that cannot be watched is reported, and the file is looked at all the
-// same, now and every few seconds.
+// A directory that cannot be watched is reported, and the file is polled instead.
 func TestWatchWithoutFolder(t *testing.T) {
 	t.Parallel()
 	path := packageFile(t, packageOf("1", root(t, 1)))
@@ -279,7 +277,7 @@ func TestWatchWithoutFolder(t *testing.T) {
 	w.becomes(after)
 }
 
-// D1: a folder that is replaced by another of its name is looked into again.
+// D1: Watch notices the file in a directory that replaces the watched one.
 func TestWatchNoticesANewFolder(t *testing.T) {
 	t.Parallel()
 	after := packageOf("2", root(t, 2))
@@ -299,7 +297,7 @@ func TestWatchNoticesANewFolder(t *testing.T) {
 	w.becomes(after)
 }
 
-// Readers see a whole version at all times; the race detector sees to the rest.
+// Readers always see a complete version; the race detector checks the rest.
 func TestWatchWhileReading(t *testing.T) {
 	t.Parallel()
 	before, after := packageOf("1", root(t, 1)), packageOf("2", root(t, 2)+root(t, 3))
