@@ -2,7 +2,7 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{- /* The Service of the metrics: its name must not be longer than a label. */ -}}
+{{- /* The name of the metrics Service, which must not be longer than a label. */ -}}
 {{- define "trust-manager.metricsService" -}}
 {{ include "trust-manager.name" . | trunc 55 | trimSuffix "-" }}-metrics
 {{- end -}}
@@ -15,7 +15,7 @@
 {{- .Values.serviceAccount.name | default (include "trust-manager.name" .) -}}
 {{- end -}}
 
-{{- /* Labels of all objects. commonLabels may have the keys of the chart's own. */ -}}
+{{- /* Labels of all objects. commonLabels may override the chart's own. */ -}}
 {{- define "trust-manager.labels" -}}
 {{- $labels := dict
   "app.kubernetes.io/name" (include "trust-manager.name" .)
@@ -26,7 +26,7 @@
 {{- toYaml (mergeOverwrite $labels (.Values.commonLabels | default dict)) -}}
 {{- end -}}
 
-{{- /* The metadata of an object: (dict "root" $ "name" … "namespace" … "labels" … "annotations" …), the last three if wanted. */ -}}
+{{- /* The metadata of an object: (dict "root" $ "name" … "namespace" … "labels" … "annotations" …); the last three are optional. */ -}}
 {{- define "trust-manager.metadata" -}}
 name: {{ .name | quote }}
 {{- with .namespace }}
@@ -49,7 +49,7 @@ annotations:
 {{- else -}}
 {{- with $image.registry | default $values.imageRegistry }}{{ . }}/{{ end }}{{ with $values.imageNamespace }}{{ . }}/{{ end }}{{ $image.name }}
 {{- end -}}
-{{- /* Helm takes a tag of digits for a number, and would write it as 2.0261e+07. */ -}}
+{{- /* Helm parses a tag of digits as a number and would render it as 2.0261e+07. */ -}}
 {{- with $image.tag | default .tag }}:{{ if kindIs "string" . }}{{ . }}{{ else }}{{ int64 . }}{{ end }}{{ end }}
 {{- with $image.digest }}@{{ . }}{{ end }}
 {{- end -}}
@@ -61,13 +61,13 @@ annotations:
   namespace: {{ include "trust-manager.namespace" . | quote }}
 {{- end -}}
 
-{{- /* Who makes the webhook's certificate. */ -}}
+{{- /* The issuer of the webhook's certificate. */ -}}
 {{- define "trust-manager.tlsMode" -}}
 {{- $tls := .Values.app.webhook.tls -}}
 {{- $mode := $tls.mode | default "auto" -}}
 {{- $usesCertManager := or $tls.approverPolicy.enabled $tls.certificate.duration $tls.certificate.secretTemplate -}}
 {{- if and $tls.helmCert.enabled $tls.approverPolicy.enabled -}}
-{{- fail "app.webhook.tls: helmCert.enabled and approverPolicy.enabled exclude each other: approver-policy approves certificates of cert-manager" -}}
+{{- fail "app.webhook.tls: helmCert.enabled and approverPolicy.enabled are mutually exclusive: approver-policy approves certificates of cert-manager" -}}
 {{- end -}}
 {{- if ne $mode "auto" -}}
 {{- if and $tls.helmCert.enabled (ne $mode "helm") -}}
@@ -91,7 +91,7 @@ selfManaged
 {{ include "trust-manager.name" . }}-tls
 {{- end -}}
 
-{{- /* Rules for objects that are targets. */ -}}
+{{- /* Rules for target objects. */ -}}
 {{- define "trust-manager.configMapRules" -}}
 - apiGroups: [""]
   resources: [configmaps]
