@@ -354,7 +354,7 @@ func TestNoWebhookWithoutCertificate(t *testing.T) {
 	readiness, port := freePort(t), freePort(t)
 	o := startOperator(t, "--webhook-port", port, "--readiness-probe-port", readiness)
 	awaitAnswer(t, "http://127.0.0.1:"+readiness+"/readyz", "")
-	if count := strings.Count(o.Log(), "WITHOUT THE ADMISSION WEBHOOK"); count != 1 {
+	if count := strings.Count(o.Log(), "Running without the admission webhook"); count != 1 {
 		t.Errorf("the log says %d times that there is no webhook, want once", count)
 	}
 }
