@@ -6,14 +6,13 @@ import (
 	"unicode/utf16"
 )
 
-// bag is one certificate of a PKCS#12 store without a password.
+// bag is a certificate of a PKCS#12 store without a password.
 type bag struct {
 	name        string
 	certificate []byte
 }
 
-// What follows are the types of RFC 7292, section 4, as far as such a store
-// has them.
+// The following types are those of RFC 7292, section 4, that such a store has.
 type (
 	contentInfo struct {
 		Type    asn1.ObjectIdentifier
@@ -38,8 +37,8 @@ type (
 	}
 )
 
-// bags reads a store without a password, and friendly names exactly as they
-// stand: the library reads the certificates only.
+// bags reads a store without a password, including the exact friendly names: the library
+// reads the certificates only.
 func bags(tb testing.TB, file []byte) []bag {
 	tb.Helper()
 	var store pfx

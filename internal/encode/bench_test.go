@@ -7,8 +7,8 @@ import (
 	"trust-manager.io/internal/encode"
 )
 
-// defaultPackage gives Mozilla's roots, topped up to the 145 certificates that
-// a Debian default package holds.
+// defaultPackage returns Mozilla's roots, topped up to the 145 certificates that a Debian
+// default package holds.
 func defaultPackage(b *testing.B) []certs.Certificate {
 	b.Helper()
 	list := mozilla(b)

@@ -2,8 +2,7 @@ package encode
 
 import "trust-manager.io/internal/certs"
 
-// What tests look at from outside, beside the files: the two rules that names
-// are made by.
+// The two rules for names, exported for tests.
 var (
 	Subject = certs.Subject
 	Lower   = lower

@@ -14,11 +14,11 @@ import (
 	"trust-manager.io/internal/encode"
 )
 
-// FuzzSubject proves, for any bytes as a subject: the rendering does not panic,
-// is the same each time, is what Go 1.26 gives but for NUL and characters
-// outside the Basic Multilingual Plane, and has neither; all that Go's parser
-// takes is taken; and two certificates of that subject whose fingerprints start
-// alike are two entries in a store of each format.
+// FuzzSubject verifies for any bytes as a subject that the rendering does not panic, is
+// deterministic, equals that of Go 1.26 except for NUL and characters outside the Basic
+// Multilingual Plane, and has neither; that everything is accepted that Go's parser
+// accepts; and that two certificates of that subject with the same fingerprint prefix are
+// two entries in a store of each format.
 func FuzzSubject(f *testing.F) {
 	for _, subject := range oddSubjects(f) {
 		if len(subject.der) < 2000 {
@@ -79,9 +79,9 @@ func checkTwoEntries(t *testing.T, list []certs.Certificate) {
 	}
 }
 
-// FuzzStores proves, for all certificates that a source may hold and any password: a
-// store of each format either holds all of them, each once, for whoever has the
-// password, or is refused with a reason; and it is the same each time.
+// FuzzStores verifies for all certificates that a source may hold and any password that a
+// store of each format either holds all of them, each once, and opens with the password,
+// or is rejected with a reason; and that it is deterministic.
 func FuzzStores(f *testing.F) {
 	odd, _ := oddCertificates(f)
 	for _, seed := range [][]certs.Certificate{certificates(f, 1), append(certificates(f, 3), certificates(f, 2)...), odd} {
@@ -118,7 +118,7 @@ func FuzzStores(f *testing.F) {
 func checkJKS(t *testing.T, file []byte, password string, want map[string]bool) {
 	t.Helper()
 	if strings.ContainsFunc(password, func(r rune) bool { return r > 0x7f }) {
-		return // the library takes its bytes otherwise than Java, and does not find the seal right
+		return // the library encodes it differently than Java, and rejects the checksum
 	}
 	store := keystore.New(keystore.WithCaseExactAliases())
 	if err := store.Load(bytes.NewReader(file), []byte(password)); err != nil {

@@ -17,13 +17,12 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// oddSubject is a subject as certificates rarely have it, and how it is
-// written.
+// oddSubject is an unusual subject and its rendering.
 type oddSubject struct {
 	der  []byte
 	text string
-	// java is what Java makes of the text in a PKCS#12 store, where that is not
-	// what package encode puts in lower case.
+	// java is how Java converts the text in a PKCS#12 store to lower case, if it differs
+	// from package encode.
 	java string
 }
 
@@ -41,7 +40,7 @@ var (
 	mail         = []int{1, 2, 840, 113549, 1, 9, 1}
 )
 
-// oddSubjects are subjects that Go's parser of certificates takes.
+// oddSubjects are subjects that Go's certificate parser accepts.
 func oddSubjects(tb testing.TB) map[string]oddSubject {
 	tb.Helper()
 	utf8 := func(oid []int, value string) []byte { return attribute(tb, oid, asn1.TagUTF8String, value) }
@@ -107,20 +106,19 @@ func oddSubjects(tb testing.TB) map[string]oddSubject {
 	}
 }
 
-// name gives the DER of a Name with these RDNs.
+// name returns the DER of a Name with these RDNs.
 func name(tb testing.TB, rdns ...[]byte) []byte {
 	tb.Helper()
 	return constructed(tb, asn1.TagSequence, rdns...)
 }
 
-// rdn gives the DER of a RelativeDistinguishedName, its attributes as they
-// stand.
+// rdn returns the DER of a RelativeDistinguishedName, with its attributes unchanged.
 func rdn(tb testing.TB, attributes ...[]byte) []byte {
 	tb.Helper()
 	return constructed(tb, asn1.TagSet, attributes...)
 }
 
-// attribute gives the DER of one part of a Name; value are the bytes in it.
+// attribute returns the DER of one part of a Name; value is its content.
 func attribute(tb testing.TB, oid []int, tag int, value string) []byte {
 	tb.Helper()
 	return constructed(tb, asn1.TagSequence,
@@ -156,7 +154,7 @@ type unsigned struct {
 	Validity  validity
 	Subject   asn1.RawValue
 	Key       publicKey
-	// Extensions is there so that Java takes an empty subject.
+	// Extensions makes Java accept an empty subject.
 	Extensions []pkix.Extension `asn1:"explicit,tag:3"`
 }
 
@@ -166,9 +164,9 @@ type signed struct {
 	Signature   asn1.BitString
 }
 
-// withSubject gives a certificate with these bytes as its subject, from the
-// start of a year on. It is put together here, and not signed, so that it is
-// the same under every Go release; no reader of stores looks at signatures.
+// withSubject returns a certificate with these bytes as its subject, valid from the start
+// of a year. It is assembled here, and not signed, so that it is the same with every Go
+// release; no reader of stores checks signatures.
 func withSubject(tb testing.TB, subject []byte, year int) certs.Certificate {
 	tb.Helper()
 	algorithm := pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 3, 101, 112}}
@@ -196,8 +194,8 @@ func withSubject(tb testing.TB, subject []byte, year int) certs.Certificate {
 	return certs.Certificate{DER: der, Fingerprint: sha256.Sum256(der)}
 }
 
-// oddCertificates gives a certificate for each odd subject, with dates from
-// 1950 on, in an order that is that of no store.
+// oddCertificates returns a certificate for each odd subject, with dates from 1950 on, in
+// an order that no store has.
 func oddCertificates(tb testing.TB) (list []certs.Certificate, texts map[[sha256.Size]byte]oddSubject) {
 	tb.Helper()
 	subjects := oddSubjects(tb)
@@ -210,7 +208,7 @@ func oddCertificates(tb testing.TB) (list []certs.Certificate, texts map[[sha256
 	return list, texts
 }
 
-// mozilla gives the public roots that Mozilla trusts.
+// mozilla returns the public roots that Mozilla trusts.
 func mozilla(tb testing.TB) []certs.Certificate {
 	tb.Helper()
 	var list []certs.Certificate

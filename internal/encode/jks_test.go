@@ -15,8 +15,8 @@ import (
 	"trust-manager.io/internal/encode"
 )
 
-// T2: the bytes of the file, odd subjects among it. A change of them rewrites
-// every target there is.
+// T2: the bytes of the file, including odd subjects. A change of them rewrites every
+// target in every cluster.
 func TestJKSGolden(t *testing.T) {
 	t.Parallel()
 	file, err := encode.JKS(short(t), password)
@@ -26,8 +26,8 @@ func TestJKSGolden(t *testing.T) {
 	checkGolden(t, "testdata/odd.golden.jks", file)
 }
 
-// T2: nothing but the certificates and the password goes in: not the order, nor
-// the moment.
+// T2: the file depends on the certificates and the password only, not on their order or
+// the time.
 func TestJKSIsTheSameInAnyOrder(t *testing.T) {
 	t.Parallel()
 	list := append(mozilla(t), short(t)...)
@@ -48,8 +48,8 @@ func TestJKSIsTheSameInAnyOrder(t *testing.T) {
 	}
 }
 
-// T2: entries stand in the order of their aliases, with the dates of their
-// certificates, those before 1970 too.
+// T2: entries are in the order of their aliases and have the dates of their certificates,
+// even before 1970.
 func TestJKSEntries(t *testing.T) {
 	t.Parallel()
 	list := short(t)
@@ -108,8 +108,8 @@ func TestJKSPassword(t *testing.T) {
 	}
 }
 
-// The library's own reader accepts the seal where its rule and Java's agree,
-// and only with the right password.
+// The library's own reader accepts the checksum if its rule and Java's agree, and only
+// with the right password.
 func TestJKSSeal(t *testing.T) {
 	t.Parallel()
 	file, err := encode.JKS(certificates(t, 2), password)
@@ -124,8 +124,7 @@ func TestJKSSeal(t *testing.T) {
 	}
 }
 
-// A store of nothing can be read; that such a bundle is never written is for
-// package bundle to say (S9).
+// An empty store is readable; package bundle ensures that it is never written (S9).
 func TestJKSOfNothing(t *testing.T) {
 	t.Parallel()
 	if got := aliases(t, nil); len(got) != 0 {
@@ -133,8 +132,8 @@ func TestJKSOfNothing(t *testing.T) {
 	}
 }
 
-// short gives the certificates of odd subjects but those that fill a store by
-// themselves, so that golden files stay small.
+// short returns the certificates of odd subjects except the very large ones, so that
+// golden files stay small.
 func short(tb testing.TB) []certs.Certificate {
 	tb.Helper()
 	all, _ := oddCertificates(tb)

@@ -5,14 +5,13 @@ import (
 	"strings"
 )
 
-// lower puts a text in lower case, character by character, by the simple
-// mapping of Unicode 17.0: no context, no language, and as many characters as
-// before. Characters outside the Basic Multilingual Plane stay as they are;
-// names have none.
+// lower converts a text to lower case, character by character, by the simple mapping of
+// Unicode 17.0: independent of context and language, with the same number of characters.
+// It does not change characters outside the Basic Multilingual Plane; names have none.
 //
-// Java looks an entry of a JKS up by its alias in lower case, and does not find
-// one that is not in lower case itself. So all letters of today's Unicode are
-// mapped, and not those alone that the compiler knows.
+// Java looks up an entry of a JKS by its alias in lower case, and does not find an alias
+// that is not in lower case itself. So lower maps all letters of current Unicode, not only
+// those that the compiler knows.
 func lower(text string) string {
 	return strings.Map(lowerRune, text)
 }
@@ -25,11 +24,11 @@ func lowerRune(r rune) rune {
 	return r + capitals[at].distance
 }
 
-// capitalRange is a run of capital letters: each step-th character from first
-// to last is one, and its small letter stands at the same distance from it.
+// capitalRange is a range of capital letters: every step-th character from first to last,
+// each at the same distance from its small letter.
 type capitalRange struct{ first, last, step, distance rune }
 
-// position says where the run stands, seen from a character.
+// position returns the position of the range relative to r, for a binary search.
 func (c capitalRange) position(r rune) int {
 	switch {
 	case c.last < r:
@@ -40,9 +39,9 @@ func (c capitalRange) position(r rune) int {
 	return 0
 }
 
-// capitals are the characters up to U+FFFF with a Simple_Lowercase_Mapping in
-// the Unicode Character Database 17.0, in order. They are written out because
-// package unicode follows the Go release. It is never changed: an alias would.
+// capitals are the characters up to U+FFFF with a Simple_Lowercase_Mapping in the Unicode
+// Character Database 17.0, in order. They are listed here because package unicode depends
+// on the Go release. Never change the list: aliases would change.
 var capitals = [...]capitalRange{
 	{0x0041, 0x005A, 1, 32}, {0x00C0, 0x00D6, 1, 32}, {0x00D8, 0x00DE, 1, 32}, {0x0100, 0x012E, 2, 1},
 	{0x0130, 0x0130, 1, -199}, {0x0132, 0x0136, 2, 1}, {0x0139, 0x0147, 2, 1}, {0x014A, 0x0176, 2, 1},

@@ -11,7 +11,7 @@ import (
 	"trust-manager.io/internal/encode"
 )
 
-// T2: lower case character by character, and the same under every Go release.
+// T2: the mapping is character by character, and the same with every Go release.
 func TestLower(t *testing.T) {
 	t.Parallel()
 	for title, tc := range map[string]struct{ text, want string }{
@@ -38,8 +38,8 @@ func TestLower(t *testing.T) {
 	}
 }
 
-// T2: the mapping of each of the 65,536 characters, as one number. It must
-// never change: an alias would.
+// T2: the mapping of each of the 65,536 characters, as one checksum. It must never change,
+// because aliases would change.
 func TestLowerGolden(t *testing.T) {
 	t.Parallel()
 	const want = "273bf07553296f11daae04a97e3bb4f59b0e1535ef233ef9873be37805a30096"
@@ -49,8 +49,7 @@ func TestLowerGolden(t *testing.T) {
 	}
 }
 
-// What is in lower case stays as it is: Java does not find an alias that is
-// not.
+// The mapping is idempotent: Java does not find an alias that is not in lower case.
 func TestLowerTwiceIsLower(t *testing.T) {
 	t.Parallel()
 	once := encode.Lower(allOfTheBMP())
@@ -59,8 +58,8 @@ func TestLowerTwiceIsLower(t *testing.T) {
 	}
 }
 
-// The mapping is that of Unicode 15.0, which Go 1.26 has, and of the letters
-// that came in 16.0 and 17.0.
+// The mapping is that of Unicode 15.0, which Go 1.26 has, plus the letters that 16.0 and
+// 17.0 added.
 func TestLowerIsThatOfGo126(t *testing.T) {
 	t.Parallel()
 	if !strings.HasPrefix(runtime.Version(), "go1.26") {

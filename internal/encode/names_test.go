@@ -20,8 +20,8 @@ import (
 
 const password = "changeit"
 
-// odds gives the certificates of odd subjects and, by the certificate's DER,
-// the name that it should have.
+// odds returns the certificates of odd subjects and, by the certificate's DER, its
+// expected name.
 func odds(tb testing.TB) (list []certs.Certificate, names map[string]string) {
 	tb.Helper()
 	list, subjects := oddCertificates(tb)
@@ -36,7 +36,7 @@ func odds(tb testing.TB) (list []certs.Certificate, names map[string]string) {
 	return list, names
 }
 
-// T2, T3: both formats have the same names, in lower case and in their own.
+// T2, T3: both formats have the same names, in lower and in original case.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	list, want := odds(t)
@@ -51,9 +51,9 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// T2: no two certificates have one name, though 8 digits of their fingerprints
-// and their subjects be the same, or differ in nothing but what one reader or
-// the other makes of upper case. All others keep their 8 digits.
+// T2: no two certificates share a name, even if 8 digits of their fingerprints and their
+// subjects are the same, or differ only in how a reader converts upper case. All others
+// keep their 8 digits.
 func TestNamesOfLikeFingerprints(t *testing.T) {
 	t.Parallel()
 	var list []certs.Certificate
@@ -81,7 +81,7 @@ func TestNamesOfLikeFingerprints(t *testing.T) {
 	}
 }
 
-// What has been taken twice stands once.
+// A duplicate results in one entry.
 func TestNamesOfOneCertificateTwice(t *testing.T) {
 	t.Parallel()
 	certificate := withSubject(t, name(t), 2000)
@@ -95,8 +95,8 @@ func TestNamesOfOneCertificateTwice(t *testing.T) {
 	}
 }
 
-// A store is made whole or not at all. The error names the format and the
-// origin, and has nothing of the content.
+// A store has all certificates or is not returned. The error names the format and the
+// origin, and contains nothing of the content.
 func TestStoresRefuseWhatIsNoCertificate(t *testing.T) {
 	t.Parallel()
 	where := certs.Origin{Field: "spec.sources[1].configMap", Object: "ConfigMap trust/roots", Key: "ca.crt", Block: 3}
@@ -123,7 +123,7 @@ func TestStoresRefuseWhatIsNoCertificate(t *testing.T) {
 	}
 }
 
-// writers are the formats, each with the name that its errors start with.
+// writers are the formats, by the prefix of their errors.
 func writers() map[string]func([]certs.Certificate, string) ([]byte, error) {
 	list := map[string]func([]certs.Certificate, string) ([]byte, error){"JKS": encode.JKS}
 	for _, profile := range profiles {
@@ -134,8 +134,8 @@ func writers() map[string]func([]certs.Certificate, string) ([]byte, error) {
 	return list
 }
 
-// aliases gives the aliases of a JKS with these certificates, by their DER, as
-// the library reads them.
+// aliases returns the aliases of a JKS with these certificates, by their DER, as the
+// library reads them.
 func aliases(tb testing.TB, list []certs.Certificate) map[string]string {
 	tb.Helper()
 	file, err := encode.JKS(list, password)
@@ -160,8 +160,8 @@ func aliases(tb testing.TB, list []certs.Certificate) map[string]string {
 	return names
 }
 
-// friendlyNames gives the friendly names of a PKCS#12 store with these
-// certificates, by their DER.
+// friendlyNames returns the friendly names of a PKCS#12 store with these certificates, by
+// their DER.
 func friendlyNames(tb testing.TB, list []certs.Certificate) map[string]string {
 	tb.Helper()
 	file, err := encode.PKCS12(list, "", "")

@@ -26,15 +26,15 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// certificate gives a self-signed CA certificate. Key and dates are fixed, and
-// so is the key identifier, whose default may change with the Go release: one
-// number gives the same bytes in every run.
+// certificate returns a self-signed CA certificate. Key and dates are fixed, and so is the
+// key identifier, whose default may change with the Go release: a number has the same
+// bytes in every run.
 func certificate(tb testing.TB, number int64) certs.Certificate {
 	tb.Helper()
 	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(number),
-		// Names of different length, so that the base64 ends in each way.
+		// Names of different lengths, so that the base64 has each kind of ending.
 		Subject:               pkix.Name{CommonName: "Root " + strings.Repeat("I", int(number))},
 		NotBefore:             time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 		NotAfter:              time.Date(2046, 1, 1, 0, 0, 0, 0, time.UTC),
@@ -58,7 +58,7 @@ func certificates(tb testing.TB, count int64) []certs.Certificate {
 	return list
 }
 
-// T1: the bytes of the file. A change of them rewrites every target there is.
+// T1: the bytes of the file. A change of them rewrites every target in every cluster.
 func TestPEMGolden(t *testing.T) {
 	t.Parallel()
 	const golden = "testdata/three.golden.pem"
@@ -77,8 +77,8 @@ func TestPEMGolden(t *testing.T) {
 	}
 }
 
-// T1: 64 columns, LF, one block after another, a newline at the end, no
-// comments; for DER that ends at any place in a line.
+// T1: 64 columns, LF, no blank lines, a newline at the end, no comments; for DER that ends
+// at any column.
 func TestPEMLines(t *testing.T) {
 	t.Parallel()
 	for size := 1; size <= 200; size++ {
@@ -96,8 +96,8 @@ func TestPEMLines(t *testing.T) {
 	}
 }
 
-// A file of nothing is empty; that such a bundle is never written is for
-// package bundle to say (S9).
+// Without certificates the file is empty; package bundle ensures that it is never written
+// (S9).
 func TestPEMOfNothing(t *testing.T) {
 	t.Parallel()
 	if got := encode.PEM(nil); len(got) != 0 {
@@ -105,8 +105,7 @@ func TestPEMOfNothing(t *testing.T) {
 	}
 }
 
-// The order given is the order written, and nothing is left out as a duplicate:
-// both were decided before.
+// The file keeps the order given, including duplicates: package bundle decides both.
 func TestPEMKeepsTheOrder(t *testing.T) {
 	t.Parallel()
 	a, b := certificate(t, 1), certificate(t, 2)
@@ -117,8 +116,7 @@ func TestPEMKeepsTheOrder(t *testing.T) {
 	}
 }
 
-// The room is reserved in one step: a file of a large bundle is not copied
-// while it grows.
+// The buffer is allocated once: the file of a large bundle is not copied while it grows.
 func TestPEMReservesItsRoom(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{0, 1, 47, 48, 49, 500, 1000, 2000} {

@@ -21,8 +21,8 @@ import (
 
 var profiles = []encode.Profile{"", encode.LegacyRC2, encode.LegacyDES, encode.Modern2023}
 
-// T3: the bytes of a store without a password, odd subjects among it. They are
-// the same whatever the profile (A10) and the order.
+// T3: the bytes of a store without a password, including odd subjects. They are the same
+// whatever the profile (A10) and the order.
 func TestPKCS12Golden(t *testing.T) {
 	t.Parallel()
 	list := short(t)
@@ -37,8 +37,8 @@ func TestPKCS12Golden(t *testing.T) {
 	}
 }
 
-// T3: what goes in comes out, under the password alone, in the order of the
-// aliases of a JKS.
+// T3: a store can be read back, with the right password only, in the order of the aliases
+// of a JKS.
 func TestPKCS12RoundTrip(t *testing.T) {
 	t.Parallel()
 	list := append(mozilla(t), short(t)...)
@@ -64,7 +64,7 @@ func TestPKCS12RoundTrip(t *testing.T) {
 	}
 }
 
-// decode writes a store and reads it back.
+// decode encodes a store and reads it back.
 func decode(t *testing.T, list []certs.Certificate, password string, profile encode.Profile) []*x509.Certificate {
 	t.Helper()
 	file, err := encode.PKCS12(list, password, profile)
@@ -81,8 +81,7 @@ func decode(t *testing.T, list []certs.Certificate, password string, profile enc
 	return certificates
 }
 
-// A10: each profile is written with its algorithms, and none without a
-// password.
+// A10: each profile uses its algorithms, and none without a password.
 func TestPKCS12Algorithms(t *testing.T) {
 	t.Parallel()
 	algorithms := map[string]asn1.ObjectIdentifier{
@@ -126,9 +125,9 @@ func TestPKCS12Algorithms(t *testing.T) {
 	}
 }
 
-// T3, S3: the same input gives the same bytes, in every process and with every
-// compiler: stores are compared by their bytes. Where this test fails, every
-// target with a PKCS#12 store is about to be rewritten.
+// T3, S3: the same input results in the same bytes, in every process and with every
+// compiler, since stores are compared by their bytes. A change that fails this test
+// rewrites every target with a PKCS#12 store.
 func TestPKCS12IsPinned(t *testing.T) {
 	t.Parallel()
 	list := short(t)
@@ -150,8 +149,8 @@ func TestPKCS12IsPinned(t *testing.T) {
 	}
 }
 
-// T3: salts differ where the content or the profile does, and say nothing about
-// the password.
+// T3: salts differ if the content or the profile does, and reveal nothing about the
+// password.
 func TestPKCS12Salts(t *testing.T) {
 	t.Parallel()
 	salt := func(list []certs.Certificate, password string, profile encode.Profile) string {
@@ -177,7 +176,7 @@ func TestPKCS12Salts(t *testing.T) {
 	}
 }
 
-// macSalt gives the salt of a store's MAC (RFC 7292, section 4).
+// macSalt returns the salt of a store's MAC (RFC 7292, section 4).
 func macSalt(tb testing.TB, file []byte) string {
 	tb.Helper()
 	var store struct {
@@ -193,8 +192,8 @@ func macSalt(tb testing.TB, file []byte) string {
 	return string(store.MAC.Salt)
 }
 
-// A10: what a PKCS#12 store cannot have is refused, with a reason and without
-// the password.
+// A10: an unsupported password or profile is rejected, with a reason and without the
+// password.
 func TestPKCS12Refuses(t *testing.T) {
 	t.Parallel()
 	for title, tc := range map[string]struct {
@@ -224,8 +223,7 @@ func TestPKCS12Refuses(t *testing.T) {
 	}
 }
 
-// A store of nothing can be read; that such a bundle is never written is for
-// package bundle to say (S9).
+// An empty store is readable; package bundle ensures that it is never written (S9).
 func TestPKCS12OfNothing(t *testing.T) {
 	t.Parallel()
 	for _, profile := range profiles {

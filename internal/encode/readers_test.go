@@ -18,8 +18,8 @@ import (
 	"trust-manager.io/internal/encode"
 )
 
-// T2: Java reads a JKS: every certificate under its alias, odd subjects among
-// them, as an entry that it trusts, and with the certificate's date.
+// T2: Java reads a JKS: every certificate, including odd subjects, under its alias, as a
+// trusted entry and with the certificate's date.
 func TestJKSReadByKeytool(t *testing.T) {
 	t.Parallel()
 	list, _ := oddCertificates(t)
@@ -41,7 +41,7 @@ func TestJKSReadByKeytool(t *testing.T) {
 	}
 }
 
-// A9: Java takes any password that the API takes.
+// A9: Java accepts any password that the API accepts.
 func TestJKSReadByKeytoolWithAnyPassword(t *testing.T) {
 	t.Parallel()
 	for title, password := range map[string]string{
@@ -60,7 +60,7 @@ func TestJKSReadByKeytoolWithAnyPassword(t *testing.T) {
 	}
 }
 
-// Java reads a JKS without its password too.
+// Java also reads a JKS without its password.
 func TestJKSReadByKeytoolWithoutPassword(t *testing.T) {
 	t.Parallel()
 	list := certificates(t, 3)
@@ -73,8 +73,8 @@ func TestJKSReadByKeytoolWithoutPassword(t *testing.T) {
 	}
 }
 
-// T3, A10: Java reads a PKCS#12 store of each profile, with and without a
-// password, odd subjects among it.
+// T3, A10: Java reads a PKCS#12 store of each profile, with and without a password,
+// including odd subjects.
 func TestPKCS12ReadByKeytool(t *testing.T) {
 	t.Parallel()
 	odd, subjects := oddCertificates(t)
@@ -102,9 +102,8 @@ func TestPKCS12ReadByKeytool(t *testing.T) {
 	}
 }
 
-// A10: without a password, Java reads a store that has none whatever it is
-// given, and finds nothing, without an error, in one that has one. The docs
-// warn of it.
+// A10: Java opens a store without a password with any password. Given no password, it
+// silently finds nothing in a store that has one. The docs warn about this.
 func TestPKCS12ReadByKeytoolWithoutPassword(t *testing.T) {
 	t.Parallel()
 	list := certificates(t, 3)
@@ -130,8 +129,8 @@ func TestPKCS12ReadByKeytoolWithoutPassword(t *testing.T) {
 	}
 }
 
-// T3, A10: OpenSSL reads a PKCS#12 store of each profile, with and without a
-// password; LegacyRC2 with its legacy algorithms alone.
+// T3, A10: OpenSSL reads a PKCS#12 store of each profile, with and without a password;
+// LegacyRC2 only with its legacy algorithms enabled.
 func TestPKCS12ReadByOpenSSL(t *testing.T) {
 	t.Parallel()
 	odd, subjects := oddCertificates(t)
@@ -165,8 +164,8 @@ func TestPKCS12ReadByOpenSSL(t *testing.T) {
 	}
 }
 
-// checkOpenSSL wants each certificate in the output, and each name in its own
-// case that is plain enough to be printed as it stands.
+// checkOpenSSL verifies that the output has each certificate, and each name that is plain
+// enough to be printed unchanged, in its original case.
 func checkOpenSSL(t *testing.T, output []byte, list []certs.Certificate, names map[string]string, subjects map[[sha256.Size]byte]oddSubject) {
 	t.Helper()
 	lines := map[string]bool{}
@@ -195,7 +194,7 @@ func checkOpenSSL(t *testing.T, output []byte, list []certs.Certificate, names m
 	}
 }
 
-// plain is text that OpenSSL prints as it stands.
+// plain matches text that OpenSSL prints unchanged.
 var plain = regexp.MustCompile(`^[ -~]*$`)
 
 type storeCase struct {
@@ -213,16 +212,16 @@ func stores() map[string]storeCase {
 	return list
 }
 
-// listing is what keytool says of a store, by fingerprint.
+// listing is the output of keytool for a store, by fingerprint.
 type listing struct{ aliases, dates map[string]string }
 
 var (
-	// An alias may hold anything, line ends too.
+	// An alias may contain anything, even line ends.
 	listedEntry       = regexp.MustCompile(`(?s)Alias name: (.*?)\nCreation date: ([^\n]*)\nEntry type: ([^\n]*)\n`)
 	listedFingerprint = regexp.MustCompile(`SHA256: ([0-9A-F:]+)\n`)
 )
 
-// keytool lists a store. It takes the kind of the store from its first bytes.
+// keytool lists a store. It detects the type of the store by its first bytes.
 func keytool(t *testing.T, file []byte, arguments ...string) listing {
 	t.Helper()
 	output, err := run(t, "keytool", append([]string{
@@ -257,7 +256,7 @@ func saved(t *testing.T, file []byte) string {
 	return path
 }
 
-// run runs another reader, with an empty line as its answer to any question.
+// run runs another reader, and answers any prompt with an empty line.
 func run(t *testing.T, program string, arguments ...string) ([]byte, error) {
 	t.Helper()
 	path, err := exec.LookPath(program)

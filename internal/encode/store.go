@@ -7,8 +7,8 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// Store gives a key store in the format and with the password and profile that
-// were asked for; see JKS and PKCS12.
+// Store returns a key store with the given format, password and profile; see [JKS] and
+// [PKCS12].
 func Store(store bundle.Store, certificates []certs.Certificate) ([]byte, error) {
 	switch store.Format {
 	case bundle.JKS:

@@ -10,7 +10,7 @@ import (
 	"trust-manager.io/internal/encode"
 )
 
-// A store is of the format, the password and the profile that were asked for.
+// A store has the given format, password and profile.
 func TestStore(t *testing.T) {
 	t.Parallel()
 	list := certificates(t, 3)
@@ -37,7 +37,7 @@ func TestStore(t *testing.T) {
 	}
 }
 
-// A format that nobody knows is no store.
+// An unknown format is an error.
 func TestStoreRefuses(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

@@ -26,8 +26,8 @@ func TestSubject(t *testing.T) {
 	}
 }
 
-// Go's parser refuses these values today. Should it take them one day, a bundle
-// must not fail by it.
+// Go's parser rejects these values today. If it accepts them one day, a bundle must not
+// fail because of them.
 func TestSubjectWithDamagedValues(t *testing.T) {
 	t.Parallel()
 	for title, tc := range map[string]struct {
@@ -88,13 +88,13 @@ func checkSubject(t *testing.T, der []byte, want string) {
 	}
 }
 
-// mozillaSubjects has a line for each root that Mozilla has trusted: the
-// subject's DER in base64, a space, and how it is written.
+// mozillaSubjects has a line for each root that Mozilla has trusted: the subject's DER in
+// base64, a space, and its rendering.
 const mozillaSubjects = "testdata/mozilla.subjects.golden"
 
-// T2: how real subjects are written. Lines stay for roots that have left the
-// list, and with -update lines are added only: an existing one never changes,
-// since users look entries up by these names.
+// T2: the rendering of real subjects. Lines of roots that have left the list are kept, and
+// -update only adds lines: an existing line never changes, since users look up entries by
+// these names.
 func TestSubjectsOfMozillaGolden(t *testing.T) {
 	t.Parallel()
 	known := readSubjects(t)
@@ -158,8 +158,8 @@ func appendTo(t *testing.T, path, text string) {
 	}
 }
 
-// T2: subjects are written as Go 1.26 writes them, so that names are those that
-// users of cert-manager's trust-manager know; save for what no store can hold.
+// T2: subjects are rendered like in Go 1.26, so that names are those that users of
+// cert-manager's trust-manager know, except for characters that no store can hold.
 func TestSubjectIsThatOfGo126(t *testing.T) {
 	t.Parallel()
 	list, _ := oddCertificates(t)
@@ -168,8 +168,8 @@ func TestSubjectIsThatOfGo126(t *testing.T) {
 	}
 }
 
-// checkLikeGo126 compares with the standard library, where that is of the
-// release which the rules were taken from, and can read the certificate.
+// checkLikeGo126 compares with the standard library, if it is of the release that the
+// rules were taken from and can read the certificate.
 func checkLikeGo126(t *testing.T, der []byte) {
 	t.Helper()
 	parsed, err := x509.ParseCertificate(der)
