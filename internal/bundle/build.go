@@ -168,7 +168,7 @@ func (b *Builder) read(input Input, parsed map[certs.Origin]parsedText) ([]certs
 			origin.Key = input.Texts[0].Key
 		}
 		return nil, &certs.Problem{Origin: origin, Reason: certs.SourceBuildError,
-			Detail: "no certificate found; at least one PEM block of type CERTIFICATE is needed"}
+			Detail: "no certificate found; at least one PEM block of type CERTIFICATE is required"}
 	}
 	return results, nil
 }

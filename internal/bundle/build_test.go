@@ -114,7 +114,7 @@ func parsedSource(tb testing.TB, name, text string) bundle.Input {
 // S7, S8, S9: what fails a build, and that an error comes without a result.
 func TestBuildRefuses(t *testing.T) {
 	t.Parallel()
-	const none = "no certificate found; at least one PEM block of type CERTIFICATE is needed"
+	const none = "no certificate found; at least one PEM block of type CERTIFICATE is required"
 	good := source("good", roots(t, 1))
 	damaged := roots(t, 1, 2) + "-----BEGIN CERTIFICATE-----\n"
 	cases := map[string]struct {
