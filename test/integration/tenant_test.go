@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -177,6 +178,12 @@ func TestTenantReachesNobody(t *testing.T) {
 
 	one.make(&corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "none"},
 		Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{"count/configmaps": resource.MustParse("0")}}})
+	eventually(t, "the quota to be active", func() error {
+		if err := one.Create(t.Context(), configMap(mine, "probe"), client.DryRunAll); !apierrors.IsForbidden(err) {
+			return fmt.Errorf("a ConfigMap is accepted: %w", err)
+		}
+		return nil
+	})
 	if err := one.Delete(t.Context(), configMap(mine, bundle.Name)); err != nil {
 		t.Fatal(err)
 	}
