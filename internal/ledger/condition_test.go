@@ -15,10 +15,10 @@ import (
 	"trust-manager.io/internal/ledger"
 )
 
-// maxMessage is how long a condition's message may be in the API, in bytes.
+// maxMessage is the maximum length of a condition's message in the API, in bytes.
 const maxMessage = 32768
 
-// C1, C2, S11: what the condition says of each state of affairs.
+// C1, C2, S11: the condition for each state of a rollout.
 func TestCondition(t *testing.T) {
 	t.Parallel()
 	built := ledger.Attempt{Generation: 7, Content: ledger.Content{Certificates: 2}}
@@ -115,8 +115,8 @@ func TestCondition(t *testing.T) {
 	}
 }
 
-// C1: a roll-out has about a second before the status speaks of it. As long as
-// nothing had to be written, as after a restart, the status stays.
+// C1: the status reports a rollout only after about a second. While nothing needed a
+// write, as after a restart, the status does not change.
 func TestConditionWaits(t *testing.T) {
 	t.Parallel()
 	pending := ledger.Summary{Built: true, Wanted: 2, Synced: 1, Since: start, Wrote: true}
@@ -152,8 +152,8 @@ func TestConditionWaits(t *testing.T) {
 	}
 }
 
-// After a restart nothing is said until every target has been looked at, and
-// nothing about a roll-out where all was in place (T11).
+// After a restart the status does not change until every target has been read, and reports
+// no rollout if all targets were in sync (T11).
 func TestRestartSaysNothingOnTheWay(t *testing.T) {
 	t.Parallel()
 	l := begun(configMap("a"), configMap("b"))
@@ -168,8 +168,8 @@ func TestRestartSaysNothingOnTheWay(t *testing.T) {
 	}
 }
 
-// A bundle that has been built but is not in force yet holds nowhere, so it is
-// too early to say anything.
+// A bundle that has been built but has no revision yet is in no target, so it is too early
+// to report anything.
 func TestBuiltButNotBegun(t *testing.T) {
 	t.Parallel()
 	l := ledger.New()
@@ -179,7 +179,7 @@ func TestBuiltButNotBegun(t *testing.T) {
 	}
 }
 
-// The same state of affairs gives the same words, whatever the order of events.
+// The same state results in the same message, whatever the order of events.
 func TestWordsDoNotFollowTheOrderOfEvents(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 4))
@@ -206,7 +206,7 @@ func TestWordsDoNotFollowTheOrderOfEvents(t *testing.T) {
 	}
 }
 
-// randomOutcomes gives places, and what becomes of each.
+// randomOutcomes returns places with an outcome for each.
 func randomOutcomes(random *rand.Rand) ([]ledger.Place, map[ledger.Place]func(*ledger.Ledger, ledger.Place)) {
 	kinds := map[string]func(*ledger.Ledger, ledger.Place){
 		"pending": func(l *ledger.Ledger, p ledger.Place) { l.Writing("roots", 1, p) },
@@ -234,8 +234,8 @@ func randomOutcomes(random *rand.Rand) ([]ledger.Place, map[ledger.Place]func(*l
 	return places, outcomes
 }
 
-// A message stays within what the API takes, and readable, whatever has failed
-// and however loudly.
+// A message stays within the limit of the API, and readable, whatever the number and length
+// of failures.
 func TestMessageIsBounded(t *testing.T) {
 	t.Parallel()
 	const many = 5000
@@ -286,7 +286,7 @@ func changed(s ledger.Summary, change func(*ledger.Summary)) ledger.Summary {
 	return s
 }
 
-// A cause is cut between characters, and says so.
+// A cause is truncated between characters, and marked as truncated.
 func TestCauseIsCutBetweenCharacters(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ cause, want string }{

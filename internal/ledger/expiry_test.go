@@ -13,7 +13,7 @@ import (
 	"trust-manager.io/internal/ledger"
 )
 
-// expiring is the summary of a bundle whose certificates expire at times from start.
+// expiring returns the summary of a bundle whose certificates expire at times from start.
 func expiring(tb testing.TB, times ...time.Duration) ledger.Summary {
 	tb.Helper()
 	var list []certs.Certificate
@@ -25,7 +25,7 @@ func expiring(tb testing.TB, times ...time.Duration) ledger.Summary {
 
 const day = 24 * time.Hour
 
-// K6: how many certificates expire within a time, and when there will be one more.
+// K6: how many certificates expire within a duration, and when one more will.
 func TestExpiry(t *testing.T) {
 	t.Parallel()
 	s := expiring(t, 40*day, -day, 30*day, 30*day+time.Nanosecond, 7*day)
@@ -45,7 +45,7 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
-// K6: what is just retained is on its way out, and does not count.
+// K6: retained certificates do not count.
 func TestExpiryWithoutWhatIsRetained(t *testing.T) {
 	t.Parallel()
 	content := bundle.Bundle{Certificates: []certs.Certificate{made(t, 0, "stays", start.Add(40*day)), made(t, 1, "goes", start.Add(day))}}
@@ -55,7 +55,7 @@ func TestExpiryWithoutWhatIsRetained(t *testing.T) {
 	}
 }
 
-// K6: what the condition says.
+// K6: the condition ExpiringSoon.
 func TestExpiringSoon(t *testing.T) {
 	t.Parallel()
 	was := &metav1.Condition{Type: "ExpiringSoon", Status: metav1.ConditionTrue, Message: "before"}

@@ -7,11 +7,11 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// shownRetained is how many retained certificates the status names.
-const shownRetained = 20
+// maxShownRetained is how many retained certificates the status lists.
+const maxShownRetained = 20
 
-// NewContent gives what there is to tell of a bundle and of the Spec that it was
-// built from. None of it is content of a certificate but subjects, which are cut.
+// NewContent describes a bundle and the Spec that it was built from. Of the content of
+// certificates it has only subjects, which are truncated.
 func NewContent(spec bundle.Spec, content bundle.Bundle) Content {
 	return Content{
 		Certificates:     len(content.Certificates),
@@ -24,43 +24,44 @@ func NewContent(spec bundle.Spec, content bundle.Bundle) Content {
 	}
 }
 
+// inventory returns the description of a bundle in the status.
 func inventory(spec bundle.Spec, content bundle.Bundle) *v1alpha1.BundleInventory {
-	made := &v1alpha1.BundleInventory{
-		Certificates: number(len(content.Certificates)),
-		Excluded:     number(content.Left.Excluded),
-		// The list may not have all of them.
-		RetainedCount:  number(len(content.Retained)),
-		MissingSources: number(content.Missing),
+	result := &v1alpha1.BundleInventory{
+		Certificates: toInt32(len(content.Certificates)),
+		Excluded:     toInt32(content.Left.Excluded),
+		// The list below may be incomplete.
+		RetainedCount:  toInt32(len(content.Retained)),
+		MissingSources: toInt32(content.Missing),
 		Dropped: v1alpha1.DroppedCertificates{
-			Duplicate:     number(content.Left.Duplicate),
-			Expired:       number(content.Left.Expired),
-			NotCA:         number(content.Left.NonCA),
-			NotSelfSigned: number(content.Left.NotSelfSigned),
+			Duplicate:     toInt32(content.Left.Duplicate),
+			Expired:       toInt32(content.Left.Expired),
+			NotCA:         toInt32(content.Left.NonCA),
+			NotSelfSigned: toInt32(content.Left.NotSelfSigned),
 		},
 	}
-	for _, one := range content.Retained[:min(len(content.Retained), shownRetained)] {
-		made.Retained = append(made.Retained, v1alpha1.RetainedCertificate{
-			Subject: one.Certificate.ShownSubject(), SHA256: one.Certificate.SHA256(),
-			Until: metav1.NewTime(spec.Rotation.Until(one)).Rfc3339Copy(),
+	for _, retained := range content.Retained[:min(len(content.Retained), maxShownRetained)] {
+		result.Retained = append(result.Retained, v1alpha1.RetainedCertificate{
+			Subject: retained.Certificate.ShownSubject(), SHA256: retained.Certificate.SHA256(),
+			Until: metav1.NewTime(spec.Rotation.Until(retained)).Rfc3339Copy(),
 		})
 	}
 	bySource := content.BySource()
 	for _, source := range spec.Sources {
-		made.Sources = append(made.Sources, v1alpha1.SourceInventory{Field: source.Field, Certificates: number(bySource[source.Field])})
+		result.Sources = append(result.Sources, v1alpha1.SourceInventory{Field: source.Field, Certificates: toInt32(bySource[source.Field])})
 	}
-	// The API has no zero time: it would be null.
+	// The API cannot represent the zero time: it would be null.
 	if first := content.Earliest(); first != nil && !first.NotAfter.IsZero() {
-		made.NextExpiry = &v1alpha1.CertificateExpiry{
+		result.NextExpiry = &v1alpha1.CertificateExpiry{
 			NotAfter: metav1.NewTime(first.NotAfter).Rfc3339Copy(), Subject: first.ShownSubject(), SHA256: first.SHA256(),
 		}
 	}
-	return made
+	return result
 }
 
-// Targets counts the targets, for the status.
+// Targets returns the numbers of targets for the status.
 func (s Summary) Targets() *v1alpha1.TargetCounts {
-	return &v1alpha1.TargetCounts{Wanted: number(s.Wanted), Synced: number(s.Synced), Failed: number(s.Failed)}
+	return &v1alpha1.TargetCounts{Wanted: toInt32(s.Wanted), Synced: toInt32(s.Synced), Failed: toInt32(s.Failed)}
 }
 
-// number gives a count as the API has it.
-func number(n int) int32 { return int32(min(n, 1<<31-1)) } //nolint:gosec // it is bounded
+// toInt32 converts a count to the type of the API.
+func toInt32(n int) int32 { return int32(min(n, 1<<31-1)) } //nolint:gosec // it is bounded

@@ -19,7 +19,7 @@ import (
 	"trust-manager.io/internal/ledger"
 )
 
-// made is a made-up certificate with this common name.
+// made returns a fake certificate with this common name.
 func made(tb testing.TB, number int, name string, notAfter time.Time) certs.Certificate {
 	tb.Helper()
 	type attribute struct {
@@ -35,7 +35,7 @@ func made(tb testing.TB, number int, name string, notAfter time.Time) certs.Cert
 	return certs.Certificate{DER: der, Fingerprint: sha256.Sum256(der), CA: true, NotAfter: notAfter, RawSubject: value}
 }
 
-// contentOf builds the certificates of sources, by their fields.
+// contentOf returns the content of a bundle of these sources, by their fields.
 func contentOf(tb testing.TB, filter bundle.Filter, sources ...[]certs.Certificate) ledger.Content {
 	tb.Helper()
 	var (
@@ -56,7 +56,7 @@ func contentOf(tb testing.TB, filter bundle.Filter, sources ...[]certs.Certifica
 	return ledger.NewContent(spec, built)
 }
 
-// K4: what the status says of a bundle.
+// K4: the inventory of a bundle.
 func TestInventory(t *testing.T) {
 	t.Parallel()
 	later := start.Add(time.Hour)
@@ -83,11 +83,11 @@ func TestInventory(t *testing.T) {
 	}
 }
 
-// maxStatus is how large a status may be, in bytes of JSON.
+// maxStatus is the maximum size of a status, in bytes of JSON.
 const maxStatus = 32 << 10
 
-// worst gives the summary of a bundle of 1,000 certificates from 100 sources, with as
-// many retained as there can be, all of them expiring. If it fails, so do its targets.
+// worst returns the summary of a bundle of 1,000 certificates from 100 sources, with the
+// maximum number retained, all of them expiring. If failing is set, its targets fail too.
 func worst(tb testing.TB, subject string, failing bool) ledger.Summary {
 	tb.Helper()
 	var inputs []bundle.Input
@@ -130,9 +130,9 @@ func worst(tb testing.TB, subject string, failing bool) ledger.Summary {
 	return summary
 }
 
-// K4: the status is bounded whatever the bundle holds: 1,000 certificates from 100
-// sources, 100 of them retained, with subjects that are long and take much room in
-// JSON, expiring soon, while nothing can be built and targets fail.
+// K4: the size of the status is bounded for any bundle: 1,000 certificates from 100
+// sources, 100 of them retained, with subjects that are long and expand in JSON, expiring
+// soon, while nothing can be built and targets fail.
 func TestStatusSize(t *testing.T) {
 	t.Parallel()
 	for name, subject := range map[string]string{"short": "Root", "long": strings.Repeat("ü", 5000), "control characters": strings.Repeat("\x01", 5000)} {

@@ -11,7 +11,7 @@ import (
 	"trust-manager.io/internal/ledger"
 )
 
-// start is when the accounts of the tests begin.
+// start is the time at which the tests begin.
 var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // Places of the tests.
@@ -23,8 +23,8 @@ func secret(namespace string) ledger.Place {
 	return ledger.Place{Kind: bundle.Secret, Namespace: namespace}
 }
 
-// begun gives a ledger with revision 1 of the bundle roots, built and wanted in
-// some places.
+// begun returns a ledger with revision 1 of the bundle roots, built and wanted in some
+// places.
 func begun(places ...ledger.Place) *ledger.Ledger {
 	l := ledger.New()
 	l.Tried("roots", ledger.Attempt{UID: "uid", Generation: 3, Content: ledger.Content{Certificates: 2}})
@@ -32,7 +32,7 @@ func begun(places ...ledger.Place) *ledger.Ledger {
 	return l
 }
 
-// summary gives the account of the bundle roots.
+// summary returns the summary of the bundle roots.
 func summary(tb testing.TB, l *ledger.Ledger) ledger.Summary {
 	tb.Helper()
 	s, ok := l.Summary("roots")
@@ -42,7 +42,7 @@ func summary(tb testing.TB, l *ledger.Ledger) ledger.Summary {
 	return s
 }
 
-// Each event changes the account as it should, and is told where it is news.
+// Each event changes the summary as expected, and reports whether the status changes.
 func TestTransitions(t *testing.T) {
 	t.Parallel()
 	const current, older = 1, 0
@@ -134,8 +134,8 @@ func TestTransitions(t *testing.T) {
 	}
 }
 
-// Nothing is known of a bundle before it has been tried, nor after it has been
-// dropped, and no event makes it known.
+// A bundle has no summary before its first attempt or after it was dropped, and no other
+// event creates one.
 func TestUnknownBundle(t *testing.T) {
 	t.Parallel()
 	for name, l := range map[string]*ledger.Ledger{"new": ledger.New(), "dropped": dropped()} {
@@ -159,8 +159,8 @@ func dropped() *ledger.Ledger {
 	return l
 }
 
-// Before its first revision a bundle has no places. The number 0, that of no
-// revision, is nobody's.
+// Before its first revision a bundle has no places. The number 0 means no revision and
+// matches none.
 func TestNoRevisionYet(t *testing.T) {
 	t.Parallel()
 	l := ledger.New()
@@ -175,7 +175,7 @@ func TestNoRevisionYet(t *testing.T) {
 	}
 }
 
-// The summary has all that the condition and the metrics are made of.
+// The summary has everything that the condition and the metrics need.
 func TestSummary(t *testing.T) {
 	t.Parallel()
 	attempt := ledger.Attempt{UID: "uid", Generation: 3, Content: ledger.Content{Certificates: 2}, Notes: []string{"n"}, DefaultCAVersion: "v"}
@@ -210,9 +210,7 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// A roll-out begins with the first place that is pending: a namespace that
-// comes later, when all others are done, starts a new one.
-// A Bundle that asks for one kind of target no longer counts its namespaces by two.
+// If a Bundle no longer has targets of two kinds, its namespaces are not counted by two.
 func TestNamespacesByKinds(t *testing.T) {
 	t.Parallel()
 	l := begun(configMap("a"), configMap("b"), secret("a"), secret("b"))
@@ -227,6 +225,8 @@ func TestNamespacesByKinds(t *testing.T) {
 	}
 }
 
+// A rollout begins with the first pending place: a namespace that is added after all
+// others are synced starts a new one.
 func TestSinceIsTheBeginningOfTheRollOut(t *testing.T) {
 	t.Parallel()
 	l := begun(configMap("a"))
@@ -243,8 +243,8 @@ func TestSinceIsTheBeginningOfTheRollOut(t *testing.T) {
 	}
 }
 
-// A13, S11: while the last good bundle stays, so does the version of the default
-// CA package that it was made from.
+// A13, S11: while the last good bundle stays, so does the version of the default CA
+// package that it was built from.
 func TestTriedKeepsTheDefaultCAVersion(t *testing.T) {
 	t.Parallel()
 	good := ledger.Attempt{DefaultCAVersion: "package-1"}
@@ -276,8 +276,7 @@ func TestTriedKeepsTheDefaultCAVersion(t *testing.T) {
 	}
 }
 
-// What has been tried replaces what was tried before, and nothing of the
-// account of the targets.
+// An attempt replaces the previous attempt, and does not affect the states of targets.
 func TestTriedKeepsTheAccount(t *testing.T) {
 	t.Parallel()
 	l := begun(configMap("a"))
@@ -288,7 +287,7 @@ func TestTriedKeepsTheAccount(t *testing.T) {
 	}
 }
 
-// C5: the accounts of all bundles are those of each.
+// C5: Summaries agrees with Summary for each bundle.
 func TestSummaries(t *testing.T) {
 	t.Parallel()
 	if all := ledger.New().Summaries(); len(all) > 0 {

@@ -8,8 +8,8 @@ import (
 	"trust-manager.io/internal/ledger"
 )
 
-// The account comes out right when all workers write to it at once; the race
-// detector sees to the rest.
+// The summary is correct if all workers write to the ledger concurrently; the race
+// detector checks the rest.
 func TestConcurrentUse(t *testing.T) {
 	t.Parallel()
 	const workers, each = 8, 200

@@ -16,114 +16,112 @@ import (
 )
 
 const (
-	// grace is how long a roll-out may take before the status speaks of it: a
-	// short one would only make the condition flap.
+	// grace is how long a rollout may take before the condition reports it: a short
+	// rollout would only make the condition flap.
 	grace = time.Second
-	// shownFailures is how many failed targets a message names: enough to act
-	// on, and the message stays readable.
-	shownFailures = 3
-	// shownNotes is how many notes a message tells: a source may give one for
-	// each of its blocks, and the API takes no message of any length.
-	shownNotes = 3
-	// maxCause bounds the text of one cause, in bytes: it may come from an
-	// admission webhook, which can say anything.
+	// maxShownFailures is how many failed targets a message names: enough to act on,
+	// while the message stays readable.
+	maxShownFailures = 3
+	// maxShownNotes is how many notes a message has: a source may have one for each of
+	// its blocks, and the API limits the length of a message.
+	maxShownNotes = 3
+	// maxCause is the maximum length of a cause, in bytes: the text may come from an
+	// admission webhook, and may be of any length.
 	maxCause = 300
-	// maxMessage bounds what an attempt says, in bytes, for the same reason. All of its
-	// problems fit, with names that are as long as can be.
+	// maxMessage is the maximum length of an attempt's message, in bytes, for the same
+	// reason. All of its problems fit, even with names of the maximum length.
 	maxMessage = 3 << 10
 )
 
-// Failure is a target that could not be put in order.
+// Failure is a target that could not be synced or released.
 type Failure struct {
 	Place Place
 	Cause string
 }
 
-// Summary is how far a bundle has come, at one moment.
+// Summary is the state of a bundle and its rollout at one moment.
 type Summary struct {
 	Attempt Attempt
-	// Content is that of the bundle that was built last: the one in force, also
-	// where the latest attempt has failed.
+	// Content describes the last good bundle, even if the latest attempt failed.
 	Content
-	// Built says whether there is a revision in this process.
+	// Built is true if this process has a revision of the bundle.
 	Built bool
-	// Wanted, Synced and Failed count targets; Namespaces counts the
-	// namespaces that hold or should hold them.
+	// Wanted, Synced and Failed count targets; Namespaces counts the namespaces that
+	// have or should have them.
 	Wanted, Synced, Failed int
 	Namespaces             int
-	// Failures are the first few, in the order of their names.
+	// Failures are the first few failures, in the order of kind and namespace.
 	Failures []Failure
-	// ConfigMapFailed says whether any of the failed targets is a ConfigMap.
+	// ConfigMapFailed is true if any of the failed targets is a ConfigMap.
 	ConfigMapFailed bool
-	// Since is when the roll-out that is under way began, and Wrote whether it
-	// has needed any write.
+	// Since is when the current rollout began, and Wrote is true if it has needed any
+	// write.
 	Since time.Time
 	Wrote bool
 }
 
-// Summary gives the account of a bundle; ok is false where nothing has been
-// tried yet.
+// Summary returns the summary of a bundle; ok is false before its first attempt.
 func (l *Ledger) Summary(bundleName string) (summary Summary, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r, ok := l.rows[bundleName]
+	e, ok := l.entries[bundleName]
 	if !ok {
 		return Summary{}, false
 	}
-	return r.summary(), true
+	return e.summary(), true
 }
 
-// Summaries gives the accounts of all bundles, by name.
+// Summaries returns the summaries of all bundles, by name.
 func (l *Ledger) Summaries() map[string]Summary {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := make(map[string]Summary, len(l.rows))
-	for name, r := range l.rows {
-		all[name] = r.summary()
+	all := make(map[string]Summary, len(l.entries))
+	for name, e := range l.entries {
+		all[name] = e.summary()
 	}
 	return all
 }
 
-func (r *row) summary() Summary {
+func (e *entry) summary() Summary {
 	summary := Summary{
-		Attempt: r.attempt, Content: r.good, Built: r.revision != 0,
-		Wanted: len(r.places), Synced: r.counts[synced], Failed: r.counts[failed],
-		Since: r.since, Wrote: r.wrote,
-		// Each namespace that is wanted has one target of each kind.
-		Namespaces: len(r.places) / max(1, len(r.kinds)),
+		Attempt: e.attempt, Content: e.content, Built: e.revision != 0,
+		Wanted: len(e.places), Synced: e.counts[synced], Failed: e.counts[failed],
+		Since: e.since, Wrote: e.wrote,
+		// Each namespace has one target of each kind.
+		Namespaces: len(e.places) / max(1, len(e.kinds)),
 	}
-	places := slices.SortedFunc(maps.Keys(r.causes), func(a, b Place) int {
+	places := slices.SortedFunc(maps.Keys(e.causes), func(a, b Place) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace))
 	})
 	for i, place := range places {
-		if i < shownFailures {
-			summary.Failures = append(summary.Failures, Failure{place, r.causes[place]})
+		if i < maxShownFailures {
+			summary.Failures = append(summary.Failures, Failure{place, e.causes[place]})
 		}
 		summary.ConfigMapFailed = summary.ConfigMapFailed || place.Kind == bundle.ConfigMap
 	}
 	return summary
 }
 
-// Condition gives the condition Synced. wait is how long it is too early to
-// say: then the status stays as it is for now, and 0 means that the condition
-// holds. keep says that the status stays as it is until something happens.
+// Condition returns the condition Synced. If wait is not 0, it is too early to report: the
+// status should not change before wait has passed. If keep is true, the status should not
+// change until the next event.
 func (s Summary) Condition(now time.Time) (condition metav1.Condition, wait time.Duration, keep bool) {
 	condition = metav1.Condition{
 		Type:               v1alpha1.BundleConditionSynced,
 		Status:             metav1.ConditionFalse,
 		ObservedGeneration: s.Attempt.Generation,
 	}
-	waiting := s.Wanted - s.Synced - s.Failed
+	unfinished := s.Wanted - s.Synced - s.Failed
 	switch {
 	case s.Attempt.Reason != "":
-		condition.Reason, condition.Message = s.Attempt.Reason, shorten(s.Attempt.Message, maxMessage)+s.fallback()
-	case !s.Built || waiting > 0 && !s.Wrote:
-		// Not in force yet, or only looking, as after a restart: what the
-		// status says still holds.
+		condition.Reason, condition.Message = s.Attempt.Reason, truncate(s.Attempt.Message, maxMessage)+s.fallback()
+	case !s.Built || unfinished > 0 && !s.Wrote:
+		// The rollout has not begun, or has only read targets, as after a restart: the
+		// status is still correct.
 		return condition, 0, true
-	case waiting > 0 && now.Sub(s.Since) < grace:
+	case unfinished > 0 && now.Sub(s.Since) < grace:
 		return condition, grace - now.Sub(s.Since), false
-	case waiting > 0:
+	case unfinished > 0:
 		condition.Reason = v1alpha1.BundleReasonSyncing
 		condition.Message = fmt.Sprintf("Rolling out: %d of %d targets hold the current bundle%s", s.Synced, s.Wanted, s.failures(", "))
 	case s.Failed > 0:
@@ -140,13 +138,12 @@ func (s Summary) Condition(now time.Time) (condition metav1.Condition, wait time
 	return condition, 0, false
 }
 
-// success says what was reached, and the first few notes.
+// success returns the message of a finished rollout, with the first few notes.
 func (s Summary) success() string {
-	reached := fmt.Sprintf("The bundle of %s is in %s", count(s.Attempt.Certificates, "certificate"), count(s.Namespaces, "namespace"))
-	shown := s.Attempt.Notes[:min(len(s.Attempt.Notes), shownNotes)]
-	text := reached
+	text := fmt.Sprintf("The bundle of %s is in %s", pluralize(s.Attempt.Certificates, "certificate"), pluralize(s.Namespaces, "namespace"))
+	shown := s.Attempt.Notes[:min(len(s.Attempt.Notes), maxShownNotes)]
 	for _, note := range shown {
-		text = fmt.Sprintf("%s; note: %s", text, shorten(note, maxCause))
+		text = fmt.Sprintf("%s; note: %s", text, truncate(note, maxCause))
 	}
 	if more := len(s.Attempt.Notes) - len(shown); more > 0 {
 		text += fmt.Sprintf("; and %d more", more)
@@ -154,7 +151,7 @@ func (s Summary) success() string {
 	return text
 }
 
-// fallback says what becomes of the targets while nothing can be built.
+// fallback describes the targets while nothing can be built.
 func (s Summary) fallback() string {
 	switch {
 	case !s.Built:
@@ -165,26 +162,25 @@ func (s Summary) fallback() string {
 	return fmt.Sprintf(". The last good bundle stays: %d of %d targets hold it%s", s.Synced, s.Wanted, s.failures("; "))
 }
 
-// failures counts the failed targets and names the first few, or gives nothing
-// where there is none. It is a function of the sorted failures, so it does not
-// change with the order of events.
+// failures counts the failed targets and names the first few. It returns "" if no target
+// failed. Failures are sorted, so the text does not depend on the order of events.
 func (s Summary) failures(separator string) string {
 	if s.Failed == 0 {
 		return ""
 	}
 	var parts []string
 	for _, failure := range s.Failures {
-		parts = append(parts, fmt.Sprintf("%s in namespace %s: %s", failure.Place.Kind, failure.Place.Namespace, shorten(failure.Cause, maxCause)))
+		parts = append(parts, fmt.Sprintf("%s in namespace %s: %s", failure.Place.Kind, failure.Place.Namespace, truncate(failure.Cause, maxCause)))
 	}
 	if more := s.Failed - len(s.Failures); more > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more", more))
 	}
-	return fmt.Sprintf("%s%d of %s failed: %s", separator, s.Failed, count(s.Wanted, "target"), strings.Join(parts, "; "))
+	return fmt.Sprintf("%s%d of %s failed: %s", separator, s.Failed, pluralize(s.Wanted, "target"), strings.Join(parts, "; "))
 }
 
-// shorten gives a text of at most so many bytes, and one sign more, without control
-// characters: others may have written it, and people read it in a terminal.
-func shorten(text string, limit int) string {
+// truncate returns at most limit bytes of a text, plus "…" if it was longer, and replaces
+// control characters: the text may be foreign, and users read it in a terminal.
+func truncate(text string, limit int) string {
 	if len(text) > limit {
 		text = strings.ToValidUTF8(text[:limit], "") + "…"
 	}
@@ -196,7 +192,8 @@ func shorten(text string, limit int) string {
 	}, text)
 }
 
-func count(n int, noun string) string {
+// pluralize returns a count with its noun.
+func pluralize(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
