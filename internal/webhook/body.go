@@ -7,81 +7,81 @@ import (
 	"net/http"
 )
 
-// body is what has been read of a request's body.
+// body is the part of a request body that has been read.
 type body struct {
-	limits *limits
-	text   []byte
-	// shared is how much of the limits' sharedBody it has.
-	shared int64
+	limiter *limiter
+	text    []byte
+	// reserved is the part of the limiter's shared memory that this body uses.
+	reserved int64
 }
 
-// from reads the body of a request whole. It takes memory only for what has come, so
-// that a client cannot keep any by saying that it will send much.
-func (b *body) from(request *http.Request) error {
-	if request.ContentLength > maxBody {
-		return errLarge
+// read reads the body of a request. It allocates memory only for data that has arrived,
+// so a client cannot reserve memory by announcing a large body.
+func (b *body) read(r *http.Request) error {
+	if r.ContentLength > maxBody {
+		return errTooLarge
 	}
-	if request.Body == nil {
+	if r.Body == nil {
 		return nil
 	}
 	for {
 		if err := b.grow(); err != nil {
 			return err
 		}
-		count, err := request.Body.Read(b.text[len(b.text):cap(b.text)])
-		b.text = b.text[:len(b.text)+count]
+		n, err := r.Body.Read(b.text[len(b.text):cap(b.text)])
+		b.text = b.text[:len(b.text)+n]
 		switch {
 		case len(b.text) > maxBody:
-			return errLarge
+			return errTooLarge
 		case errors.Is(err, io.EOF):
 			return checkForm(b.text)
 		case err != nil:
-			return errors.New("the request did not come in full, or not in time")
+			return errors.New("the request body is incomplete or arrived too slowly")
 		}
 	}
 }
 
-// firstBody is what a body takes at the beginning.
-const firstBody = 4 << 10
+// initialBody is the initial capacity of a body.
+const initialBody = 4 << 10
 
-// grow makes room for more, if there is none.
+// grow increases the capacity if the body is full.
 func (b *body) grow() error {
 	if len(b.text) < cap(b.text) {
 		return nil
 	}
-	size := max(firstBody, 2*cap(b.text))
-	beyond := int64(max(0, size-ownBody)) - b.shared
-	if b.limits.taken.Add(beyond) > sharedBody {
-		b.limits.taken.Add(-beyond)
+	size := max(initialBody, 2*cap(b.text))
+	extra := int64(max(0, size-ownBody)) - b.reserved
+	if b.limiter.reserved.Add(extra) > sharedBody {
+		b.limiter.reserved.Add(-extra)
 		return errBusy
 	}
-	b.shared += beyond
+	b.reserved += extra
 	b.text = append(make([]byte, 0, size), b.text...)
 	return nil
 }
 
-// free gives the memory back.
-func (b *body) free() { b.limits.taken.Add(-b.shared) }
+// release returns the shared memory.
+func (b *body) release() { b.limiter.reserved.Add(-b.reserved) }
 
-// checkForm refuses a text that is no JSON object, since the library would then take
-// it for YAML, and one with more values than any Bundle. Nothing at all is for the
-// handler to refuse.
+// checkForm rejects text that is not a JSON object, which the decoder would parse as
+// YAML, and text with more values than any Bundle has. It accepts empty text, which the
+// handler rejects.
 func checkForm(text []byte) error {
 	text = bytes.TrimLeft(text, " \t\r\n")
 	if len(text) == 0 {
 		return nil
 	}
 	if text[0] != '{' {
-		return errForm
+		return errNotObject
 	}
-	if values(text) > maxValues {
-		return errLarge
+	if countValues(text) > maxValues {
+		return errTooLarge
 	}
 	return nil
 }
 
-// values counts the values in JSON text, or somewhat more.
-func values(text []byte) int {
+// countValues returns an upper bound of the number of values in JSON text.
+func countValues(text []byte) int {
 	count, quoted := 0, false
 	for i := 0; i < len(text); i++ {
 		switch text[i] {

@@ -13,93 +13,93 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 )
 
-// The files of a certificate directory, which are those of a Secret of the type
-// kubernetes.io/tls that is mounted as a volume.
+// The files of a certificate directory, which are those of a mounted Secret of the type
+// kubernetes.io/tls.
 const (
 	CertificateFile = "tls.crt"
 	KeyFile         = "tls.key"
 )
 
-// retry is the time between two looks for a certificate that can be used.
-const retry = time.Second
+// retryInterval is the time between two attempts to load a certificate.
+const retryInterval = time.Second
 
-// Files is the certificate in a folder that somebody else fills. A new certificate
-// is taken when the files change; the old one stays where the new one cannot be
-// used.
+// Files is a [Certificate] in a directory that another component writes. It reloads the
+// certificate when the files change, and keeps the old one if the new one is invalid.
 type Files struct {
-	folder string
-	log    logr.Logger
-	// watched is nil until there is a certificate.
-	watched atomic.Pointer[certwatcher.CertWatcher]
+	dir string
+	log logr.Logger
+	// watcher is nil until a valid certificate exists.
+	watcher atomic.Pointer[certwatcher.CertWatcher]
 }
 
-// NewFiles makes the certificate of CertificateFile and KeyFile in a folder.
-func NewFiles(folder string, log logr.Logger) *Files { return &Files{folder: folder, log: log} }
+// NewFiles returns the certificate in the files [CertificateFile] and [KeyFile] of a
+// directory.
+func NewFiles(dir string, log logr.Logger) *Files { return &Files{dir: dir, log: log} }
 
-// Start implements Certificate.
+// Start implements [Certificate].
 func (f *Files) Start(ctx context.Context) (ready <-chan struct{}) {
-	found := make(chan struct{})
+	loaded := make(chan struct{})
 	go func() {
-		certificate := f.await(ctx)
-		if certificate == nil {
+		watcher := f.waitForCertificate(ctx)
+		if watcher == nil {
 			return
 		}
-		f.watched.Store(certificate)
-		close(found)
-		f.follow(ctx, certificate)
+		f.watcher.Store(watcher)
+		close(loaded)
+		f.watch(ctx, watcher)
 	}()
-	return found
+	return loaded
 }
 
-// GetCertificate implements Certificate.
+// GetCertificate implements [Certificate].
 func (f *Files) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if certificate := f.watched.Load(); certificate != nil {
-		return certificate.GetCertificate(hello)
+	if watcher := f.watcher.Load(); watcher != nil {
+		return watcher.GetCertificate(hello)
 	}
-	return nil, errors.New("there is no certificate yet")
+	return nil, errors.New("the webhook has no certificate yet")
 }
 
-// await looks for a certificate that can be used, and tells whenever what is wrong
-// with it has changed. It returns nil at the end of the context.
-func (f *Files) await(ctx context.Context) *certwatcher.CertWatcher {
-	told := ""
+// waitForCertificate retries until it can load the certificate, and logs each new error
+// once. It returns nil when ctx is canceled.
+func (f *Files) waitForCertificate(ctx context.Context) *certwatcher.CertWatcher {
+	lastError := ""
 	for {
-		certificate, err := certwatcher.New(filepath.Join(f.folder, CertificateFile), filepath.Join(f.folder, KeyFile))
+		watcher, err := certwatcher.New(filepath.Join(f.dir, CertificateFile), filepath.Join(f.dir, KeyFile))
 		if err == nil {
-			return certificate
+			return watcher
 		}
-		if cause := err.Error(); cause != told {
-			told = cause
-			f.tellWaiting(err)
+		if text := err.Error(); text != lastError {
+			lastError = text
+			f.logWaiting(err)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(retry):
+		case <-time.After(retryInterval):
 		}
 	}
 }
 
-func (f *Files) tellWaiting(cause error) {
-	if errors.Is(cause, fs.ErrNotExist) {
-		f.log.Info("Waiting for the webhook's certificate, without which the webhook is not served and the operator not ready; all else goes on",
-			"missing", cause.Error())
+func (f *Files) logWaiting(err error) {
+	if errors.Is(err, fs.ErrNotExist) {
+		f.log.Info("Waiting for the webhook's certificate; until it exists, the webhook is not served and the operator is not ready",
+			"missing", err.Error())
 		return
 	}
-	f.log.Error(cause, "The webhook's certificate cannot be used; trying again", "folder", f.folder)
+	f.log.Error(err, "The webhook's certificate cannot be used; retrying", "folder", f.dir)
 }
 
-// follow has the certificate read anew whenever it changes. Where it cannot be
-// watched, which the library tells after some seconds, it is read at that pace.
-func (f *Files) follow(ctx context.Context, certificate *certwatcher.CertWatcher) {
+// watch reloads the certificate whenever it changes. If it cannot be watched, which
+// certwatcher reports after some seconds, watch reloads it at that interval.
+func (f *Files) watch(ctx context.Context, watcher *certwatcher.CertWatcher) {
 	for ctx.Err() == nil {
-		err := certificate.Start(ctx)
+		err := watcher.Start(ctx)
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		f.log.Error(err, "The webhook's certificate cannot be watched, and is read now and then instead")
-		if err := certificate.ReadCertificate(); err != nil {
-			f.log.Error(err, "The webhook's certificate cannot be read; the old one stays")
+		f.log.Error(err, "The webhook's certificate cannot be watched; reading it periodically instead")
+		if err := watcher.ReadCertificate(); err != nil {
+			f.log.Error(err, "The webhook's certificate cannot be read; keeping the previous one")
 		}
 	}
 }

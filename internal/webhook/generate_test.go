@@ -20,17 +20,17 @@ import (
 	"trust-manager.io/api/trust/v1alpha1"
 )
 
-// now is the time of all tests that need no real one.
+// now is the time of all tests that do not need the real time.
 var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-// secretName is in every certificate, and must be in no answer.
+// secretName is in every certificate, and must not be in a response.
 const secretName = "Very Secret Name"
 
-// certificate describes one as PEM text: a root that is valid for long, unless
-// said otherwise.
+// certificate describes a certificate. The zero value is a root that is valid for a long
+// time.
 type certificate struct {
 	leaf, intermediate bool
-	// left is how long it is still valid, from now.
+	// left is its remaining validity, from now.
 	left time.Duration
 }
 
@@ -74,7 +74,7 @@ func newKey(tb testing.TB) *ecdsa.PrivateKey {
 
 func root(tb testing.TB) string { tb.Helper(); return certificate{}.pem(tb) }
 
-// pair is a certificate with its key, for a server on 127.0.0.1.
+// pair is a certificate and its key, for a server on 127.0.0.1.
 type pair struct{ certificate, key string }
 
 func newPair(tb testing.TB) pair {
@@ -101,8 +101,8 @@ func newPair(tb testing.TB) pair {
 	return pair{pemOf(der, "CERTIFICATE"), pemOf(keyDER, "PRIVATE KEY")}
 }
 
-// write puts the pair into a folder at once, as the kubelet does: a reader finds the
-// files of before or those of now, and never half a file.
+// write writes the pair to a directory atomically, as the kubelet does: a reader finds the
+// old files or the new ones, and never a partial file.
 func (p pair) write(tb testing.TB, folder string) {
 	tb.Helper()
 	version, err := os.MkdirTemp(folder, "..version-")
@@ -121,17 +121,17 @@ func (p pair) write(tb testing.TB, folder string) {
 		}
 	}
 	link(filepath.Base(version), "..data")
-	for _, name := range []string{KeyFile, CertificateFile} { // the one that is read first comes last
+	for _, name := range []string{KeyFile, CertificateFile} { // the file that is read first comes last
 		link(filepath.Join("..data", name), name)
 	}
 }
 
-// isShownBy says whether this is the certificate that a server has shown.
-func (p pair) isShownBy(state tls.ConnectionState) bool {
+// isServedIn reports whether a server presented this certificate.
+func (p pair) isServedIn(state tls.ConnectionState) bool {
 	return pemOf(state.PeerCertificates[0].Raw, "CERTIFICATE") == p.certificate
 }
 
-// bundleOf gives a Bundle with a source and a ConfigMap target, and changes.
+// bundleOf returns a Bundle with a source, a ConfigMap target and the given changes.
 func bundleOf(text string, changes ...func(*v1alpha1.BundleSpec)) *v1alpha1.Bundle {
 	b := &v1alpha1.Bundle{}
 	b.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(v1alpha1.BundleKind))
@@ -147,6 +147,6 @@ func bundleOf(text string, changes ...func(*v1alpha1.BundleSpec)) *v1alpha1.Bund
 func wantNoSecrets(tb testing.TB, text string) {
 	tb.Helper()
 	if strings.Contains(text, secretName) {
-		tb.Errorf("it shows something of a certificate: %s", text)
+		tb.Errorf("the text contains data from a certificate: %s", text)
 	}
 }

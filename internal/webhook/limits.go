@@ -11,129 +11,132 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// What clients can take of the operator, with which it shares its memory, beyond
-// what package server bounds. The API server needs milliseconds; but anybody in the
-// network of the cluster can call.
+// Limits on the resources that clients can use in the operator's process, in addition to
+// those of package server. The API server needs milliseconds per request, but every pod
+// in the cluster's network can call the webhook.
 const (
-	// maxConnections is enough for five API servers with the 200 changes at a time that
-	// each lets through by default.
+	// maxConnections suffices for five API servers with 200 concurrent mutating requests
+	// each, their default limit.
 	maxConnections = 1024
-	// requestTime bounds reading a request, and then the wait for its turn.
+	// requestTime bounds the time to read a request, and then the time that it waits for
+	// the handler.
 	requestTime = 5 * time.Second
-	// maxTurns is how many requests are answered at the same time. It is work for the
-	// processor alone, since all of the request has been read and sources are cached.
-	maxTurns = 2
-	// maxBody is room for a Bundle as it was and as it is to be. etcd takes 1.5 MiB for
-	// an object, so a larger one could not be kept.
+	// maxConcurrent is the number of requests that the handler processes concurrently.
+	// Processing needs only CPU time: the request has been read, and sources are cached.
+	maxConcurrent = 2
+	// maxBody has room for the old and the new version of a Bundle. etcd accepts 1.5 MiB
+	// per object, so a larger Bundle could not be stored.
 	maxBody = 4 << 20
-	// ownBody is how much of its body each client may always have in memory, which is
-	// all of it for most Bundles, and sharedBody what all may have beyond that together.
+	// ownBody is the part of its body that each client may always hold in memory, which
+	// is sufficient for most Bundles. sharedBody bounds the memory that all bodies may
+	// use beyond that.
 	ownBody    = 16 << 10
 	sharedBody = 16 << 20
 	// maxValues bounds the values in a body: a few bytes of JSON can become a hundred
-	// in memory. A Bundle has some hundred.
+	// bytes in memory. A Bundle has a few hundred values.
 	maxValues = 100_000
 )
 
-// limits bounds the requests to a handler, in number, time and memory: a request is
-// read as fast as its client sends it, then takes its turn, and only after that is
-// the answer sent. So slow clients cost memory, which is bounded, and no turns.
-type limits struct {
+// limiter bounds the number, duration and memory of the requests to a handler. It reads a
+// request at the speed of the client, then waits for a free slot to run the handler, and
+// sends the response after it has freed the slot. Slow clients therefore use memory,
+// which is bounded, but no slots.
+type limiter struct {
 	next  http.Handler
 	clock clock.WithTicker
-	turns chan struct{}
-	// taken is how much of sharedBody is in use.
-	taken atomic.Int64
+	slots chan struct{}
+	// reserved is the used part of sharedBody.
+	reserved atomic.Int64
 }
 
-func limited(next http.Handler, clock clock.WithTicker) *limits {
-	return &limits{next: next, clock: clock, turns: make(chan struct{}, maxTurns)}
+func limit(next http.Handler, clock clock.WithTicker) *limiter {
+	return &limiter{next: next, clock: clock, slots: make(chan struct{}, maxConcurrent)}
 }
 
-// ServeHTTP implements http.Handler.
-func (l *limits) ServeHTTP(response http.ResponseWriter, request *http.Request) {
-	// Only a connection that is none, as in tests, knows no deadlines.
-	control, deadline := http.NewResponseController(response), l.clock.Now().Add(requestTime)
+// ServeHTTP implements [http.Handler].
+func (l *limiter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// Setting a deadline fails only for connections without deadlines, such as those of
+	// tests.
+	control, deadline := http.NewResponseController(w), l.clock.Now().Add(requestTime)
 	_ = control.SetReadDeadline(deadline)
 	_ = control.SetWriteDeadline(deadline.Add(2 * requestTime))
-	read := body{limits: l}
-	defer read.free()
-	if err := read.from(request); err != nil {
-		if errors.Is(err, errLarge) { // who still sends does not read an answer
-			_, _ = io.CopyN(io.Discard, request.Body, 2*maxBody)
+	b := body{limiter: l}
+	defer b.release()
+	if err := b.read(r); err != nil {
+		if errors.Is(err, errTooLarge) { // a client that is still sending reads no response
+			_, _ = io.CopyN(io.Discard, r.Body, 2*maxBody)
 		}
-		refuse(response, err)
+		reject(w, err)
 		return
 	}
-	answer, err := l.answer(request, read.text)
+	resp, err := l.handle(r, b.text)
 	if err != nil {
-		refuse(response, err)
+		reject(w, err)
 		return
 	}
-	answer.send(response)
+	resp.send(w)
 }
 
-// answer has the handler answer when the request's turn has come.
-func (l *limits) answer(request *http.Request, text []byte) (*answer, error) {
-	wait := l.clock.NewTimer(requestTime)
-	defer wait.Stop()
+// handle runs the handler as soon as a slot is free.
+func (l *limiter) handle(r *http.Request, text []byte) (*response, error) {
+	timeout := l.clock.NewTimer(requestTime)
+	defer timeout.Stop()
 	select {
-	case l.turns <- struct{}{}:
-		defer func() { <-l.turns }()
-	case <-wait.C():
+	case l.slots <- struct{}{}:
+		defer func() { <-l.slots }()
+	case <-timeout.C():
 		return nil, errBusy
-	case <-request.Context().Done():
-		return nil, errBusy // nobody is there to read it
+	case <-r.Context().Done():
+		return nil, errBusy // the client is gone
 	}
 	if len(text) > 0 {
-		request.Body = io.NopCloser(bytes.NewReader(text))
+		r.Body = io.NopCloser(bytes.NewReader(text))
 	}
-	written := &answer{header: http.Header{}, code: http.StatusOK}
-	l.next.ServeHTTP(written, request)
-	return written, nil
+	resp := &response{header: http.Header{}, code: http.StatusOK}
+	l.next.ServeHTTP(resp, r)
+	return resp, nil
 }
 
-// Why a request is not answered.
+// Reasons to reject a request before the handler runs.
 var (
-	errBusy  = errors.New("there are too many requests at once")
-	errLarge = errors.New("the request is larger than that of any Bundle")
-	errForm  = errors.New("the request is not a JSON object")
+	errBusy      = errors.New("too many concurrent requests")
+	errTooLarge  = errors.New("the request is too large for a Bundle")
+	errNotObject = errors.New("the request is not a JSON object")
 )
 
-// refuse tells that a request is not answered. Where that will pass, API servers try
-// again by themselves.
-func refuse(response http.ResponseWriter, cause error) {
+// reject responds with an error. API servers retry errors that are temporary.
+func reject(w http.ResponseWriter, err error) {
 	code := http.StatusBadRequest
 	switch {
-	case errors.Is(cause, errBusy):
-		response.Header().Set("Retry-After", "1")
+	case errors.Is(err, errBusy):
+		w.Header().Set("Retry-After", "1")
 		code = http.StatusTooManyRequests
-	case errors.Is(cause, errLarge):
+	case errors.Is(err, errTooLarge):
 		code = http.StatusRequestEntityTooLarge
 	}
-	http.Error(response, cause.Error(), code)
+	http.Error(w, err.Error(), code)
 }
 
-// answer is an answer that is yet to be sent.
-type answer struct {
+// response buffers a response until it is sent.
+type response struct {
 	header http.Header
 	code   int
 	body   bytes.Buffer
 }
 
-// Header implements http.ResponseWriter.
-func (a *answer) Header() http.Header { return a.header }
+// Header implements [http.ResponseWriter].
+func (r *response) Header() http.Header { return r.header }
 
-// WriteHeader implements http.ResponseWriter.
-func (a *answer) WriteHeader(code int) { a.code = code }
+// WriteHeader implements [http.ResponseWriter].
+func (r *response) WriteHeader(code int) { r.code = code }
 
-// Write implements http.ResponseWriter.
-func (a *answer) Write(text []byte) (int, error) { return a.body.Write(text) }
+// Write implements [http.ResponseWriter].
+func (r *response) Write(text []byte) (int, error) { return r.body.Write(text) }
 
-func (a *answer) send(response http.ResponseWriter) {
-	for name, values := range a.header {
-		response.Header()[name] = values
+func (r *response) send(w http.ResponseWriter) {
+	for name, values := range r.header {
+		w.Header()[name] = values
 	}
-	response.WriteHeader(a.code)
-	_, _ = response.Write(a.body.Bytes()) // the client may have gone
+	w.WriteHeader(r.code)
+	_, _ = w.Write(r.body.Bytes()) // the client may be gone
 }

@@ -13,26 +13,26 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 )
 
-// So many requests are answered at the same time, and those beyond wait for their
-// turn, but not for ever.
+// The number of concurrent requests is limited. Further ones wait for a free slot, but not
+// forever.
 func TestRequestsTakeTurns(t *testing.T) {
 	t.Parallel()
 	fake := clocktesting.NewFakeClock(now)
 	entered, leave := make(chan struct{}), make(chan struct{})
-	handler := limited(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	handler := limit(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		entered <- struct{}{}
 		<-leave
 	}), fake)
-	codes := make(chan int, maxTurns+2)
+	codes := make(chan int, maxConcurrent+2)
 	send := func() {
 		recorder := httptest.NewRecorder()
 		handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, Path, nil))
 		codes <- recorder.Code
 	}
-	for range maxTurns {
+	for range maxConcurrent {
 		go send()
 	}
-	for range maxTurns {
+	for range maxConcurrent {
 		<-entered
 	}
 	waiters := fake.Waiters()
@@ -42,25 +42,25 @@ func TestRequestsTakeTurns(t *testing.T) {
 	}
 	fake.Step(requestTime)
 	if code := <-codes; code != http.StatusTooManyRequests {
-		t.Errorf("a request that has waited too long gets %d, want %d", code, http.StatusTooManyRequests)
+		t.Errorf("a request that waited too long: status %d, want %d", code, http.StatusTooManyRequests)
 	}
 	go send()
 	leave <- struct{}{}
-	<-entered // the next takes the turn
+	<-entered // the next one takes the slot
 	close(leave)
-	for range maxTurns + 1 {
+	for range maxConcurrent + 1 {
 		if code := <-codes; code != http.StatusOK {
-			t.Errorf("a request in its turn gets %d", code)
+			t.Errorf("a request with a slot: status %d", code)
 		}
 	}
 }
 
-// A body that does not come ends the request, while others are answered.
+// A body that does not arrive ends the request, while others are served.
 func TestSlowBodies(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(limited(http.HandlerFunc(func(response http.ResponseWriter, request *http.Request) {
+	server := httptest.NewServer(limit(http.HandlerFunc(func(response http.ResponseWriter, request *http.Request) {
 		if _, err := io.ReadAll(request.Body); err != nil {
-			http.Error(response, "the body does not come", http.StatusBadRequest)
+			http.Error(response, "the body does not arrive", http.StatusBadRequest)
 		}
 	}), hurried{}))
 	defer server.Close()
@@ -77,7 +77,7 @@ func TestSlowBodies(t *testing.T) {
 			}
 		}
 		if took := time.Since(began); took > 4*time.Second {
-			t.Errorf("it took %s", took)
+			t.Errorf("the request took %s", took)
 		}
 	})
 	response, err := http.Post(server.URL, "application/json", strings.NewReader("{}"))
@@ -86,12 +86,12 @@ func TestSlowBodies(t *testing.T) {
 	}
 	_ = response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		t.Errorf("another request gets %s", response.Status)
+		t.Errorf("another request: status %s", response.Status)
 	}
 	clients.Wait()
 }
 
-// hurried is a clock on which a request's time is over in half a second.
+// hurried is a clock that makes a request time out after half a second.
 type hurried struct{ clock.RealClock }
 
 func (hurried) Now() time.Time { return time.Now().Add(500*time.Millisecond - requestTime) }

@@ -14,83 +14,83 @@ import (
 	"trust-manager.io/internal/encode"
 )
 
-// maxAnnotations is how many bytes of annotations a Bundle can ask for: what
-// Kubernetes takes on one object, without the digest that every target has.
+// maxAnnotations is the maximum size of the annotations that a Bundle requests: the limit
+// of Kubernetes for one object, minus the digest annotation of every target.
 const maxAnnotations = validation.TotalAnnotationSizeLimitB -
 	len(v1alpha1.BundleHashAnnotationKey) - 2*sha256.Size // in hexadecimal
 
-// check converts a Bundle and says what is wrong with it that the rules of the
-// CustomResourceDefinition let pass. All of it could never be written to a target,
-// so nothing is refused that has ever worked.
-func check(asked *v1alpha1.Bundle) (bundle.Spec, field.ErrorList) {
-	var faults field.ErrorList
-	spec, err := bundle.FromV1alpha1(asked)
+// check converts a Bundle and returns the errors that the rules of the
+// CustomResourceDefinition do not cover. A Bundle with such an error can never be written
+// to a target, so check rejects no Bundle that has ever worked.
+func check(obj *v1alpha1.Bundle) (bundle.Spec, field.ErrorList) {
+	var errs field.ErrorList
+	spec, err := bundle.FromV1alpha1(obj)
 	var problems bundle.Problems
 	if errors.As(err, &problems) {
 		for _, problem := range problems {
-			faults = append(faults, invalid(field.NewPath(problem.Origin.Field), problem.Detail))
+			errs = append(errs, invalid(field.NewPath(problem.Origin.Field), problem.Detail))
 		}
 	}
-	if target := asked.Spec.Target; target != nil {
-		at := field.NewPath("spec", "target")
-		faults = append(faults, checkTarget(at.Child("configMap"), target.ConfigMap)...)
-		faults = append(faults, checkTarget(at.Child("secret"), target.Secret)...)
-		faults = append(faults, checkFormats(at.Child("additionalFormats"), target.AdditionalFormats)...)
+	if target := obj.Spec.Target; target != nil {
+		path := field.NewPath("spec", "target")
+		errs = append(errs, checkTarget(path.Child("configMap"), target.ConfigMap)...)
+		errs = append(errs, checkTarget(path.Child("secret"), target.Secret)...)
+		errs = append(errs, checkFormats(path.Child("additionalFormats"), target.AdditionalFormats)...)
 	}
-	faults = append(faults, checkStores(spec.Stores)...)
-	return spec, faults
+	errs = append(errs, checkStores(spec.Stores)...)
+	return spec, errs
 }
 
-func checkTarget(at *field.Path, target *v1alpha1.TargetObject) field.ErrorList {
+func checkTarget(path *field.Path, target *v1alpha1.TargetObject) field.ErrorList {
 	if target == nil {
 		return nil
 	}
-	faults := checkKey(at.Child("key"), target.Key)
+	errs := checkKey(path.Child("key"), target.Key)
 	size := 0
 	for key, value := range target.Metadata.Annotations {
 		size += len(key) + len(value)
 	}
 	if size > maxAnnotations {
-		fault := field.TooLong(at.Child("metadata", "annotations"), "", maxAnnotations)
-		fault.Detail += ", keys and values together, because Kubernetes takes 262144 on one object and the operator adds its own"
-		faults = append(faults, fault)
+		tooLong := field.TooLong(path.Child("metadata", "annotations"), "", maxAnnotations)
+		tooLong.Detail += ", keys and values together, because Kubernetes allows 262144 on one object and the operator adds its own"
+		errs = append(errs, tooLong)
 	}
-	return faults
+	return errs
 }
 
-func checkFormats(at *field.Path, formats *v1alpha1.AdditionalFormats) field.ErrorList {
-	var faults field.ErrorList
+func checkFormats(path *field.Path, formats *v1alpha1.AdditionalFormats) field.ErrorList {
+	var errs field.ErrorList
 	if formats != nil && formats.JKS != nil {
-		faults = append(faults, checkKey(at.Child("jks", "key"), formats.JKS.Key)...)
+		errs = append(errs, checkKey(path.Child("jks", "key"), formats.JKS.Key)...)
 	}
 	if formats != nil && formats.PKCS12 != nil {
-		faults = append(faults, checkKey(at.Child("pkcs12", "key"), formats.PKCS12.Key)...)
+		errs = append(errs, checkKey(path.Child("pkcs12", "key"), formats.PKCS12.Key)...)
 	}
-	return faults
+	return errs
 }
 
-// checkKey refuses a key that neither a ConfigMap nor a Secret can have.
-func checkKey(at *field.Path, key string) field.ErrorList {
+// checkKey rejects a key that ConfigMaps and Secrets cannot have.
+func checkKey(path *field.Path, key string) field.ErrorList {
 	if problems := utilvalidation.IsConfigMapKey(key); len(problems) > 0 {
-		return field.ErrorList{field.Invalid(at, key, strings.Join(problems, "; "))}
+		return field.ErrorList{field.Invalid(path, key, strings.Join(problems, "; "))}
 	}
 	return nil
 }
 
-// checkStores refuses a password that the format cannot hold, which an empty
-// store shows as well as a full one.
+// checkStores rejects a password that the format cannot represent. Encoding an empty store
+// is sufficient to find that out.
 func checkStores(stores []bundle.Store) field.ErrorList {
-	var faults field.ErrorList
+	var errs field.ErrorList
 	for _, store := range stores {
 		if _, err := encode.Store(store, nil); err != nil {
 			format := map[bundle.Format]string{bundle.JKS: "jks", bundle.PKCS12: "pkcs12"}[store.Format]
-			faults = append(faults, invalid(field.NewPath("spec", "target", "additionalFormats", format, "password"), err.Error()))
+			errs = append(errs, invalid(field.NewPath("spec", "target", "additionalFormats", format, "password"), err.Error()))
 		}
 	}
-	return faults
+	return errs
 }
 
-// invalid is a fault whose message does not repeat the value.
-func invalid(at *field.Path, detail string) *field.Error {
-	return field.Invalid(at, field.OmitValueType{}, detail)
+// invalid returns an error whose message does not contain the value.
+func invalid(path *field.Path, detail string) *field.Error {
+	return field.Invalid(path, field.OmitValueType{}, detail)
 }

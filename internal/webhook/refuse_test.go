@@ -12,8 +12,8 @@ import (
 
 const maxAnnotationValue = maxAnnotations - len("a")
 
-// Every rule of the webhook: a spec at its edge that follows it, and one that
-// breaks it, refused at the field and nowhere else.
+// Every rule of the webhook, with a spec that just obeys it and one that violates it, which
+// is rejected only at its field.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	type change = func(*v1alpha1.BundleSpec)
@@ -52,7 +52,7 @@ func TestRefusals(t *testing.T) {
 	full := strings.Repeat("x", maxAnnotationValue)
 	for name, rule := range map[string]struct {
 		valid, invalid change
-		at, says       string
+		at, want       string
 	}{
 		"V5 annotations are counted in bytes": {
 			annotations(full), annotations(full[:maxAnnotationValue-1] + "ö"),
@@ -71,8 +71,8 @@ func TestRefusals(t *testing.T) {
 		"a key of a ConfigMap has no blank":      {key("a.b"), key("a b"), configMapKey, "alphanumeric"},
 		"a key of a ConfigMap has ASCII letters": {key("oe.pem"), key("ö.pem"), configMapKey, "alphanumeric"},
 		"a key of a ConfigMap has no line end":   {key("a"), key("a\n"), configMapKey, "alphanumeric"},
-		"a key of a ConfigMap is no folder":      {key(".a"), key(".."), configMapKey, "'..'"},
-		"a key of a ConfigMap leaves no folder":  {key("a.."), key("..a"), configMapKey, "'..'"},
+		"a key of a ConfigMap is not a parent":   {key(".a"), key(".."), configMapKey, "'..'"},
+		"a key of a ConfigMap has no parent":     {key("a.."), key("..a"), configMapKey, "'..'"},
 		"a key of a ConfigMap is not a dot":      {key("._"), key("."), configMapKey, "'.'"},
 		"a key of a Secret has no slash": {
 			secret(v1alpha1.TargetObject{Key: "k"}), secret(v1alpha1.TargetObject{Key: "/"}),
@@ -80,39 +80,39 @@ func TestRefusals(t *testing.T) {
 		},
 		"a key of a JKS has no slash":    {jks("a.jks", "p"), jks("a/jks", "p"), formats + ".jks.key", "alphanumeric"},
 		"a key of a PKCS#12 has no dots": {pkcs12("a.p12", ""), pkcs12("..", ""), formats + ".pkcs12.key", "'..'"},
-		"a password of a PKCS#12 has no character outside of the Basic Multilingual Plane": {
+		"a password of a PKCS#12 has no character outside the Basic Multilingual Plane": {
 			pkcs12("k", "pässword \uffee"), pkcs12("k", "\U0001f600"), formats + ".pkcs12.password", "Basic Multilingual Plane",
 		},
 		"a password of a JKS can have one": {jks("k", "\U0001f600"), jks("k", ""), formats + ".jks.password", "1 to 128"},
-		"V6 what the operator cannot use as a selector": {
+		"V6 an invalid selector": {
 			namespaces(metav1.LabelSelectorOpExists), namespaces("Equals"), "spec.target.namespaceSelector", "Equals",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if _, faults := check(bundleOf("x", rule.valid)); len(faults) > 0 {
-				t.Errorf("the valid one is refused: %v", faults)
+			if _, errs := check(bundleOf("x", rule.valid)); len(errs) > 0 {
+				t.Errorf("the valid spec is rejected: %v", errs)
 			}
-			_, faults := check(bundleOf("x", rule.invalid))
+			_, errs := check(bundleOf("x", rule.invalid))
 			var fields []string
-			for _, fault := range faults {
-				fields = append(fields, fault.Field)
+			for _, err := range errs {
+				fields = append(fields, err.Field)
 			}
 			if diff := cmp.Diff([]string{rule.at}, fields); diff != "" {
-				t.Fatalf("fields of the refusal (-want +got):\n%s", diff)
+				t.Fatalf("fields of the errors (-want +got):\n%s", diff)
 			}
-			if text := faults[0].Error(); !strings.Contains(text, rule.says) || len(text) > 1000 {
-				t.Errorf("%q does not say %q, or is too long", text, rule.says)
+			if text := errs[0].Error(); !strings.Contains(text, rule.want) || len(text) > 1000 {
+				t.Errorf("%q does not contain %q, or is too long", text, rule.want)
 			}
 		})
 	}
 }
 
-// All faults are told at once, and no password.
+// All errors are reported at once, without passwords.
 func TestAllRefusals(t *testing.T) {
 	t.Parallel()
 	password := "open sesame \U0001f600"
-	_, faults := check(bundleOf("x", func(s *v1alpha1.BundleSpec) {
+	_, errs := check(bundleOf("x", func(s *v1alpha1.BundleSpec) {
 		s.Target.ConfigMap.Key = "a/b"
 		s.Target.Secret = &v1alpha1.TargetObject{Key: "c/d"}
 		s.Target.AdditionalFormats = &v1alpha1.AdditionalFormats{
@@ -120,19 +120,19 @@ func TestAllRefusals(t *testing.T) {
 			PKCS12: &v1alpha1.PKCS12{Key: "g/h", Password: &password},
 		}
 	}))
-	if len(faults) != 5 {
-		t.Errorf("%d faults, want 5: %v", len(faults), faults)
+	if len(errs) != 5 {
+		t.Errorf("%d errors, want 5: %v", len(errs), errs)
 	}
-	if text := faults.ToAggregate().Error(); strings.Contains(text, "sesame") {
-		t.Errorf("it shows the password: %s", text)
+	if text := errs.ToAggregate().Error(); strings.Contains(text, "sesame") {
+		t.Errorf("the error contains the password: %s", text)
 	}
 }
 
-// A Bundle without a target has nothing that could not be written.
+// A Bundle without a target is valid.
 func TestNoTargetIsFine(t *testing.T) {
 	t.Parallel()
-	spec, faults := check(bundleOf("x", func(s *v1alpha1.BundleSpec) { s.Target = nil }))
-	if len(faults) > 0 || len(spec.Sources) != 1 {
-		t.Errorf("spec %+v, faults %v", spec, faults)
+	spec, errs := check(bundleOf("x", func(s *v1alpha1.BundleSpec) { s.Target = nil }))
+	if len(errs) > 0 || len(spec.Sources) != 1 {
+		t.Errorf("spec %+v, errors %v", spec, errs)
 	}
 }

@@ -30,13 +30,13 @@ type served struct {
 	stop    context.CancelFunc
 }
 
-// serve runs a server with the certificate in a folder.
-func serve(t *testing.T, folder string, changes ...func(*Options)) *served {
+// serve runs a server with the certificate in a directory.
+func serve(t *testing.T, dir string, changes ...func(*Options)) *served {
 	t.Helper()
 	port := freePort(t)
 	log := &messages{}
 	options := Options{Host: "127.0.0.1", Port: port, MinVersion: tls.VersionTLS12,
-		Certificate: NewFiles(folder, logr.FromSlogHandler(slog.NewTextHandler(log, nil)))}
+		Certificate: NewFiles(dir, logr.FromSlogHandler(slog.NewTextHandler(log, nil)))}
 	for _, change := range changes {
 		change(&options)
 	}
@@ -54,11 +54,11 @@ func freePort(t *testing.T) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close() //nolint:errcheck // to be used by the server
+	defer listener.Close() //nolint:errcheck // the server will use the port
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
-// eventually waits for something that takes a second or so.
+// eventually waits until check succeeds.
 func (s *served) eventually(what string, check func() error) {
 	s.t.Helper()
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
@@ -67,14 +67,14 @@ func (s *served) eventually(what string, check func() error) {
 			return
 		}
 		if time.Now().After(end) {
-			s.t.Fatalf("waited in vain for %s: %v\n%s", what, err, s.log)
+			s.t.Fatalf("timed out waiting for %s: %v\n%s", what, err, s.log)
 		}
 	}
 }
 
 func (s *served) ready() error { return s.server.Ready(nil) }
 
-// handshake gives what a client of this version of TLS sees.
+// handshake returns the connection state of a client with this TLS version.
 func (s *served) handshake(version uint16) (tls.ConnectionState, error) {
 	dialer := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version}}
 	connection, err := dialer.DialContext(s.t.Context(), "tcp", s.address)
@@ -85,11 +85,11 @@ func (s *served) handshake(version uint16) (tls.ConnectionState, error) {
 	return connection.(*tls.Conn).ConnectionState(), nil
 }
 
-func (s *served) shows(wanted pair) func() error {
+func (s *served) serves(want pair) func() error {
 	return func() error {
 		state, err := s.handshake(tls.VersionTLS12)
-		if err == nil && !wanted.isShownBy(state) {
-			err = errors.New("another certificate is shown")
+		if err == nil && !want.isServedIn(state) {
+			err = errors.New("another certificate is served")
 		}
 		return err
 	}
@@ -113,45 +113,45 @@ func (m *messages) String() string {
 	return m.text.String()
 }
 
-// R1: the server waits for its certificate, says why once, and is not ready
-// before; a pair that does not fit together is reported, and tried again.
+// R1: the server waits for its certificate, logs that once, and is not ready until it
+// exists. A certificate with the wrong key is logged and retried.
 func TestServerAwaitsCertificate(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	s := serve(t, folder)
-	said := func(part string) func() error {
+	logged := func(part string) func() error {
 		return func() error {
 			if !strings.Contains(s.log.String(), part) {
-				return errors.New("not said")
+				return errors.New("not logged")
 			}
 			return nil
 		}
 	}
-	s.eventually("word that it waits", said("Waiting for the webhook's certificate"))
+	s.eventually("the message that it waits", logged("Waiting for the webhook's certificate"))
 	if s.ready() == nil {
-		t.Error("it is ready without a certificate")
+		t.Error("ready without a certificate")
 	}
 	good, other := newPair(t), newPair(t)
 	pair{good.certificate, other.key}.write(t, folder)
-	s.eventually("word that they do not fit", said("cannot be used"))
-	time.Sleep(2 * retry)
+	s.eventually("the message about the wrong key", logged("cannot be used"))
+	time.Sleep(2 * retryInterval)
 	if s.ready() == nil {
-		t.Error("it is ready with a key of another certificate")
+		t.Error("ready with the key of another certificate")
 	}
 	good.write(t, folder)
 	s.eventually("readiness", s.ready)
-	if err := s.shows(good)(); err != nil {
+	if err := s.serves(good)(); err != nil {
 		t.Error(err)
 	}
 	for _, part := range []string{"Waiting for", "cannot be used"} {
 		if count := strings.Count(s.log.String(), part); count != 1 {
-			t.Errorf("%q is said %d times, want once:\n%s", part, count, s.log)
+			t.Errorf("%q is logged %d times, want once:\n%s", part, count, s.log)
 		}
 	}
 }
 
-// R1: a new certificate is taken without a restart; one that cannot be used leaves
-// the old one in place.
+// R1: a new certificate is loaded without a restart. If it is invalid, the old one is
+// still served.
 func TestServerTakesNewCertificates(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -160,49 +160,49 @@ func TestServerTakesNewCertificates(t *testing.T) {
 	s := serve(t, folder)
 	s.eventually("readiness", s.ready)
 	pair{second.certificate, "broken"}.write(t, folder)
-	time.Sleep(retry)
-	if err := s.shows(first)(); err != nil {
+	time.Sleep(retryInterval)
+	if err := s.serves(first)(); err != nil {
 		t.Errorf("after a broken pair: %v", err)
 	}
 	second.write(t, folder)
-	s.eventually("the new certificate", s.shows(second))
+	s.eventually("the new certificate", s.serves(second))
 	if err := os.Remove(filepath.Join(folder, KeyFile)); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(retry)
-	if err := errors.Join(s.shows(second)(), s.ready()); err != nil {
-		t.Errorf("after the key is gone: %v", err)
+	time.Sleep(retryInterval)
+	if err := errors.Join(s.serves(second)(), s.ready()); err != nil {
+		t.Errorf("after the key was removed: %v", err)
 	}
 }
 
-// R1: version and suites of TLS are those asked for, and HTTP/2 is not offered.
+// R1: TLS version and cipher suites are configurable, and HTTP/2 is not offered.
 func TestServerTLS(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	newPair(t).write(t, folder)
 	for name, tc := range map[string]struct {
 		change func(*Options)
-		// twelve says whether TLS 1.2 works, suite with which suite.
-		twelve bool
-		suite  uint16
+		// tls12 is true if TLS 1.2 works, with suite if that is set.
+		tls12 bool
+		suite uint16
 	}{
 		"1.2": {func(*Options) {}, true, 0},
 		"1.3": {func(o *Options) { o.MinVersion = tls.VersionTLS13 }, false, 0},
-		"a suite of 1.2 alone": {
+		"only one suite of 1.2": {
 			func(o *Options) { o.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384} }, true, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
 		},
 		"a suite that HTTP/2 forbids": {
 			func(o *Options) { o.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA} }, true, tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
 		},
-		"suites of 1.3 alone": {func(o *Options) { o.CipherSuites = []uint16{tls.TLS_AES_128_GCM_SHA256} }, false, 0},
+		"only suites of 1.3": {func(o *Options) { o.CipherSuites = []uint16{tls.TLS_AES_128_GCM_SHA256} }, false, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t, folder, tc.change)
 			s.eventually("readiness", s.ready)
 			state, err := s.handshake(tls.VersionTLS12)
-			if (err == nil) != tc.twelve || tc.suite != 0 && state.CipherSuite != tc.suite {
-				t.Errorf("TLS 1.2: %v, suite %s; want success %t", err, tls.CipherSuiteName(state.CipherSuite), tc.twelve)
+			if (err == nil) != tc.tls12 || tc.suite != 0 && state.CipherSuite != tc.suite {
+				t.Errorf("TLS 1.2: %v, suite %s; want success %t", err, tls.CipherSuiteName(state.CipherSuite), tc.tls12)
 			}
 			if _, err := s.handshake(tls.VersionTLS11); err == nil {
 				t.Error("TLS 1.1 works")
@@ -223,8 +223,8 @@ func TestServerTLS(t *testing.T) {
 	}
 }
 
-// An address that is taken ends the start with an error; the end of the context
-// does so without one, be there a certificate or not.
+// Start returns an error if the address is in use, and nil if its context is canceled, with
+// or without a certificate.
 func TestServerEnds(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -239,9 +239,9 @@ func TestServerEnds(t *testing.T) {
 		change func(*Options)
 		fails  bool
 	}{
-		"an address that is taken": {folder, func(o *Options) { o.Port = taken.Addr().(*net.TCPAddr).Port }, true},
-		"while it serves":          {folder, func(*Options) {}, false},
-		"while it waits":           {t.TempDir(), func(*Options) {}, false},
+		"an address in use": {folder, func(o *Options) { o.Port = taken.Addr().(*net.TCPAddr).Port }, true},
+		"while it serves":   {folder, func(*Options) {}, false},
+		"while it waits":    {t.TempDir(), func(*Options) {}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -256,7 +256,7 @@ func TestServerEnds(t *testing.T) {
 					t.Errorf("error %v", err)
 				}
 			case <-time.After(10 * time.Second):
-				t.Error("it does not end")
+				t.Error("Start does not return")
 			}
 		})
 	}

@@ -14,7 +14,7 @@ import (
 
 const day = 24 * time.Hour
 
-// inputOf gives a text of an object.
+// inputOf returns an input with the texts of an object.
 func inputOf(texts ...bundle.Text) bundle.Input {
 	return bundle.Input{
 		Origin: certs.Origin{Field: "spec.sources[0].secret", Object: "Secret cert-manager/roots"},
@@ -22,14 +22,14 @@ func inputOf(texts ...bundle.Text) bundle.Input {
 	}
 }
 
-// Each thing that is warned of, and the nearest that is not.
+// Each reason for a warning, and the closest case without one.
 func TestWarningsOfSources(t *testing.T) {
 	t.Parallel()
 	const at = "spec.sources[0].secret: Secret cert-manager/roots, key \"k\", "
 	of := func(content ...certificate) bundle.Input {
 		var text strings.Builder
-		for _, one := range content {
-			text.WriteString(one.pem(t))
+		for _, c := range content {
+			text.WriteString(c.pem(t))
 		}
 		return inputOf(bundle.Text{Key: "k", PEM: text.String()})
 	}
@@ -63,7 +63,7 @@ func TestWarningsOfSources(t *testing.T) {
 			bundle.Input{Problem: &certs.Problem{Origin: certs.Origin{Field: "f"}, Reason: certs.SourceBuildError, Detail: "includeAllKeys is refused"}},
 			[]string{"f: includeAllKeys is refused"},
 		},
-		"a missing object, which may come": {
+		"a missing object": {
 			bundle.Input{Problem: &certs.Problem{Reason: certs.SourceNotFound, Detail: "the object does not exist"}}, nil,
 		},
 		"text in the Bundle": {
@@ -97,7 +97,7 @@ func wantWarnings(t *testing.T, starts, got []string) {
 	}
 }
 
-// What the Bundle itself shows.
+// Warnings about the Bundle itself.
 func TestWarningsOfSpec(t *testing.T) {
 	t.Parallel()
 	object := func(number int, key string) bundle.Source {
@@ -125,8 +125,7 @@ func TestWarningsOfSpec(t *testing.T) {
 	}
 }
 
-// Many certificates of a kind are named by the first few, and many warnings told
-// by the first few.
+// Only the first of many certificates are listed, and only the first of many warnings.
 func TestManyWarnings(t *testing.T) {
 	t.Parallel()
 	leaf := certificate{leaf: true}
@@ -152,7 +151,7 @@ func TestManyWarnings(t *testing.T) {
 	}
 }
 
-// The longest names are shortened in the middle, so that both ends are told.
+// Long names are shortened in the middle.
 func TestLongWarnings(t *testing.T) {
 	t.Parallel()
 	long := func(start string) string { return start + strings.Repeat("x", 200) + "-end" }
@@ -174,29 +173,29 @@ func TestLongWarnings(t *testing.T) {
 			wantWarnings(t, []string{"spec.sources[0].secret: Sec"}, got)
 			for _, part := range tc.want {
 				if !strings.Contains(got[0], part) {
-					t.Errorf("%q does not say %q", got[0], part)
+					t.Errorf("%q does not contain %q", got[0], part)
 				}
 			}
 		})
 	}
 }
 
-// What no shortening makes fit is cut, between characters.
+// A warning that cannot be shortened is truncated between characters.
 func TestCut(t *testing.T) {
 	t.Parallel()
 	for count, want := range map[int]string{127: strings.Repeat("ö", 127), 128: strings.Repeat("ö", 126) + "..."} {
-		if got := cut(strings.Repeat("ö", count)); got != want {
+		if got := truncate(strings.Repeat("ö", count)); got != want {
 			t.Errorf("%d characters of 2 bytes become %q", count, got)
 		}
 	}
 }
 
-// Sources beyond all use are not looked at, and that is said once.
+// Sources beyond the limit are not checked, and one warning reports that.
 func TestWarningsOfLargeSources(t *testing.T) {
 	t.Parallel()
 	leaf := bundle.Text{PEM: certificate{leaf: true}.pem(t)}
 	large := bundle.Text{PEM: strings.Repeat("#\n", maxText/2-1)}
 	got := warnings(bundle.Spec{}, []bundle.Input{inputOf(leaf), inputOf(large), inputOf(leaf), inputOf(leaf)}, now)
 	const at = "spec.sources[0].secret: Secret cert-manager/roots"
-	wantWarnings(t, []string{at + ", block 1: not a CA", at + ": this source and those after it are not looked at"}, got)
+	wantWarnings(t, []string{at + ", block 1: not a CA", at + ": this source and all later ones are not checked"}, got)
 }

@@ -1,15 +1,3 @@
-// Package webhook answers the API server about Bundles that are created or
-// changed: it refuses the few that the rules of the CustomResourceDefinition
-// cannot, and warns of what is legal and usually wrong.
-//
-// What always holds: a change that leaves the spec as it is is never refused, and
-// a deletion never touched; a source that cannot be read refuses nothing; no
-// answer shows anything of a certificate, since whoever may write Bundles need
-// not be allowed to read Secrets.
-//
-// What is refused and what is warned of is decided in refuse.go and warn.go, which
-// are pure. Nothing is altered, and nothing here is needed for the operator's own
-// work.
 package webhook
 
 import (
@@ -32,7 +20,7 @@ import (
 	"trust-manager.io/internal/source"
 )
 
-// Path is where the API server asks (R3).
+// Path is the URL path of the webhook (R3).
 const Path = "/validate-trust-cert-manager-io-v1alpha1-bundle"
 
 // Gatherer reads the sources of a Bundle.
@@ -40,8 +28,8 @@ type Gatherer interface {
 	Gather(ctx context.Context, spec bundle.Spec) (source.Gathered, error)
 }
 
-// NewHandler makes what answers the API server's AdmissionReviews, of version 1.
-// The scheme has to know Bundles.
+// NewHandler returns a handler of AdmissionReviews of version v1. Bundles must be
+// registered in the scheme.
 func NewHandler(scheme *runtime.Scheme, sources Gatherer, clock clock.PassiveClock) *admission.Webhook {
 	return &admission.Webhook{Handler: &handler{
 		decoder: admission.NewDecoder(scheme),
@@ -56,68 +44,69 @@ type handler struct {
 	clock   clock.PassiveClock
 }
 
-// Handle answers one request: whatever leaves the spec alone is admitted as it
-// is; the rest is converted, checked, and admitted with warnings about its
-// sources as they are now.
-func (h *handler) Handle(ctx context.Context, request admission.Request) admission.Response {
-	switch request.Operation {
+// Handle admits every request that does not change the spec. It validates all others,
+// and admits them with warnings about the current content of the sources.
+func (h *handler) Handle(ctx context.Context, req admission.Request) admission.Response {
+	switch req.Operation {
 	case admissionv1.Create, admissionv1.Update:
 	case admissionv1.Delete, admissionv1.Connect:
 		return admission.Allowed("")
 	default:
-		return admission.Errored(http.StatusBadRequest, fmt.Errorf("there is no operation %q", request.Operation))
+		return admission.Errored(http.StatusBadRequest, fmt.Errorf("unknown operation %q", req.Operation))
 	}
-	var asked v1alpha1.Bundle
-	if err := h.decoder.Decode(request, &asked); err != nil {
-		// The cause may quote the object, and what is sent by mistake is not repeated.
+	var obj v1alpha1.Bundle
+	if err := h.decoder.Decode(req, &obj); err != nil {
+		// The error may quote the object, which must not be echoed: it may be sent by
+		// mistake.
 		return admission.Errored(http.StatusBadRequest, errors.New("the object is not a Bundle of "+v1alpha1.GroupVersion.String()))
 	}
-	if h.isUnchanged(request, &asked) {
+	if h.isUnchanged(req, &obj) {
 		return admission.Allowed("")
 	}
-	spec, faults := check(&asked)
-	if len(faults) > 0 {
-		return refused(&asked, faults)
+	spec, errs := check(&obj)
+	if len(errs) > 0 {
+		return rejected(&obj, errs)
 	}
 	return admission.Allowed("").WithWarnings(warnings(spec, h.gather(ctx, spec), h.clock.Now())...)
 }
 
-// isUnchanged says whether the spec is what it was. A stored Bundle that cannot be
-// read is no reason to refuse one that puts it right.
-func (h *handler) isUnchanged(request admission.Request, asked *v1alpha1.Bundle) bool {
+// isUnchanged reports whether an update leaves the spec unchanged. If the stored Bundle
+// cannot be decoded, it returns false, so that an update can repair the Bundle.
+func (h *handler) isUnchanged(req admission.Request, obj *v1alpha1.Bundle) bool {
 	var stored v1alpha1.Bundle
-	if request.Operation != admissionv1.Update || h.decoder.DecodeRaw(request.OldObject, &stored) != nil {
+	if req.Operation != admissionv1.Update || h.decoder.DecodeRaw(req.OldObject, &stored) != nil {
 		return false
 	}
-	return equality.Semantic.DeepEqual(stored.Spec, asked.Spec)
+	return equality.Semantic.DeepEqual(stored.Spec, obj.Spec)
 }
 
-// refused answers as the API server itself does for an invalid object.
-func refused(asked *v1alpha1.Bundle, faults field.ErrorList) admission.Response {
+// rejected returns the response of an API server to an invalid object.
+func rejected(obj *v1alpha1.Bundle, errs field.ErrorList) admission.Response {
 	kind := v1alpha1.GroupVersion.WithKind(v1alpha1.BundleKind).GroupKind()
-	status := apierrors.NewInvalid(kind, asked.Name, faults).Status()
+	status := apierrors.NewInvalid(kind, obj.Name, errs).Status()
 	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{Result: &status}}
 }
 
-// gather reads the sources that are the user's own, one by one: a source that
-// cannot be read hides no other, and reading ends where enough has been read.
+// gather reads the sources of the Bundle, except the default CA package. It reads them
+// one by one, so that an error of one does not affect the others, and stops after
+// [maxText] bytes.
 func (h *handler) gather(ctx context.Context, spec bundle.Spec) []bundle.Input {
 	var inputs []bundle.Input
 	size := 0
-	for _, from := range spec.Sources {
-		if from.DefaultCAs {
+	for _, src := range spec.Sources {
+		if src.DefaultCAs {
 			continue
 		}
-		one := spec
-		one.Sources = []bundle.Source{from}
-		gathered, err := h.sources.Gather(ctx, one)
+		single := spec
+		single.Sources = []bundle.Source{src}
+		gathered, err := h.sources.Gather(ctx, single)
 		if err != nil {
-			log.FromContext(ctx).Info("A source could not be read, so there are no warnings about it", "source", from.Field, "cause", err.Error())
+			log.FromContext(ctx).Info("Skipping the warnings for a source that could not be read", "source", src.Field, "cause", err.Error())
 			continue
 		}
 		for _, input := range gathered.Inputs {
 			inputs = append(inputs, input)
-			size += sizeOf(input)
+			size += textSize(input)
 		}
 		if size > maxText {
 			break

@@ -23,7 +23,7 @@ import (
 	"trust-manager.io/internal/source"
 )
 
-// gatherer gives a text for every object, or fails, and notes what was asked for.
+// gatherer returns a text for every object, or an error, and records the requested fields.
 type gatherer struct {
 	text  string
 	fails map[string]bool
@@ -32,16 +32,16 @@ type gatherer struct {
 
 func (g *gatherer) Gather(_ context.Context, spec bundle.Spec) (source.Gathered, error) {
 	var gathered source.Gathered
-	for _, from := range spec.Sources {
-		g.asked = append(g.asked, from.Field)
-		if g.fails[from.Field] {
+	for _, src := range spec.Sources {
+		g.asked = append(g.asked, src.Field)
+		if g.fails[src.Field] {
 			return source.Gathered{}, errors.New("no connection")
 		}
-		text := from.Text
-		if from.Object != nil {
+		text := src.Text
+		if src.Object != nil {
 			text = g.text
 		}
-		gathered.Inputs = append(gathered.Inputs, bundle.Input{Origin: certs.Origin{Field: from.Field}, Texts: []bundle.Text{{PEM: text}}})
+		gathered.Inputs = append(gathered.Inputs, bundle.Input{Origin: certs.Origin{Field: src.Field}, Texts: []bundle.Text{{PEM: text}}})
 	}
 	return gathered, nil
 }
@@ -55,8 +55,8 @@ func newTestHandler(tb testing.TB, sources Gatherer) http.Handler {
 	return NewHandler(scheme, sources, clocktesting.NewFakePassiveClock(now)).WithRecoverPanic(false)
 }
 
-// review gives the JSON of an AdmissionReview; an object can be nil, JSON text or
-// anything that has a JSON form.
+// review returns the JSON of an AdmissionReview. An object can be nil, JSON text or a
+// value to marshal.
 func review(tb testing.TB, operation admissionv1.Operation, asked, stored any) string {
 	tb.Helper()
 	raw := func(object any) (extension runtime.RawExtension) {
@@ -86,7 +86,7 @@ func marshal(tb testing.TB, object any) []byte {
 	return text
 }
 
-// post sends a body as the API server does and gives the answer.
+// post sends a body as the API server does, and returns the response.
 func post(tb testing.TB, handler http.Handler, body string) *admissionv1.AdmissionResponse {
 	tb.Helper()
 	request := httptest.NewRequest(http.MethodPost, Path, strings.NewReader(body))
@@ -95,18 +95,18 @@ func post(tb testing.TB, handler http.Handler, body string) *admissionv1.Admissi
 	handler.ServeHTTP(recorder, request)
 	var answer admissionv1.AdmissionReview
 	if err := json.NewDecoder(bytes.NewReader(recorder.Body.Bytes())).Decode(&answer); err != nil || answer.Response == nil {
-		tb.Fatalf("the answer is no AdmissionReview with a response: %v: %s", err, recorder.Body)
+		tb.Fatalf("not an AdmissionReview with a response: %v: %s", err, recorder.Body)
 	}
 	return answer.Response
 }
 
-// R3: what is admitted, refused and warned of, by operation.
+// R3: admissions, rejections and warnings, by operation.
 func TestHandle(t *testing.T) {
 	t.Parallel()
 	leaf := certificate{leaf: true}.pem(t)
-	good, odd := bundleOf(root(t)), bundleOf(leaf)
-	never := bundleOf(leaf, func(s *v1alpha1.BundleSpec) { s.Target.ConfigMap.Key = "a/b" })
-	labelled := never.DeepCopy()
+	good, suspicious := bundleOf(root(t)), bundleOf(leaf)
+	invalid := bundleOf(leaf, func(s *v1alpha1.BundleSpec) { s.Target.ConfigMap.Key = "a/b" })
+	labelled := invalid.DeepCopy()
 	labelled.Labels = map[string]string{"a": "b"}
 	for name, tc := range map[string]struct {
 		operation     admissionv1.Operation
@@ -114,25 +114,25 @@ func TestHandle(t *testing.T) {
 		code          int32
 		warnings      int
 	}{
-		"create":                        {admissionv1.Create, good, nil, 200, 0},
-		"create with a warning":         {admissionv1.Create, odd, nil, 200, 1},
-		"create what cannot be written": {admissionv1.Create, never, nil, 422, 0},
-		"change the spec":               {admissionv1.Update, odd, good, 200, 1},
-		"change it to the worse":        {admissionv1.Update, never, good, 422, 0},
-		"put it right":                  {admissionv1.Update, good, never, 200, 0},
-		"leave the spec alone":          {admissionv1.Update, labelled, never, 200, 0},
-		"leave a spec alone that warns": {admissionv1.Update, odd, odd, 200, 0},
-		"the stored one cannot be read": {admissionv1.Update, good, `{"spec": 1}`, 200, 0},
-		"nor is there one":              {admissionv1.Update, odd, nil, 200, 1},
-		"delete":                        {admissionv1.Delete, nil, never, 200, 0},
-		"delete what cannot be read":    {admissionv1.Delete, nil, `{"spec": 1}`, 200, 0},
-		"connect":                       {admissionv1.Connect, nil, nil, 200, 0},
-		"no operation":                  {"", good, nil, 400, 0},
-		"an unknown operation":          {"APPLY", good, nil, 400, 0},
-		"no object":                     {admissionv1.Create, nil, nil, 400, 0},
-		"an object of another kind":     {admissionv1.Create, `{"apiVersion": "v1", "kind": "ConfigMap"}`, nil, 400, 0},
-		"a Bundle of another version":   {admissionv1.Create, `{"apiVersion": "trust.cert-manager.io/v2", "kind": "Bundle"}`, nil, 400, 0},
-		"a Bundle with nothing in it":   {admissionv1.Create, `{"apiVersion": "trust.cert-manager.io/v1alpha1", "kind": "Bundle"}`, nil, 200, 0},
+		"create":                      {admissionv1.Create, good, nil, 200, 0},
+		"create with a warning":       {admissionv1.Create, suspicious, nil, 200, 1},
+		"create an invalid spec":      {admissionv1.Create, invalid, nil, 422, 0},
+		"change the spec":             {admissionv1.Update, suspicious, good, 200, 1},
+		"change to an invalid spec":   {admissionv1.Update, invalid, good, 422, 0},
+		"repair the spec":             {admissionv1.Update, good, invalid, 200, 0},
+		"keep an invalid spec":        {admissionv1.Update, labelled, invalid, 200, 0},
+		"keep a spec with warnings":   {admissionv1.Update, suspicious, suspicious, 200, 0},
+		"an unreadable stored Bundle": {admissionv1.Update, good, `{"spec": 1}`, 200, 0},
+		"no stored Bundle":            {admissionv1.Update, suspicious, nil, 200, 1},
+		"delete":                      {admissionv1.Delete, nil, invalid, 200, 0},
+		"delete an unreadable Bundle": {admissionv1.Delete, nil, `{"spec": 1}`, 200, 0},
+		"connect":                     {admissionv1.Connect, nil, nil, 200, 0},
+		"no operation":                {"", good, nil, 400, 0},
+		"an unknown operation":        {"APPLY", good, nil, 400, 0},
+		"no object":                   {admissionv1.Create, nil, nil, 400, 0},
+		"an object of another kind":   {admissionv1.Create, `{"apiVersion": "v1", "kind": "ConfigMap"}`, nil, 400, 0},
+		"a Bundle of another version": {admissionv1.Create, `{"apiVersion": "trust.cert-manager.io/v2", "kind": "Bundle"}`, nil, 400, 0},
+		"an empty Bundle":             {admissionv1.Create, `{"apiVersion": "trust.cert-manager.io/v1alpha1", "kind": "Bundle"}`, nil, 200, 0},
 		"a Bundle with a null for sources": {admissionv1.Create,
 			`{"apiVersion": "trust.cert-manager.io/v1alpha1", "kind": "Bundle", "spec": {"sources": [null, {"configMap": null}], "target": {"additionalFormats": null}}}`, nil, 200, 0},
 	} {
@@ -148,12 +148,11 @@ func TestHandle(t *testing.T) {
 	}
 }
 
-// A refusal has the form of the API server's own: reason, and a cause with the
-// field.
+// A rejection has the format of the API server's own: a reason, and a cause with the field.
 func TestRefusalIsAStatus(t *testing.T) {
 	t.Parallel()
-	never := bundleOf("x", func(s *v1alpha1.BundleSpec) { s.Target.ConfigMap.Key = "a/b" })
-	got := post(t, newTestHandler(t, &gatherer{}), review(t, admissionv1.Create, never, nil)).Result
+	invalid := bundleOf("x", func(s *v1alpha1.BundleSpec) { s.Target.ConfigMap.Key = "a/b" })
+	got := post(t, newTestHandler(t, &gatherer{}), review(t, admissionv1.Create, invalid, nil)).Result
 	if got.Reason != metav1.StatusReasonInvalid || got.Details == nil || got.Details.Kind != "Bundle" || got.Details.Name != "example" {
 		t.Fatalf("status %+v", got)
 	}
@@ -162,8 +161,8 @@ func TestRefusalIsAStatus(t *testing.T) {
 	}
 }
 
-// Sources are read one by one, so that one that fails refuses nothing and hides no
-// other; those of the default CA package are not read.
+// Sources are read one by one, so a failing source causes no rejection and does not affect
+// the others. The default CA package is not read.
 func TestGatheringFails(t *testing.T) {
 	t.Parallel()
 	yes, text := true, root(t)
@@ -181,7 +180,7 @@ func TestGatheringFails(t *testing.T) {
 	}
 }
 
-// Reading ends where there is more than will be looked at.
+// Reading stops at the size limit for warnings.
 func TestGatheringIsBounded(t *testing.T) {
 	t.Parallel()
 	asked := bundleOf("x", func(s *v1alpha1.BundleSpec) {
@@ -189,17 +188,17 @@ func TestGatheringIsBounded(t *testing.T) {
 	})
 	sources := &gatherer{text: root(t) + strings.Repeat("#\n", 1<<19)}
 	got := post(t, newTestHandler(t, sources), review(t, admissionv1.Create, asked, nil))
-	if len(sources.asked) != 4 || len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "not looked at") {
+	if len(sources.asked) != 4 || len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "not checked for warnings") {
 		t.Errorf("%d sources of 1 MiB were read, warnings %q; want 4, and one warning", len(sources.asked), got.Warnings)
 	}
 }
 
-// Whatever is posted, the handler neither panics nor admits what it could not
-// read, and its warnings fit.
+// For any body, the handler neither panics nor admits an object that it could not decode,
+// and its warnings respect the limits.
 func FuzzAdmission(f *testing.F) {
 	leaf := certificate{leaf: true}.pem(f)
-	good, odd := bundleOf(root(f)), bundleOf(leaf)
-	never := bundleOf(leaf, func(s *v1alpha1.BundleSpec) {
+	good, suspicious := bundleOf(root(f)), bundleOf(leaf)
+	invalid := bundleOf(leaf, func(s *v1alpha1.BundleSpec) {
 		s.Target.ConfigMap.Key = "a/b"
 		s.Target.AdditionalFormats = &v1alpha1.AdditionalFormats{JKS: &v1alpha1.JKS{Key: "j"}, PKCS12: &v1alpha1.PKCS12{Key: "p", Password: new("\U0001f600")}}
 	})
@@ -211,8 +210,8 @@ func FuzzAdmission(f *testing.F) {
 	for _, seed := range []string{
 		"", "{", "null", "[]", `{"kind": "AdmissionReview"}`, `{"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": null}`,
 		`{"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1beta1", "request": {"operation": "CREATE"}}`,
-		review(f, admissionv1.Create, good, nil), review(f, admissionv1.Create, odd, nil), review(f, admissionv1.Create, never, nil),
-		review(f, admissionv1.Create, selecting, nil), review(f, admissionv1.Update, odd, good), review(f, admissionv1.Update, odd, `{"spec": 1}`),
+		review(f, admissionv1.Create, good, nil), review(f, admissionv1.Create, suspicious, nil), review(f, admissionv1.Create, invalid, nil),
+		review(f, admissionv1.Create, selecting, nil), review(f, admissionv1.Update, suspicious, good), review(f, admissionv1.Update, suspicious, `{"spec": 1}`),
 		review(f, admissionv1.Delete, nil, good), review(f, admissionv1.Create, `{"spec": [null]}`, nil),
 	} {
 		f.Add(seed)
@@ -221,10 +220,10 @@ func FuzzAdmission(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		got := post(t, handler, body)
 		if !got.Allowed && (got.Result == nil || got.Result.Code < 400) {
-			t.Errorf("refused with %+v, want a code of an error", got.Result)
+			t.Errorf("rejected with %+v, want an error code", got.Result)
 		}
 		if !json.Valid([]byte(body)) && got.Allowed {
-			t.Error("admitted what is no JSON")
+			t.Error("admitted invalid JSON")
 		}
 		if len(got.Warnings) > maxWarnings {
 			t.Errorf("%d warnings", len(got.Warnings))
