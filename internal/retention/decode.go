@@ -18,90 +18,91 @@ import (
 
 // The keys of the ConfigMap.
 const (
-	// keyReadme explains the object to whoever finds it.
+	// keyReadme explains the object to users.
 	keyReadme = "README"
-	// keyPresent has the certificates that the sources had last, as DER, one after
-	// another, in the order of their fingerprints.
+	// keyPresent has the certificates that were in the sources at the last build, as
+	// concatenated DER, sorted by fingerprint.
 	keyPresent = "present"
-	// keySources has the sources that were read, a line each.
+	// keySources has the sources that have been read, one per line.
 	keySources = "sources"
-	// keyMissing has those of them that were missing last, a line each.
+	// keyMissing has those of them that were missing at the last build, one per line.
 	keyMissing = "missing-sources"
-	// keyEvicted has what had to go early: a line each of fingerprint and time.
+	// keyEvicted has the evicted certificates, one per line: fingerprint and time.
 	keyEvicted = "evicted"
-	// keyRetained, with a fingerprint and ".pem" after it, has one certificate that
-	// is retained.
+	// keyRetained is the prefix of the keys of retained certificates; a fingerprint and
+	// suffix follow.
 	keyRetained = "retained-"
 	suffix      = ".pem"
-	// keyRetainedFingerprints has the certificates that are retained and do not fit into
-	// the object: a line each of fingerprint, the time when it left, and its NotAfter.
+	// keyRetainedFingerprints has the retained certificates that do not fit into the
+	// object, one per line: fingerprint, time when it left, NotAfter.
 	keyRetainedFingerprints = "fingerprints-retained"
-	// keyPresentFingerprints has the fingerprints of those under keyPresent that do not
-	// fit, as 32 bytes each, one after another.
+	// keyPresentFingerprints has the fingerprints of the certificates that do not fit
+	// under keyPresent, as 32 bytes each, concatenated.
 	keyPresentFingerprints = "fingerprints-present"
-	// keyUnreadable has what stood under keyPresent and could not be read.
+	// keyUnreadable has a former value of keyPresent that could not be read.
 	keyUnreadable = "unreadable-present"
 )
 
-// commentMark begins a line that is for people.
+// commentMark starts a line that is a comment for users.
 const commentMark = "#"
 
-// leftMark begins the line of a retained certificate that says when it left.
+// leftMark starts the line of a retained certificate with the time when it left.
 const leftMark = "# Left its sources:"
 
-// Decode reads what an object remembers. The faults say what could not be read, and
+// Decode returns the state in an object. The faults describe what could not be read, and
 // under which key.
 func Decode(object *corev1.ConfigMap) (state bundle.State, faults []string) {
-	fault := func(key, what string) {
-		faults = append(faults, fmt.Sprintf("ConfigMap %s/%s, key %q: %s", object.Namespace, object.Name, key, what))
+	addFault := func(key, fault string) {
+		faults = append(faults, fmt.Sprintf("ConfigMap %s/%s, key %q: %s", object.Namespace, object.Name, key, fault))
 	}
 	for key, value := range object.Data {
 		switch {
 		case key == keyReadme:
 		case key == keySources:
-			state.Known = lines(value)
+			state.Known = nonEmptyLines(value)
 		case key == keyMissing:
-			state.Missing = lines(value)
+			state.Missing = nonEmptyLines(value)
 		case key == keyEvicted:
-			for _, line := range lines(value) {
-				if one, ok := decodeEvicted(line); ok {
-					state.Evicted = append(state.Evicted, one)
+			for _, line := range nonEmptyLines(value) {
+				if evicted, ok := decodeEvicted(line); ok {
+					state.Evicted = append(state.Evicted, evicted)
 				}
 			}
 		case key == keyRetainedFingerprints:
-			for _, line := range lines(value) {
-				one, ok := decodeFingerprint(line)
+			for _, line := range nonEmptyLines(value) {
+				retained, ok := decodeFingerprint(line)
 				switch {
 				case ok:
-					state.Retained = append(state.Retained, one)
+					state.Retained = append(state.Retained, retained)
 				case !strings.HasPrefix(line, commentMark):
-					fault(key, "a line is not of the form <SHA-256> <time when it left> [<time when it expires>], so its certificate is not retained")
+					addFault(key, "a line is not of the form <SHA-256> <time when it left> [<time when it expires>], so its certificate is not retained")
 				}
 			}
 		case strings.HasPrefix(key, keyRetained):
-			one, what := decodeRetained(key, value)
-			if what != "" {
-				fault(key, what)
+			retained, fault := decodeRetained(key, value)
+			if fault != "" {
+				addFault(key, fault)
 				continue
 			}
-			state.Retained = append(state.Retained, one)
+			state.Retained = append(state.Retained, retained)
 		default:
-			fault(key, "this is no key of the operator's, and not heeded; delete it")
+			addFault(key, "the operator does not use this key and ignores it; delete it")
 		}
 	}
 	for key := range object.BinaryData {
 		if key != keyPresent && key != keyPresentFingerprints {
-			fault(key, "this could not be read, and is not heeded; delete the key when you have seen to it")
+			addFault(key, "this could not be read and is ignored; inspect it, then delete the key")
 		}
 	}
-	present, there := object.BinaryData[keyPresent]
+	present, exists := object.BinaryData[keyPresent]
 	var err error
 	if state.Present, err = decodePresent(present); err != nil {
-		fault(keyPresent, "this is not a list of certificates in DER, so what has left its sources since it was damaged is not retained")
+		addFault(keyPresent, "this is not a list of certificates in DER; certificates that left their sources after it was damaged are not retained")
 	}
-	state.Present = append(state.Present, fingerprints(object.BinaryData[keyPresentFingerprints])...)
-	if err != nil || !there {
-		// A source that is missing would take along what nobody knows any more.
+	state.Present = append(state.Present, decodeFingerprints(object.BinaryData[keyPresentFingerprints])...)
+	if err != nil || !exists {
+		// Without the list, certificates of a missing source could not be retained, so no
+		// source may be tolerated as missing.
 		state.Known, state.Missing = nil, nil
 	}
 	slices.SortFunc(state.Retained, func(a, b bundle.Retained) int {
@@ -111,66 +112,69 @@ func Decode(object *corev1.ConfigMap) (state bundle.State, faults []string) {
 	return state, faults
 }
 
-// decodeRetained reads one retained certificate, or says what is wrong with it.
-func decodeRetained(key, value string) (one bundle.Retained, fault string) {
+// decodeRetained reads a retained certificate. If it is invalid, fault describes why.
+func decodeRetained(key, value string) (retained bundle.Retained, fault string) {
 	parsed, problem := certs.Parse(value, certs.Origin{})
 	if problem != nil {
-		return one, problem.Error() + "; the certificate is not retained"
+		return retained, problem.Error() + "; the certificate is not retained"
 	}
 	if len(parsed.Certificates) != 1 {
-		return one, "there is not exactly one certificate in it, so it is not retained"
+		return retained, "the value is not exactly one certificate, so it is not retained"
 	}
-	one.Certificate = parsed.Certificates[0]
-	if key != retainedKey(one) {
-		return one, "its name is not that of the certificate in it, which is therefore not retained"
+	retained.Certificate = parsed.Certificates[0]
+	if key != retainedKey(retained) {
+		return retained, "the key does not match the SHA-256 of its certificate, so the certificate is not retained"
 	}
 	for line := range strings.Lines(value) {
 		if text, found := strings.CutPrefix(line, leftMark); found {
 			var ok bool
-			if one.Left, ok = moment(text); !ok {
+			if retained.Left, ok = parseTime(text); !ok {
 				break
 			}
-			return one, ""
+			return retained, ""
 		}
 	}
-	return one, fmt.Sprintf("there is no line %q with a time such as 2026-01-31T12:00:00Z, so the certificate is not retained", leftMark)
+	return retained, fmt.Sprintf("there is no line %q with a time such as 2026-01-31T12:00:00Z, so the certificate is not retained", leftMark)
 }
 
-func retainedKey(one bundle.Retained) string { return keyRetained + one.Certificate.SHA256() + suffix }
+// retainedKey returns the key of a retained certificate.
+func retainedKey(retained bundle.Retained) string {
+	return keyRetained + retained.Certificate.SHA256() + suffix
+}
 
-// decodePresent reads certificates in DER.
+// decodePresent reads concatenated certificates in DER.
 func decodePresent(value []byte) ([]certs.Certificate, error) {
 	parsed, err := x509.ParseCertificates(value)
 	if err != nil {
 		return nil, err
 	}
 	var list []certs.Certificate
-	for _, one := range parsed {
-		list = append(list, certs.FromX509(one))
+	for _, certificate := range parsed {
+		list = append(list, certs.FromX509(certificate))
 	}
 	return list, nil
 }
 
-// decodeFingerprint reads a retained certificate of which there is a line only.
-func decodeFingerprint(line string) (one bundle.Retained, ok bool) {
+// decodeFingerprint reads a line of keyRetainedFingerprints.
+func decodeFingerprint(line string) (retained bundle.Retained, ok bool) {
 	words := strings.Fields(line)
 	if len(words) < 2 || len(words) > 3 {
-		return one, false
+		return retained, false
 	}
-	sum, ok := decodeEvicted(words[0] + " " + words[1])
+	prefix, ok := decodeEvicted(words[0] + " " + words[1])
 	if !ok {
-		return one, false
+		return retained, false
 	}
-	one.Certificate.Fingerprint, one.Left = sum.Fingerprint, sum.Left
+	retained.Certificate.Fingerprint, retained.Left = prefix.Fingerprint, prefix.Left
 	if len(words) == 3 {
-		one.Certificate.NotAfter, ok = moment(words[2])
+		retained.Certificate.NotAfter, ok = parseTime(words[2])
 	}
-	return one, ok
+	return retained, ok
 }
 
-// fingerprints reads fingerprints of 32 bytes each. Bytes beyond the last whole one
-// name nothing.
-func fingerprints(value []byte) []certs.Certificate {
+// decodeFingerprints reads fingerprints of 32 bytes each, and ignores an incomplete last
+// one.
+func decodeFingerprints(value []byte) []certs.Certificate {
 	var list []certs.Certificate
 	for ; len(value) >= sha256.Size; value = value[sha256.Size:] {
 		list = append(list, certs.Certificate{Fingerprint: [sha256.Size]byte(value)})
@@ -178,25 +182,27 @@ func fingerprints(value []byte) []certs.Certificate {
 	return list
 }
 
-func decodeEvicted(line string) (one bundle.Evicted, ok bool) {
+// decodeEvicted reads a line of keyEvicted.
+func decodeEvicted(line string) (evicted bundle.Evicted, ok bool) {
 	fingerprint, at, _ := strings.Cut(line, " ")
 	digits, err := hex.DecodeString(fingerprint)
 	if err != nil || len(digits) != sha256.Size {
-		return one, false
+		return evicted, false
 	}
-	left, ok := moment(at)
+	left, ok := parseTime(at)
 	return bundle.Evicted{Fingerprint: [sha256.Size]byte(digits), Left: left}, ok
 }
 
-// moment reads a time, to the second.
-func moment(text string) (at time.Time, ok bool) {
+// parseTime reads a time, truncated to seconds.
+func parseTime(text string) (at time.Time, ok bool) {
 	at, err := time.Parse(time.RFC3339, strings.TrimSpace(text))
 	at = at.UTC().Truncate(time.Second)
 	return at, err == nil && at.Year() > 1900 && at.Year() < 9999
 }
 
-// lines gives the lines of a text that are not empty.
-func lines(text string) []string {
+// nonEmptyLines returns the lines of a text that are not empty, without leading and
+// trailing white space.
+func nonEmptyLines(text string) []string {
 	var list []string
 	for line := range strings.Lines(text) {
 		if line = strings.TrimSpace(line); line != "" {

@@ -26,7 +26,7 @@ import (
 
 var now = time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
 
-// authority is a CA of this name.
+// authority returns a CA of this name.
 func authority(tb testing.TB, name string) certs.Certificate {
 	tb.Helper()
 	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
@@ -63,7 +63,7 @@ func state(tb testing.TB) bundle.State {
 	}
 }
 
-// K5: what is encoded is read back, and encoding it again changes nothing.
+// K5: an encoded state decodes to the same state, and encoding it again changes nothing.
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]bundle.State{"full": state(t), "empty": {}} {
@@ -81,8 +81,8 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// K5: what a person finds: whose it is, and for each retained certificate its subject,
-// when it left and until when it is trusted.
+// K5: users can read which Bundle the object belongs to and, for each retained certificate,
+// its subject, when it left and until when it is trusted.
 func TestReadable(t *testing.T) {
 	t.Parallel()
 	object := retention.Encode("cert-manager", spec(), state(t), nil)
@@ -103,7 +103,7 @@ func TestReadable(t *testing.T) {
 	}
 }
 
-// K5: the name is that of no target, and says whose it is.
+// K5: the name is never that of a target, and identifies the Bundle.
 func TestName(t *testing.T) {
 	t.Parallel()
 	for _, bundle := range []string{"a", "a.rotation-b", strings.Repeat("n", 63)} {
@@ -125,7 +125,7 @@ func TestName(t *testing.T) {
 	}
 }
 
-// K5: what is damaged adds nothing, is told, and stays for whoever wrote it; the rest is
+// K5: a damaged entry adds nothing, is reported, and is preserved; the other entries are
 // read.
 func TestDamaged(t *testing.T) {
 	t.Parallel()
@@ -143,7 +143,7 @@ func TestDamaged(t *testing.T) {
 		}, "not retained"},
 		"cut off":           {func(o *corev1.ConfigMap) { o.Data[key] = text[:len(text)-40] }, "not retained"},
 		"two certificates":  {func(o *corev1.ConfigMap) { o.Data[key] = text + text }, "not exactly one"},
-		"another's name":    {func(o *corev1.ConfigMap) { o.Data["retained-00.pem"] = text; delete(o.Data, key) }, "its name is not"},
+		"another's name":    {func(o *corev1.ConfigMap) { o.Data["retained-00.pem"] = text; delete(o.Data, key) }, "does not match"},
 		"no time":           {func(o *corev1.ConfigMap) { o.Data[key] = strings.ReplaceAll(text, "Left", "left") }, "no line"},
 		"a time of no form": {func(o *corev1.ConfigMap) { o.Data[key] = strings.ReplaceAll(text, "sources: 2026", "sources: 26") }, "no line"},
 	} {
@@ -166,8 +166,8 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
-// K5: a damaged list of what was present is told until somebody has seen to it, though a
-// new one is kept in its place.
+// K5: a damaged list of present certificates is reported until a user deletes it, although
+// a new list replaces it.
 func TestDamagedList(t *testing.T) {
 	t.Parallel()
 	object := retention.Encode("cert-manager", spec(), state(t), nil)
@@ -188,7 +188,7 @@ func TestDamagedList(t *testing.T) {
 	}
 }
 
-// K5: an entry of a person's own is told of, and left alone.
+// K5: a foreign entry is reported, and preserved.
 func TestEntriesOfOthers(t *testing.T) {
 	t.Parallel()
 	object := retention.Encode("cert-manager", spec(), state(t), nil)
@@ -210,7 +210,7 @@ func TestEntriesOfOthers(t *testing.T) {
 	}
 }
 
-// padded is a CA of this name, about so many bytes large.
+// padded returns a CA of this name and about this size.
 func padded(tb testing.TB, name string, bytes int) certs.Certificate {
 	tb.Helper()
 	parsed, problem := certs.Parse(ca.New(name, ca.Padded(bytes)).Certificate, certs.Origin{})
@@ -220,9 +220,9 @@ func padded(tb testing.TB, name string, bytes int) certs.Certificate {
 	return parsed.Certificates[0]
 }
 
-// K5: certificates that do not fit are kept by their fingerprints and times, the largest
-// first, and those that a source still has before the retained ones. What else stands in
-// the object stays.
+// K5: of certificates that do not fit, only fingerprints and times are stored: of the
+// largest first, and of those in a source before retained ones. Foreign content is
+// preserved.
 func TestFingerprintsOnly(t *testing.T) {
 	t.Parallel()
 	small := authority(t, "Small")
@@ -296,9 +296,9 @@ func TestFingerprintsOnly(t *testing.T) {
 	}
 }
 
-// FuzzDecode proves, for any text and bytes in any key: reading does not panic; nothing
-// is retained but a whole certificate under its own fingerprint; and what is read and
-// kept again is read as the same.
+// FuzzDecode verifies for any text and bytes in any key that decoding does not panic, that
+// a certificate is retained only if it is complete and its fingerprint matches its key,
+// and that a decoded state can be encoded and decoded unchanged.
 func FuzzDecode(f *testing.F) {
 	object := retention.Encode("cert-manager", spec(), state(f), nil)
 	for key, value := range object.Data {
@@ -319,7 +319,7 @@ func FuzzDecode(f *testing.F) {
 				t.Fatalf("under %q it has retained what is %v", key, err)
 			}
 		}
-		given.BinaryData[key] = present // that stands under two keys, or in both maps
+		given.BinaryData[key] = present // the same bytes under two keys, or a key in both maps
 		kept := retention.Encode("cert-manager", spec(), got, given)
 		for key := range kept.BinaryData {
 			if _, both := kept.Data[key]; both {
@@ -333,8 +333,8 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// K5: which sources were read is worth nothing without what they had; that they had
-// nothing is worth knowing.
+// K5: known sources are ignored without the list of their certificates; an empty list is
+// valid.
 func TestKnownSources(t *testing.T) {
 	known := bundle.State{Known: []string{"a", "b"}, Missing: []string{"b"}}
 	object := retention.Encode("cert-manager", spec(), known, nil)
@@ -352,7 +352,7 @@ func TestKnownSources(t *testing.T) {
 	}
 }
 
-// K5: a key that stands in both maps would make every write fail.
+// K5: a key in both maps would make every write fail.
 func TestKeysOfBothMaps(t *testing.T) {
 	state := state(t)
 	object := retention.Encode("cert-manager", spec(), state, nil)
