@@ -15,32 +15,32 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// WebhookName is the entry of the ValidatingWebhookConfiguration that is this
-// operator's. Others in the same object are left alone.
+// WebhookName is the name of the operator's entry in the ValidatingWebhookConfiguration.
+// Other entries of the object are not changed.
 const WebhookName = "trust.cert-manager.io"
 
-// makerAnnotation says on a configuration who makes the certificate, if that may be
-// somebody else; ownMaker is this operator. The chart sets it, and so hands the
-// caBundle over from one to another in the same write in which it sets another one.
+// issuerAnnotation on a configuration names the issuer of the certificate, if it may be
+// another component; selfManaged means this operator. The chart sets it, and thereby hands
+// over the caBundle to another issuer in the same write that changes the caBundle.
 const (
-	makerAnnotation = "trust-manager.io/webhook-certificate"
-	ownMaker        = "selfManaged"
+	issuerAnnotation = "trust-manager.io/webhook-certificate"
+	selfManaged      = "selfManaged"
 )
 
-// checkMaker gives an error where somebody else makes the certificate. Then neither
-// the caBundle nor the Secret is touched: this replica is of before, or there is one
-// of before that needs the caBundle as it is.
-func checkMaker(configuration *admissionregistrationv1.ValidatingWebhookConfiguration) error {
-	maker, is := configuration.Annotations[makerAnnotation]
-	if !is || maker == ownMaker {
+// checkIssuer returns an error if another component issues the certificate. Neither the
+// caBundle nor the Secret may be changed then: either this replica belongs to the previous
+// revision of the release, or a replica that does still needs the caBundle.
+func checkIssuer(configuration *admissionregistrationv1.ValidatingWebhookConfiguration) error {
+	issuer, isSet := configuration.Annotations[issuerAnnotation]
+	if !isSet || issuer == selfManaged {
 		return nil
 	}
-	return fmt.Errorf("the ValidatingWebhookConfiguration %s is for another certificate: its annotation %s is %q, not %q",
-		configuration.Name, makerAnnotation, maker, ownMaker)
+	return fmt.Errorf("the ValidatingWebhookConfiguration %s is for the certificate of another issuer: its annotation %s is %q, not %q",
+		configuration.Name, issuerAnnotation, issuer, selfManaged)
 }
 
-// readConfiguration gives an object without a resource version if there is no
-// configuration.
+// readConfiguration returns the configuration, or an object without a resource version if
+// it does not exist.
 func (k *Keeper) readConfiguration(ctx context.Context) (*admissionregistrationv1.ValidatingWebhookConfiguration, error) {
 	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: k.options.Name}}
 	err := k.options.Client.Get(ctx, client.ObjectKeyFromObject(configuration), configuration)
@@ -50,75 +50,75 @@ func (k *Keeper) readConfiguration(ctx context.Context) (*admissionregistrationv
 	return configuration, nil
 }
 
-// inherited gives the certificates of the caBundle as long as nothing is shown. What
-// replicas from before show is trusted by them, be it of the operator itself or of
-// whoever made the certificate until now. Later the caBundle is this operator's, and
-// what others put there is a fault.
-func (k *Keeper) inherited(configuration *admissionregistrationv1.ValidatingWebhookConfiguration) []*x509.Certificate {
+// inheritedCAs returns the certificates in the caBundle as long as this replica serves no
+// certificate. They verify the certificates of earlier replicas, whether those were issued
+// by the operator or by the previous issuer. Once this replica serves a certificate, the
+// operator owns the caBundle, and foreign content in it is drift.
+func (k *Keeper) inheritedCAs(configuration *admissionregistrationv1.ValidatingWebhookConfiguration) []*x509.Certificate {
 	webhook := entryOf(configuration)
-	if webhook == nil || k.shown.current != nil {
+	if webhook == nil || k.state.current != nil {
 		return nil
 	}
 	certificates, _ := parseCertificates(webhook.ClientConfig.CABundle)
 	return certificates
 }
 
-// isForeign says whether a caBundle has certificates, and the first, which vouches for
-// what is shown now, is none of these. That a CA of these comes later says only that it
-// was trusted before.
+// isForeign reports whether the first certificate of a caBundle, the issuer of the
+// certificate that is served now, is not one of the authorities. An authority at a later
+// position was only trusted before.
 func isForeign(bundle, authorities []*x509.Certificate) bool {
 	return len(bundle) > 0 && !slices.ContainsFunc(authorities, bundle[0].Equal)
 }
 
-// holdBundle has the caBundle as wanted, and gives what it is then. That there is
-// no configuration is an error only so that it is told and looked for again.
-func (k *Keeper) holdBundle(ctx context.Context, configuration *admissionregistrationv1.ValidatingWebhookConfiguration, wanted []byte) (bundle []byte, err error) {
+// ensureCABundle updates the caBundle if necessary and returns its content. A missing
+// configuration is an error, so that it is logged and retried.
+func (k *Keeper) ensureCABundle(ctx context.Context, configuration *admissionregistrationv1.ValidatingWebhookConfiguration, want []byte) (bundle []byte, err error) {
 	webhook := entryOf(configuration)
 	if webhook == nil {
 		return nil, fmt.Errorf("there is no ValidatingWebhookConfiguration %s with a webhook %s", k.options.Name, WebhookName)
 	}
 	bundle = webhook.ClientConfig.CABundle
-	if bytes.Equal(bundle, wanted) {
-		return bundle, k.disown(ctx, configuration)
+	if bytes.Equal(bundle, want) {
+		return bundle, k.dropManagedFields(ctx, configuration)
 	}
 	if !k.writes.TryAccept() {
-		return bundle, errTooOften
+		return bundle, errRateLimited
 	}
-	patch, err := bundlePatch(configuration.ResourceVersion, wanted)
+	patch, err := caBundlePatch(configuration.ResourceVersion, want)
 	if err != nil {
 		return bundle, err
 	}
 	if err := k.options.Client.Patch(ctx, configuration, client.RawPatch(types.StrategicMergePatchType, patch)); err != nil {
 		return bundle, fmt.Errorf("writing the caBundle: %w", err)
 	}
-	if webhook = entryOf(configuration); webhook == nil || !bytes.Equal(webhook.ClientConfig.CABundle, wanted) {
-		return bundle, errors.New("the caBundle has been written, and is another all the same")
+	if webhook = entryOf(configuration); webhook == nil || !bytes.Equal(webhook.ClientConfig.CABundle, want) {
+		return bundle, errors.New("the API server returned a different caBundle than was written")
 	}
-	k.options.Log.Info("Wrote the caBundle of the webhook's own certificate", "validatingWebhookConfiguration", k.options.Name)
-	return wanted, k.disown(ctx, configuration)
+	k.options.Log.Info("Wrote the caBundle of the self-managed webhook certificate", "validatingWebhookConfiguration", k.options.Name)
+	return want, k.dropManagedFields(ctx, configuration)
 }
 
-// disown has nobody be the manager of what this operator has written, in the sense of
-// server-side apply. Helm applies so, and refuses a release that sets the caBundle,
-// as one with a certificate of Helm's does, where it has another manager.
-func (k *Keeper) disown(ctx context.Context, configuration *admissionregistrationv1.ValidatingWebhookConfiguration) error {
-	others := slices.DeleteFunc(slices.Clone(configuration.ManagedFields), func(entry metav1.ManagedFieldsEntry) bool {
+// dropManagedFields removes the operator's entry from the managedFields of the
+// configuration. Helm uses server-side apply: it refuses a release that sets the caBundle,
+// such as one with a certificate issued by Helm, if another field manager owns the field.
+func (k *Keeper) dropManagedFields(ctx context.Context, configuration *admissionregistrationv1.ValidatingWebhookConfiguration) error {
+	remaining := slices.DeleteFunc(slices.Clone(configuration.ManagedFields), func(entry metav1.ManagedFieldsEntry) bool {
 		return entry.Manager == k.options.Manager
 	})
-	if len(others) == len(configuration.ManagedFields) || len(others) == 0 {
+	if len(remaining) == len(configuration.ManagedFields) || len(remaining) == 0 {
 		return nil
 	}
 	if !k.writes.TryAccept() {
-		return errTooOften
+		return errRateLimited
 	}
 	patch, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"resourceVersion": configuration.ResourceVersion, "managedFields": others},
+		"metadata": map[string]any{"resourceVersion": configuration.ResourceVersion, "managedFields": remaining},
 	})
 	if err != nil {
 		return err
 	}
 	if err := k.options.Client.Patch(ctx, configuration, client.RawPatch(types.MergePatchType, patch)); err != nil {
-		return fmt.Errorf("giving up the caBundle's field: %w", err)
+		return fmt.Errorf("releasing the ownership of the caBundle field: %w", err)
 	}
 	return nil
 }
@@ -132,9 +132,9 @@ func entryOf(configuration *admissionregistrationv1.ValidatingWebhookConfigurati
 	return nil
 }
 
-// bundlePatch changes the caBundle of the one entry, and that only if the object
-// has not changed since it was read.
-func bundlePatch(resourceVersion string, bundle []byte) ([]byte, error) {
+// caBundlePatch returns a patch of the caBundle in the operator's entry, which fails if the
+// object has changed since it was read.
+func caBundlePatch(resourceVersion string, bundle []byte) ([]byte, error) {
 	type clientConfig struct {
 		CABundle []byte `json:"caBundle"`
 	}

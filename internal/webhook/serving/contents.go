@@ -11,10 +11,11 @@ import (
 	"time"
 )
 
-// The keys of the Secret: those of the type kubernetes.io/tls, and the CA's key.
+// The keys of the Secret: those of the type kubernetes.io/tls, and the private key of the
+// CA.
 const (
-	// authoritiesKey has the CA that issues, and after it those that are still
-	// trusted. It is what the caBundle has to be.
+	// authoritiesKey holds the issuing CA, followed by previous CAs that are still trusted.
+	// It is the desired caBundle.
 	authoritiesKey  = "ca.crt"
 	authorityKeyKey = "ca.key"
 	certificateKey  = "tls.crt"
@@ -26,25 +27,25 @@ const (
 	privateKeyBlock  = "PRIVATE KEY"
 )
 
-// contents are those of the Secret.
+// contents is the decoded data of the Secret.
 type contents struct {
-	// authorities are trusted. The first issues, with authorityKey. There is none
-	// without its key.
+	// authorities are the trusted CAs. The first one issues, with authorityKey. They are
+	// empty if that key is missing.
 	authorities  []*x509.Certificate
 	authorityKey crypto.Signer
-	// pair is the serving certificate, with its leaf parsed; nil if there is none
-	// that can be used.
+	// pair is the serving certificate with a parsed leaf, or nil if it is missing or
+	// invalid.
 	pair *tls.Certificate
 }
 
-// bundle gives what the caBundle has to be.
-func (c contents) bundle() []byte { return encodeCertificates(c.authorities) }
+// caBundle returns the desired caBundle.
+func (c contents) caBundle() []byte { return encodeCertificates(c.authorities) }
 
-// parse reads the data of a Secret as far as it is whole, and says what is not.
-// The faults show nothing of the data.
-func parse(data map[string][]byte) (c contents, fault error) {
-	if c.authorities, c.authorityKey, fault = parseAuthorities(data); fault != nil {
-		return contents{}, fault
+// parse decodes the valid part of a Secret's data, and returns an error if some of it is
+// invalid. The error contains none of the data.
+func parse(data map[string][]byte) (c contents, err error) {
+	if c.authorities, c.authorityKey, err = parseAuthorities(data); err != nil {
+		return contents{}, err
 	}
 	pair, err := tls.X509KeyPair(data[certificateKey], data[privateKeyKey])
 	if err != nil {
@@ -56,10 +57,10 @@ func parse(data map[string][]byte) (c contents, fault error) {
 
 func parseAuthorities(data map[string][]byte) ([]*x509.Certificate, crypto.Signer, error) {
 	if len(data[authorityKeyKey]) == 0 {
-		return nil, nil, errors.New("it has no ca.key, so it is of another origin")
+		return nil, nil, errors.New("the Secret has no ca.key, so it was not created by the operator")
 	}
-	authorities, whole := parseCertificates(data[authoritiesKey])
-	if !whole || len(authorities) == 0 {
+	authorities, isComplete := parseCertificates(data[authoritiesKey])
+	if !isComplete || len(authorities) == 0 {
 		return nil, nil, errors.New("ca.crt is not a list of certificates")
 	}
 	key := parseKey(data[authorityKeyKey])
@@ -73,26 +74,26 @@ func parseAuthorities(data map[string][]byte) ([]*x509.Certificate, crypto.Signe
 	return authorities, key, nil
 }
 
-// parseCertificates gives all certificates in a text, and whether there is nothing
-// else in it.
-func parseCertificates(text []byte) (certificates []*x509.Certificate, whole bool) {
-	whole = true
+// parseCertificates returns all certificates in a text, and reports whether the text
+// contains nothing else.
+func parseCertificates(text []byte) (certificates []*x509.Certificate, isComplete bool) {
+	isComplete = true
 	for {
 		block, rest := pem.Decode(text)
 		if block == nil {
-			return certificates, whole && len(bytes.TrimSpace(text)) == 0
+			return certificates, isComplete && len(bytes.TrimSpace(text)) == 0
 		}
 		certificate, err := x509.ParseCertificate(block.Bytes)
 		if block.Type == certificateBlock && err == nil {
 			certificates = append(certificates, certificate)
 		} else {
-			whole = false
+			isComplete = false
 		}
 		text = rest
 	}
 }
 
-// parseKey gives nil for what is no key.
+// parseKey returns the private key in a text, or nil if it is invalid.
 func parseKey(text []byte) crypto.Signer {
 	block, _ := pem.Decode(text)
 	if block == nil || block.Type != privateKeyBlock {
@@ -106,10 +107,10 @@ func parseKey(text []byte) crypto.Signer {
 	return signer
 }
 
-// trusted gives the certificates by which whatever shows the pair of a Secret is
-// trusted, be the Secret of another origin or damaged: its CAs, or the certificate
-// itself if none are there.
-func trusted(data map[string][]byte) []*x509.Certificate {
+// trustAnchors returns the certificates that verify the serving certificate of a Secret,
+// even if the Secret is foreign or damaged: its CAs, or the certificate itself if it has
+// none.
+func trustAnchors(data map[string][]byte) []*x509.Certificate {
 	if authorities, _ := parseCertificates(data[authoritiesKey]); len(authorities) > 0 {
 		return authorities
 	}
@@ -117,7 +118,7 @@ func trusted(data map[string][]byte) []*x509.Certificate {
 	return certificates
 }
 
-// encode gives the data of a Secret.
+// encode returns the data of the Secret.
 func (c contents) encode() (map[string][]byte, error) {
 	authorityKey, err := encodeKey(c.authorityKey)
 	if err != nil {
@@ -151,15 +152,15 @@ func encodeKey(key crypto.PrivateKey) ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: privateKeyBlock, Bytes: der}), nil
 }
 
-// stillTrusted puts a new CA before those that are to stay: each once, without
-// those that have expired, and no more than a bundle can have.
-func stillTrusted(authority *x509.Certificate, before []*x509.Certificate, now time.Time) []*x509.Certificate {
+// withPrevious returns a new CA followed by the previous ones, without duplicates and
+// expired CAs, and limited to [maxAuthorities].
+func withPrevious(authority *x509.Certificate, previous []*x509.Certificate, now time.Time) []*x509.Certificate {
 	authorities := []*x509.Certificate{authority}
-	for _, one := range before {
-		if now.After(one.NotAfter) || slices.ContainsFunc(authorities, one.Equal) || len(authorities) == maxAuthorities {
+	for _, ca := range previous {
+		if now.After(ca.NotAfter) || slices.ContainsFunc(authorities, ca.Equal) || len(authorities) == maxAuthorities {
 			continue
 		}
-		authorities = append(authorities, one)
+		authorities = append(authorities, ca)
 	}
 	return authorities
 }

@@ -6,71 +6,71 @@ import (
 	"time"
 )
 
-// step is what has to be done with the contents of the Secret.
+// step is a change of the contents of the Secret.
 type step int
 
 const (
-	// keep leaves them as they are.
+	// keep changes nothing.
 	keep step = iota
-	// trim takes CAs out that nobody needs any more.
+	// trim removes CAs that are no longer needed.
 	trim
-	// renew makes a new serving certificate, by the same CA.
+	// renew issues a new serving certificate from the same CA.
 	renew
-	// replace makes a new CA and a certificate of it. The CAs before it stay.
+	// replace creates a new CA and issues a certificate from it. Previous CAs stay trusted.
 	replace
 )
 
-// verdict is a step, why it is to be taken, and when to decide again if nothing
-// changes before.
-type verdict struct {
-	step step
-	why  string
-	// until is set where the step is keep.
+// decision is a step and its reason.
+type decision struct {
+	step   step
+	reason string
+	// until is the time of the next decision if nothing changes before. It is set only if
+	// the step is keep.
 	until time.Time
 }
 
-// decide says what has to be done with the data of a Secret. That there is no
-// Secret is told by no data.
+// decide returns the next step for the data of a Secret. Empty data means that the Secret
+// does not exist.
 //
-// A CA is replaced and a certificate renewed when a third of its life is left, and
-// at once where it cannot be used. CAs before the present one are taken out when
-// the last certificate of theirs has expired: it was issued before the present CA
-// was made, since the key that made it went then.
-func decide(data map[string][]byte, names []string, now time.Time) verdict {
+// A CA is replaced and a certificate renewed when a third of its lifetime is left, and
+// immediately if it is invalid. Previous CAs are removed when their last certificate has
+// expired: it was issued before the current CA was created, because the private key of the
+// previous CA was deleted at that time.
+func decide(data map[string][]byte, names []string, now time.Time) decision {
 	if len(data) == 0 {
-		return verdict{step: replace, why: "there is none"}
+		return decision{step: replace, reason: "the Secret does not exist or is empty"}
 	}
-	held, fault := parse(data)
-	if len(held.authorities) == 0 {
-		return verdict{step: replace, why: fault.Error()}
+	current, err := parse(data)
+	if len(current.authorities) == 0 {
+		return decision{step: replace, reason: err.Error()}
 	}
-	authority := held.authorities[0]
+	authority := current.authorities[0]
 	switch {
 	case !isValid(authority, now):
-		return verdict{step: replace, why: "the CA is not valid now"}
+		return decision{step: replace, reason: "the CA is not valid now"}
 	case !now.Before(dueTime(authority)):
-		return verdict{step: replace, why: "the CA is due for its successor"}
-	case fault != nil:
-		return verdict{step: renew, why: fault.Error()}
-	case !isVouchedFor(held.pair, held.authorities[:1], names, now):
-		return verdict{step: renew, why: "the CA does not vouch for the certificate, with these names and now"}
-	case !now.Before(dueTime(held.pair.Leaf)):
-		return verdict{step: renew, why: "the certificate is due for renewal"}
+		return decision{step: replace, reason: "the CA is due for replacement"}
+	case err != nil:
+		return decision{step: renew, reason: err.Error()}
+	case !isTrusted(current.pair, current.authorities[:1], names, now):
+		return decision{step: renew, reason: "the CA and the host names do not verify the certificate at this time"}
+	case !now.Before(dueTime(current.pair.Leaf)):
+		return decision{step: renew, reason: "the certificate is due for renewal"}
 	}
-	until := earlier(dueTime(authority), dueTime(held.pair.Leaf))
-	if len(held.authorities) > 1 {
+	until := earlier(dueTime(authority), dueTime(current.pair.Leaf))
+	if len(current.authorities) > 1 {
 		end := authority.NotBefore.Add(servingLife)
 		if !now.Before(end) {
-			return verdict{step: trim, why: "no certificate of the CAs before is valid any more"}
+			return decision{step: trim, reason: "all certificates of the previous CAs have expired"}
 		}
 		until = earlier(until, end)
 	}
-	return verdict{step: keep, until: until}
+	return decision{step: keep, until: until}
 }
 
-// isVouchedFor says whether clients that trust the authorities accept a
-// certificate, under each of the names.
-func isVouchedFor(pair *tls.Certificate, authorities []*x509.Certificate, names []string, now time.Time) bool {
+// isTrusted reports whether clients that trust the authorities accept a certificate under
+// each of the names.
+func isTrusted(pair *tls.Certificate, authorities []*x509.Certificate, names []string, now time.Time) bool {
 	roots := x509.NewCertPool()
 	for _, authority := range authorities {
 		roots.AddCert(authority)
@@ -90,7 +90,7 @@ func isValid(certificate *x509.Certificate, now time.Time) bool {
 	return !now.Before(certificate.NotBefore) && !now.After(certificate.NotAfter)
 }
 
-// dueTime is when a third of a certificate's life is left.
+// dueTime returns the time at which a third of a certificate's lifetime is left.
 func dueTime(certificate *x509.Certificate) time.Time {
 	return certificate.NotAfter.Add(-certificate.NotAfter.Sub(certificate.NotBefore) / 3)
 }

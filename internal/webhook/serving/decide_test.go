@@ -15,16 +15,16 @@ func TestDecide(t *testing.T) {
 	t.Parallel()
 	first := fresh(t, start)
 	other := fresh(t, start)
-	rotated := taken(t, replace, contents{}, first.authorities, names, start)
-	changed := func(held contents, changes map[string]string) map[string][]byte {
-		data := encoded(t, held)
+	rotated := applied(t, replace, contents{}, first.authorities, names, start)
+	changed := func(c contents, changes map[string]string) map[string][]byte {
+		data := encoded(t, c)
 		for key, value := range changes {
 			data[key] = []byte(value)
 		}
 		return data
 	}
-	of := func(held contents, key string) string { return string(encoded(t, held)[key]) }
-	renewedAt := func(held contents, at time.Time) contents { return taken(t, renew, held, nil, names, at) }
+	of := func(c contents, key string) string { return string(encoded(t, c)[key]) }
+	renewedAt := func(c contents, at time.Time) contents { return applied(t, renew, c, nil, names, at) }
 	due := authorityLife*2/3 - skew
 	for name, tc := range map[string]struct {
 		data  map[string][]byte
@@ -46,33 +46,33 @@ func TestDecide(t *testing.T) {
 		"the CA is due":     {encoded(t, renewedAt(first, start.Add(240*day))), names, start.Add(due), replace, time.Time{}},
 		"the CA is expired": {encoded(t, first), names, start.Add(365 * day), replace, time.Time{}},
 		"rotated":           {encoded(t, rotated), names, start, keep, start.Add(60*day - skew)},
-		"the old CA is in use until its certificates end": {
+		"the old CA is used until its certificates expire": {
 			encoded(t, renewedAt(rotated, start.Add(60*day))), names, start.Add(60 * day), keep, start.Add(90*day - skew),
 		},
-		"nobody needs the old CA": {
+		"the old CA is no longer needed": {
 			encoded(t, renewedAt(rotated, start.Add(60*day))), names, start.Add(90*day - skew), trim, time.Time{},
 		},
-		"a clock that is behind": {encoded(t, first), names, start.Add(-30 * time.Minute), keep, start.Add(60*day - skew)},
-		"a clock far behind":     {encoded(t, first), names, start.Add(-2 * time.Hour), replace, time.Time{}},
-		"other names":            {encoded(t, first), hostNames("trust-manager", "other"), start, renew, time.Time{}},
-		"one name too few": {
-			encoded(t, taken(t, renew, first, nil, names[:1], start)), names, start, renew, time.Time{},
+		"a clock that lags":     {encoded(t, first), names, start.Add(-30 * time.Minute), keep, start.Add(60*day - skew)},
+		"a clock that lags far": {encoded(t, first), names, start.Add(-2 * time.Hour), replace, time.Time{}},
+		"other names":           {encoded(t, first), hostNames("trust-manager", "other"), start, renew, time.Time{}},
+		"a missing name": {
+			encoded(t, applied(t, renew, first, nil, names[:1], start)), names, start, renew, time.Time{},
 		},
 		"a foreign Secret":                {map[string][]byte{"tls.crt": []byte(of(other, certificateKey)), "tls.key": []byte(of(other, privateKeyKey))}, names, start, replace, time.Time{}},
 		"no CA":                           {changed(first, map[string]string{authoritiesKey: ""}), names, start, replace, time.Time{}},
-		"a CA that is no PEM":             {changed(first, map[string]string{authoritiesKey: "x"}), names, start, replace, time.Time{}},
-		"something behind the CA":         {changed(first, map[string]string{authoritiesKey: of(first, authoritiesKey) + "x"}), names, start, replace, time.Time{}},
+		"a CA that is not PEM":            {changed(first, map[string]string{authoritiesKey: "x"}), names, start, replace, time.Time{}},
+		"other text after the CA":         {changed(first, map[string]string{authoritiesKey: of(first, authoritiesKey) + "x"}), names, start, replace, time.Time{}},
 		"a key among the CAs":             {changed(first, map[string]string{authoritiesKey: of(first, authoritiesKey) + of(first, privateKeyKey)}), names, start, replace, time.Time{}},
-		"a CA that is none":               {changed(first, map[string]string{authoritiesKey: of(first, certificateKey), authorityKeyKey: of(first, privateKeyKey)}), names, start, replace, time.Time{}},
+		"a CA that is not a CA":           {changed(first, map[string]string{authoritiesKey: of(first, certificateKey), authorityKeyKey: of(first, privateKeyKey)}), names, start, replace, time.Time{}},
 		"another CA's key":                {changed(first, map[string]string{authorityKeyKey: of(other, authorityKeyKey)}), names, start, replace, time.Time{}},
 		"another CA":                      {changed(first, map[string]string{authoritiesKey: of(other, authoritiesKey)}), names, start, replace, time.Time{}},
-		"a CA's key that is none":         {changed(first, map[string]string{authorityKeyKey: "x"}), names, start, replace, time.Time{}},
-		"a CA's key that is cut":          {changed(first, map[string]string{authorityKeyKey: of(first, authorityKeyKey)[:100]}), names, start, replace, time.Time{}},
-		"a certificate for the CA's key":  {changed(first, map[string]string{authorityKeyKey: of(first, authoritiesKey)}), names, start, replace, time.Time{}},
+		"an invalid key of the CA":        {changed(first, map[string]string{authorityKeyKey: "x"}), names, start, replace, time.Time{}},
+		"a truncated key of the CA":       {changed(first, map[string]string{authorityKeyKey: of(first, authorityKeyKey)[:100]}), names, start, replace, time.Time{}},
+		"a certificate as key of the CA":  {changed(first, map[string]string{authorityKeyKey: of(first, authoritiesKey)}), names, start, replace, time.Time{}},
 		"no certificate":                  {changed(first, map[string]string{certificateKey: ""}), names, start, renew, time.Time{}},
 		"another certificate":             {changed(first, map[string]string{certificateKey: of(other, certificateKey)}), names, start, renew, time.Time{}},
 		"another certificate and its key": {changed(first, map[string]string{certificateKey: of(other, certificateKey), privateKeyKey: of(other, privateKeyKey)}), names, start, renew, time.Time{}},
-		"a certificate of the CA before":  {changed(rotated, map[string]string{certificateKey: of(first, certificateKey), privateKeyKey: of(first, privateKeyKey)}), names, start, renew, time.Time{}},
+		"a certificate of the old CA":     {changed(rotated, map[string]string{certificateKey: of(first, certificateKey), privateKeyKey: of(first, privateKeyKey)}), names, start, renew, time.Time{}},
 		"no key":                          {changed(first, map[string]string{privateKeyKey: ""}), names, start, renew, time.Time{}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -81,36 +81,35 @@ func TestDecide(t *testing.T) {
 			if got.step != tc.want || !got.until.Equal(tc.until) {
 				t.Fatalf("%+v, want step %d until %s", got, tc.want, tc.until)
 			}
-			if (got.why == "") != (got.step == keep) {
-				t.Errorf("the reason is %q", got.why)
+			if (got.reason == "") != (got.step == keep) {
+				t.Errorf("reason %q", got.reason)
 			}
 			wantSettled(t, tc.data, tc.names, tc.now)
 		})
 	}
 }
 
-// wantSettled checks that one step is enough.
+// wantSettled checks that one step is sufficient.
 func wantSettled(t *testing.T, data map[string][]byte, names []string, now time.Time) {
 	t.Helper()
-	found := decide(data, names, now)
-	if found.step == keep {
+	d := decide(data, names, now)
+	if d.step == keep {
 		return
 	}
-	held, _ := parse(data)
-	after := encoded(t, taken(t, found.step, held, trusted(data), names, now))
+	current, _ := parse(data)
+	after := encoded(t, applied(t, d.step, current, trustAnchors(data), names, now))
 	if next := decide(after, names, now); next.step != keep || !next.until.After(now) {
-		t.Errorf("after the step there is another to take: %+v", next)
+		t.Errorf("the step requires another one: %+v", next)
 	}
 	authorities, _ := parseCertificates(after[authoritiesKey])
-	for _, before := range trusted(data) {
-		if found.step == replace && isValid(before, now) && len(authorities) < maxAuthorities && !slices.ContainsFunc(authorities, before.Equal) {
-			t.Error("what was trusted before is trusted no more")
+	for _, previous := range trustAnchors(data) {
+		if d.step == replace && isValid(previous, now) && len(authorities) < maxAuthorities && !slices.ContainsFunc(authorities, previous.Equal) {
+			t.Error("a previous CA is no longer trusted")
 		}
 	}
 }
 
-// A CA that somebody has put there with its key is used, unless it may not vouch
-// for the names.
+// A foreign CA with its key is used, unless it must not issue for the names.
 func TestAuthorityOfOthers(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -136,30 +135,30 @@ func TestAuthorityOfOthers(t *testing.T) {
 			}
 			data := map[string][]byte{authoritiesKey: encodeCertificates([]*x509.Certificate{authority}), authorityKeyKey: text}
 			wantSettled(t, data, names, start)
-			held, _ := parse(data)
-			if made := taken(t, renew, held, trusted(data), names, start); len(made.authorities) != tc.want {
-				t.Errorf("%d CAs, want %d", len(made.authorities), tc.want)
+			current, _ := parse(data)
+			if renewed := applied(t, renew, current, trustAnchors(data), names, start); len(renewed.authorities) != tc.want {
+				t.Errorf("%d CAs, want %d", len(renewed.authorities), tc.want)
 			}
 		})
 	}
 }
 
-// A serving certificate never outlives its CA, whenever it is made.
+// A serving certificate never outlives its CA, whenever it is issued.
 func TestLives(t *testing.T) {
 	t.Parallel()
-	held := fresh(t, start)
-	last := dueTime(held.authorities[0]).Add(-time.Second)
-	if pair := taken(t, renew, held, nil, names, last).pair; pair.Leaf.NotAfter.After(held.authorities[0].NotAfter) {
-		t.Errorf("a certificate until %s of a CA until %s", pair.Leaf.NotAfter, held.authorities[0].NotAfter)
+	c := fresh(t, start)
+	last := dueTime(c.authorities[0]).Add(-time.Second)
+	if pair := applied(t, renew, c, nil, names, last).pair; pair.Leaf.NotAfter.After(c.authorities[0].NotAfter) {
+		t.Errorf("a certificate until %s of a CA until %s", pair.Leaf.NotAfter, c.authorities[0].NotAfter)
 	}
 }
 
-// What is made is what the API server accepts: an ECDSA key, the names of the
-// Service, and the purpose of a server.
+// The API server accepts the certificates: they have an ECDSA key, the names of the Service,
+// and the key usage of a server.
 func TestIssued(t *testing.T) {
 	t.Parallel()
-	held := fresh(t, start)
-	authority, leaf := held.authorities[0], held.pair.Leaf
+	c := fresh(t, start)
+	authority, leaf := c.authorities[0], c.pair.Leaf
 	if !authority.IsCA || !authority.MaxPathLenZero || authority.KeyUsage != x509.KeyUsageCertSign || authority.PublicKeyAlgorithm != x509.ECDSA {
 		t.Errorf("CA %+v", authority)
 	}
@@ -167,14 +166,14 @@ func TestIssued(t *testing.T) {
 		t.Errorf("certificate %+v", leaf)
 	}
 	if again := fresh(t, start); again.pair.Leaf.SerialNumber.Cmp(leaf.SerialNumber) == 0 || again.authorities[0].SerialNumber.Cmp(authority.SerialNumber) == 0 {
-		t.Error("serial numbers come twice")
+		t.Error("duplicate serial numbers")
 	}
 	if err := leaf.CheckSignatureFrom(authority); err != nil {
 		t.Error(err)
 	}
 }
 
-// CAs before stay beside a new one: each once, the unexpired, and not without end.
+// Previous CAs stay beside a new one, without duplicates and expired ones, and up to a limit.
 func TestStillTrusted(t *testing.T) {
 	t.Parallel()
 	var before []*x509.Certificate
@@ -193,24 +192,23 @@ func TestStillTrusted(t *testing.T) {
 		"itself":  {[]*x509.Certificate{fresh}, []*x509.Certificate{fresh}},
 		"many":    {before, append([]*x509.Certificate{fresh}, before[:maxAuthorities-1]...)},
 	} {
-		got := stillTrusted(fresh, tc.before, start)
+		got := withPrevious(fresh, tc.before, start)
 		if !bytes.Equal(encodeCertificates(got), encodeCertificates(tc.want)) {
 			t.Errorf("%s: %d certificates, want %d", name, len(got), len(tc.want))
 		}
 	}
 }
 
-// What others have left is trusted on: the CA of their Secret, or else the
-// certificate.
+// The CA of a foreign Secret stays trusted, or its certificate if it has no CA.
 func TestTrusted(t *testing.T) {
 	t.Parallel()
 	data := encoded(t, fresh(t, start))
 	withoutCA := maps.Clone(data)
 	delete(withoutCA, authoritiesKey)
 	for name, tc := range map[string]struct{ data, want []byte }{
-		"a CA":           {encodeCertificates(trusted(data)), data[authoritiesKey]},
-		"no CA":          {encodeCertificates(trusted(withoutCA)), data[certificateKey]},
-		"something else": {encodeCertificates(trusted(map[string][]byte{"a": []byte("b")})), nil},
+		"a CA":           {encodeCertificates(trustAnchors(data)), data[authoritiesKey]},
+		"no CA":          {encodeCertificates(trustAnchors(withoutCA)), data[certificateKey]},
+		"something else": {encodeCertificates(trustAnchors(map[string][]byte{"a": []byte("b")})), nil},
 	} {
 		if !bytes.Equal(tc.data, tc.want) {
 			t.Errorf("%s: %s, want %s", name, tc.data, tc.want)
@@ -218,8 +216,7 @@ func TestTrusted(t *testing.T) {
 	}
 }
 
-// Whatever is in the Secret, there is a step that puts it right, and no reason
-// shows any of it.
+// For any data of the Secret, one step repairs it, and no reason contains any of it.
 func FuzzDecide(f *testing.F) {
 	data := encoded(f, fresh(f, start))
 	f.Add(data[authoritiesKey], data[authorityKeyKey], data[certificateKey], data[privateKeyKey])
@@ -227,9 +224,9 @@ func FuzzDecide(f *testing.F) {
 	f.Fuzz(func(t *testing.T, authorities, authorityKey, certificate, key []byte) {
 		data := map[string][]byte{authoritiesKey: authorities, authorityKeyKey: authorityKey, certificateKey: certificate, privateKeyKey: key}
 		wantSettled(t, data, names, start)
-		why := decide(data, names, start).why
-		if block, _ := pem.Decode(key); block != nil && len(block.Bytes) > 8 && strings.Contains(why, string(block.Bytes)) {
-			t.Errorf("%q shows a key", why)
+		reason := decide(data, names, start).reason
+		if block, _ := pem.Decode(key); block != nil && len(block.Bytes) > 8 && strings.Contains(reason, string(block.Bytes)) {
+			t.Errorf("%q contains a key", reason)
 		}
 	})
 }

@@ -13,20 +13,20 @@ const day = 24 * time.Hour
 
 var names = hostNames("trust-manager", "cert-manager")
 
-// taken takes a step at a time, or fails the test.
-func taken(tb testing.TB, s step, held contents, before []*x509.Certificate, names []string, now time.Time) contents {
+// applied returns the contents after a step.
+func applied(tb testing.TB, s step, c contents, previous []*x509.Certificate, names []string, now time.Time) contents {
 	tb.Helper()
-	made, err := s.take(held, before, names, now)
+	updated, err := s.apply(c, previous, names, now)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return made
+	return updated
 }
 
-// fresh gives what is made where there is nothing.
+// fresh returns the contents of a new Secret.
 func fresh(tb testing.TB, now time.Time) contents {
 	tb.Helper()
-	return taken(tb, replace, contents{}, nil, names, now)
+	return applied(tb, replace, contents{}, nil, names, now)
 }
 
 func encoded(tb testing.TB, c contents) map[string][]byte {
@@ -40,8 +40,8 @@ func encoded(tb testing.TB, c contents) map[string][]byte {
 
 func mustParse(tb testing.TB, text []byte) []*x509.Certificate {
 	tb.Helper()
-	certificates, whole := parseCertificates(text)
-	if !whole {
+	certificates, isComplete := parseCertificates(text)
+	if !isComplete {
 		tb.Fatalf("not only certificates: %s", text)
 	}
 	return certificates

@@ -12,36 +12,34 @@ import (
 	"time"
 )
 
-// Subjects have no meaning to anybody but a reader: the API server goes by the
-// host names.
+// The subjects are informational. The API server verifies the host names.
 const (
 	authoritySubject   = "trust-manager webhook CA"
 	certificateSubject = "trust-manager webhook"
 )
 
-// take takes a step, which is not keep. The CAs that were trusted before are those
-// that stay beside a new one.
-func (s step) take(held contents, before []*x509.Certificate, names []string, now time.Time) (contents, error) {
+// apply returns the contents after a step. After replace, the CAs in previous stay trusted.
+func (s step) apply(c contents, previous []*x509.Certificate, names []string, now time.Time) (contents, error) {
 	var err error
 	switch s {
 	case replace:
 		var authority *x509.Certificate
-		if authority, held.authorityKey, err = newAuthority(now); err != nil {
+		if authority, c.authorityKey, err = newAuthority(now); err != nil {
 			return contents{}, err
 		}
-		held.authorities = stillTrusted(authority, before, now)
-		held.pair, err = newPair(authority, held.authorityKey, names, now)
+		c.authorities = withPrevious(authority, previous, now)
+		c.pair, err = newPair(authority, c.authorityKey, names, now)
 	case renew:
-		held.pair, err = newPair(held.authorities[0], held.authorityKey, names, now)
-		if err == nil && !isVouchedFor(held.pair, held.authorities[:1], names, now) {
-			// A CA that somebody else has made, and that may not vouch for these names.
-			return replace.take(held, before, names, now)
+		c.pair, err = newPair(c.authorities[0], c.authorityKey, names, now)
+		if err == nil && !isTrusted(c.pair, c.authorities[:1], names, now) {
+			// The CA was not created by the operator and must not issue for these names.
+			return replace.apply(c, previous, names, now)
 		}
 	case trim:
-		held.authorities = held.authorities[:1]
+		c.authorities = c.authorities[:1]
 	case keep:
 	}
-	return held, err
+	return c, err
 }
 
 func newAuthority(now time.Time) (*x509.Certificate, crypto.Signer, error) {
@@ -57,7 +55,7 @@ func newAuthority(now time.Time) (*x509.Certificate, crypto.Signer, error) {
 	return issue(template, template, nil)
 }
 
-func newPair(authority *x509.Certificate, by crypto.Signer, names []string, now time.Time) (*tls.Certificate, error) {
+func newPair(authority *x509.Certificate, signer crypto.Signer, names []string, now time.Time) (*tls.Certificate, error) {
 	template := &x509.Certificate{
 		Subject:               pkix.Name{CommonName: certificateSubject},
 		NotBefore:             now.Add(-skew),
@@ -67,26 +65,26 @@ func newPair(authority *x509.Certificate, by crypto.Signer, names []string, now 
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames:              names,
 	}
-	certificate, key, err := issue(template, authority, by)
+	certificate, key, err := issue(template, authority, signer)
 	if err != nil {
 		return nil, err
 	}
 	return &tls.Certificate{Certificate: [][]byte{certificate.Raw}, PrivateKey: key, Leaf: certificate}, nil
 }
 
-// issue makes a key and a certificate for it, with a random serial number. It signs
-// itself where nothing is given to sign it by.
-func issue(template, parent *x509.Certificate, by crypto.Signer) (*x509.Certificate, crypto.Signer, error) {
+// issue creates a key and a certificate for it, with a random serial number. The certificate
+// is self-signed if signer is nil.
+func issue(template, parent *x509.Certificate, signer crypto.Signer) (*x509.Certificate, crypto.Signer, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, nil, fmt.Errorf("making a key: %w", err)
+		return nil, nil, fmt.Errorf("generating a key: %w", err)
 	}
-	if by == nil {
-		by = key
+	if signer == nil {
+		signer = key
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), by)
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
 	if err != nil {
-		return nil, nil, fmt.Errorf("making a certificate: %w", err)
+		return nil, nil, fmt.Errorf("creating a certificate: %w", err)
 	}
 	certificate, err := x509.ParseCertificate(der)
 	return certificate, key, err

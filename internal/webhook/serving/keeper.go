@@ -17,102 +17,102 @@ import (
 )
 
 const (
-	// longest bounds the time between two looks: timers stand still while a machine
-	// sleeps, and clocks are set.
-	longest = time.Hour
-	// A look that fails is taken again after firstPause, then after twice that and so
-	// on, up to lastPause.
-	firstPause = time.Second
-	lastPause  = time.Minute
-	// Writes are bounded, so that two who undo each other's writes do not keep the API
-	// server busy: this many at once, and then one in ten seconds.
-	writesAtOnce    = 10
-	writesPerSecond = 0.1
+	// maxWait bounds the time between two reconciliations, because timers stop while a
+	// machine sleeps, and clocks are adjusted.
+	maxWait = time.Hour
+	// A failed reconciliation is retried with exponential backoff from minBackoff to
+	// maxBackoff.
+	minBackoff = time.Second
+	maxBackoff = time.Minute
+	// Writes are rate limited, so that two clients that revert each other's writes do not
+	// keep the API server busy: a burst of writeBurst, and then one every ten seconds.
+	writeBurst = 10
+	writeRate  = 0.1
 )
 
-// errTooOften says that writes of this process have been undone again and again.
-var errTooOften = errors.New("somebody else keeps changing the webhook's Secret or its caBundle, so they are put right only now and then")
+// errRateLimited means that writes of this process were reverted too often.
+var errRateLimited = errors.New("another client keeps reverting the webhook's Secret or its caBundle, so repairs are limited to one every 10s")
 
-// Options say whose certificate is kept, and how.
+// Options configure a [Keeper].
 type Options struct {
-	// Name is that of the Service and of the ValidatingWebhookConfiguration, and
-	// Namespace where the Service and the Secret are.
+	// Name is the name of the Service and of the ValidatingWebhookConfiguration, and
+	// Namespace the namespace of the Service and the Secret.
 	Name, Namespace string
-	// Client reads from the API server, not from a cache, and writes, as the field
-	// manager Manager.
+	// Client reads from the API server, not from a cache, and writes with the field manager
+	// Manager.
 	Client  client.Client
 	Manager string
-	// Watch calls changed after each change of the Secret or the configuration, from
-	// other goroutines, until the context ends.
+	// Watch calls changed after each change of the Secret or the configuration, from other
+	// goroutines, until ctx is canceled.
 	Watch func(ctx context.Context, changed func()) error
 	Clock clock.Clock
-	// Log is told what is made, and what is waited for.
+	// Log receives progress messages and errors.
 	Log logr.Logger
 }
 
-// Keeper keeps the certificate of the webhook, for one replica.
+// Keeper maintains the certificate of the webhook in one replica.
 type Keeper struct {
 	options Options
 	names   []string
 	writes  flowcontrol.RateLimiter
-	// changed has an entry if there is reason to look.
+	// changed has an entry if a change has to be reconciled.
 	changed chan struct{}
 	ready   chan struct{}
-	// served is what handshakes show.
+	// served is the certificate of TLS handshakes.
 	served atomic.Pointer[tls.Certificate]
 
-	// The rest is that goroutine's which Start makes.
-	shown shown
-	// remembered are the CAs of the last Secret that was in order. They are trusted on
-	// if the Secret is lost, since replicas show certificates of theirs.
-	remembered []*x509.Certificate
-	// told is the last trouble, so that it is told once.
-	told string
+	// The goroutine of run owns the remaining fields.
+	state servedState
+	// previousCAs are the CAs of the last valid Secret. They stay trusted if the Secret is
+	// lost, because replicas serve certificates that they issued.
+	previousCAs []*x509.Certificate
+	// lastError is the last error in the log, so that it is logged once.
+	lastError string
 }
 
-// NewKeeper makes a Keeper. It does nothing before Start.
+// NewKeeper returns a Keeper. It does nothing before [Keeper.Start].
 func NewKeeper(options Options) *Keeper {
 	return &Keeper{
 		options: options,
 		names:   hostNames(options.Name, options.Namespace),
-		writes:  flowcontrol.NewTokenBucketRateLimiterWithClock(writesPerSecond, writesAtOnce, options.Clock),
+		writes:  flowcontrol.NewTokenBucketRateLimiterWithClock(writeRate, writeBurst, options.Clock),
 		changed: make(chan struct{}, 1),
 		ready:   make(chan struct{}),
 	}
 }
 
-// Start keeps Secret, caBundle and certificate until the context ends. The channel
-// is closed once there is a certificate that the caBundle covers.
+// Start maintains the Secret, the caBundle and the certificate until ctx is canceled. It
+// closes the channel as soon as the Keeper has a certificate that the caBundle covers.
 func (k *Keeper) Start(ctx context.Context) (ready <-chan struct{}) {
 	go k.run(ctx)
 	return k.ready
 }
 
-// GetCertificate is that of tls.Config.
+// GetCertificate implements GetCertificate of [tls.Config].
 func (k *Keeper) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if pair := k.served.Load(); pair != nil {
 		return pair, nil
 	}
-	return nil, errors.New("there is no certificate yet")
+	return nil, errors.New("the webhook has no certificate yet")
 }
 
-// run looks at once, and then whenever something has changed or is due.
+// run reconciles immediately, and then after each change and when a deadline is due.
 func (k *Keeper) run(ctx context.Context) {
-	watching, pause := false, firstPause
+	watching, backoff := false, minBackoff
 	for {
 		var watchErr error
 		if !watching {
-			watchErr = k.options.Watch(ctx, k.tellChanged)
+			watchErr = k.options.Watch(ctx, k.notify)
 			watching = watchErr == nil
 		}
-		wait, err := k.look(ctx)
+		wait, err := k.reconcile(ctx)
 		if err = errors.Join(watchErr, err); err != nil {
-			wait = pause
-			pause = min(2*pause, lastPause)
+			wait = backoff
+			backoff = min(2*backoff, maxBackoff)
 		} else {
-			pause = firstPause
+			backoff = minBackoff
 		}
-		k.tellTrouble(ctx, err)
+		k.logError(ctx, err)
 		timer := k.options.Clock.NewTimer(wait)
 		select {
 		case <-ctx.Done():
@@ -125,16 +125,16 @@ func (k *Keeper) run(ctx context.Context) {
 	}
 }
 
-func (k *Keeper) tellChanged() {
+func (k *Keeper) notify() {
 	select {
 	case k.changed <- struct{}{}:
 	default:
 	}
 }
 
-// tellTrouble logs what keeps the certificate from being in order, once. That
-// another replica was faster is no trouble: there is word of its write.
-func (k *Keeper) tellTrouble(ctx context.Context, err error) {
+// logError logs an error once. It ignores conflicts with another replica, whose write
+// triggers the next reconciliation.
+func (k *Keeper) logError(ctx context.Context, err error) {
 	if ctx.Err() != nil || apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
 		return
 	}
@@ -142,61 +142,57 @@ func (k *Keeper) tellTrouble(ctx context.Context, err error) {
 	if err != nil {
 		text = err.Error()
 	}
-	if text != "" && text != k.told {
-		k.options.Log.Error(err, "The webhook's own certificate is not in order; trying again", "served", k.shown.current != nil)
+	if text != "" && text != k.lastError {
+		k.options.Log.Error(err, "Failed to maintain the self-managed webhook certificate; retrying", "served", k.state.current != nil)
 	}
-	k.told = text
+	k.lastError = text
 }
 
-// look takes what there is as far as it can be taken, and gives the time until the
-// next look if nothing changes before. It reads
+// reconcile performs as many of the following steps as possible, and returns the time until
+// the next reconciliation if nothing changes before.
 //
-//  1. the configuration, and then the Secret, so that a caBundle is written only
-//     where it is older than the Secret that it is made of;
-//
-// leaves all as it is where the configuration is for somebody else's certificate;
-// has in order
-//
-//  2. the Secret, and
-//  3. the caBundle;
-//
-// and then shows
-//
-//  4. the certificate of the Secret, if the caBundle covers it.
-func (k *Keeper) look(ctx context.Context) (time.Duration, error) {
+//  1. Read the configuration, and then the Secret. In this order, a caBundle is written
+//     only over one that existed before the Secret was read, so an older caBundle never
+//     replaces a newer one. If the configuration is for the certificate of another issuer,
+//     stop.
+//  2. Create, repair or renew the Secret.
+//  3. Repair the caBundle.
+//  4. Serve the certificate of the Secret, if the caBundle covers it.
+func (k *Keeper) reconcile(ctx context.Context) (time.Duration, error) {
 	configuration, err := k.readConfiguration(ctx)
 	if err != nil {
 		return 0, err
 	}
-	if err := checkMaker(configuration); err != nil {
+	if err := checkIssuer(configuration); err != nil {
 		return 0, err
 	}
-	held, until, err := k.holdSecret(ctx, k.inherited(configuration))
-	if len(held.authorities) == 0 {
+	current, until, err := k.ensureSecret(ctx, k.inheritedCAs(configuration))
+	if len(current.authorities) == 0 {
 		return 0, err
 	}
-	bundle, bundleErr := k.holdBundle(ctx, configuration, held.bundle())
-	if again := k.show(held.pair, bundle); !again.IsZero() && (until.IsZero() || again.Before(until)) {
-		until = again
+	bundle, bundleErr := k.ensureCABundle(ctx, configuration, current.caBundle())
+	if next := k.serve(current.pair, bundle); !next.IsZero() && (until.IsZero() || next.Before(until)) {
+		until = next
 	}
-	return min(max(firstPause, until.Sub(k.options.Clock.Now())), longest), errors.Join(err, bundleErr)
+	return min(max(minBackoff, until.Sub(k.options.Clock.Now())), maxWait), errors.Join(err, bundleErr)
 }
 
-// show shows a pair once it may be shown.
-func (k *Keeper) show(pair *tls.Certificate, bundle []byte) (again time.Time) {
+// serve starts to serve a pair as soon as that is safe. If it is not yet safe, serve returns
+// the time of the next attempt.
+func (k *Keeper) serve(pair *tls.Certificate, bundle []byte) (next time.Time) {
 	if pair == nil {
 		return time.Time{}
 	}
-	before := k.shown.current
-	k.shown, again = k.shown.advance(pair, bundle, k.names[0], k.options.Clock.Now())
-	if k.shown.current == before {
-		return again
+	previous := k.state.current
+	k.state, next = k.state.advance(pair, bundle, k.names[0], k.options.Clock.Now())
+	if k.state.current == previous {
+		return next
 	}
-	k.options.Log.Info("The webhook shows a new certificate of its own",
-		"serial", fmt.Sprintf("%x", k.shown.current.Leaf.SerialNumber), "notAfter", k.shown.current.Leaf.NotAfter)
-	k.served.Store(k.shown.current)
-	if before == nil {
+	k.options.Log.Info("Serving a new self-managed webhook certificate",
+		"serial", fmt.Sprintf("%x", k.state.current.Leaf.SerialNumber), "notAfter", k.state.current.Leaf.NotAfter)
+	k.served.Store(k.state.current)
+	if previous == nil {
 		close(k.ready)
 	}
-	return again
+	return next
 }

@@ -26,17 +26,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 )
 
-// cluster is an API server with replicas of the operator on it, which look when
-// they are told to.
+// cluster is an API server with replicas of the operator. The tests trigger their
+// reconciliations.
 type cluster struct {
 	t     *testing.T
 	api   client.WithWatch
 	clock *clocktesting.FakeClock
 	log   bytes.Buffer
-	// before is called before each request of a replica, and may refuse it.
+	// before is called before each request of a replica, and may return an error for it.
 	before func(verb string, object client.Object) error
 	writes int
-	// covered are pairs of a certificate and a caBundle that go together.
+	// covered contains certificates and the caBundles that cover them.
 	covered map[string]bool
 }
 
@@ -48,7 +48,7 @@ func newCluster(t *testing.T, objects ...client.Object) *cluster {
 	}
 }
 
-// replica makes one more replica, which has not looked yet.
+// replica returns a new replica, which has not reconciled yet.
 func (c *cluster) replica() *Keeper {
 	request := func(verb string, object client.Object, do func() error) error {
 		if verb != "get" {
@@ -80,12 +80,12 @@ func (c *cluster) replica() *Keeper {
 	})
 }
 
-// look has a replica look until nothing is left to do at this time.
-func (c *cluster) look(k *Keeper) {
+// reconcile reconciles a replica until nothing is left to do at this time.
+func (c *cluster) reconcile(k *Keeper) {
 	c.t.Helper()
 	for range 10 {
 		before := c.writes
-		_, err := k.look(c.t.Context())
+		_, err := k.reconcile(c.t.Context())
 		if err != nil && !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) {
 			c.t.Fatal(err)
 		}
@@ -93,7 +93,7 @@ func (c *cluster) look(k *Keeper) {
 			return
 		}
 	}
-	c.t.Fatal("it does not come to rest")
+	c.t.Fatal("it does not settle")
 }
 
 func (c *cluster) secret() *corev1.Secret {
@@ -116,8 +116,8 @@ func (c *cluster) configuration() *admissionregistrationv1.ValidatingWebhookConf
 
 func (c *cluster) bundle() []byte { return entryOf(c.configuration()).ClientConfig.CABundle }
 
-// wantCovered checks that the API server accepts what a replica shows, if it shows
-// something.
+// wantCovered checks that the API server accepts the certificate that a replica serves, if
+// any.
 func (c *cluster) wantCovered(name string, k *Keeper) {
 	c.t.Helper()
 	pair := k.served.Load()
@@ -130,9 +130,9 @@ func (c *cluster) wantCovered(name string, k *Keeper) {
 		return
 	}
 	authorities, _ := parseCertificates(bundle)
-	c.covered[known] = isVouchedFor(pair, authorities, names, c.clock.Now())
+	c.covered[known] = isTrusted(pair, authorities, names, c.clock.Now())
 	if !c.covered[known] {
-		c.t.Fatalf("%s: at %s a replica shows what the caBundle with %d CAs does not cover\n%s", name, c.clock.Now(), len(authorities), &c.log)
+		c.t.Fatalf("%s: at %s a replica serves a certificate that the caBundle with %d CAs does not cover\n%s", name, c.clock.Now(), len(authorities), &c.log)
 	}
 }
 
@@ -146,15 +146,15 @@ func configurationWith(bundle []byte) *admissionregistrationv1.ValidatingWebhook
 	}
 }
 
-// A replica that is overtaken, at whichever of its requests, by another one that
-// makes all anew, does not put an older caBundle in the place of the newer one.
+// If another replica re-creates everything before any request of a replica, that replica
+// does not replace the newer caBundle with an older one.
 func TestOvertaken(t *testing.T) {
 	t.Parallel()
 	for request := range 5 {
 		t.Run(fmt.Sprintf("request %d", request), func(t *testing.T) {
 			t.Parallel()
 			c := newCluster(t, configurationWith(nil))
-			c.look(c.replica())
+			c.reconcile(c.replica())
 			configuration := c.configuration()
 			entryOf(configuration).ClientConfig.CABundle = nil
 			if err := c.api.Update(t.Context(), configuration); err != nil {
@@ -168,26 +168,26 @@ func TestOvertaken(t *testing.T) {
 					if err := c.api.Delete(t.Context(), c.secret()); err != nil {
 						t.Fatal(err)
 					}
-					c.look(fast)
+					c.reconcile(fast)
 				}
 				return nil
 			}
-			if _, err := slow.look(t.Context()); err != nil && !apierrors.IsConflict(err) {
+			if _, err := slow.reconcile(t.Context()); err != nil && !apierrors.IsConflict(err) {
 				t.Fatal(err)
 			}
 			c.wantCovered("fast", fast)
 			c.wantCovered("slow", slow)
-			c.look(slow)
-			c.look(fast)
+			c.reconcile(slow)
+			c.reconcile(fast)
 			c.wantCovered("fast", fast)
 			c.wantCovered("slow", slow)
 		})
 	}
 }
 
-// Years pass, with replicas that look at any time, one between two requests of
-// another, that restart, and whose Secret is deleted: whatever is shown is covered,
-// and CAs do not pile up.
+// For two years, replicas reconcile at random times, even between two requests of each
+// other, and restart, and the Secret is deleted. Every served certificate is covered, and
+// the number of CAs stays bounded.
 func TestYears(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(3) {
@@ -197,13 +197,13 @@ func TestYears(t *testing.T) {
 			c := newCluster(t, configurationWith(nil))
 			replicas := []*Keeper{c.replica(), c.replica(), c.replica()}
 			var busy []*Keeper
-			lookAt := func(k *Keeper) {
+			reconcileOne := func(k *Keeper) {
 				if slices.Contains(busy, k) {
 					return
 				}
 				busy = append(busy, k)
 				defer func() { busy = busy[:len(busy)-1] }()
-				if _, err := k.look(t.Context()); err != nil && !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) {
+				if _, err := k.reconcile(t.Context()); err != nil && !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) {
 					t.Fatal(err)
 				}
 			}
@@ -217,11 +217,11 @@ func TestYears(t *testing.T) {
 					check()
 				}
 				if random.IntN(3) == 0 {
-					lookAt(replicas[random.IntN(len(replicas))])
+					reconcileOne(replicas[random.IntN(len(replicas))])
 				}
 				return nil
 			}
-			most := 0
+			maximum := 0
 			for c.clock.Now().Before(start.AddDate(2, 0, 0)) {
 				switch random.IntN(40) {
 				case 0:
@@ -230,81 +230,81 @@ func TestYears(t *testing.T) {
 					}
 				case 1:
 					k := c.replica()
-					lookAt(k)
+					reconcileOne(k)
 					replicas[random.IntN(len(replicas))] = k
 				default:
 					c.clock.Step(time.Duration(random.Int64N(int64(10 * day))))
 				}
-				for range 2 { // each is told of what another has written
+				for range 2 { // each receives the changes of the others
 					for _, i := range random.Perm(len(replicas)) {
-						lookAt(replicas[i])
+						reconcileOne(replicas[i])
 						check()
 					}
 				}
 				authorities, _ := parseCertificates(c.bundle())
-				most = max(most, len(authorities))
+				maximum = max(maximum, len(authorities))
 			}
-			if most < 2 || most > maxAuthorities {
-				t.Errorf("at most %d CAs at the same time", most)
+			if maximum < 2 || maximum > maxAuthorities {
+				t.Errorf("at most %d CAs at the same time", maximum)
 			}
 		})
 	}
 }
 
-// Without faults, a change of CA takes its course: both CAs are trusted, then the
-// new one is shown, and after the life of a certificate the old one is gone.
+// A CA rotation without failures: both CAs are trusted, then the certificate of the new CA
+// is served, and after the lifetime of a certificate the old CA is removed.
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, configurationWith(nil))
 	k := c.replica()
-	c.look(k)
+	c.reconcile(k)
 	first := c.bundle()
 	c.clock.SetTime(start.Add(200 * day))
-	c.look(k)
-	c.clock.Step(settle)
-	c.look(k)
-	if shown := k.served.Load(); !bytes.Equal(c.bundle(), first) || !shown.Leaf.NotBefore.Equal(start.Add(200*day-skew)) {
+	c.reconcile(k)
+	c.clock.Step(propagationTime)
+	c.reconcile(k)
+	if served := k.served.Load(); !bytes.Equal(c.bundle(), first) || !served.Leaf.NotBefore.Equal(start.Add(200*day-skew)) {
 		t.Fatal("the certificate was not renewed by the same CA")
 	}
 	before := k.served.Load()
 	c.clock.SetTime(start.Add(authorityLife*2/3 - skew))
-	c.look(k)
+	c.reconcile(k)
 	if both := c.bundle(); !bytes.HasSuffix(both, first) || len(both) <= len(first) || k.served.Load() != before {
-		t.Fatal("the new CA is not before the old one, or its certificate is shown already")
+		t.Fatal("the new CA is not before the old one, or its certificate is served already")
 	}
-	c.clock.Step(settle)
-	c.look(k)
+	c.clock.Step(propagationTime)
+	c.reconcile(k)
 	second := c.bundle()[:len(c.bundle())-len(first)]
-	if !isVouchedFor(k.served.Load(), mustParse(t, second), names, c.clock.Now()) {
-		t.Error("the certificate of the new CA is not shown")
+	if !isTrusted(k.served.Load(), mustParse(t, second), names, c.clock.Now()) {
+		t.Error("the certificate of the new CA is not served")
 	}
 	c.clock.Step(61 * day)
-	c.look(k)
+	c.reconcile(k)
 	if !bytes.HasSuffix(c.bundle(), first) {
-		t.Error("the old CA is gone too early")
+		t.Error("the old CA was removed too early")
 	}
 	c.clock.Step(29 * day)
-	c.look(k)
+	c.reconcile(k)
 	if !bytes.Equal(c.bundle(), second) {
 		t.Error("the old CA is still trusted")
 	}
 }
 
-// What others have put into the Secret is replaced, and trusted on for a while;
-// labels and the type stay.
+// Foreign data in the Secret is replaced, and its certificates stay trusted for a while.
+// Labels and the type stay.
 func TestAdoption(t *testing.T) {
 	t.Parallel()
-	theirs := encoded(t, fresh(t, start))
+	foreign := encoded(t, fresh(t, start))
 	for name, tc := range map[string]struct {
 		data  map[string][]byte
 		kept  string
 		other corev1.SecretType
 	}{
-		"of another origin":               {map[string][]byte{certificateKey: theirs[certificateKey], privateKeyKey: theirs[privateKeyKey], authoritiesKey: theirs[authoritiesKey]}, authoritiesKey, corev1.SecretTypeTLS},
-		"of another origin, without a CA": {map[string][]byte{certificateKey: theirs[certificateKey], privateKeyKey: theirs[privateKeyKey]}, certificateKey, corev1.SecretTypeTLS},
-		"damaged":                         {map[string][]byte{authoritiesKey: theirs[authoritiesKey], authorityKeyKey: []byte("x")}, authoritiesKey, corev1.SecretTypeOpaque},
-		"something else":                  {map[string][]byte{"a": []byte("b")}, "", corev1.SecretTypeOpaque},
-		"empty":                           {nil, "", corev1.SecretTypeOpaque},
+		"foreign":               {map[string][]byte{certificateKey: foreign[certificateKey], privateKeyKey: foreign[privateKeyKey], authoritiesKey: foreign[authoritiesKey]}, authoritiesKey, corev1.SecretTypeTLS},
+		"foreign, without a CA": {map[string][]byte{certificateKey: foreign[certificateKey], privateKeyKey: foreign[privateKeyKey]}, certificateKey, corev1.SecretTypeTLS},
+		"damaged":               {map[string][]byte{authoritiesKey: foreign[authoritiesKey], authorityKeyKey: []byte("x")}, authoritiesKey, corev1.SecretTypeOpaque},
+		"something else":        {map[string][]byte{"a": []byte("b")}, "", corev1.SecretTypeOpaque},
+		"empty":                 {nil, "", corev1.SecretTypeOpaque},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -313,64 +313,64 @@ func TestAdoption(t *testing.T) {
 			}
 			c := newCluster(t, secret, configurationWith([]byte("x")))
 			k := c.replica()
-			c.look(k)
+			c.reconcile(k)
 			after := c.secret()
 			if after.Labels["a"] != "b" || after.Type != tc.other || len(after.Data) != 4 {
 				t.Errorf("labels %v, type %s, %d keys", after.Labels, after.Type, len(after.Data))
 			}
-			if !bytes.HasSuffix(c.bundle(), theirs[tc.kept]) || tc.kept == "" && len(mustParse(t, c.bundle())) != 1 {
-				t.Errorf("the caBundle has %d certificates, and not theirs in the end", len(mustParse(t, c.bundle())))
+			if !bytes.HasSuffix(c.bundle(), foreign[tc.kept]) || tc.kept == "" && len(mustParse(t, c.bundle())) != 1 {
+				t.Errorf("the caBundle has %d certificates, and the last one is not the foreign one", len(mustParse(t, c.bundle())))
 			}
 			c.wantCovered(name, k)
 			if k.served.Load() == nil {
-				t.Error("nothing is shown")
+				t.Error("no certificate is served")
 			}
 		})
 	}
 }
 
-// Only the one entry of the configuration is touched, and nothing is written where
-// all is in order.
+// Only the operator's entry of the configuration is changed, and nothing is written if
+// everything is in sync.
 func TestBundleIsPutRight(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, configurationWith(nil))
 	k := c.replica()
-	c.look(k)
+	c.reconcile(k)
 	want := c.bundle()
-	for _, edited := range [][]byte{nil, []byte("x"), fresh(t, start).bundle(), append(slices.Clone(want), want...)} {
+	for _, edited := range [][]byte{nil, []byte("x"), fresh(t, start).caBundle(), append(slices.Clone(want), want...)} {
 		configuration := c.configuration()
 		entryOf(configuration).ClientConfig.CABundle = edited
 		if err := c.api.Update(t.Context(), configuration); err != nil {
 			t.Fatal(err)
 		}
-		c.look(k)
+		c.reconcile(k)
 		if !bytes.Equal(c.bundle(), want) {
-			t.Error("the caBundle stays as it was edited")
+			t.Error("the edit of the caBundle is not reverted")
 		}
 	}
 	if other := c.configuration().Webhooks[0]; string(other.ClientConfig.CABundle) != "other" || len(c.configuration().Webhooks) != 2 {
-		t.Errorf("another webhook is touched: %+v", other)
+		t.Errorf("another webhook was changed: %+v", other)
 	}
 	writes := c.writes
-	c.look(k)
-	c.look(c.replica())
+	c.reconcile(k)
+	c.reconcile(c.replica())
 	if c.writes != writes {
-		t.Errorf("%d writes where nothing was to be done", c.writes-writes)
+		t.Errorf("%d writes although nothing had changed", c.writes-writes)
 	}
 }
 
-// A CA that is taken out of the Secret is trusted no more, from the next look on.
+// A CA that is removed from the Secret is no longer trusted after the next reconciliation.
 func TestDistrust(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, configurationWith(nil))
 	k := c.replica()
-	c.look(k)
+	c.reconcile(k)
 	if err := c.api.Delete(t.Context(), c.secret()); err != nil {
 		t.Fatal(err)
 	}
-	c.look(k)
-	c.clock.Step(settle)
-	c.look(k)
+	c.reconcile(k)
+	c.clock.Step(propagationTime)
+	c.reconcile(k)
 	secret := c.secret()
 	authorities := mustParse(t, secret.Data[authoritiesKey])
 	if len(authorities) != 2 {
@@ -380,49 +380,50 @@ func TestDistrust(t *testing.T) {
 	if err := c.api.Update(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
-	c.look(k)
-	if left := mustParse(t, c.bundle()); len(left) != 1 || !left[0].Equal(authorities[0]) {
-		t.Errorf("%d CAs are trusted, want the new one", len(left))
+	c.reconcile(k)
+	if remaining := mustParse(t, c.bundle()); len(remaining) != 1 || !remaining[0].Equal(authorities[0]) {
+		t.Errorf("%d CAs are trusted, want only the new one", len(remaining))
 	}
 	c.wantCovered("after that", k)
 }
 
-// Who undoes each write is not answered without end, and what is shown stays.
+// If another client reverts each write, the writes are rate limited, and the served
+// certificate stays.
 func TestFight(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, configurationWith(nil))
 	k := c.replica()
-	c.look(k)
-	shown := k.served.Load()
+	c.reconcile(k)
+	served := k.served.Load()
 	var err error
-	for i := 0; i < 10*writesAtOnce && err == nil; i++ {
+	for i := 0; i < 10*writeBurst && err == nil; i++ {
 		secret := c.secret()
 		secret.Data = encoded(t, fresh(t, start))
 		delete(secret.Data, authorityKeyKey)
 		if err := c.api.Update(t.Context(), secret); err != nil {
 			t.Fatal(err)
 		}
-		_, err = k.look(t.Context())
+		_, err = k.reconcile(t.Context())
 	}
-	if !errors.Is(err, errTooOften) || c.writes > writesAtOnce {
+	if !errors.Is(err, errRateLimited) || c.writes > writeBurst {
 		t.Errorf("%d writes, and then %v", c.writes, err)
 	}
-	if k.served.Load() != shown {
-		t.Error("another certificate is shown before its time")
+	if k.served.Load() != served {
+		t.Error("another certificate is served too early")
 	}
 	c.clock.Step(20 * time.Second)
-	c.look(k)
+	c.reconcile(k)
 }
 
-// A request that fails is told once and tried again with growing pauses; there is
-// no certificate before, and nothing of a key in the log or an error.
+// A failed request is logged once and retried with backoff. No certificate is served until
+// it succeeds, and no log or error contains key material.
 func TestTroubles(t *testing.T) {
 	t.Parallel()
 	secrets := schema.GroupResource{Resource: "secrets"}
 	for name, tc := range map[string]struct {
 		objects []client.Object
 		before  func(verb string, object client.Object) error
-		says    string
+		want    string
 	}{
 		"no configuration": {nil, nil, "there is no ValidatingWebhookConfiguration trust-manager"},
 		"no entry": {
@@ -452,17 +453,17 @@ func TestTroubles(t *testing.T) {
 			}
 			k := c.replica()
 			for range 3 {
-				_, err := k.look(t.Context())
-				if err == nil || !strings.Contains(err.Error(), tc.says) {
-					t.Fatalf("error %v, want one that says %q", err, tc.says)
+				_, err := k.reconcile(t.Context())
+				if err == nil || !strings.Contains(err.Error(), tc.want) {
+					t.Fatalf("error %v, want one that contains %q", err, tc.want)
 				}
-				k.tellTrouble(t.Context(), err)
+				k.logError(t.Context(), err)
 			}
-			if count := strings.Count(c.log.String(), tc.says); count != 1 {
-				t.Errorf("said %d times, want once:\n%s", count, &c.log)
+			if count := strings.Count(c.log.String(), tc.want); count != 1 {
+				t.Errorf("logged %d times, want once:\n%s", count, &c.log)
 			}
 			if _, err := k.GetCertificate(nil); err == nil {
-				t.Error("a certificate is shown")
+				t.Error("a certificate is served")
 			}
 			c.before = func(string, client.Object) error { return nil }
 			if len(tc.objects) == 0 {
@@ -472,7 +473,7 @@ func TestTroubles(t *testing.T) {
 			} else if entryOf(c.configuration()) == nil {
 				return
 			}
-			c.look(k)
+			c.reconcile(k)
 			if _, err := k.GetCertificate(nil); err != nil {
 				t.Error(err)
 			}
@@ -481,54 +482,54 @@ func TestTroubles(t *testing.T) {
 	}
 }
 
-// The loop looks when told and when time has come, says once that it is ready, and
-// ends with its context.
+// The loop reconciles after a change and when a deadline is due, signals once that it is
+// ready, and returns when its context is canceled.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, configurationWith(nil))
-	looks := make(chan struct{}, 100)
+	reads := make(chan struct{}, 100)
 	c.before = func(verb string, object client.Object) error {
-		if _, is := object.(*corev1.Secret); is && verb == "get" {
-			looks <- struct{}{}
+		if _, isSecret := object.(*corev1.Secret); isSecret && verb == "get" {
+			reads <- struct{}{}
 		}
 		return nil
 	}
 	k := c.replica()
 	var changed func()
-	k.options.Watch = func(_ context.Context, tell func()) error { changed = tell; return nil }
+	k.options.Watch = func(_ context.Context, notify func()) error { changed = notify; return nil }
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() { defer close(ended); k.run(ctx) }()
+	done := make(chan struct{})
+	go func() { defer close(done); k.run(ctx) }()
 	await := func(what string, channel <-chan struct{}) {
 		t.Helper()
 		select {
 		case <-channel:
 		case <-time.After(10 * time.Second):
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("timed out waiting for %s", what)
 		}
 	}
 	await("readiness", k.ready)
-	await("the first look", looks)
+	await("the first reconciliation", reads)
 	changed()
 	changed()
-	await("a look after a change", looks)
+	await("a reconciliation after a change", reads)
 	for !c.clock.HasWaiters() {
 		time.Sleep(time.Millisecond)
 	}
-	c.clock.Step(longest)
-	await("a look after some time", looks)
+	c.clock.Step(maxWait)
+	await("a reconciliation after some time", reads)
 	cancel()
-	await("the end", ended)
+	await("the end", done)
 }
 
-// wantNoKey checks that nothing of the keys in a Secret is in a text.
+// wantNoKey checks that a text contains no part of the keys in a Secret.
 func wantNoKey(t *testing.T, text string, secret *corev1.Secret) {
 	t.Helper()
 	for _, key := range []string{authorityKeyKey, privateKeyKey} {
 		block, _ := pem.Decode(secret.Data[key])
 		for _, part := range []string{base64.StdEncoding.EncodeToString(block.Bytes)[40:60], fmt.Sprintf("%x", block.Bytes)[80:100], "PRIVATE"} {
 			if strings.Contains(text, part) {
-				t.Errorf("the text shows %s", key)
+				t.Errorf("the text contains %s", key)
 			}
 		}
 	}

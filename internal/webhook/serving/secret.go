@@ -12,37 +12,38 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// holdSecret has the Secret in order, and gives what it holds and until when that
-// is in order. Where it cannot be written, what it holds is given with the error.
-// Inherited certificates of which the first is none of its CAs are a reason for a new CA: they
-// are trusted beside it, for as long as those before any other.
-func (k *Keeper) holdSecret(ctx context.Context, inherited []*x509.Certificate) (held contents, until time.Time, err error) {
+// ensureSecret creates, repairs or renews the Secret if necessary. It returns the contents
+// and the time until which they are valid. If it cannot write the Secret, it returns the
+// stored contents with the error. If the first of the inherited CAs is not one of the
+// Secret's, it creates a new CA, and the inherited ones stay trusted like any previous CA.
+func (k *Keeper) ensureSecret(ctx context.Context, inheritedCAs []*x509.Certificate) (current contents, until time.Time, err error) {
 	secret, err := k.readSecret(ctx)
 	if err != nil {
 		return contents{}, time.Time{}, err
 	}
 	now := k.options.Clock.Now()
-	found := decide(secret.Data, k.names, now)
-	held, _ = parse(secret.Data)
-	if found.step != replace && isForeign(inherited, held.authorities) {
-		found = verdict{step: replace, why: "the caBundle is of another origin"}
+	d := decide(secret.Data, k.names, now)
+	current, _ = parse(secret.Data)
+	if d.step != replace && isForeign(inheritedCAs, current.authorities) {
+		d = decision{step: replace, reason: "the caBundle was not written by the operator"}
 	}
-	if found.step == keep {
-		k.remembered = held.authorities
-		return held, found.until, nil
+	if d.step == keep {
+		k.previousCAs = current.authorities
+		return current, d.until, nil
 	}
-	made, err := k.write(ctx, secret, found, held, inherited, now)
+	updated, err := k.write(ctx, secret, d, current, inheritedCAs, now)
 	if err != nil {
-		return held, time.Time{}, err
+		return current, time.Time{}, err
 	}
-	k.remembered = made.authorities
-	k.options.Log.Info("Wrote the webhook's own certificates", "secret", client.ObjectKeyFromObject(secret), "why", found.why)
-	return made, decide(secret.Data, k.names, now).until, nil
+	k.previousCAs = updated.authorities
+	k.options.Log.Info("Wrote the self-managed webhook certificates", "secret", client.ObjectKeyFromObject(secret), "why", d.reason)
+	return updated, decide(secret.Data, k.names, now).until, nil
 }
 
-// readSecret gives an object without a resource version if there is no Secret.
+// readSecret returns the Secret, or an object without a resource version if it does not
+// exist.
 func (k *Keeper) readSecret(ctx context.Context) (*corev1.Secret, error) {
-	// The type keeps the private keys from Bundles that read whole Secrets.
+	// The type prevents Bundles with includeAllKeys from reading the private keys.
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: k.options.Namespace, Name: SecretName(k.options.Name)},
 		Type:       corev1.SecretTypeTLS,
@@ -54,20 +55,19 @@ func (k *Keeper) readSecret(ctx context.Context) (*corev1.Secret, error) {
 	return secret, nil
 }
 
-// write takes the step and puts the outcome in the place of all that the Secret
-// holds, whoever has written that: it is this operator's by its name. Labels,
-// annotations and the type stay. A Secret that has changed since it was read is left
-// alone, with an error.
-func (k *Keeper) write(ctx context.Context, secret *corev1.Secret, found verdict, held contents, inherited []*x509.Certificate, now time.Time) (contents, error) {
+// write applies the step and replaces all data of the Secret, whichever client wrote it:
+// the name reserves the Secret for the operator. Labels, annotations and the type stay. If
+// the Secret has changed since it was read, write returns an error.
+func (k *Keeper) write(ctx context.Context, secret *corev1.Secret, d decision, current contents, inheritedCAs []*x509.Certificate, now time.Time) (contents, error) {
 	if !k.writes.TryAccept() {
-		return contents{}, errTooOften
+		return contents{}, errRateLimited
 	}
-	before := slices.Concat(k.issuers(), inherited, trusted(secret.Data), k.remembered)
-	made, err := found.step.take(held, before, k.names, now)
+	previous := slices.Concat(k.servedCAs(), inheritedCAs, trustAnchors(secret.Data), k.previousCAs)
+	updated, err := d.step.apply(current, previous, k.names, now)
 	if err != nil {
 		return contents{}, err
 	}
-	if secret.Data, err = made.encode(); err != nil {
+	if secret.Data, err = updated.encode(); err != nil {
 		return contents{}, err
 	}
 	if secret.ResourceVersion == "" {
@@ -78,15 +78,15 @@ func (k *Keeper) write(ctx context.Context, secret *corev1.Secret, found verdict
 	if err != nil {
 		return contents{}, fmt.Errorf("writing the Secret: %w", err)
 	}
-	return made, nil
+	return updated, nil
 }
 
-// issuers gives the CAs of the certificate that is shown, if they are remembered.
-func (k *Keeper) issuers() (issuers []*x509.Certificate) {
-	for _, authority := range k.remembered {
-		if k.shown.current != nil && k.shown.current.Leaf.CheckSignatureFrom(authority) == nil {
-			issuers = append(issuers, authority)
+// servedCAs returns those previous CAs that issued the certificate that is served now.
+func (k *Keeper) servedCAs() (servedCAs []*x509.Certificate) {
+	for _, authority := range k.previousCAs {
+		if k.state.current != nil && k.state.current.Leaf.CheckSignatureFrom(authority) == nil {
+			servedCAs = append(servedCAs, authority)
 		}
 	}
-	return issuers
+	return servedCAs
 }

@@ -6,39 +6,38 @@ import (
 	"time"
 )
 
-// shown is what a replica shows, and what it is going to.
-type shown struct {
-	// current is nil as long as nothing may be shown.
+// servedState is the certificate that a replica serves, and the next one.
+type servedState struct {
+	// current is nil as long as no certificate may be served.
 	current *tls.Certificate
-	// next waits until all API servers have the caBundle. since is when the caBundle
-	// was first seen to cover it.
+	// next is served once all API servers have the caBundle. since is the time at which the
+	// caBundle was first observed to cover it.
 	next  *tls.Certificate
 	since time.Time
 }
 
-// advance says what is to be shown under a name, where the Secret offers a pair
-// and the caBundle in the cluster is this; and, if it is not zero, when to ask
-// again. A pair that the caBundle does not cover is never taken. One that it
-// covers is taken at once where what is shown is of no use, and otherwise after
-// some time.
-func (s shown) advance(offered *tls.Certificate, bundle []byte, name string, now time.Time) (shown, time.Time) {
+// advance returns the next state for the pair in the Secret, the caBundle in the cluster and
+// the host name of the Service. If the returned time is not zero, call advance again then.
+// A pair that the caBundle does not cover is never served. A pair that it covers is served
+// immediately if the current one is not covered, and otherwise after [propagationTime].
+func (s servedState) advance(offered *tls.Certificate, bundle []byte, name string, now time.Time) (servedState, time.Time) {
 	authorities, _ := parseCertificates(bundle)
 	covers := func(pair *tls.Certificate) bool {
-		return pair != nil && isVouchedFor(pair, authorities, []string{name}, now)
+		return pair != nil && isTrusted(pair, authorities, []string{name}, now)
 	}
 	switch {
 	case isSame(s.current, offered), !covers(offered):
-		return shown{current: s.current}, time.Time{}
+		return servedState{current: s.current}, time.Time{}
 	case !covers(s.current):
-		return shown{current: offered}, time.Time{}
+		return servedState{current: offered}, time.Time{}
 	case !isSame(s.next, offered):
-		return shown{current: s.current, next: offered, since: now}, now.Add(settle)
-	case now.Before(s.since.Add(settle)):
-		return s, s.since.Add(settle)
+		return servedState{current: s.current, next: offered, since: now}, now.Add(propagationTime)
+	case now.Before(s.since.Add(propagationTime)):
+		return s, s.since.Add(propagationTime)
 	}
-	return shown{current: offered}, time.Time{}
+	return servedState{current: offered}, time.Time{}
 }
 
-func isSame(one, other *tls.Certificate) bool {
-	return one != nil && other != nil && bytes.Equal(one.Leaf.Raw, other.Leaf.Raw)
+func isSame(a, b *tls.Certificate) bool {
+	return a != nil && b != nil && bytes.Equal(a.Leaf.Raw, b.Leaf.Raw)
 }

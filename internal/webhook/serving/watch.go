@@ -15,9 +15,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Watch gives what watches the Secret and the ValidatingWebhookConfiguration of
-// this name, and nothing else: rights on these two by their names are enough. It
-// is told metadata only, so no key stays in memory for it.
+// Watch returns a function for [Options] that watches the Secret and the
+// ValidatingWebhookConfiguration with the given name, and no other objects, so permissions
+// on these two names are sufficient. It watches only metadata, so no private key stays in
+// memory.
 func Watch(config *rest.Config, options cache.Options, name, namespace string) func(ctx context.Context, changed func()) error {
 	secret := metadataOf(corev1.SchemeGroupVersion.WithKind("Secret"))
 	configuration := metadataOf(admissionregistrationv1.SchemeGroupVersion.WithKind("ValidatingWebhookConfiguration"))
@@ -28,13 +29,14 @@ func Watch(config *rest.Config, options cache.Options, name, namespace string) f
 		configuration: {Field: named(name)},
 	}
 	return func(ctx context.Context, changed func()) error {
-		objects, err := cache.New(config, options)
+		informers, err := cache.New(config, options)
 		if err != nil {
 			return fmt.Errorf("watching: %w", err)
 		}
-		for _, object := range []client.Object{secret, configuration} {
-			// Not to wait for the first list is what lets a missing right be told.
-			informer, err := objects.GetInformer(ctx, object, cache.BlockUntilSynced(false))
+		for _, obj := range []client.Object{secret, configuration} {
+			// Do not wait for the first list: it blocks while a permission is missing, and
+			// reconcile could not report that.
+			informer, err := informers.GetInformer(ctx, obj, cache.BlockUntilSynced(false))
 			if err != nil {
 				return fmt.Errorf("watching: %w", err)
 			}
@@ -42,15 +44,15 @@ func Watch(config *rest.Config, options cache.Options, name, namespace string) f
 				return fmt.Errorf("watching: %w", err)
 			}
 		}
-		go objects.Start(ctx) //nolint:errcheck // it ends with the context, and never otherwise
+		go informers.Start(ctx) //nolint:errcheck // it returns only when ctx is canceled
 		return nil
 	}
 }
 
 func metadataOf(kind schema.GroupVersionKind) *metav1.PartialObjectMetadata {
-	object := &metav1.PartialObjectMetadata{}
-	object.SetGroupVersionKind(kind)
-	return object
+	obj := &metav1.PartialObjectMetadata{}
+	obj.SetGroupVersionKind(kind)
+	return obj
 }
 
 func named(name string) fields.Selector { return fields.OneTermEqualSelector("metadata.name", name) }
