@@ -215,7 +215,7 @@ type TargetMetadata struct {
 	// annotations are added to the target objects. Keys and values follow the rules
 	// of Kubernetes, which allows at most 262144 bytes of annotations on one object.
 	// +optional
-	// +kubebuilder:validation:XValidation:message="keys beneath trust.cert-manager.io/ and trust-manager.io/ belong to the operator",rule="self.all(k, !k.startsWith('trust.cert-manager.io/') && !k.startsWith('trust-manager.io/'))"
+	// +kubebuilder:validation:XValidation:message="keys under trust.cert-manager.io/ and trust-manager.io/ belong to the operator",rule="self.all(k, !k.startsWith('trust.cert-manager.io/') && !k.startsWith('trust-manager.io/'))"
 	// +kubebuilder:validation:XValidation:message="an annotation key must be a name of at most 63 letters, digits, '-', '_' and '.' that starts and ends with a letter or digit, optionally after a DNS name of at most 253 characters and '/'",rule="self.all(k, k.indexOf('/') <= 253 && k.matches(r'^([^\\W_]+((-+|\\.)[^\\W_]+)*/)?[^\\W_]([-\\w.]{0,61}[^\\W_])?$'))"
 	// +kubebuilder:validation:XValidation:message="an annotation must have at most 262144 characters, key and value together, because Kubernetes takes no more on one object",rule="self.all(k, k.size() + self[k].size() <= 262144)"
 	Annotations map[string]string `json:"annotations,omitempty"`
@@ -224,7 +224,7 @@ type TargetMetadata struct {
 	// follow the rules of Kubernetes.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=1000
-	// +kubebuilder:validation:XValidation:message="keys beneath trust.cert-manager.io/ and trust-manager.io/ belong to the operator",rule="self.all(k, !k.startsWith('trust.cert-manager.io/') && !k.startsWith('trust-manager.io/'))"
+	// +kubebuilder:validation:XValidation:message="keys under trust.cert-manager.io/ and trust-manager.io/ belong to the operator",rule="self.all(k, !k.startsWith('trust.cert-manager.io/') && !k.startsWith('trust-manager.io/'))"
 	// +kubebuilder:validation:XValidation:message="a label key must be a name of at most 63 letters, digits, '-', '_' and '.' that starts and ends with a letter or digit, optionally after a lower-case DNS name of at most 253 characters and '/'",rule="self.all(k, k.indexOf('/') <= 253 && k.matches(r'^([a-z\\d]+((-+|\\.)[a-z\\d]+)*/)?[^\\W_]([-\\w.]{0,61}[^\\W_])?$'))"
 	// +kubebuilder:validation:XValidation:message="a label value must be empty, or at most 63 letters, digits, '-', '_' and '.' that start and end with a letter or digit",rule="self.all(k, self[k].matches(r'^([^\\W_]([-\\w.]{0,61}[^\\W_])?)?$'))"
 	Labels map[string]LabelValue `json:"labels,omitempty"`

@@ -51,7 +51,7 @@ func fullBundle() *Bundle {
 	}
 }
 
-// A3 to A13: the JSON form is the one that users have in their manifests.
+// A3 to A13: the JSON format matches the manifests of users.
 func TestBundleJSON(t *testing.T) {
 	const want = `{"kind":"Bundle","apiVersion":"trust.cert-manager.io/v1alpha1","metadata":{"name":"full"},` +
 		`"spec":{"sources":[` +
@@ -81,8 +81,7 @@ func TestBundleJSON(t *testing.T) {
 	}
 }
 
-// What is unset does not appear, so that applying a Bundle claims no field that
-// it does not set.
+// Unset fields are omitted, so that applying a Bundle claims no field that it does not set.
 func TestBundleJSONWithoutOptionalFields(t *testing.T) {
 	off := false
 	b := &Bundle{Spec: BundleSpec{

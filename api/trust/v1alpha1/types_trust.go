@@ -69,5 +69,5 @@ type Exclusion struct {
 // Fingerprint is a SHA-256 digest in hexadecimal.
 //
 // +kubebuilder:validation:MaxLength=95
-// +kubebuilder:validation:XValidation:message="a SHA-256 has 64 hexadecimal digits, with or without a colon after each second one",rule="self.matches('^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}$')"
+// +kubebuilder:validation:XValidation:message="a SHA-256 has 64 hexadecimal digits, with or without a colon after every second digit",rule="self.matches('^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}$')"
 type Fingerprint = string
