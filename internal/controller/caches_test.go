@@ -8,23 +8,23 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/controller/fake"
+	"trust-manager.io/internal/controller/metadata"
 )
 
 // full gives an object with everything that the API server may set.
 func full() *metav1.PartialObjectMetadata {
-	object := metadataOf(configMapKind)
+	object := metadata.New(metadata.ConfigMap)
 	object.ObjectMeta = metav1.ObjectMeta{
 		Name: "roots", Namespace: "a", UID: "uid", ResourceVersion: "7", Generation: 3,
 		Labels:            map[string]string{v1alpha1.BundleLabelKey: "roots", "theirs": "x"},
 		Annotations:       map[string]string{v1alpha1.SharedAnnotationKey: "true", v1alpha1.BundleHashAnnotationKey: "h", "theirs": strings.Repeat("x", 1000)},
 		OwnerReferences:   []metav1.OwnerReference{{Name: "roots"}},
 		Finalizers:        []string{"f"},
-		DeletionTimestamp: new(metav1.NewTime(start)),
+		DeletionTimestamp: new(metav1.NewTime(fake.Start)),
 		ManagedFields:     []metav1.ManagedFieldsEntry{{Manager: "m"}},
 	}
 	return object
@@ -33,18 +33,18 @@ func full() *metav1.PartialObjectMetadata {
 // Design rule 8: the cache holds what decisions read, and nothing else.
 func TestStripTarget(t *testing.T) {
 	t.Parallel()
-	want := metadataOf(configMapKind)
+	want := metadata.New(metadata.ConfigMap)
 	want.ObjectMeta = metav1.ObjectMeta{
 		Name: "roots", Namespace: "a", UID: "uid", ResourceVersion: "7",
 		Labels:      map[string]string{v1alpha1.BundleLabelKey: "roots"},
 		Annotations: map[string]string{v1alpha1.SharedAnnotationKey: "true"},
 	}
-	checkStripped(t, newLabelSets().strip, full(), want)
+	checkStripped(t, newLabelInterner().strip, full(), want)
 	want.Annotations = nil
 	for _, annotations := range []map[string]string{nil, {v1alpha1.SharedAnnotationKey: strings.Repeat("true", 1000)}} {
 		unshared := full()
 		unshared.Annotations = annotations
-		checkStripped(t, newLabelSets().strip, unshared, want)
+		checkStripped(t, newLabelInterner().strip, unshared, want)
 	}
 }
 
@@ -52,15 +52,15 @@ func TestStripTarget(t *testing.T) {
 // only so many are remembered.
 func TestLabelSets(t *testing.T) {
 	t.Parallel()
-	sets := newLabelSets()
-	for number := range mostLabelSets + 10 {
+	sets := newLabelInterner()
+	for number := range maxLabelSets + 10 {
 		name := strconv.Itoa(number)
 		if got := sets.get(name); len(got) != 1 || got[v1alpha1.BundleLabelKey] != name {
 			t.Fatalf("labels of %s: %v", name, got)
 		}
 	}
-	if got := len(sets.of); got != mostLabelSets {
-		t.Errorf("%d label sets are remembered, want %d", got, mostLabelSets)
+	if got := len(sets.of); got != maxLabelSets {
+		t.Errorf("%d label sets are remembered, want %d", got, maxLabelSets)
 	}
 	one, other := reflect.ValueOf(sets.get("7")), reflect.ValueOf(sets.get("7"))
 	if one.Pointer() != other.Pointer() {
@@ -71,8 +71,8 @@ func TestLabelSets(t *testing.T) {
 func TestStripNamespace(t *testing.T) {
 	t.Parallel()
 	object := full()
-	object.SetGroupVersionKind(namespaceKind)
-	want := metadataOf(namespaceKind)
+	object.SetGroupVersionKind(metadata.Namespace)
+	want := metadata.New(metadata.Namespace)
 	want.ObjectMeta = metav1.ObjectMeta{
 		Name: "roots", UID: "uid", ResourceVersion: "7", Labels: object.Labels, DeletionTimestamp: object.DeletionTimestamp,
 	}
@@ -104,42 +104,5 @@ func checkStripped(t *testing.T, strip func(any) (any, error), object, want *met
 	other := "something else"
 	if got, err := strip(other); got != other || err != nil {
 		t.Errorf("something else: %v, %v", got, err)
-	}
-}
-
-func TestSourcesOf(t *testing.T) {
-	t.Parallel()
-	from := made("roots",
-		fromConfigMap("a"), fromSecret("a"),
-		v1alpha1.BundleSource{InLine: new("text")},
-		v1alpha1.BundleSource{UseDefaultCAs: new(true)},
-		v1alpha1.BundleSource{UseDefaultCAs: new(false)},
-		v1alpha1.BundleSource{},
-	)
-	if diff := cmp.Diff([]string{"ConfigMap/a", "Secret/a", "default"}, sourcesOf(from)); diff != "" {
-		t.Errorf("entries (-want +got):\n%s", diff)
-	}
-	if got := sourcesOf(&corev1.ConfigMap{}); got != nil {
-		t.Errorf("of something else: %v", got)
-	}
-}
-
-// T6: an object of another name merely carries the label.
-func TestBundleOf(t *testing.T) {
-	t.Parallel()
-	for name, tc := range map[string]struct {
-		object client.Object
-		want   []string
-	}{
-		"a target": {observed("roots", "a", "7"), []string{"roots"}},
-		"a copy":   {changed(observed("roots", "a", "7"), func(o *metav1.PartialObjectMetadata) { o.Name = "copy" }), nil},
-		"no label": {changed(observed("roots", "a", "7"), func(o *metav1.PartialObjectMetadata) { o.Labels = nil }), nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			if diff := cmp.Diff(tc.want, bundleOf(tc.object)); diff != "" {
-				t.Errorf("bundle (-want +got):\n%s", diff)
-			}
-		})
 	}
 }

@@ -24,8 +24,7 @@ type listFunc = func(context.Context, metav1.ListOptions) (runtime.Object, error
 
 // newInformer returns a constructor of informers that list metadata in pages, and strip
 // each page at once. API servers that do not stream lists (before Kubernetes 1.32)
-// would return them as a whole otherwise, and others may have made any object as large
-// as they like.
+// would return them as a whole otherwise, with objects of any size.
 func newInformer(strip toolscache.TransformFunc) func(toolscache.ListerWatcher, runtime.Object, time.Duration, toolscache.Indexers) toolscache.SharedIndexInformer {
 	return func(lw toolscache.ListerWatcher, example runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
 		_, isMetadata := example.(*metav1.PartialObjectMetadata)

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/controller/fake"
 )
 
 // listServer is an API server with objects, which it lists in pages.
@@ -61,7 +62,7 @@ func TestInPages(t *testing.T) {
 				object.Name, object.Annotations["theirs"] = strconv.Itoa(i), tc.note
 				server.objects = append(server.objects, *object)
 			}
-			got, err := inPages(server.list, newLabelSets().strip)(t.Context(), metav1.ListOptions{ResourceVersion: "0", Limit: 500})
+			got, err := inPages(server.list, newLabelInterner().strip)(t.Context(), metav1.ListOptions{ResourceVersion: "0", Limit: 500})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,8 +86,8 @@ func TestInPages(t *testing.T) {
 // A page that cannot be read fails the list.
 func TestInPagesFails(t *testing.T) {
 	t.Parallel()
-	server := &listServer{objects: make([]metav1.PartialObjectMetadata, 20), fails: errDenied}
-	if _, err := inPages(server.list, newLabelSets().strip)(t.Context(), metav1.ListOptions{}); !errors.Is(err, errDenied) {
+	server := &listServer{objects: make([]metav1.PartialObjectMetadata, 20), fails: fake.ErrDenied}
+	if _, err := inPages(server.list, newLabelInterner().strip)(t.Context(), metav1.ListOptions{}); !errors.Is(err, fake.ErrDenied) {
 		t.Errorf("error %v", err)
 	}
 }

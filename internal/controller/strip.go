@@ -9,42 +9,42 @@ import (
 	"trust-manager.io/api/trust/v1alpha1"
 )
 
-// mostLabelSets bounds what labelSets remembers: many times as many as there are
-// Bundles in a large cluster. Whoever may write ConfigMaps can label them as they
-// like, and must not make memory grow for ever.
-const mostLabelSets = 10_000
+// maxLabelSets bounds what a labelInterner holds: many times as many label sets as a large
+// cluster has Bundles. Users who may write ConfigMaps can label them as they like, and
+// must not make memory grow without bound.
+const maxLabelSets = 10_000
 
-// labelSets gives all targets of a bundle the same label set, and its string as
-// their name. A map takes more memory than all the rest that the cache has of a
-// target. Readers of the cache change nothing. It is safe for concurrent use.
-type labelSets struct {
+// labelInterner makes all targets of a bundle share one label set, and its string as their
+// name. A map takes more memory than everything else that the cache has of a target.
+// Readers of the cache never change it. It is safe for concurrent use.
+type labelInterner struct {
 	mu sync.Mutex
 	// of has the set of each value of the bundle label.
 	of map[string]map[string]string
 }
 
-func newLabelSets() *labelSets { return &labelSets{of: map[string]map[string]string{}} }
+func newLabelInterner() *labelInterner { return &labelInterner{of: map[string]map[string]string{}} }
 
 // isShared are the annotations of every target in the cache that is shared.
 var isShared = map[string]string{v1alpha1.SharedAnnotationKey: "true"}
 
-// get gives the set with the bundle label of this value, and nothing else.
-func (l *labelSets) get(bundle string) map[string]string {
+// get returns the set that has the bundle label with this value, and nothing else.
+func (l *labelInterner) get(bundle string) map[string]string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	set, ok := l.of[bundle]
 	if !ok {
 		set = map[string]string{v1alpha1.BundleLabelKey: bundle}
-		if len(l.of) < mostLabelSets {
+		if len(l.of) < maxLabelSets {
 			l.of[bundle] = set
 		}
 	}
 	return set
 }
 
-// strip keeps what is read of a cached target: which object at which resource
-// version it is, whose it says to be, and whether it is shared.
-func (l *labelSets) strip(object any) (any, error) {
+// strip keeps what decisions need of a target: its identity and resource version, the
+// Bundle that its label names, and whether it is shared.
+func (l *labelInterner) strip(object any) (any, error) {
 	full, ok := object.(*metav1.PartialObjectMetadata)
 	if !ok {
 		return object, nil
@@ -61,7 +61,7 @@ func (l *labelSets) strip(object any) (any, error) {
 		ResourceVersion: full.ResourceVersion,
 		Labels:          set,
 	}}
-	// Nothing of a value that another may choose is kept, however large it is.
+	// No value is kept that another writer chooses: it may be large.
 	if full.Annotations[v1alpha1.SharedAnnotationKey] == isShared[v1alpha1.SharedAnnotationKey] {
 		stripped.Annotations = isShared
 	}

@@ -54,7 +54,7 @@ func TestContestedTarget(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	defer end()
 	undone := undo(t, ctx, namespaces[0], bundle.Name)
-	awaitCondition(t, bundle, v1alpha1.BundleReasonSyncConfigMapTargetFailed, "keeps undoing")
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSyncConfigMapTargetFailed, "keeps reverting")
 	time.Sleep(3 * time.Second)
 	contest := requests(t, before, writesOf(bundle))
 	// 60 at once, and then one in 10 s.

@@ -75,7 +75,7 @@ func TestExclusionOfEverything(t *testing.T) {
 	awaitTargets(t, bundle, namespaces, ca)
 	awaitSynced(t, bundle, 1)
 	change(t, bundle, excluding(ca))
-	awaitCondition(t, bundle, v1alpha1.BundleReasonSourceNotFound, "WARNING", "IS STILL IN THE TARGETS", "spec.exclude leaves no certificate")
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSourceNotFound, "WARNING", "is still in the targets", "spec.exclude leaves no certificate")
 	awaitTargets(t, bundle, namespaces, ca)
 }
 
@@ -95,12 +95,12 @@ func TestExclusionWithoutASource(t *testing.T) {
 	awaitCondition(t, bundle, v1alpha1.BundleReasonSourceBuildError, "2 of 2 targets")
 	change(t, bundle, excluding(a))
 	awaitTargets(t, bundle, slices.Concat(namespaces, s.namespaces(1)), b, c)
-	awaitCondition(t, bundle, v1alpha1.BundleReasonSourceBuildError, source.Name, "1 certificate was taken out of the last good bundle", "3 of 3 targets")
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSourceBuildError, source.Name, "1 certificate was removed from the last good bundle", "3 of 3 targets")
 	stop(t, o)
 
 	startOperator(t)
 	change(t, bundle, excluding(b))
-	awaitCondition(t, bundle, v1alpha1.BundleReasonSourceBuildError, "WARNING: spec.exclude HAS NOT REACHED THE TARGETS", "since the operator started")
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSourceBuildError, "WARNING: spec.exclude has not reached the targets", "since the operator started")
 	awaitTargets(t, bundle, namespaces, b, c)
 	fill(t, source, a, b, c)
 	awaitTargets(t, bundle, namespaces, c)

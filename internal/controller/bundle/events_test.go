@@ -1,0 +1,145 @@
+package bundle
+
+import (
+	"cmp"
+	"slices"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/controller/fake"
+	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/workqueue"
+	"trust-manager.io/internal/workqueue/queuetest"
+)
+
+// sorted puts what was added in an order that does not follow that of maps.
+func sorted(list []queuetest.Added[target.Key]) []queuetest.Added[target.Key] {
+	slices.SortFunc(list, func(a, b queuetest.Added[target.Key]) int {
+		return cmp.Or(cmp.Compare(a.Key.Namespace, b.Key.Namespace), cmp.Compare(a.Key.Bundle, b.Key.Bundle))
+	})
+	return list
+}
+
+// A Bundle is built when its spec changes or it comes or goes; all else is for
+// its status to see.
+func TestBundleEvents(t *testing.T) {
+	t.Parallel()
+	roots := fake.Bundle("roots")
+	with := func(change func(*v1alpha1.Bundle)) *v1alpha1.Bundle { return fake.Changed(roots, change) }
+	deleting := with(func(b *v1alpha1.Bundle) { b.DeletionTimestamp = new(metav1.NewTime(fake.Start)) })
+	build, status := []queuetest.Added[string]{{Priority: workqueue.HighPriority, After: 0, Key: "roots"}}, []queuetest.Added[string]{{Priority: workqueue.DefaultPriority, After: 0, Key: "roots"}}
+	type events = handler.TypedEventHandler[*v1alpha1.Bundle, string]
+	cases := map[string]struct {
+		happens  func(events)
+		bundles  []queuetest.Added[string]
+		statuses []queuetest.Added[string]
+	}{
+		"made":               {func(h events) { fake.Create(h, roots) }, build, nil},
+		"there at the start": {func(h events) { fake.Initially(h, roots) }, build, nil},
+		"spec changed":       {func(h events) { fake.Update(h, roots, with(func(b *v1alpha1.Bundle) { b.Generation++ })) }, build, nil},
+		"status changed": {func(h events) {
+			fake.Update(h, roots, with(func(b *v1alpha1.Bundle) { b.Status.DefaultCAVersion = "x" }))
+		}, nil, status},
+		"label changed": {func(h events) {
+			fake.Update(h, roots, with(func(b *v1alpha1.Bundle) { b.Labels = map[string]string{"a": "b"} }))
+		}, nil, status},
+		"T12 deletion begins": {func(h events) { fake.Update(h, roots, deleting) }, build, nil},
+		"T12 deletion goes on": {func(h events) {
+			fake.Update(h, deleting, fake.Changed(deleting, func(b *v1alpha1.Bundle) { b.Finalizers = nil }))
+		}, nil, status},
+		"made anew, its end not seen": {func(h events) { fake.Update(h, roots, with(func(b *v1alpha1.Bundle) { b.UID = "newer" })) }, build, nil},
+		"gone":                        {func(h events) { fake.Remove(h, roots, false) }, build, status},
+		"gone, its end not seen":      {func(h events) { fake.Remove(h, roots, true) }, build, status},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, w := newWorld()
+			tc.happens(b.bundleEvents())
+			if diff := gocmp.Diff(tc.bundles, w.bundleNotes.Take()); diff != "" {
+				t.Errorf("bundles (-want +got):\n%s", diff)
+			}
+			if diff := gocmp.Diff(tc.statuses, w.statusNotes.Take()); diff != "" {
+				t.Errorf("statuses (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// S13: a source that changes has those Bundles built that read it, and no
+// others. At the start every Bundle is built anyway.
+func TestSourceEvents(t *testing.T) {
+	t.Parallel()
+	b, w := newWorld()
+	w.cache.Bundles = []*v1alpha1.Bundle{
+		fake.Bundle("both", fake.FromConfigMap("roots"), fake.FromSecret("roots")),
+		fake.Bundle("config", fake.FromConfigMap("other"), fake.FromConfigMap("roots")),
+		fake.Bundle("secret", fake.FromSecret("roots")),
+		fake.Bundle("none", fake.FromConfigMap("other")),
+	}
+	configMaps := sourceEvents[*corev1.ConfigMap](b, bundle.ConfigMap)
+	secrets := sourceEvents[*corev1.Secret](b, bundle.Secret)
+	configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "roots"}}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "roots"}}
+	cases := []struct {
+		name    string
+		happens func()
+		want    []string
+	}{
+		{"a ConfigMap at the start", func() { fake.Initially(configMaps, configMap) }, nil},
+		{"a Secret at the start", func() { fake.Initially(secrets, secret) }, nil},
+		{"a new ConfigMap", func() { fake.Create(configMaps, configMap) }, []string{"both", "config"}},
+		{"a changed ConfigMap", func() { fake.Update(configMaps, configMap, configMap) }, []string{"both", "config"}},
+		{"a deleted ConfigMap", func() { fake.Remove(configMaps, configMap, false) }, []string{"both", "config"}},
+		{"a new Secret", func() { fake.Create(secrets, secret) }, []string{"both", "secret"}},
+		{"a deleted Secret", func() { fake.Remove(secrets, secret, true) }, []string{"both", "secret"}},
+		{"one that nobody reads", func() { fake.Create(configMaps, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "x"}}) }, nil},
+	}
+	for _, tc := range cases {
+		tc.happens()
+		var got []string
+		for _, one := range w.bundleNotes.Take() {
+			got = append(got, one.Key)
+			if one.Priority != workqueue.HighPriority {
+				t.Errorf("%s: priority %d", tc.name, one.Priority)
+			}
+		}
+		if diff := gocmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tc.name, diff)
+		}
+	}
+}
+
+// A cache that cannot be read takes nothing down.
+func TestSourceEventsWithoutCache(t *testing.T) {
+	t.Parallel()
+	b, w := newWorld()
+	w.cache.Err = fake.ErrDenied
+	fake.Create(sourceEvents[*corev1.ConfigMap](b, bundle.ConfigMap), &corev1.ConfigMap{})
+	if queued := w.bundleNotes.Take(); len(queued) > 0 {
+		t.Errorf("queued %v", queued)
+	}
+}
+
+func TestIndexSources(t *testing.T) {
+	t.Parallel()
+	obj := fake.Bundle("roots",
+		fake.FromConfigMap("a"), fake.FromSecret("a"),
+		v1alpha1.BundleSource{InLine: new("text")},
+		v1alpha1.BundleSource{UseDefaultCAs: new(true)},
+		v1alpha1.BundleSource{UseDefaultCAs: new(false)},
+		v1alpha1.BundleSource{},
+	)
+	if diff := gocmp.Diff([]string{"ConfigMap/a", "Secret/a", "default"}, IndexSources(obj)); diff != "" {
+		t.Errorf("entries (-want +got):\n%s", diff)
+	}
+	if got := IndexSources(&corev1.ConfigMap{}); got != nil {
+		t.Errorf("of something else: %v", got)
+	}
+}

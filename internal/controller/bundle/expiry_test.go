@@ -1,0 +1,101 @@
+package bundle
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/controller/fake"
+	"trust-manager.io/internal/workqueue"
+	"trust-manager.io/internal/workqueue/queuetest"
+)
+
+// S12: a bundle that time alone will change is built again just after the last
+// moment at which it holds, or before that, since a timer does not see a clock that
+// is put forward.
+func TestAwaitChange(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		last  time.Time
+		after time.Duration // 0 for no timer
+	}{
+		"in a moment":       {fake.Start.Add(time.Second), time.Second + time.Millisecond},
+		"now":               {fake.Start, time.Millisecond},
+		"in ten minutes":    {fake.Start.Add(maxRequeue), maxRequeue},
+		"in twenty years":   {fake.Start.AddDate(20, 0, 0), maxRequeue},
+		"nothing to expect": {time.Time{}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, w := bundlesOf(t)
+			b.requeueAt("roots", tc.last)
+			var want []queuetest.Added[string]
+			if tc.after > 0 {
+				want = []queuetest.Added[string]{{Priority: workqueue.HighPriority, After: tc.after, Key: "roots"}}
+			}
+			if diff := cmp.Diff(want, w.bundleNotes.Take()); diff != "" {
+				t.Errorf("queued (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// K2, S12: a Bundle that says what becomes of expired certificates is heard, whatever
+// the flags say, and is built again in time wherever such do not stay.
+func TestReconcileHeedsTheFiltersOfTheBundle(t *testing.T) {
+	t.Parallel()
+	inTime := []queuetest.Added[string]{{Priority: workqueue.HighPriority, After: maxRequeue, Key: "roots"}}
+	for name, tc := range map[string]struct {
+		flag bundle.Policy
+		own  v1alpha1.FilterAction
+		want []queuetest.Added[string]
+	}{
+		"the flag alone":            {bundle.Drop, "", inTime},
+		"neither":                   {bundle.Keep, "", nil},
+		"the Bundle drops them":     {bundle.Keep, v1alpha1.FilterDrop, inTime},
+		"the Bundle rejects them":   {bundle.Keep, v1alpha1.FilterReject, inTime},
+		"the Bundle keeps them all": {bundle.Drop, v1alpha1.FilterKeep, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, w := bundlesOf(t)
+			b.filter = bundle.Filter{Expired: tc.flag}
+			w.edit(func(from *v1alpha1.Bundle) { from.Spec.Filters = &v1alpha1.BundleFilters{Expired: tc.own} })
+			b.rebuilt(t, w)
+			if diff := cmp.Diff(tc.want, w.bundleNotes.Take()); diff != "" {
+				t.Errorf("queued (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// S12, S9: a build sees to the next one: also where the bundle cannot be put into
+// force, but not where nothing was built.
+func TestReconcileAwaitsExpiry(t *testing.T) {
+	t.Parallel()
+	timers := func(b *Reconciler, w *world) []queuetest.Added[string] {
+		t.Helper()
+		b.rebuilt(t, w)
+		return w.bundleNotes.Take()
+	}
+	b, w := bundlesOf(t)
+	b.filter = bundle.Filter{Expired: bundle.Drop}
+	inTime := []queuetest.Added[string]{{Priority: workqueue.HighPriority, After: maxRequeue, Key: "roots"}}
+	if diff := cmp.Diff(inTime, timers(b, w)); diff != "" {
+		t.Errorf("built (-want +got):\n%s", diff)
+	}
+	w.time.Time = fake.Start.AddDate(20, 0, 0)
+	if diff := cmp.Diff([]queuetest.Added[string]{{Priority: workqueue.HighPriority, After: time.Millisecond, Key: "roots"}}, timers(b, w)); diff != "" {
+		t.Errorf("in its last moment (-want +got):\n%s", diff)
+	}
+	w.time.Time = w.time.Time.Add(time.Millisecond)
+	if got := timers(b, w); len(got) > 0 {
+		t.Errorf("expired: %v", got)
+	}
+	if summary, _ := w.ledger.Summary("roots"); summary.Attempt.Reason != v1alpha1.BundleReasonSourceNotFound || !summary.Built {
+		t.Errorf("expired: summary %+v", summary)
+	}
+}

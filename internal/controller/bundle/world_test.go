@@ -1,0 +1,69 @@
+package bundle
+
+import (
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/controller/fake"
+	"trust-manager.io/internal/ledger"
+	"trust-manager.io/internal/metrics"
+	"trust-manager.io/internal/revision"
+	"trust-manager.io/internal/source"
+	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/workqueue"
+	"trust-manager.io/internal/workqueue/queuetest"
+)
+
+// world is what a Reconciler runs on in a test: caches that are lists, and queues that are
+// recorded.
+type world struct {
+	reconciler               *Reconciler
+	cache                    *fake.Cache
+	time                     *fake.Clock
+	revisions                *revision.Store
+	ledger                   *ledger.Ledger
+	bundleNotes, statusNotes *queuetest.Recorder[string]
+	targetNotes              *queuetest.Recorder[target.Key]
+}
+
+// newWorld returns a world without any object, and its Reconciler.
+func newWorld() (*Reconciler, *world) {
+	w := &world{
+		cache: &fake.Cache{Index: IndexSources, ConfigMaps: map[string]*corev1.ConfigMap{}}, time: fake.NewClock(),
+		bundleNotes: &queuetest.Recorder[string]{}, statusNotes: &queuetest.Recorder[string]{}, targetNotes: &queuetest.Recorder[target.Key]{},
+	}
+	return w.start(), w
+}
+
+// start returns a Reconciler of a process that has nothing in memory.
+func (w *world) start() *Reconciler {
+	w.revisions, w.ledger = revision.New(), ledger.New()
+	none, _ := source.LoadDefaultCAs("")                                   // no package is not an error
+	measured, _ := metrics.New(prometheus.NewRegistry(), w.ledger, w.time) // an empty registry takes all
+	targets := workqueue.From("test", w.targetNotes)
+	w.reconciler = New(Config{
+		Objects: w.cache, Targets: w.cache, Client: &stateClient{cache: w.cache}, TrustNamespace: "cert-manager",
+		Sources: source.NewGatherer(w.cache, "cert-manager", none), Scope: target.NewScope([]bundle.Kind{bundle.ConfigMap}, nil),
+		Revisions: w.revisions, Ledger: w.ledger,
+		Queue: workqueue.From("test", w.bundleNotes), Statuses: workqueue.From("test", w.statusNotes), TargetQueue: targets,
+		TargetPool: enqueuer{targets}, Clock: w.time, Metrics: measured,
+	})
+	return w.reconciler
+}
+
+// enqueuer is a pool in which no target has failed.
+type enqueuer struct{ queue *workqueue.Queue[target.Key] }
+
+func (e enqueuer) Enqueue(priority int, keys ...target.Key) { e.queue.Add(priority, keys...) }
+
+// account is how the ledger counts.
+type account struct{ Wanted, Synced, Failed int }
+
+func (w *world) account(t *testing.T) account {
+	t.Helper()
+	s, _ := w.ledger.Summary("roots")
+	return account{s.Wanted, s.Synced, s.Failed}
+}

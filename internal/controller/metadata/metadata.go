@@ -1,0 +1,65 @@
+// Package metadata reads objects of which the caches hold nothing but metadata.
+package metadata
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
+)
+
+// The kinds that are cached as metadata.
+var (
+	Namespace = corev1.SchemeGroupVersion.WithKind("Namespace")
+	ConfigMap = corev1.SchemeGroupVersion.WithKind("ConfigMap")
+	Secret    = corev1.SchemeGroupVersion.WithKind("Secret")
+)
+
+// OfKind returns the API's name of a kind of targets.
+func OfKind(kind bundle.Kind) schema.GroupVersionKind {
+	if kind == bundle.Secret {
+		return Secret
+	}
+	return ConfigMap
+}
+
+// New returns an empty object of a kind.
+func New(kind schema.GroupVersionKind) *metav1.PartialObjectMetadata {
+	object := &metav1.PartialObjectMetadata{}
+	object.SetGroupVersionKind(kind)
+	return object
+}
+
+// Get returns an object, or nil if it does not exist.
+func Get(ctx context.Context, reader client.Reader, kind schema.GroupVersionKind, namespace, name string) (*metav1.PartialObjectMetadata, error) {
+	object := New(kind)
+	err := reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, object)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	return object, err
+}
+
+// Namespaces returns the Namespaces that match the options.
+func Namespaces(ctx context.Context, reader client.Reader, options ...client.ListOption) ([]metav1.PartialObjectMetadata, error) {
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(Namespace)
+	err := reader.List(ctx, list, options...)
+	return list.Items, err
+}
+
+// BundleOf returns the name of the Bundle whose target an object is, or "". An object of
+// another name merely carries the label.
+func BundleOf(object client.Object) string {
+	if name := object.GetLabels()[v1alpha1.BundleLabelKey]; name == object.GetName() {
+		return name
+	}
+	return ""
+}

@@ -1,0 +1,591 @@
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/certs"
+	"trust-manager.io/internal/controller/fake"
+	"trust-manager.io/internal/ledger"
+	"trust-manager.io/internal/workqueue"
+	"trust-manager.io/internal/workqueue/queuetest"
+)
+
+// statusClient is an API server to which statuses are written.
+type statusClient struct {
+	client.Client
+	applied []string
+	patched []string
+	// left is the version of the default CA package that an apply leaves behind
+	// because others have written it too.
+	left    string
+	owner   string
+	forced  bool
+	version string
+	err     error
+}
+
+// statusWriter is the part of it that writes.
+type statusWriter struct {
+	client.SubResourceWriter
+	*statusClient
+}
+
+func (c *statusClient) Status() client.SubResourceWriter { return statusWriter{statusClient: c} }
+
+func (c statusWriter) Apply(_ context.Context, object runtime.ApplyConfiguration, options ...client.SubResourceApplyOption) error {
+	body, err := json.Marshal(object)
+	if err != nil {
+		return err
+	}
+	var how client.SubResourceApplyOptions
+	how.ApplyOpts(options)
+	c.owner, c.forced = how.FieldManager, how.Force != nil && *how.Force
+	c.applied = append(c.applied, string(body))
+	if c.err != nil {
+		return c.err
+	}
+	written, ok := object.(interface {
+		SetResourceVersion(version string)
+		UnstructuredContent() map[string]any
+	})
+	if !ok {
+		return fmt.Errorf("%T takes no answer", object)
+	}
+	written.SetResourceVersion(c.version)
+	if c.left != "" {
+		return unstructured.SetNestedField(written.UnstructuredContent(), c.left, "status", "defaultCAVersion")
+	}
+	return nil
+}
+
+func (c statusWriter) Patch(_ context.Context, object client.Object, patch client.Patch, _ ...client.SubResourcePatchOption) error {
+	body, err := patch.Data(object)
+	c.patched = append(c.patched, string(body))
+	return err
+}
+
+// reasons gives the reasons of the conditions that were written, since the last
+// time.
+func (c *statusClient) reasons(t *testing.T) []string {
+	t.Helper()
+	var list []string
+	for _, body := range c.applied {
+		var written v1alpha1.Bundle
+		if err := json.Unmarshal([]byte(body), &written); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, written.Status.Conditions[0].Reason)
+	}
+	c.applied = nil
+	return list
+}
+
+// world is what a Reconciler runs on in a test.
+type world struct {
+	cache       *fake.Cache
+	time        *fake.Clock
+	ledger      *ledger.Ledger
+	statusNotes *queuetest.Recorder[string]
+}
+
+// statusesOf gives the queue of statuses in a world with the Bundle roots, of
+// which nothing has been told yet.
+func statusesOf(places ...ledger.Place) (*Reconciler, *world, *statusClient) {
+	w := &world{
+		cache: &fake.Cache{Bundles: []*v1alpha1.Bundle{fake.Bundle("roots")}}, time: fake.NewClock(), ledger: ledger.New(),
+		statusNotes: &queuetest.Recorder[string]{},
+	}
+	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 1, Content: ledger.Content{Certificates: 2}, DefaultCAVersion: "package-1"})
+	w.ledger.Begin("roots", 1, places, fake.Start)
+	c := &statusClient{version: "5"}
+	s := New(Config{
+		Bundles: w.cache, Client: c, Events: &recorder{}, Ledger: w.ledger, Queue: workqueue.From("test", w.statusNotes), Clock: w.time,
+	})
+	return s, w, c
+}
+
+func inA() ledger.Place { return ledger.Place{Kind: bundle.ConfigMap, Namespace: "a"} }
+
+// tell has the status looked at.
+func (s *Reconciler) tell(t *testing.T) reconcile.Result {
+	t.Helper()
+	result, err := s.Reconcile(fake.Quiet(t), "roots")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+// C1: what is written, by whom, and under which precondition. Conditions of
+// others are not in it.
+func TestStatusBody(t *testing.T) {
+	t.Parallel()
+	s, w, c := statusesOf()
+	w.cache.Bundles[0].Status.Conditions = []metav1.Condition{{Type: "Theirs"}}
+	s.tell(t)
+	want := `{"apiVersion":"trust.cert-manager.io/v1alpha1","kind":"Bundle","metadata":{"name":"roots","uid":"roots-uid"},` +
+		`"status":{"conditions":[{"lastTransitionTime":"2026-11-23T12:00:00Z","message":"The bundle of 2 certificates is in 0 namespaces",` +
+		`"observedGeneration":1,"reason":"Synced","status":"True","type":"Synced"}],"defaultCAVersion":"package-1",` +
+		`"targets":{"wanted":0,"synced":0,"failed":0}}}`
+	if len(c.applied) != 1 {
+		t.Fatalf("%d writes", len(c.applied))
+	}
+	if diff := cmp.Diff(normal(t, want), normal(t, c.applied[0])); diff != "" {
+		t.Errorf("status (-want +got):\n%s", diff)
+	}
+	if c.owner != "trust-manager" || !c.forced {
+		t.Errorf("written as %q, by force: %t", c.owner, c.forced)
+	}
+}
+
+// K4: the inventory and the counts of targets are written when they change, and put
+// right when somebody else has changed them; while there is no bundle in this
+// process, they stay as they are.
+func TestStatusHasTheInventory(t *testing.T) {
+	t.Parallel()
+	s, w, c := statusesOf()
+	inventory := &v1alpha1.BundleInventory{Certificates: 2, Sources: []v1alpha1.SourceInventory{{Field: "f", Certificates: 2}}}
+	attempt := ledger.Attempt{UID: "roots-uid", Generation: 1, Content: ledger.Content{Certificates: 2, Inventory: inventory}}
+	w.ledger.Tried("roots", attempt)
+	s.tell(t)
+	if len(c.applied) != 1 || !strings.Contains(c.applied[0], `"inventory":{"certificates":2,`) {
+		t.Fatalf("written: %q", c.applied)
+	}
+	stored := w.cache.Bundles[0].DeepCopy()
+	stored.ResourceVersion, stored.Status = "5", s.written["roots"].status
+	w.cache.Bundles[0] = stored
+	w.time.Time = fake.Start.Add(2 * minInterval)
+	if s.tell(t); len(c.applied) != 1 {
+		t.Errorf("written again: %q", c.applied[1:])
+	}
+	stored = stored.DeepCopy()
+	stored.ResourceVersion, stored.Status.Inventory.Excluded = "6", 7
+	w.cache.Bundles[0] = stored
+	if s.tell(t); len(c.applied) != 2 {
+		t.Error("another's change is not put right")
+	}
+
+	restarted, w, c := statusesOf()
+	w.ledger.Drop("roots")
+	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 1, Reason: "SourceNotFound", Message: "it is missing"})
+	w.cache.Bundles[0] = stored
+	if restarted.tell(t); len(c.applied) != 1 || !strings.Contains(c.applied[0], `"excluded":7`) {
+		t.Errorf("after a restart: %q", c.applied)
+	}
+}
+
+// K6: a Bundle of which nothing expires soon has no condition of that; one with
+// something gets it, and an event, at the moment at which that begins; and it says False
+// when that is over. While there is no bundle in this process it stays as it is.
+func TestStatusOfExpiry(t *testing.T) {
+	t.Parallel()
+	s, w, c := statusesOf()
+	content := contentOfDays(31, 1000)
+	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 1, Content: content})
+	conditions := func() string {
+		var written v1alpha1.Bundle
+		if err := json.Unmarshal([]byte(c.applied[len(c.applied)-1]), &written); err != nil {
+			t.Fatal(err)
+		}
+		var list []string
+		for _, condition := range written.Status.Conditions {
+			list = append(list, condition.Type+"="+string(condition.Status))
+		}
+		w.cache.Bundles[0] = w.cache.Bundles[0].DeepCopy()
+		w.cache.Bundles[0].Status = written.Status
+		w.cache.Bundles[0].ResourceVersion = c.version
+		return strings.Join(list, " ")
+	}
+	if result := s.tell(t); result.RequeueAfter != maxRequeue {
+		t.Errorf("looks again in %s", result.RequeueAfter)
+	}
+	if got := conditions(); got != "Synced=True" {
+		t.Errorf("at first: %s", got)
+	}
+	w.time.Time = fake.Start.AddDate(0, 0, 1).Add(-time.Minute)
+	if result := s.tell(t); result.RequeueAfter != time.Minute+time.Millisecond || len(c.applied) != 1 {
+		t.Errorf("a minute before: again in %s, %d writes", result.RequeueAfter, len(c.applied))
+	}
+	w.time.Time = w.time.Time.Add(time.Minute + time.Millisecond)
+	s.tell(t)
+	if got := conditions(); got != "Synced=True ExpiringSoon=True" {
+		t.Errorf("30 days before: %s", got)
+	}
+	told := strings.Join(s.events.(*recorder).events, "\n")
+	if !strings.Contains(told, "Warning ExpiringSoon") {
+		t.Errorf("events: %s", told)
+	}
+	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 1, Content: contentOfDays(1000)})
+	w.time.Time = w.time.Time.Add(time.Hour)
+	s.tell(t)
+	if got := conditions(); got != "Synced=True ExpiringSoon=False" {
+		t.Errorf("over: %s", got)
+	}
+	w.ledger.Drop("roots")
+	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 1, Reason: "SourceNotFound", Message: "missing"})
+	w.time.Time = w.time.Time.Add(time.Hour)
+	s.tell(t)
+	if got := conditions(); got != "Synced=False ExpiringSoon=False" {
+		t.Errorf("after a restart: %s", got)
+	}
+}
+
+// A13: the version goes when the package is no longer used, though others have
+// written it too.
+func TestStatusClearsTheDefaultCAVersion(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[string][]string{
+		"":          {`{"metadata":{"uid":"roots-uid","resourceVersion":"5"},"status":{"defaultCAVersion":null}}`},
+		"package-1": nil,
+	} {
+		s, w, c := statusesOf()
+		c.left = "package-0"
+		w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", DefaultCAVersion: version})
+		s.tell(t)
+		if diff := cmp.Diff(want, c.patched); diff != "" {
+			t.Errorf("with version %q, patches (-want +got):\n%s", version, diff)
+		}
+	}
+}
+
+// normal gives JSON with its fields sorted.
+func normal(t *testing.T, text string) string {
+	t.Helper()
+	var value any
+	if err := json.Unmarshal([]byte(text), &value); err != nil {
+		t.Fatal(err)
+	}
+	out, err := json.MarshalIndent(value, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+// C3: a status is written when it changes, at most once a second, and never in
+// a loop.
+func TestStatusIsWrittenWhenItChanges(t *testing.T) {
+	t.Parallel()
+	s, w, c := statusesOf(inA())
+	w.ledger.Synced("roots", 1, inA())
+	s.tell(t)
+	if diff := cmp.Diff([]string{"Synced"}, c.reasons(t)); diff != "" {
+		t.Errorf("at first (-want +got):\n%s", diff)
+	}
+	w.ledger.Failed("roots", 1, inA(), "denied")
+	w.time.Time = fake.Start.Add(300 * time.Millisecond)
+	if result := s.tell(t); result.RequeueAfter != 700*time.Millisecond || len(c.applied) > 0 {
+		t.Errorf("too early: %d writes, again after %s", len(c.applied), result.RequeueAfter)
+	}
+	w.time.Time = fake.Start.Add(time.Second)
+	if result := s.tell(t); result.RequeueAfter != 0 {
+		t.Errorf("again after %s", result.RequeueAfter)
+	}
+	if diff := cmp.Diff([]string{"SyncConfigMapTargetFailed"}, c.reasons(t)); diff != "" {
+		t.Errorf("after a second (-want +got):\n%s", diff)
+	}
+	for i := range 5 {
+		w.time.Time = fake.Start.Add(time.Duration(2+i) * time.Second)
+		s.tell(t)
+	}
+	if len(c.applied) > 0 || len(w.statusNotes.Take()) > 0 {
+		t.Errorf("unchanged, it is written again: %v", c.applied)
+	}
+}
+
+// C1: a roll-out that is soon over is not spoken of; one that takes longer is,
+// with how far it has come, once a second.
+func TestStatusOfARollOut(t *testing.T) {
+	t.Parallel()
+	s, w, c := statusesOf(inA())
+	if result := s.tell(t); result.RequeueAfter != 0 || len(c.applied) > 0 {
+		t.Errorf("only looking: %d writes, again after %s", len(c.applied), result.RequeueAfter)
+	}
+	w.ledger.Writing("roots", 1, inA())
+	if result := s.tell(t); result.RequeueAfter != time.Second || len(c.applied) > 0 {
+		t.Errorf("just begun: %d writes, again after %s", len(c.applied), result.RequeueAfter)
+	}
+	w.time.Time = fake.Start.Add(time.Second)
+	s.tell(t)
+	if diff := cmp.Diff([]string{"Syncing"}, c.reasons(t)); diff != "" {
+		t.Errorf("after a second (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]queuetest.Added[string]{{Priority: workqueue.DefaultPriority, After: time.Second, Key: "roots"}}, w.statusNotes.Take()); diff != "" {
+		t.Errorf("queued (-want +got):\n%s", diff)
+	}
+	w.ledger.Synced("roots", 1, inA())
+	w.time.Time = fake.Start.Add(2 * time.Second)
+	s.tell(t)
+	if diff := cmp.Diff([]string{"Synced"}, c.reasons(t)); diff != "" {
+		t.Errorf("at the end (-want +got):\n%s", diff)
+	}
+}
+
+// T11: after a restart, a status that still holds is not written again.
+func TestStatusAfterARestart(t *testing.T) {
+	t.Parallel()
+	s, w, c := statusesOf(inA())
+	before := metav1.Condition{
+		Type: "Synced", Status: "True", Reason: "Synced", ObservedGeneration: 1, LastTransitionTime: metav1.NewTime(fake.Start.Add(-time.Hour)),
+		Message: "The bundle of 2 certificates is in 1 namespace",
+	}
+	w.cache.Bundles[0].Status = v1alpha1.BundleStatus{
+		Conditions: []metav1.Condition{before}, DefaultCAVersion: "package-1", Targets: &v1alpha1.TargetCounts{Wanted: 1, Synced: 1},
+	}
+	s.tell(t)
+	w.ledger.Synced("roots", 1, inA())
+	s.tell(t)
+	if len(c.applied) > 0 {
+		t.Errorf("written: %v", c.applied)
+	}
+}
+
+// Whose status is not to be written: a Bundle's that is gone or going (T12),
+// that nothing is known of, or that the account is not about.
+func TestStatusIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	for name, given := range map[string]func(*world){
+		"gone":              func(w *world) { w.cache.Bundles = nil },
+		"T12 being deleted": func(w *world) { w.cache.Bundles[0].DeletionTimestamp = new(metav1.NewTime(fake.Start)) },
+		"never tried":       func(w *world) { w.ledger.Drop("roots") },
+		"made anew":         func(w *world) { w.cache.Bundles[0].UID = "newer" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, w, c := statusesOf()
+			given(w)
+			if result := s.tell(t); len(c.applied) > 0 || result.RequeueAfter > 0 {
+				t.Errorf("%d writes, again after %s", len(c.applied), result.RequeueAfter)
+			}
+		})
+	}
+}
+
+// A write that fails is tried again, unless there is no Bundle.
+func TestStatusWriteFails(t *testing.T) {
+	t.Parallel()
+	bundles := schema.GroupResource{Group: v1alpha1.GroupName, Resource: "bundles"}
+	for name, tc := range map[string]struct {
+		err   error
+		fails bool
+		again time.Duration
+	}{
+		"another Bundle, or others were faster": {apierrors.NewConflict(bundles, "roots", fake.ErrDenied), false, minInterval},
+		"no Bundle":                             {apierrors.NewNotFound(bundles, "roots"), false, 0},
+		"anything else":                         {fake.ErrDenied, true, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _, c := statusesOf()
+			c.err = tc.err
+			result, err := s.Reconcile(fake.Quiet(t), "roots")
+			if (err != nil) != tc.fails || result.RequeueAfter != tc.again {
+				t.Errorf("error %v, again after %s; want again after %s", err, result.RequeueAfter, tc.again)
+			}
+			if len(s.written) > 0 {
+				t.Errorf("remembered: %v", s.written)
+			}
+		})
+	}
+}
+
+func TestStatusWithoutCache(t *testing.T) {
+	t.Parallel()
+	s, w, _ := statusesOf()
+	w.cache.Err = fake.ErrDenied
+	if _, err := s.Reconcile(fake.Quiet(t), "roots"); err == nil {
+		t.Error("no error")
+	}
+}
+
+// What the own last write returned counts until the cache shows it, or something
+// newer. It then differs from what is cached here, which is no status at all.
+func TestStatusOverlay(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		version string
+		writes  int
+	}{
+		"the cache lags behind":      {"4", 0},
+		"the cache shows that write": {"5", 1},
+		"others have written since":  {"6", 1},
+		"it cannot be compared":      {"x", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, w, c := statusesOf()
+			s.tell(t) // which gives the version 5
+			c.reasons(t)
+			w.time.Time = fake.Start.Add(time.Minute)
+			w.cache.Bundles[0].ResourceVersion = tc.version
+			s.tell(t)
+			if writes := len(c.reasons(t)); writes != tc.writes {
+				t.Errorf("%d writes, want %d", writes, tc.writes)
+			}
+		})
+	}
+}
+
+// C1: the time of transition moves with the status value alone.
+func TestWithTransition(t *testing.T) {
+	t.Parallel()
+	earlier := metav1.NewTime(fake.Start.Add(-time.Hour))
+	with := func(status metav1.ConditionStatus) v1alpha1.BundleStatus {
+		return v1alpha1.BundleStatus{Conditions: []metav1.Condition{{Type: "Theirs", Status: "True"}, {Type: "Synced", Status: status, Reason: "Older", LastTransitionTime: earlier}}}
+	}
+	condition := metav1.Condition{Type: "Synced", Status: "False", Reason: "Newer"}
+	now := fake.Start.Add(500 * time.Millisecond)
+	for name, tc := range map[string]struct {
+		current v1alpha1.BundleStatus
+		want    metav1.Time
+	}{
+		"none before":     {v1alpha1.BundleStatus{}, metav1.NewTime(fake.Start)},
+		"the same status": {with("False"), earlier},
+		"another status":  {with("True"), metav1.NewTime(fake.Start)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := withTransition(condition, tc.current, now).LastTransitionTime; !got.Equal(&tc.want) {
+				t.Errorf("time %s, want %s", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestIsEqual(t *testing.T) {
+	t.Parallel()
+	wanted := func(change func(*v1alpha1.BundleStatus)) v1alpha1.BundleStatus {
+		status := v1alpha1.BundleStatus{DefaultCAVersion: "v", Conditions: []metav1.Condition{
+			{Type: "Synced", Status: "True", Reason: "Synced", Message: "m", ObservedGeneration: 2, LastTransitionTime: metav1.NewTime(fake.Start)},
+		}}
+		change(&status)
+		return status
+	}
+	for name, tc := range map[string]struct {
+		change func(*v1alpha1.BundleStatus)
+		want   bool
+	}{
+		"itself":             {func(*v1alpha1.BundleStatus) {}, true},
+		"with one of others": {func(s *v1alpha1.BundleStatus) { s.Conditions = append(s.Conditions, metav1.Condition{Type: "Theirs"}) }, true},
+		"at another time":    {func(s *v1alpha1.BundleStatus) { s.Conditions[0].LastTransitionTime = metav1.Time{} }, true},
+		"none":               {func(s *v1alpha1.BundleStatus) { s.Conditions = nil }, false},
+		"other status":       {func(s *v1alpha1.BundleStatus) { s.Conditions[0].Status = "False" }, false},
+		"other reason":       {func(s *v1alpha1.BundleStatus) { s.Conditions[0].Reason = "x" }, false},
+		"other message":      {func(s *v1alpha1.BundleStatus) { s.Conditions[0].Message = "x" }, false},
+		"other generation":   {func(s *v1alpha1.BundleStatus) { s.Conditions[0].ObservedGeneration = 1 }, false},
+		"other package":      {func(s *v1alpha1.BundleStatus) { s.DefaultCAVersion = "" }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := isEqual(wanted(tc.change), wanted(func(*v1alpha1.BundleStatus) {})); got != tc.want {
+				t.Errorf("same() = %t", got)
+			}
+		})
+	}
+}
+
+// recorder keeps events as text.
+type recorder struct{ events []string }
+
+func (r *recorder) Eventf(regarding, _ runtime.Object, kind, reason, action, note string, args ...any) {
+	about, ok := regarding.(*v1alpha1.Bundle)
+	if !ok {
+		about = &v1alpha1.Bundle{}
+	}
+	r.events = append(r.events, fmt.Sprintf("%s %s %s %s: %s", about.Name, kind, reason, action, fmt.Sprintf(note, args...)))
+}
+
+// C4: one event for each transition, not for each target and not for progress.
+func TestEvents(t *testing.T) {
+	t.Parallel()
+	s, w, _ := statusesOf(inA())
+	told := &recorder{}
+	s.events = told
+	want := func(what string, events ...string) {
+		t.Helper()
+		w.time.Time = w.time.Time.Add(10 * time.Second)
+		s.tell(t)
+		if diff := cmp.Diff(events, told.events); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+		told.events = nil
+	}
+	w.ledger.Writing("roots", 1, inA())
+	want("under way")
+	w.ledger.Synced("roots", 1, inA())
+	const synced = "roots Normal Synced Sync: The bundle of 2 certificates is in 1 namespace"
+	want("done", synced)
+	want("nothing new")
+	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 2, Content: ledger.Content{Certificates: 3}})
+	want("another message")
+	for _, step := range []struct {
+		missing int32
+		told    bool
+	}{{1, true}, {1, false}, {2, true}, {0, false}, {1, true}, {0, false}} {
+		content := ledger.Content{Certificates: 3, Inventory: &v1alpha1.BundleInventory{MissingSources: step.missing}}
+		note := fmt.Sprint(step.missing, " missing")
+		w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 2, Content: content, Notes: []string{note}})
+		var events []string
+		if step.told {
+			events = append(events, "roots Warning SourceNotFound Sync: The bundle of 3 certificates is in 1 namespace; note: "+note)
+		}
+		want(note, events...)
+	}
+	w.ledger.Failed("roots", 1, inA(), "100% refused")
+	want("failed", "roots Warning SyncConfigMapTargetFailed Sync: 1 of 1 target failed: ConfigMap in namespace a: 100% refused")
+	w.ledger.Failed("roots", 1, inA(), "refused again")
+	want("failed otherwise")
+	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 3, Reason: "SourceBuildError", Message: strings.Repeat("é", 1000)})
+	w.time.Time = w.time.Time.Add(10 * time.Second)
+	s.tell(t)
+	if note := told.events[0][len("roots Warning SourceBuildError Sync: "):]; len(note) > 1024 || len(note) < 1020 || !utf8.ValidString(note) {
+		t.Errorf("a long message has %d bytes", len(note))
+	}
+}
+
+// An event is for the Bundle whose status was written, and not for another that
+// has come after it under its name.
+func TestNoEventWithoutAWrite(t *testing.T) {
+	t.Parallel()
+	for name, err := range map[string]error{
+		"another Bundle": apierrors.NewConflict(schema.GroupResource{Resource: "bundles"}, "roots", nil),
+		"an error":       apierrors.NewInternalError(errors.New("broken")),
+		"no such Bundle": apierrors.NewNotFound(schema.GroupResource{Resource: "bundles"}, "roots"),
+	} {
+		s, _, c := statusesOf()
+		told := &recorder{}
+		s.events, c.err = told, err
+		_, _ = s.Reconcile(fake.Quiet(t), "roots") // what it returns is another test's
+		if len(told.events) > 0 {
+			t.Errorf("%s: %q", name, told.events)
+		}
+	}
+}
+
+// contentOfDays returns the content of a bundle whose certificates expire in so many days.
+func contentOfDays(days ...int) ledger.Content {
+	content := bundle.Bundle{EarliestNotAfter: fake.Start.AddDate(0, 0, slices.Min(days))}
+	for _, day := range days {
+		content.Certificates = append(content.Certificates, certs.Certificate{NotAfter: fake.Start.AddDate(0, 0, day)})
+	}
+	return ledger.NewContent(bundle.Spec{}, content)
+}

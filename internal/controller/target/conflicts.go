@@ -1,0 +1,91 @@
+package target
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"trust-manager.io/internal/target"
+)
+
+const (
+	// maxRepairs is how often in a row a target is repaired at once. People and tools
+	// that change a target now and then stay far below it; two controllers that revert
+	// each other's writes reach it in seconds.
+	maxRepairs = 60
+	// repairInterval is how long it takes until one more repair is allowed.
+	repairInterval = 10 * time.Second
+	// quietPeriod is how long a contested target has to stay in sync until it counts as
+	// in sync again: its status would flap otherwise.
+	quietPeriod = 15 * time.Second
+)
+
+// errContested is why a target is no longer repaired at once.
+var errContested = errors.New("another controller keeps reverting this object; " +
+	"find it by the object's managedFields, and stop it or rename the Bundle")
+
+// conflictLimiter limits how often a target is repaired, so that the operator does not
+// fight endlessly with a writer that reverts each of its writes. It is safe for
+// concurrent use.
+type conflictLimiter struct {
+	mu      sync.Mutex
+	entries map[target.Key]*conflict
+}
+
+type conflict struct {
+	repairs *rate.Limiter
+	last    time.Time
+	// tripped reports that a repair was refused, and that there was no quiet period
+	// since.
+	tripped bool
+}
+
+func newConflictLimiter() *conflictLimiter {
+	return &conflictLimiter{entries: map[target.Key]*conflict{}}
+}
+
+// allow counts a repair of a target. It returns errContested if there were too many.
+func (c *conflictLimiter) allow(key target.Key, now time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	entry := c.entries[key]
+	if entry == nil {
+		entry = &conflict{repairs: rate.NewLimiter(rate.Every(repairInterval), maxRepairs)}
+		c.entries[key] = entry
+	}
+	entry.last = now
+	if !entry.repairs.AllowN(now, 1) {
+		entry.tripped = true
+		return errContested
+	}
+	return nil
+}
+
+// quietFor returns how long a target that is in sync has to stay so until it counts as
+// in sync; 0 for one that is not contested.
+func (c *conflictLimiter) quietFor(key target.Key, now time.Time) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	entry := c.entries[key]
+	if entry == nil {
+		return 0
+	}
+	quiet := now.Sub(entry.last)
+	if entry.tripped && quiet < quietPeriod {
+		return quietPeriod - quiet
+	}
+	entry.tripped = false
+	if quiet > maxRepairs*repairInterval {
+		delete(c.entries, key)
+	}
+	return 0
+}
+
+// forget drops the record of a target.
+func (c *conflictLimiter) forget(key target.Key) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.entries, key)
+}

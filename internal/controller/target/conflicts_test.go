@@ -1,0 +1,51 @@
+package target
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"trust-manager.io/internal/controller/fake"
+)
+
+// T7, T8: a target that people change again and again is put right each time; one
+// that somebody else keeps undoing is put right at a bounded rate, and is in
+// order again only after some calm.
+func TestConflictLimiter(t *testing.T) {
+	t.Parallel()
+	c, now, a := newConflictLimiter(), fake.Start, fake.Key("roots", "a")
+	for range maxRepairs {
+		now = now.Add(time.Millisecond)
+		if err := c.allow(a, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if wait := c.quietFor(a, now); wait != 0 {
+		t.Errorf("in order, but watched for %s", wait)
+	}
+	if err := c.allow(a, now); !errors.Is(err, errContested) {
+		t.Errorf("one repair too many: %v", err)
+	}
+	if err := c.allow(fake.Key("roots", "b"), now); err != nil {
+		t.Errorf("another target: %v", err)
+	}
+	now = now.Add(repairInterval + time.Second)
+	if err := c.allow(a, now); err != nil {
+		t.Errorf("after a pause: %v", err)
+	}
+	if wait := c.quietFor(a, now.Add(time.Second)); wait != quietPeriod-time.Second {
+		t.Errorf("watched for %s, want %s", wait, quietPeriod-time.Second)
+	}
+	if wait := c.quietFor(a, now.Add(quietPeriod)); wait != 0 {
+		t.Errorf("after calm it is watched for %s", wait)
+	}
+	if wait := c.quietFor(a, now.Add(quietPeriod+1)); wait != 0 || len(c.entries) != 2 {
+		t.Errorf("watched for %s, remembered %v", wait, c.entries)
+	}
+	if c.quietFor(a, now.Add(maxRepairs*repairInterval+time.Second)); len(c.entries) != 1 {
+		t.Errorf("remembered for ever: %v", c.entries)
+	}
+	if c.forget(fake.Key("roots", "b")); len(c.entries) != 0 {
+		t.Errorf("not forgotten: %v", c.entries)
+	}
+}

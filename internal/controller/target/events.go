@@ -1,0 +1,81 @@
+package target
+
+import (
+	"context"
+	"maps"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/controller/metadata"
+	"trust-manager.io/internal/controller/watch"
+	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/workqueue"
+)
+
+type object = *metav1.PartialObjectMetadata
+
+// namespaceEvents enqueues the target of each bundle in a namespace that is new or gone,
+// or whose labels make a difference to the bundle.
+func (r *Reconciler) namespaceEvents() handler.TypedEventHandler[object, target.Key] {
+	return watch.Handler[object, target.Key](func(_ context.Context, change watch.Change[object]) {
+		before, after, namespace := change.Before, change.After, change.Object().Name
+		updated := !change.Created && !change.Deleted
+		if updated && isSameNamespace(before, after) || !r.scope.HasNamespace(namespace) {
+			return
+		}
+		priority := workqueue.HighPriority
+		if change.Initial {
+			// The start of a rollout looks at all namespaces; this is for those that
+			// were created just before the watch began.
+			priority = workqueue.LowPriority
+		}
+		for name, revision := range r.revisions.All() {
+			// With the same UID: the end of a namespace that the watch has missed took
+			// the targets with it.
+			if updated && before.UID == after.UID && after.DeletionTimestamp == nil &&
+				selects(revision, before) == selects(revision, after) {
+				continue
+			}
+			for kind := range revision.Shapes {
+				r.queue.Add(priority, target.Key{Bundle: name, Kind: kind, Namespace: namespace})
+			}
+		}
+	})
+}
+
+func selects(revision *target.Revision, namespace object) bool {
+	return revision.Namespaces.Matches(labels.Set(namespace.Labels))
+}
+
+func isSameNamespace(a, b object) bool {
+	return a.UID == b.UID && (a.DeletionTimestamp == nil) == (b.DeletionTimestamp == nil) && maps.Equal(a.Labels, b.Labels)
+}
+
+// targetEvents enqueues a target of a kind when its object changes.
+func (r *Reconciler) targetEvents(kind bundle.Kind) handler.TypedEventHandler[object, target.Key] {
+	return watch.Handler[object, target.Key](func(_ context.Context, change watch.Change[object]) {
+		name := metadata.BundleOf(change.Object())
+		if name == "" && !change.Created {
+			name = metadata.BundleOf(change.Before) // the label has changed
+		}
+		if name == "" {
+			return
+		}
+		key := target.Key{Bundle: name, Kind: kind, Namespace: change.Object().Namespace}
+		if change.Initial {
+			r.queue.Add(workqueue.LowPriority, key)
+			return
+		}
+		if change.Deleted {
+			version := change.Before.ResourceVersion
+			if change.StateUnknown {
+				version = ""
+			}
+			r.observations.RecordDelete(key, version)
+		}
+		r.queue.Add(r.priorities.next(key.Namespace), key)
+	})
+}

@@ -1,0 +1,387 @@
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/controller/metadata"
+	"trust-manager.io/internal/ledger"
+	"trust-manager.io/internal/metrics"
+	"trust-manager.io/internal/request"
+	"trust-manager.io/internal/revision"
+	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/workqueue"
+)
+
+const (
+	// maxSteps bounds how often one target is decided about in one go. A read, a forced
+	// apply, a read and a write are four; a writer who never rests must not hold a
+	// worker forever.
+	maxSteps = 8
+	// maxWhole is how many objects are held whole at a time: enough to read thousands a
+	// second. With labels and managedFields, an object of 1.5 MiB takes tens of MiB.
+	maxWhole = 4
+	// createByApplyFor is how long Secrets are created by apply before the cheaper POST
+	// is tried again: a quota may have refused it, or RBAC may have changed.
+	createByApplyFor = 10 * time.Minute
+	// statusDelay is how long the status of a bundle waits after an outcome: a new
+	// namespace gets the targets of many Bundles at once, and they come first.
+	statusDelay = 100 * time.Millisecond
+)
+
+// Pool runs the work on targets. Those of one namespace hang together.
+type Pool = workqueue.Pool[target.Key, string]
+
+// NewPool returns a pool for a queue of targets.
+func NewPool(workers int, queue *workqueue.Queue[target.Key], clock clock.PassiveClock) *Pool {
+	return workqueue.NewPool(queue, workqueue.Options[target.Key, string]{
+		Workers: workers, Group: func(key target.Key) string { return key.Namespace }, Deadline: request.Deadline, Clock: clock,
+	})
+}
+
+// Config has what a Reconciler needs.
+type Config struct {
+	// Objects reads Bundles and Namespaces from the cache, Targets the metadata of
+	// targets, and Live reads Bundles from the API server.
+	Objects, Targets, Live client.Reader
+	// Writer reads and writes whole targets.
+	Writer *target.Writer
+	// CreateByApply reports that Secrets may be created by their names only (RBAC).
+	CreateByApply bool
+	Scope         target.Scope
+	Revisions     *revision.Store
+	Ledger        *ledger.Ledger
+	// Queue has the targets, Pool works on them, and Statuses is the queue of statuses.
+	Queue    *workqueue.Queue[target.Key]
+	Pool     *Pool
+	Statuses *workqueue.Queue[string]
+	Clock    clock.PassiveClock
+	Metrics  *metrics.Metrics
+}
+
+// Reconciler brings targets in sync.
+type Reconciler struct {
+	objects, targets, live client.Reader
+	writer                 *target.Writer
+	scope                  target.Scope
+	revisions              *revision.Store
+	ledger                 *ledger.Ledger
+	queue                  *workqueue.Queue[target.Key]
+	pool                   *Pool
+	statuses               *workqueue.Queue[string]
+	clock                  clock.PassiveClock
+	metrics                *metrics.Metrics
+
+	observations *target.Observations
+	conflicts    *conflictLimiter
+	priorities   *namespaceLimiter
+	terminations *terminations
+	// whole has an entry for each object that is held whole.
+	whole chan struct{}
+	// alwaysByApply reports that Secrets are always created by apply, and byApplyUntil
+	// until when they are otherwise, in seconds since 1970: RBAC may refuse a POST, which
+	// is authorized without a name.
+	alwaysByApply bool
+	byApplyUntil  atomic.Int64
+}
+
+// New returns a Reconciler.
+func New(config Config) *Reconciler {
+	return &Reconciler{
+		objects:       config.Objects,
+		targets:       config.Targets,
+		live:          config.Live,
+		writer:        config.Writer,
+		scope:         config.Scope,
+		revisions:     config.Revisions,
+		ledger:        config.Ledger,
+		queue:         config.Queue,
+		pool:          config.Pool,
+		statuses:      config.Statuses,
+		clock:         config.Clock,
+		metrics:       config.Metrics,
+		observations:  target.NewObservations(),
+		conflicts:     newConflictLimiter(),
+		priorities:    newNamespaceLimiter(config.Clock),
+		terminations:  newTerminations(),
+		whole:         make(chan struct{}, maxWhole),
+		alwaysByApply: config.CreateByApply,
+	}
+}
+
+// Register adds the controller to a manager, with its watches of targets and Namespaces.
+func (r *Reconciler) Register(mgr manager.Manager, workers int, targets cache.Cache) error {
+	options := r.queue.Options(workers)
+	options.Reconciler = r
+	c, err := controller.NewTyped(r.queue.Name(), mgr, options)
+	if err != nil {
+		return err
+	}
+	for _, kind := range r.scope.Kinds {
+		if err := c.Watch(source.TypedKind(targets, metadata.New(metadata.OfKind(kind)), r.targetEvents(kind))); err != nil {
+			return err
+		}
+	}
+	return errors.Join(
+		c.Watch(source.TypedKind(mgr.GetCache(), metadata.New(metadata.Namespace), r.namespaceEvents())),
+		mgr.Add(manager.RunnableFunc(r.pool.Drain)),
+	)
+}
+
+// Reconcile brings one target in sync. Work that takes long continues in the pool, so
+// that the worker is free for other targets.
+func (r *Reconciler) Reconcile(ctx context.Context, key target.Key) (reconcile.Result, error) {
+	r.pool.Run(ctx, key, func(ctx context.Context) error { return r.converge(ctx, key) })
+	return reconcile.Result{}, nil
+}
+
+// converge observes the target, decides and acts, until the target is in sync or
+// released, or until nothing more can be done for now. Then it records the outcome in the
+// ledger. A non-nil error requeues the target.
+func (r *Reconciler) converge(ctx context.Context, key target.Key) error {
+	next := step{}
+	for tries := 1; ; tries++ {
+		want, err := r.desired(ctx, key)
+		if err != nil || want == nil {
+			return err
+		}
+		err = workqueue.Guard(ctx, func(ctx context.Context) (err error) {
+			next, err = r.reconcileOnce(ctx, key, want, next)
+			return err
+		})
+		if err == nil && !next.done && tries == maxSteps {
+			err = fmt.Errorf("other writers keep changing the object: after %d tries it is still out of sync", maxSteps)
+		}
+		if err != nil || next.done {
+			r.logOrphan(ctx, key, want, err)
+			return r.recordOutcome(ctx, key, want, err)
+		}
+	}
+}
+
+// step is what to do next about a target.
+type step struct {
+	// done reports that nothing is left to do.
+	done bool
+	// live reports that the object has to be read from the API server, since the cache
+	// and the observations do not say what it holds.
+	live bool
+	// byApply reports that an object that does not exist has to be created by apply.
+	byApply bool
+}
+
+// reconcileOnce observes, decides and acts once.
+func (r *Reconciler) reconcileOnce(ctx context.Context, key target.Key, want *desired, current step) (next step, err error) {
+	action, state, err := r.decide(ctx, key, want, current)
+	if err != nil {
+		return step{}, err
+	}
+	if action.Confirm {
+		if err := r.confirm(ctx, key, want.Want); err != nil {
+			return step{}, err
+		}
+	}
+	if action.Verb == target.Keep && state == target.Whole && r.observations.MarkVerified(key, action.UID, action.ResourceVersion) {
+		r.queue.AddAfter(workqueue.LowPriority, target.WatchLag, key) // the watch may not have shown it yet
+	}
+	return r.execute(ctx, action, want)
+}
+
+// decide returns what to do about a target, and how much is known of it. An object is
+// held whole no longer than that, and only so many are at a time: its owner may have made
+// it as large as the API server takes it.
+func (r *Reconciler) decide(ctx context.Context, key target.Key, want *desired, current step) (target.Action, target.State, error) {
+	observe := r.observeCached
+	if current.live {
+		select {
+		case r.whole <- struct{}{}:
+			defer func() { <-r.whole }()
+		case <-ctx.Done():
+			return target.Action{}, target.Unread, ctx.Err()
+		}
+		observe = func(ctx context.Context, key target.Key) (target.Seen, error) {
+			return r.observeLive(ctx, key, current.byApply)
+		}
+	}
+	seen, err := observe(ctx, key)
+	if err != nil {
+		return target.Action{}, target.Unread, err
+	}
+	return target.Decide(key, want.Want, seen), seen.State, nil
+}
+
+// observeLive reads the object from the API server.
+func (r *Reconciler) observeLive(ctx context.Context, key target.Key, byApply bool) (target.Seen, error) {
+	object, err := r.writer.Read(ctx, key)
+	switch {
+	case err != nil:
+		return target.Seen{}, err
+	case object == nil:
+		return target.Seen{State: target.Absent, Vanished: true, ByName: byApply || r.createsByApply(key)}, nil
+	}
+	return target.Seen{State: target.Whole, Object: object}, nil
+}
+
+// observeCached returns what the cache and earlier observations have of the object.
+func (r *Reconciler) observeCached(ctx context.Context, key target.Key) (target.Seen, error) {
+	cached, err := metadata.Get(ctx, r.targets, metadata.OfKind(key.Kind), key.Namespace, key.Bundle)
+	if err != nil {
+		return target.Seen{}, err
+	}
+	seen, recheck := r.observations.Lookup(key, cached, r.clock.Now())
+	if seen.State == target.Absent && r.createsByApply(key) {
+		// The cache has labelled objects only, and an apply overwrites an object that
+		// exists, where a POST would be refused.
+		seen = target.Seen{State: target.Unread}
+	}
+	if recheck > 0 {
+		r.queue.AddAfter(workqueue.LowPriority, recheck, key)
+	}
+	return seen, nil
+}
+
+// createsByApply reports whether a target is created by apply rather than by POST.
+func (r *Reconciler) createsByApply(key target.Key) bool {
+	return key.Kind == bundle.Secret && (r.alwaysByApply || r.clock.Now().Unix() < r.byApplyUntil.Load())
+}
+
+// execute carries out an action.
+func (r *Reconciler) execute(ctx context.Context, action target.Action, want *desired) (step, error) {
+	switch action.Verb {
+	case target.Keep:
+		r.observations.RecordRead(action.Key, action.UID, action.ResourceVersion, action.Holding, r.clock.Now())
+		return step{done: true}, nil
+	case target.Leave:
+		r.forget(action.Key)
+		return step{done: true}, nil
+	case target.Wait, target.Refuse:
+		return step{}, errors.New(action.Reason)
+	case target.Read:
+		return step{live: true}, nil
+	default:
+		return r.write(ctx, action, want)
+	}
+}
+
+// write sends the request of an action, and records the result as an observation.
+func (r *Reconciler) write(ctx context.Context, action target.Action, want *desired) (step, error) {
+	if r.observations.IsDrift(action) {
+		if err := r.conflicts.allow(action.Key, r.clock.Now()); err != nil {
+			return step{}, err
+		}
+	}
+	if r.ledger.Writing(action.Key.Bundle, want.revision, place(action.Key)) {
+		r.statuses.Add(workqueue.DefaultPriority, action.Key.Bundle)
+	}
+	start := r.clock.Now()
+	written, err := r.writer.Write(ctx, action)
+	r.metrics.ObserveWrite(action.Verb, r.clock.Since(start), err)
+	log.FromContext(ctx).V(2).Info("Wrote a target", "verb", action.Verb, "target", action.Key.String(), "reason", action.Reason, "error", err)
+	if err != nil {
+		return afterError(action, err)
+	}
+	return r.afterWrite(action, want, written), nil
+}
+
+// afterError returns the next step after a write that failed.
+func afterError(action target.Action, err error) (step, error) {
+	switch {
+	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) && action.Verb != target.Create:
+		return step{live: true}, nil
+	case action.Verb == target.Create && action.Key.Kind == bundle.Secret && apierrors.IsForbidden(err) && !isNamespaceEnd(err):
+		// A Role may be limited to the names of authorized Secrets.
+		return step{live: true, byApply: true}, nil
+	}
+	return step{}, err
+}
+
+// afterWrite records a write that succeeded, and returns the next step.
+func (r *Reconciler) afterWrite(action target.Action, want *desired, written target.Written) step {
+	switch {
+	case action.Verb == target.Apply && action.UID == "":
+		r.byApplyUntil.Store(r.clock.Now().Add(createByApplyFor).Unix())
+		return step{live: true}
+	case action.Verb == target.Apply || written.Altered:
+		return step{live: true}
+	case action.Verb == target.Delete || !want.isWanted():
+		r.forget(action.Key)
+		return step{done: true}
+	}
+	again := target.WatchLag
+	if r.observations.RecordWrite(action.Key, written.UID, written.ResourceVersion, action.Holding, r.clock.Now()) {
+		again = target.VerifyDelay
+	}
+	r.queue.AddAfter(workqueue.LowPriority, again, action.Key)
+	return step{done: true}
+}
+
+// recordOutcome records in the ledger what has become of a target. It returns the error
+// if the target should be retried.
+func (r *Reconciler) recordOutcome(ctx context.Context, key target.Key, want *desired, err error) error {
+	if isNamespaceEnd(err) {
+		return r.recordTerminating(ctx, key, want, err)
+	}
+	r.terminations.forget(key)
+	var changed bool
+	switch {
+	case errors.Is(err, errUnconfirmed):
+		return nil
+	case err != nil:
+		changed = r.ledger.Failed(key.Bundle, want.revision, place(key), request.Explain(err))
+	case want.isWanted():
+		if wait := r.conflicts.quietFor(key, r.clock.Now()); wait > 0 {
+			r.queue.AddAfter(workqueue.LowPriority, wait, key)
+			return nil
+		}
+		changed = r.ledger.Synced(key.Bundle, want.revision, place(key))
+	default:
+		changed = r.ledger.Forget(key.Bundle, place(key))
+	}
+	if changed {
+		r.statuses.AddAfter(workqueue.DefaultPriority, statusDelay, key.Bundle)
+	}
+	return err
+}
+
+// logOrphan logs a failure that no status can report, since its Bundle is gone.
+func (r *Reconciler) logOrphan(ctx context.Context, key target.Key, want *desired, err error) {
+	if err == nil || !want.Gone || errors.Is(err, errUnconfirmed) {
+		return
+	}
+	log.FromContext(ctx).Info("The part of a deleted Bundle cannot be removed from an object that it shared; this is retried",
+		"target", key.String(), "cause", request.Explain(err))
+}
+
+// forget drops everything that is recorded of a target.
+func (r *Reconciler) forget(key target.Key) {
+	r.terminations.forget(key)
+	r.conflicts.forget(key)
+	r.observations.Forget(key)
+}
+
+// leave forgets a target whose namespace is terminating or gone: its content goes with
+// the namespace.
+func (r *Reconciler) leave(key target.Key) {
+	r.forget(key)
+	if r.ledger.Forget(key.Bundle, place(key)) {
+		r.statuses.Add(workqueue.DefaultPriority, key.Bundle)
+	}
+}
+
+func place(key target.Key) ledger.Place {
+	return ledger.Place{Kind: key.Kind, Namespace: key.Namespace}
+}

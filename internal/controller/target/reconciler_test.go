@@ -1,0 +1,474 @@
+package target
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr/funcr"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/controller/fake"
+	"trust-manager.io/internal/ledger"
+	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/workqueue"
+	"trust-manager.io/internal/workqueue/queuetest"
+)
+
+// answers is an API server that answers each method alike, or not at all.
+type answers struct {
+	byMethod map[string]any
+	requests []string
+}
+
+func (a *answers) RoundTrip(request *http.Request) (*http.Response, error) {
+	a.requests = append(a.requests, request.Method)
+	answer, code := a.byMethod[request.Method], http.StatusOK
+	if status, ok := answer.(apierrors.APIStatus); ok {
+		refusal := status.Status()
+		refusal.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
+		answer, code = refusal, int(refusal.Code)
+	} else if err, ok := answer.(error); ok {
+		return nil, err
+	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Response{
+		StatusCode: code, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: io.NopCloser(bytes.NewReader(body)), Request: request,
+	}, nil
+}
+
+// targetsOf gives the queue of targets in a world in which the Bundle roots is
+// in force in the namespace a and accounted for.
+func targetsOf(t *testing.T, byMethod map[string]any) (*Reconciler, *world, *answers) {
+	t.Helper()
+	server := &answers{byMethod: byMethod}
+	x, w := newWorld(writerTo(t, server))
+	w.cache.Bundles = []*v1alpha1.Bundle{fake.Bundle("roots")}
+	w.cache.Namespaces = []*metav1.PartialObjectMetadata{fake.Namespace("a", nil)}
+	w.enforce("roots", "roots-uid", "!skip")
+	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid"})
+	w.ledger.Begin("roots", 1, []ledger.Place{{Kind: bundle.ConfigMap, Namespace: "a"}}, fake.Start)
+	return x, w, server
+}
+
+func writerTo(t *testing.T, server http.RoundTripper) *target.Writer {
+	t.Helper()
+	writer, err := target.NewWriter(&rest.Config{Host: "http://server"}, &http.Client{Transport: server})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return writer
+}
+
+// written is what the API server answers to a write.
+func written(resourceVersion string) *metav1.PartialObjectMetadata {
+	object := fake.Observed("roots", "a", resourceVersion)
+	object.OwnerReferences = []metav1.OwnerReference{{UID: "roots-uid"}}
+	object.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: target.FieldManager}}
+	object.SetGroupVersionKind(metav1.SchemeGroupVersion.WithKind("PartialObjectMetadata"))
+	return object
+}
+
+// A target is brought in line with as few requests as it takes, its outcome
+// entered into the ledger, and the status told where that is news.
+func TestConverge(t *testing.T) {
+	t.Parallel()
+	k := fake.Key("roots", "a")
+	conflict := apierrors.NewConflict(corev1.Resource("configmaps"), "roots", fake.ErrDenied)
+	forbidden := apierrors.NewForbidden(corev1.Resource("configmaps"), "roots", fake.ErrDenied)
+	whole := &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: written("7").ObjectMeta}
+	whole.ManagedFields, whole.OwnerReferences = []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}, nil
+	with := func(change func(*corev1.ConfigMap)) *corev1.ConfigMap { return fake.Changed(whole, change) }
+	listed := func(_ *Reconciler, w *world) {
+		w.cache.Targets = append(w.cache.Targets, fake.Observed("roots", "a", "7"))
+	}
+	cases := map[string]struct {
+		given    func(*Reconciler, *world)
+		answers  map[string]any
+		requests []string
+		account  account
+		fails    string
+		tell     bool
+	}{
+		"T7 a missing one is created": {
+			nil, map[string]any{"POST": written("7")}, []string{"POST"}, account{1, 1, 0}, "", true,
+		},
+		"T11 one in order costs nothing": {
+			func(x *Reconciler, w *world) {
+				w.cache.Targets = append(w.cache.Targets, fake.Observed("roots", "a", "7"))
+				x.observations.RecordRead(k, "uid", "7", target.Holding{Digest: "digest", Owner: "roots-uid", Clean: true}, fake.Start)
+			}, nil, nil, account{1, 1, 0}, "", true,
+		},
+		"one with older content is replaced": {
+			func(x *Reconciler, _ *world) {
+				x.observations.RecordRead(k, "uid", "7", target.Holding{Digest: "older", Clean: true}, fake.Start)
+			},
+			map[string]any{"PUT": written("8")}, []string{"PUT"}, account{1, 1, 0}, "", true,
+		},
+		"T7 one that others have changed is read and patched": {
+			func(_ *Reconciler, w *world) {
+				w.cache.Targets = append(w.cache.Targets, fake.Observed("roots", "a", "7"))
+			},
+			map[string]any{"GET": whole, "PUT": written("8"), "PATCH": written("8")}, []string{"GET", "PUT"}, account{1, 1, 0}, "", true,
+		},
+		"a conflict is read and decided again": {
+			nil, map[string]any{"POST": apierrors.NewAlreadyExists(corev1.Resource("configmaps"), "roots"), "GET": whole, "PUT": written("8")},
+			[]string{"POST", "GET", "PUT"}, account{1, 1, 0}, "", true,
+		},
+		"T8 conflicts without end are a failure": {
+			nil, map[string]any{"POST": conflict, "GET": whole, "PUT": conflict},
+			append([]string{"POST"}, slices.Repeat([]string{"GET", "PUT"}, maxSteps-1)...), account{1, 0, 1}, "other writers keep changing the object", true,
+		},
+		"T8 a refusal is a failure": {
+			nil, map[string]any{"POST": forbidden}, []string{"POST"}, account{1, 0, 1}, "denied", true,
+		},
+		"T8 an API server that cannot be reached is a failure": {
+			nil, map[string]any{"POST": fake.ErrDenied}, []string{"POST"}, account{1, 0, 1}, "denied", true,
+		},
+		"T8 one that others control is refused": {
+			listed, map[string]any{"GET": with(func(o *corev1.ConfigMap) {
+				o.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "Deployment", Name: "web", UID: "web-uid", Controller: new(true)}}
+			})}, []string{"GET"}, account{1, 0, 1}, "controlled by Deployment web", true,
+		},
+		"T8 one that is being deleted is waited for": {
+			listed, map[string]any{"GET": with(func(o *corev1.ConfigMap) { o.DeletionTimestamp = new(metav1.NewTime(fake.Start)) })},
+			[]string{"GET"}, account{1, 0, 1}, "being deleted", true,
+		},
+		"T8 one that cannot be read is a failure": {
+			listed, map[string]any{"GET": forbidden}, []string{"GET"}, account{1, 0, 1}, "denied", true,
+		},
+		"T6 a deselected one that is not the operator's is left": {
+			func(_ *Reconciler, w *world) {
+				w.cache.Namespaces = []*metav1.PartialObjectMetadata{fake.Namespace("a", map[string]string{"skip": ""})}
+				w.cache.Targets = append(w.cache.Targets, fake.Observed("roots", "a", "7"))
+			}, map[string]any{"GET": whole}, []string{"GET"}, account{}, "", true,
+		},
+		"T7 a forced apply is followed by another look": {
+			listed, map[string]any{"GET": with(func(o *corev1.ConfigMap) { o.ManagedFields = nil }), "PATCH": written("8")},
+			slices.Repeat([]string{"GET", "PATCH"}, maxSteps-1), account{1, 0, 1}, "other writers keep changing the object", true,
+		},
+		"T9 a namespace that terminates is left alone": {
+			func(_ *Reconciler, w *world) { fake.Terminating(w.cache.Namespaces[0]) }, nil, nil, account{}, "", true,
+		},
+		"T9 a namespace that is gone is left alone": {
+			func(_ *Reconciler, w *world) { w.cache.Namespaces = nil }, nil, nil, account{}, "", true,
+		},
+		"T6 a deselected one is deleted": {
+			func(x *Reconciler, w *world) {
+				w.cache.Namespaces = []*metav1.PartialObjectMetadata{fake.Namespace("a", map[string]string{"skip": ""})}
+				x.observations.RecordRead(k, "uid", "7", target.Holding{Digest: "digest", Owner: "roots-uid", Clean: true}, fake.Start)
+			}, map[string]any{"DELETE": &metav1.Status{Status: "Success"}}, []string{"DELETE"}, account{}, "", true,
+		},
+		"T12 a Bundle that is being deleted is inert": {
+			func(_ *Reconciler, w *world) { w.cache.Bundles[0].DeletionTimestamp = new(metav1.NewTime(fake.Start)) }, nil, nil, account{1, 0, 0}, "", false,
+		},
+		"a Bundle without a revision is left alone": {
+			func(_ *Reconciler, w *world) { w.revisions.Delete("roots") }, nil, nil, account{1, 0, 0}, "", false,
+		},
+		"a Bundle made anew that is not built yet is left alone": {
+			func(_ *Reconciler, w *world) { w.cache.Bundles[0].UID = "newer" }, nil, nil, account{1, 0, 0}, "", false,
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			x, w, server := targetsOf(t, tc.answers)
+			if tc.given != nil {
+				tc.given(x, w)
+			}
+			err := x.converge(fake.Quiet(t), k)
+			if (err != nil) != (tc.fails != "") || err != nil && !strings.Contains(err.Error(), tc.fails) {
+				t.Errorf("error %v, want %q", err, tc.fails)
+			}
+			if diff := cmp.Diff(tc.requests, server.requests); diff != "" {
+				t.Errorf("requests (-want +got):\n%s", diff)
+			}
+			if got := w.account(t); got != tc.account {
+				t.Errorf("account %+v, want %+v", got, tc.account)
+			}
+			if told := len(w.statusNotes.Take()) > 0; told != tc.tell {
+				t.Errorf("the status is told: %t, want %t", told, tc.tell)
+			}
+		})
+	}
+}
+
+// What became of a target waits to be told, so that no status is written among the
+// targets of a new namespace.
+func TestConvergeTellsLater(t *testing.T) {
+	t.Parallel()
+	x, w, _ := targetsOf(t, map[string]any{"POST": written("7")})
+	if err := x.converge(fake.Quiet(t), fake.Key("roots", "a")); err != nil {
+		t.Fatal(err)
+	}
+	told := w.statusNotes.Take()
+	if want := (queuetest.Added[string]{Priority: workqueue.DefaultPriority, After: statusDelay, Key: "roots"}); len(told) == 0 || told[len(told)-1] != want {
+		t.Errorf("told %v, want %v at last", told, want)
+	}
+}
+
+// What the operator's own write returned is trusted for 30 s, and then looked
+// at once more.
+func TestConvergeRemembersItsWrites(t *testing.T) {
+	t.Parallel()
+	x, w, server := targetsOf(t, map[string]any{"POST": written("7")})
+	for range 3 {
+		if err := x.converge(fake.Quiet(t), fake.Key("roots", "a")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]string{"POST"}, server.requests); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
+	}
+	want := queuetest.Added[target.Key]{Priority: workqueue.LowPriority, After: target.VerifyDelay, Key: fake.Key("roots", "a")}
+	if queued := w.targetNotes.Take(); len(queued) == 0 || queued[0] != want {
+		t.Errorf("queued %v, want %v", queued, want)
+	}
+	w.time.Time = fake.Start.Add(target.WatchLag)
+	server.byMethod["GET"] = apierrors.NewNotFound(corev1.Resource("configmaps"), "roots")
+	server.requests = nil
+	if err := x.converge(fake.Quiet(t), fake.Key("roots", "a")); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"GET", "POST"}, server.requests); diff != "" {
+		t.Errorf("after 30 s, requests (-want +got):\n%s", diff)
+	}
+}
+
+// T6, T7: what a first write has become is read once, a little later: admission may
+// have changed the data, which no answer to a write shows. Until then nothing is
+// replaced or deleted unread; after that, writes count as what they were sent as.
+func TestConvergeProvesItsFirstWrite(t *testing.T) {
+	t.Parallel()
+	k := fake.Key("roots", "a")
+	inOrder := &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: written("7").ObjectMeta}
+	inOrder.OwnerReferences = nil
+	x, w, server := targetsOf(t, map[string]any{"POST": written("7"), "GET": inOrder, "PUT": written("8"), "DELETE": &metav1.Status{}})
+	want := func(what string, requests ...string) {
+		t.Helper()
+		if err := x.converge(fake.Quiet(t), k); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(requests, server.requests, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s: requests (-want +got):\n%s", what, diff)
+		}
+		server.requests = nil
+	}
+	want("created", "POST")
+	want("at once")
+	// Admission has taken the owner away, and does so again at each write.
+	w.time.Time = fake.Start.Add(target.VerifyDelay)
+	want("read and put right", "GET", "PUT")
+	w.cache.Targets = []*metav1.PartialObjectMetadata{fake.Observed("roots", "a", "8")}
+	inOrder.ResourceVersion = "8"
+	want("put right, and not proven by that")
+	w.time.Time = w.time.Time.Add(target.VerifyDelay)
+	want("read and put right again", "GET", "PUT")
+	// It does so no more.
+	inOrder.OwnerReferences = []metav1.OwnerReference{x.mustOwn()}
+	w.time.Time = w.time.Time.Add(target.VerifyDelay)
+	want("found in order", "GET")
+	w.time.Time = w.time.Time.Add(time.Hour)
+	want("proven")
+	w.cache.Namespaces[0] = fake.Namespace("a", map[string]string{"skip": "yes"})
+	want("no longer selected", "DELETE")
+}
+
+// mustOwn gives the owner of the targets of the Bundle roots, as the API names it, and
+// has its revision name it so.
+func (t *Reconciler) mustOwn() metav1.OwnerReference {
+	revision, _ := t.revisions.Get("roots")
+	revision.Owner = metav1.OwnerReference{
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.BundleKind, Name: "roots", UID: "roots-uid",
+		Controller: new(true), BlockOwnerDeletion: new(true),
+	}
+	return revision.Owner
+}
+
+// T12: what has vanished is not made again before the API server has said that
+// its Bundle is there to stay.
+func TestConvergeConfirms(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		live     func(*fake.Cache)
+		requests []string
+		account  account
+		fails    bool
+	}{
+		"it stays":   {func(*fake.Cache) {}, []string{"POST"}, account{1, 1, 0}, false},
+		"it is gone": {func(m *fake.Cache) { m.Bundles = nil }, nil, account{1, 0, 0}, false},
+		"it is being deleted": {func(m *fake.Cache) {
+			m.Bundles[0] = fake.Changed(m.Bundles[0], func(b *v1alpha1.Bundle) { b.DeletionTimestamp = new(metav1.NewTime(fake.Start)) })
+		}, nil, account{1, 0, 0}, false},
+		"it was made anew": {func(m *fake.Cache) {
+			m.Bundles[0] = fake.Changed(m.Bundles[0], func(b *v1alpha1.Bundle) { b.UID = "newer" })
+		}, nil, account{1, 0, 0}, false},
+		"nobody can say": {func(m *fake.Cache) { m.Err = fake.ErrDenied }, nil, account{1, 0, 1}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			x, w, server := targetsOf(t, map[string]any{"POST": written("9")})
+			live := *w.cache
+			live.Bundles = append([]*v1alpha1.Bundle(nil), w.cache.Bundles...)
+			tc.live(&live)
+			x.live = &live
+			x.observations.RecordRead(fake.Key("roots", "a"), "uid", "7", target.Holding{Digest: "digest", Owner: "roots-uid", Clean: true}, fake.Start)
+			x.observations.RecordDelete(fake.Key("roots", "a"), "8")
+			if err := x.converge(fake.Quiet(t), fake.Key("roots", "a")); (err != nil) != tc.fails {
+				t.Errorf("error %v", err)
+			}
+			if diff := cmp.Diff(tc.requests, server.requests); diff != "" {
+				t.Errorf("requests (-want +got):\n%s", diff)
+			}
+			if got := w.account(t); got != tc.account {
+				t.Errorf("account %+v, want %+v", got, tc.account)
+			}
+		})
+	}
+}
+
+// T12: without its Bundle, only an object that is marked shared is touched; where
+// the Bundle was orphaned, its marks alone go.
+func TestConvergeWithoutBundle(t *testing.T) {
+	t.Parallel()
+	whole := &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: written("7").ObjectMeta, Data: map[string]string{"theirs": "x"}}
+	whole.Annotations = map[string]string{v1alpha1.SharedAnnotationKey: "true"}
+	whole.ManagedFields, whole.OwnerReferences = []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}, nil
+	shared := fake.Observed("roots", "a", "7")
+	shared.Annotations = whole.Annotations
+	for name, tc := range map[string]struct {
+		given    func(*world)
+		requests []string
+	}{
+		"shared":           {func(w *world) { w.cache.Targets = append(w.cache.Targets, shared) }, []string{"GET", "PATCH"}},
+		"not shared":       {func(w *world) { w.cache.Targets = append(w.cache.Targets, fake.Observed("roots", "a", "7")) }, nil},
+		"shared, orphaned": {func(w *world) { w.cache.Targets = append(w.cache.Targets, shared); w.revisions.MarkOrphaned("roots") }, []string{"GET", "PATCH"}},
+		"nothing there":    {func(*world) {}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			x, w, server := targetsOf(t, map[string]any{"GET": whole, "PATCH": written("8")})
+			w.cache.Bundles = nil
+			w.revisions.Delete("roots")
+			w.ledger.Drop("roots")
+			tc.given(w)
+			if err := x.converge(fake.Quiet(t), fake.Key("roots", "a")); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.requests, server.requests); diff != "" {
+				t.Errorf("requests (-want +got):\n%s", diff)
+			}
+			if _, ok := w.ledger.Summary("roots"); ok || len(w.statusNotes.Take()) > 0 {
+				t.Error("there is something to tell of a Bundle that is gone")
+			}
+		})
+	}
+}
+
+// Nothing is remembered of a target whose Bundle is gone: the next one of that name
+// starts without the conflicts of this one.
+func TestConvergeForgetsWithTheBundle(t *testing.T) {
+	t.Parallel()
+	x, w, _ := targetsOf(t, nil)
+	if err := x.conflicts.allow(fake.Key("roots", "a"), w.time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	w.cache.Bundles, w.cache.Targets = nil, nil
+	w.revisions.Delete("roots")
+	if err := x.converge(fake.Quiet(t), fake.Key("roots", "a")); err != nil {
+		t.Fatal(err)
+	}
+	if seen, _ := x.observations.Lookup(fake.Key("roots", "a"), nil, w.time.Now()); len(x.conflicts.entries) > 0 || seen.State != target.Absent {
+		t.Errorf("it remembers %v and %v", x.conflicts.entries, seen)
+	}
+}
+
+// T12: what cannot be cleaned has no Bundle whose status could tell, so the log does.
+func TestConvergeTellsOfFailedCleanings(t *testing.T) {
+	t.Parallel()
+	whole := &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: written("7").ObjectMeta, Data: map[string]string{"theirs": "x"}}
+	whole.Annotations = map[string]string{v1alpha1.SharedAnnotationKey: "true"}
+	whole.ManagedFields, whole.OwnerReferences = []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}, nil
+	x, w, _ := targetsOf(t, map[string]any{"GET": whole, "PATCH": apierrors.NewForbidden(corev1.Resource("configmaps"), "roots", fake.ErrDenied)})
+	shared := fake.Observed("roots", "a", "7")
+	shared.Annotations = whole.Annotations
+	w.cache.Bundles, w.cache.Targets = nil, []*metav1.PartialObjectMetadata{shared}
+	w.revisions.Delete("roots")
+	w.ledger.Drop("roots")
+	var told []string
+	logger := funcr.New(func(_, line string) { told = append(told, line) }, funcr.Options{})
+	if err := x.converge(log.IntoContext(t.Context(), logger), fake.Key("roots", "a")); err == nil {
+		t.Fatal("a refused write gives no error")
+	}
+	if len(told) != 1 || !strings.Contains(told[0], "ConfigMap a/roots") || !strings.Contains(told[0], "denied") {
+		t.Errorf("logged %q, want one line with the object and the cause", told)
+	}
+}
+
+// A cache that cannot be read is an error, and says nothing about the target.
+func TestConvergeWithoutCache(t *testing.T) {
+	t.Parallel()
+	x, w, server := targetsOf(t, nil)
+	w.cache.Err = fake.ErrDenied
+	if err := x.converge(fake.Quiet(t), fake.Key("roots", "a")); !errors.Is(err, fake.ErrDenied) {
+		t.Errorf("error %v", err)
+	}
+	if got := w.account(t); got != (account{1, 0, 0}) || len(server.requests) > 0 {
+		t.Errorf("account %+v, requests %v", got, server.requests)
+	}
+}
+
+// T6: a release that is refused is told, and no longer when it has succeeded.
+func TestConvergeTellsOfFailedReleases(t *testing.T) {
+	t.Parallel()
+	x, w, server := targetsOf(t, map[string]any{"DELETE": apierrors.NewForbidden(corev1.Resource("configmaps"), "roots", fake.ErrDenied)})
+	k := fake.Key("roots", "a")
+	w.cache.Namespaces[0] = fake.Namespace("a", map[string]string{"skip": ""})
+	x.observations.RecordRead(k, "uid", "7", target.Holding{Digest: "digest", Owner: "roots-uid", Clean: true}, fake.Start)
+	if err := x.converge(fake.Quiet(t), k); err == nil {
+		t.Error("no error")
+	}
+	if got := w.account(t); got != (account{1, 0, 1}) {
+		t.Errorf("refused: account %+v", got)
+	}
+	server.byMethod["DELETE"] = &metav1.Status{Status: "Success"}
+	if err := x.converge(fake.Quiet(t), k); err != nil {
+		t.Errorf("error %v", err)
+	}
+	if got := w.account(t); got != (account{}) {
+		t.Errorf("released: account %+v", got)
+	}
+}
+
+// Reconcile goes through the pool: an error is a retry, not an
+// error of the controller.
+func TestReconcileTarget(t *testing.T) {
+	t.Parallel()
+	x, w, _ := targetsOf(t, map[string]any{"POST": fake.ErrDenied})
+	result, err := x.Reconcile(fake.Quiet(t), fake.Key("roots", "a"))
+	if err != nil || result.RequeueAfter != 0 {
+		t.Errorf("result %v, error %v", result, err)
+	}
+	queued := w.targetNotes.Take()
+	if len(queued) != 1 || queued[0].After <= 0 || queued[0].After > 250*time.Millisecond {
+		t.Errorf("queued %v", queued)
+	}
+}

@@ -1,0 +1,72 @@
+package target
+
+import (
+	"cmp"
+	"slices"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/controller/fake"
+	"trust-manager.io/internal/ledger"
+	"trust-manager.io/internal/metrics"
+	"trust-manager.io/internal/revision"
+	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/workqueue"
+	"trust-manager.io/internal/workqueue/queuetest"
+)
+
+// world is what a Reconciler runs on in a test: caches that are lists, and queues that are
+// recorded.
+type world struct {
+	reconciler  *Reconciler
+	cache       *fake.Cache
+	time        *fake.Clock
+	revisions   *revision.Store
+	ledger      *ledger.Ledger
+	targetNotes *queuetest.Recorder[target.Key]
+	statusNotes *queuetest.Recorder[string]
+}
+
+// newWorld returns a world without any object, and its Reconciler, which writes to an API
+// server.
+func newWorld(writer *target.Writer) (*Reconciler, *world) {
+	w := &world{
+		cache: &fake.Cache{}, time: fake.NewClock(), revisions: revision.New(), ledger: ledger.New(),
+		targetNotes: &queuetest.Recorder[target.Key]{}, statusNotes: &queuetest.Recorder[string]{},
+	}
+	measured, _ := metrics.New(prometheus.NewRegistry(), w.ledger, w.time) // an empty registry takes all
+	queue := workqueue.From("test", w.targetNotes)
+	w.reconciler = New(Config{
+		Objects: w.cache, Targets: w.cache, Live: w.cache, Writer: writer,
+		Scope: target.NewScope([]bundle.Kind{bundle.ConfigMap}, nil), Revisions: w.revisions, Ledger: w.ledger,
+		Queue: queue, Pool: NewPool(1, queue, clock.RealClock{}), Statuses: workqueue.From("test", w.statusNotes),
+		Clock: w.time, Metrics: measured,
+	})
+	return w.reconciler, w
+}
+
+// account is how the ledger counts.
+type account struct{ Wanted, Synced, Failed int }
+
+func (w *world) account(t *testing.T) account {
+	t.Helper()
+	s, _ := w.ledger.Summary("roots")
+	return account{s.Wanted, s.Synced, s.Failed}
+}
+
+// enforce activates a revision as a build does.
+func (w *world) enforce(name string, uid types.UID, selector string) {
+	w.revisions.Set(name, fake.Revision(uid, selector))
+}
+
+// sorted puts what was added in an order that does not follow that of maps.
+func sorted(list []queuetest.Added[target.Key]) []queuetest.Added[target.Key] {
+	slices.SortFunc(list, func(a, b queuetest.Added[target.Key]) int {
+		return cmp.Or(cmp.Compare(a.Key.Namespace, b.Key.Namespace), cmp.Compare(a.Key.Bundle, b.Key.Bundle))
+	})
+	return list
+}

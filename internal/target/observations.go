@@ -1,0 +1,189 @@
+package target
+
+import (
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+)
+
+const (
+	// WatchLag is how long the result of the operator's own write is trusted while the
+	// watch has not shown it. After that, the event may have been lost.
+	WatchLag = 30 * time.Second
+	// VerifyDelay is how long after its write a target is read, to verify it. By then
+	// most rollouts have ended.
+	VerifyDelay = 2 * time.Second
+)
+
+// Observations record what each target held at which resource version, from the answers
+// to the operator's own writes and from objects that were read whole. Any other resource
+// version is a change by another writer, under whatever field manager, and has to be
+// read. They are safe for concurrent use.
+type Observations struct {
+	mu    sync.Mutex
+	known map[Key]observation
+}
+
+type observation struct {
+	uid             string
+	resourceVersion string
+	holding         Holding
+	// at is the time of the observation.
+	at           time.Time
+	verification verification
+	// deleted reports that the object was deleted afterwards.
+	deleted bool
+}
+
+// verification is how sure it is that a target was stored as it was sent. An admission
+// webhook or policy may change the data, and the answer to a write does not show that.
+// What happens to an object once happens to it again, so it is enough to have found it in
+// sync once after a write by this process, and after each creation.
+type verification uint8
+
+const (
+	// The zero value: this process has not written the object.
+	_ verification = iota
+	// unverified: written, and not found in sync since.
+	unverified
+	// verified: written, and found in sync when it was read whole afterwards.
+	verified
+)
+
+// NewObservations returns an empty record.
+func NewObservations() *Observations {
+	return &Observations{known: map[Key]observation{}}
+}
+
+// RecordRead records what a target holds at a resource version at which it was read
+// whole.
+func (o *Observations) RecordRead(key Key, uid, resourceVersion string, holding Holding, now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	before, ok := o.known[key]
+	if ok && before.resourceVersion == resourceVersion && before.uid == uid && before.holding == holding {
+		return // it may even have been deleted since
+	}
+	next := observation{uid: uid, resourceVersion: resourceVersion, holding: holding, at: now}
+	if before.uid == uid {
+		next.verification = before.verification
+	}
+	o.known[key] = next
+}
+
+// RecordWrite records what a target holds by the answer to a write. It reports whether
+// the object still has to be read to verify that.
+func (o *Observations) RecordWrite(key Key, uid, resourceVersion string, holding Holding, now time.Time) (verify bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	next := observation{uid: uid, resourceVersion: resourceVersion, holding: holding, at: now, verification: unverified}
+	if before := o.known[key]; before.uid == uid && before.verification == verified {
+		next.verification = verified
+	}
+	o.known[key] = next
+	return next.verification == unverified
+}
+
+// MarkVerified records that a target was read whole at a resource version and found in
+// sync. It reports whether that was not known before.
+func (o *Observations) MarkVerified(key Key, uid, resourceVersion string) (changed bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	known := o.known[key]
+	if known.verification != unverified || known.uid != uid || known.resourceVersion != resourceVersion {
+		return false
+	}
+	known.verification = verified
+	o.known[key] = known
+	return true
+}
+
+// Forget drops the record of a target.
+func (o *Observations) Forget(key Key) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.known, key)
+}
+
+// RecordDelete records the deletion of an object, unless a newer one is known. An empty
+// resource version stands for a deletion that the watch has missed.
+func (o *Observations) RecordDelete(key Key, resourceVersion string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if known, ok := o.known[key]; ok && (resourceVersion == "" || !IsNewer(known.resourceVersion, resourceVersion)) {
+		known.deleted = true
+		o.known[key] = known
+	}
+}
+
+// Lookup returns what is known of a target, from the newer of the cache and the record.
+// cached is nil if the cache has no such object. recheck, if not 0, is when to look again
+// even if nothing happens: the watch has yet to show what the record has, or a write has
+// to be verified.
+func (o *Observations) Lookup(key Key, cached *metav1.PartialObjectMetadata, now time.Time) (seen Seen, recheck time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	known, ok := o.known[key]
+	seen, recheck = known.lookup(ok, cached, now)
+	if ok && known.isCached(cached) {
+		// One string in memory instead of two that are equal.
+		known.uid, known.resourceVersion = string(cached.UID), cached.ResourceVersion
+		o.known[key] = known
+	}
+	if known.verification != unverified || known.deleted {
+		return seen, recheck
+	}
+	if due := VerifyDelay - now.Sub(known.at); due > 0 {
+		// An event that comes earlier removes the planned look from the queue.
+		return seen, due
+	}
+	return Seen{State: Unread}, 0
+}
+
+// lookup compares an observation, if there is one, with the cache.
+func (o observation) lookup(ok bool, cached *metav1.PartialObjectMetadata, now time.Time) (seen Seen, recheck time.Duration) {
+	lag := WatchLag - now.Sub(o.at)
+	switch {
+	case !ok && cached == nil:
+		return Seen{State: Absent}, 0
+	case !ok:
+		return Seen{State: Unread}, 0
+	case cached == nil && o.deleted:
+		return Seen{State: Absent, Vanished: true}, 0
+	case o.isCached(cached):
+		return o.held(), 0
+	case lag > 0 && (cached == nil || IsNewer(o.resourceVersion, cached.ResourceVersion)):
+		return o.held(), lag
+	}
+	return Seen{State: Unread}, 0
+}
+
+// isCached reports whether the cache has the object at the observed resource version.
+func (o observation) isCached(cached *metav1.PartialObjectMetadata) bool {
+	return cached != nil && cached.ResourceVersion == o.resourceVersion && string(cached.UID) == o.uid
+}
+
+// IsDrift reports whether an action restores what the target held before, so that another
+// writer must have changed it.
+func (o *Observations) IsDrift(action Action) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	known, ok := o.known[action.Key]
+	return ok && action.Verb != Delete && action.Holding.Digest == known.holding.Digest && action.Holding.Owner == known.holding.Owner
+}
+
+func (o observation) held() Seen {
+	return Seen{
+		State: Held, UID: o.uid, ResourceVersion: o.resourceVersion, Holding: o.holding,
+		Doubtful: o.verification == unverified,
+	}
+}
+
+// IsNewer reports whether a is a later resource version than b. It is false for those
+// that cannot be compared, so that the object is read.
+func IsNewer(a, b string) bool {
+	order, err := resourceversion.CompareResourceVersion(a, b)
+	return err == nil && order > 0
+}

@@ -1,0 +1,35 @@
+package target
+
+import (
+	"slices"
+
+	"trust-manager.io/internal/bundle"
+)
+
+// Scope is where the operator may write targets.
+type Scope struct {
+	// Kinds are the kinds of targets that Bundles may ask for.
+	Kinds []bundle.Kind
+	// Namespaces are the only ones that get targets; nil stands for all (T14).
+	Namespaces map[string]bool
+}
+
+// NewScope returns a scope of these namespaces, or of all if there are none.
+func NewScope(kinds []bundle.Kind, namespaces []string) Scope {
+	scope := Scope{Kinds: kinds}
+	if len(namespaces) > 0 {
+		scope.Namespaces = make(map[string]bool, len(namespaces))
+	}
+	for _, namespace := range namespaces {
+		scope.Namespaces[namespace] = true
+	}
+	return scope
+}
+
+// HasNamespace reports whether a namespace may get targets.
+func (s Scope) HasNamespace(namespace string) bool {
+	return s.Namespaces == nil || s.Namespaces[namespace]
+}
+
+// HasKind reports whether Bundles may ask for a kind of targets.
+func (s Scope) HasKind(kind bundle.Kind) bool { return slices.Contains(s.Kinds, kind) }
