@@ -17,7 +17,7 @@ import (
 	"trust-manager.io/internal/source"
 	"trust-manager.io/internal/workqueue"
 	"trust-manager.io/internal/workqueue/queuetest"
-	"trust-manager.io/test/ca"
+	"trust-manager.io/test/framework/ca"
 )
 
 // S13: a new default CA package has those Bundles built that use it, and so has

@@ -21,7 +21,7 @@ import (
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/retention"
-	"trust-manager.io/test/ca"
+	"trust-manager.io/test/framework/ca"
 )
 
 var now = time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)

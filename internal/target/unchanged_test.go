@@ -7,7 +7,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/test/ca"
+	"trust-manager.io/test/framework/ca"
 )
 
 // T11, K1 to K6: of a Bundle with none of the fields that came later, the digests are

@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/rig"
 )
 
 // refusingShare is the part of the namespaces that refuse writes: 10 of 500.

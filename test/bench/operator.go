@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/rig"
 )
 
 // operator is one that runs.

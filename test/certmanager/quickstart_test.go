@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/ca"
+	"trust-manager.io/test/framework/ca"
 )
 
 // quickStart is what the quick start asks of cert-manager.

@@ -22,7 +22,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/rig"
 )
 
 const (

@@ -12,7 +12,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"trust-manager.io/test/helm"
+	"trust-manager.io/test/framework/helm"
 )
 
 var chart *helm.Helm

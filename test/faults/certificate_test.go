@@ -4,7 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"trust-manager.io/test/ca"
+	"trust-manager.io/test/framework/ca"
 )
 
 // longLife is that of a certificate which a clock ten years ahead does not take for

@@ -18,8 +18,8 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/capackage"
-	"trust-manager.io/test/ca"
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/rig"
 )
 
 // The disk has room for one package, and for no second one beside it.

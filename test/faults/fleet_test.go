@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/rig"
 )
 
 const (

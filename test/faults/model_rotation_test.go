@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/ca"
+	"trust-manager.io/test/framework/ca"
 )
 
 const (

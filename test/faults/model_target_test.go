@@ -12,7 +12,7 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/ca"
+	"trust-manager.io/test/framework/ca"
 )
 
 // The kinds of targets and of sources.

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/ca"
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/rig"
 )
 
 // looking is longer than the operator takes to look at all targets after its start.
@@ -27,8 +27,8 @@ func (w *world) skewClock(sizes) error {
 		return nil // it has the machine's clock
 	}
 	dir := w.t.TempDir()
-	program, hands := filepath.Join(dir, "clocked"), filepath.Join(dir, "ahead")
-	build := exec.CommandContext(w.ctx, "go", "build", "-o", program, "trust-manager.io/test/clocked")
+	program, hands := filepath.Join(dir, "fakeclock"), filepath.Join(dir, "ahead")
+	build := exec.CommandContext(w.ctx, "go", "build", "-o", program, "trust-manager.io/test/framework/fakeclock")
 	if output, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the operator with another clock: %w\n%s", err, output)
 	}

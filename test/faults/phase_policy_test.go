@@ -9,7 +9,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/rig"
 )
 
 // policyLabel is that of namespaces in which a policy denies writes.

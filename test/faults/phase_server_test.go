@@ -4,7 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/rig"
 )
 
 // Bounds of how long the control plane is gone, and how long it is there in between.

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/ca"
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/rig"
 )
 
 // spoilt is something that a source may turn into and that is no bundle.

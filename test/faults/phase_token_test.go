@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/rig"
 )
 
 // refusedWithin is after how long the API server refuses a token that is worth nothing

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/rig"
 )
 
 // resident gives the memory that a process has now, in bytes, where there is a /proc.

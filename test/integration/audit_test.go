@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/rig"
 )
 
 // audit proves, when all tests have run, that the rights which the chart renders are

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"trust-manager.io/test/ca"
+	"trust-manager.io/test/framework/ca"
 )
 
 // authority is a CA made for a test.

@@ -10,8 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/ca"
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/rig"
 )
 
 // digestBefore is what the operator wrote on a ConfigMap target with ca.Unchanged before

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/ca"
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/rig"
 )
 
 // filtering gives a Bundle filters of its own.

@@ -11,48 +11,48 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/canary"
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/leak"
+	"trust-manager.io/test/framework/rig"
 )
 
 // hidings are how a key can stand in the text of a source, beside a certificate that
 // is good. A text that is not valid gives no bundle; what is between blocks is
 // commentary, and left out.
 var hidings = map[string]struct {
-	text  func(key canary.Key, good string) string
+	text  func(key leak.Key, good string) string
 	valid bool
 }{
-	"alone":                {func(key canary.Key, _ string) string { return key.PEM }, false},
-	"before a certificate": {func(key canary.Key, good string) string { return key.PEM + good }, false},
-	"after a certificate":  {func(key canary.Key, good string) string { return good + key.PEM }, false},
-	"as a certificate":     {func(key canary.Key, good string) string { return good + asCertificate(key.Base64()) }, false},
-	"behind its DER": {func(key canary.Key, good string) string {
+	"alone":                {func(key leak.Key, _ string) string { return key.PEM }, false},
+	"before a certificate": {func(key leak.Key, good string) string { return key.PEM + good }, false},
+	"after a certificate":  {func(key leak.Key, good string) string { return good + key.PEM }, false},
+	"as a certificate":     {func(key leak.Key, good string) string { return good + asCertificate(key.Base64()) }, false},
+	"behind its DER": {func(key leak.Key, good string) string {
 		return strings.Replace(good, "-----END", key.Base64()+"-----END", 1)
 	}, false},
-	"in headers": {func(key canary.Key, good string) string {
+	"in headers": {func(key leak.Key, good string) string {
 		return strings.Replace(good, "\n", "\nKey: "+oneLine(key)+"\n\n", 1)
 	}, false},
-	"in base64 alone": {func(key canary.Key, _ string) string { return key.Base64() }, false},
-	"behind NUL":      {func(key canary.Key, good string) string { return good + "\x00" + key.PEM }, false},
-	"with CRLF":       {func(key canary.Key, good string) string { return strings.ReplaceAll(good+key.PEM, "\n", "\r\n") }, false},
-	"with CR in a comment": {func(key canary.Key, good string) string {
+	"in base64 alone": {func(key leak.Key, _ string) string { return key.Base64() }, false},
+	"behind NUL":      {func(key leak.Key, good string) string { return good + "\x00" + key.PEM }, false},
+	"with CRLF":       {func(key leak.Key, good string) string { return strings.ReplaceAll(good+key.PEM, "\n", "\r\n") }, false},
+	"with CR in a comment": {func(key leak.Key, good string) string {
 		return good + "# " + strings.ReplaceAll(key.PEM, "\n", "\r") + "\n"
 	}, false},
-	"in a large text": {func(key canary.Key, good string) string {
+	"in a large text": {func(key leak.Key, good string) string {
 		return good + strings.Repeat("# comment\n", 50_000) + key.PEM
 	}, false},
-	"cut off": {func(key canary.Key, good string) string { return good + key.PEM[:len(key.PEM)-40] }, false},
-	"in a comment": {func(key canary.Key, good string) string {
+	"cut off": {func(key leak.Key, good string) string { return good + key.PEM[:len(key.PEM)-40] }, false},
+	"in a comment": {func(key leak.Key, good string) string {
 		return "# " + strings.ReplaceAll(key.PEM, "\n", "\n# ") + "\n" + good
 	}, true},
-	"in base64 between blocks": {func(key canary.Key, good string) string { return good + key.Base64() + oneLine(key) + "\n" }, true},
+	"in base64 between blocks": {func(key leak.Key, good string) string { return good + key.Base64() + oneLine(key) + "\n" }, true},
 }
 
 func asCertificate(body string) string {
 	return "-----BEGIN CERTIFICATE-----\n" + body + "-----END CERTIFICATE-----\n"
 }
 
-func oneLine(key canary.Key) string { return strings.ReplaceAll(key.Base64(), "\n", "") }
+func oneLine(key leak.Key) string { return strings.ReplaceAll(key.Base64(), "\n", "") }
 
 // carriers are the kinds of sources that a text can stand in.
 var carriers = []func(s *scene, text string) v1alpha1.BundleSource{
@@ -94,7 +94,7 @@ func (s *scene) secretOf(kind corev1.SecretType, text string) *corev1.Secret {
 // hide makes a Bundle for each key and each way to hide it, in one kind of source
 // after the other, and waits until the operator has said what it makes of it. What
 // users are told when they make the Bundles is put into answers.
-func (s *scene) hide(keys []canary.Key, good authority, answers *strings.Builder) []*v1alpha1.Bundle {
+func (s *scene) hide(keys []leak.Key, good authority, answers *strings.Builder) []*v1alpha1.Bundle {
 	s.t.Helper()
 	user := newWarningsClient(s.t)
 	var bundles []*v1alpha1.Bundle

@@ -15,15 +15,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/canary"
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/leak"
+	"trust-manager.io/test/framework/rig"
 )
 
 // outputs are all that the operator gives out, by what it is.
 type outputs map[string][]byte
 
 // search gives what is found of keys, by output.
-func (o outputs) search(search *canary.Search) map[string][]string {
+func (o outputs) search(search *leak.Search) map[string][]string {
 	found := map[string][]string{}
 	for name, text := range o {
 		if keys := search.Find(text); len(keys) > 0 {

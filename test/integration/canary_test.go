@@ -9,8 +9,8 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/capackage"
-	"trust-manager.io/test/canary"
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/leak"
+	"trust-manager.io/test/framework/rig"
 )
 
 // S5, S10: a private key, of whatever kind and wherever in a source, is in nothing that
@@ -38,7 +38,7 @@ func TestCanary(t *testing.T) {
 			bundles = append(bundles, s.packageOf(packagePath, keys[:2], good))
 			answers.WriteString(w.reviewed(bundles, raw(t, keys)))
 
-			for name, found := range o.collect(t, answers.String()).search(canary.NewSearch(keys...)) {
+			for name, found := range o.collect(t, answers.String()).search(leak.NewSearch(keys...)) {
 				t.Errorf("in %s there is %q", name, found)
 			}
 			if log := w.operator.Log(); !strings.Contains(log, "only CERTIFICATE blocks are accepted") {
@@ -48,7 +48,7 @@ func TestCanary(t *testing.T) {
 			s.plant(planted, good, &answers)
 			eventually(t, "the planted key in all outputs", func() error {
 				all := o.collect(t, answers.String())
-				found := all.search(canary.NewSearch(planted))
+				found := all.search(leak.NewSearch(planted))
 				for name := range all {
 					if found[name] == nil && name != "managedFields of Bundles" { // their conditions have no names in them
 						return fmt.Errorf("it is not found in %s", name)
@@ -60,9 +60,9 @@ func TestCanary(t *testing.T) {
 	}
 }
 
-func canaries(t *testing.T) []canary.Key {
+func canaries(t *testing.T) []leak.Key {
 	t.Helper()
-	keys, err := canary.Keys()
+	keys, err := leak.Keys()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func canaries(t *testing.T) []canary.Key {
 
 // packageOf has the operator find a later version of the default CA package that
 // holds a key, and gives a Bundle that tells of it.
-func (s *scene) packageOf(path string, keys []canary.Key, good authority) *v1alpha1.Bundle {
+func (s *scene) packageOf(path string, keys []leak.Key, good authority) *v1alpha1.Bundle {
 	s.t.Helper()
 	bundle := s.bundle(defaultCAs())
 	awaitSynced(s.t, bundle, 1)
@@ -87,7 +87,7 @@ func (s *scene) packageOf(path string, keys []canary.Key, good authority) *v1alp
 }
 
 // raw are bodies of requests that no API server sends.
-func raw(t *testing.T, keys []canary.Key) []string {
+func raw(t *testing.T, keys []leak.Key) []string {
 	t.Helper()
 	var texts []string
 	for _, key := range keys {
@@ -102,7 +102,7 @@ func raw(t *testing.T, keys []canary.Key) []string {
 
 // plant puts a part of a key where names are: of a Bundle, of the key of its target,
 // and of a source that is missing.
-func (s *scene) plant(key canary.Key, good authority, answers *strings.Builder) {
+func (s *scene) plant(key leak.Key, good authority, answers *strings.Builder) {
 	s.t.Helper()
 	name := "x" + key.Hex()[:40]
 	named := s.newBundle(inLine(good), func(b *v1alpha1.Bundle) {
@@ -128,7 +128,7 @@ func (s *scene) plant(key canary.Key, good authority, answers *strings.Builder) 
 func TestCanaryStopsTheStart(t *testing.T) {
 	noOperator(t)
 	keys := canaries(t)
-	search := canary.NewSearch(keys...)
+	search := leak.NewSearch(keys...)
 	path := filepath.Join(t.TempDir(), "package.json")
 	for _, key := range keys {
 		for _, content := range []string{key.PEM, "# " + key.Base64(), asCertificate(key.Base64())} {

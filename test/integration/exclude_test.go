@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/rig"
 )
 
 // fingerprint gives the SHA-256 of the certificate, in hexadecimal.

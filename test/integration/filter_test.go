@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/rig"
 )
 
 // S12: a certificate that expires leaves by itself at that moment, and is named in

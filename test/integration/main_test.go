@@ -20,7 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/rig"
 )
 
 // Set by TestMain.

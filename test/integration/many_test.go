@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/rig"
 )
 
 // For the figure of the contract, 5,000 targets, run this test alone:

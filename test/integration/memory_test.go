@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/rig"
 )
 
 // residentMemory gives what the operator has in memory now, in bytes.

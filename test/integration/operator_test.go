@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"trust-manager.io/internal/capackage"
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/rig"
 )
 
 // shownLog bounds how much of the operator's log a failed test shows, in lines.

@@ -14,8 +14,8 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/retention"
-	"trust-manager.io/test/ca"
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/rig"
 )
 
 // retaining gives a Bundle a rotation.

@@ -12,7 +12,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/rig"
 )
 
 // S13: a change of a source takes effect by itself, of either kind.

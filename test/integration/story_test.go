@@ -106,13 +106,13 @@ type story struct {
 	shaken  int
 }
 
-// newStory has the clocked operator run in place of the usual one.
+// newStory runs the operator with a fake clock in place of the usual one.
 func newStory(t *testing.T) *story {
 	t.Helper()
 	dir := t.TempDir()
 	s := &story{scene: newScene(t), clock: filepath.Join(dir, "ahead"), servers: map[string]string{}}
-	program := filepath.Join(dir, "clocked")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "trust-manager.io/test/clocked")
+	program := filepath.Join(dir, "fakeclock")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "trust-manager.io/test/framework/fakeclock")
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building the operator with another clock: %v\n%s", err, output)
 	}

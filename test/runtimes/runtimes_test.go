@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"trust-manager.io/test/ca"
+	"trust-manager.io/test/framework/ca"
 )
 
 // clientOf is the variable that makes the test binary a TLS client of an address.

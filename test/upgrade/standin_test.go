@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/ca"
+	"trust-manager.io/test/framework/ca"
 )
 
 // standin is a chart with the names and the immutable fields that an upgrade in place

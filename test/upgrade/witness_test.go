@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/ca"
+	"trust-manager.io/test/framework/ca"
 )
 
 // witness watches all targets of a Bundle. From the first sight of an object on it

@@ -22,7 +22,7 @@ import (
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/workqueue"
 	"trust-manager.io/internal/workqueue/queuetest"
-	"trust-manager.io/test/ca"
+	"trust-manager.io/test/framework/ca"
 )
 
 // stateClient is an API server that keeps ConfigMaps where the cache finds them, at

@@ -28,7 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
-	"trust-manager.io/test/helm"
+	"trust-manager.io/test/framework/helm"
 )
 
 // Set by TestMain.

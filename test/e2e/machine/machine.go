@@ -23,8 +23,8 @@ import (
 	"strings"
 	"time"
 
-	"trust-manager.io/test/checkout"
-	"trust-manager.io/test/helm"
+	"trust-manager.io/test/framework/checkout"
+	"trust-manager.io/test/framework/helm"
 )
 
 // stopLimit is many times what the cluster takes to stop.

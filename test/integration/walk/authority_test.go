@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"trust-manager.io/test/ca"
+	"trust-manager.io/test/framework/ca"
 )
 
 // authorities are the CAs of the walk, each as the PEM block that a target should

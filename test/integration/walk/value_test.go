@@ -12,7 +12,7 @@ import (
 	"github.com/pavlo-v-chernykh/keystore-go/v4"
 	"software.sslmate.com/src/go-pkcs12"
 
-	"trust-manager.io/test/ca"
+	"trust-manager.io/test/framework/ca"
 )
 
 // The forms of values that are not simply a text.

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"trust-manager.io/test/integration/rig"
+	"trust-manager.io/test/framework/rig"
 )
 
 // shownLog bounds how much of the operator's log a failed walk shows, in lines.

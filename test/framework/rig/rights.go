@@ -8,7 +8,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"trust-manager.io/test/helm"
+	"trust-manager.io/test/framework/helm"
 )
 
 // Grant is one right that a role gives: one verb on one resource, everywhere or in a

@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"trust-manager.io/test/helm"
+	"trust-manager.io/test/framework/helm"
 )
 
 const roles = `

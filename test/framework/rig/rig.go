@@ -25,8 +25,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/checkout"
-	"trust-manager.io/test/helm"
+	"trust-manager.io/test/framework/checkout"
+	"trust-manager.io/test/framework/helm"
 )
 
 // The account that the operator runs under, as the chart has it.

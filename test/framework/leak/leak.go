@@ -1,11 +1,11 @@
-// Package canary makes private keys to be planted, and finds what is left of them in
+// Package leak makes private keys to be planted, and finds what is left of them in
 // whatever a program gives out.
 //
 // What always holds: a key is found by any 15 characters of it in a row, in each form
 // in which programs show bytes: as they are, in hexadecimal, in base64 wherever it
 // begins, in base64 of that again. What all keys of a type have in common does not
 // count.
-package canary
+package leak
 
 import (
 	"bytes"

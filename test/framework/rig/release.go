@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"trust-manager.io/test/helm"
+	"trust-manager.io/test/framework/helm"
 )
 
 // unwanted are the kinds of a rendered chart that tests make themselves, if they
