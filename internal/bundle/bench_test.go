@@ -8,6 +8,7 @@ import (
 	mozilla "golang.org/x/crypto/x509roots/fallback/bundle"
 
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/test/framework/ca"
 )
 
 // benchmarkSize is the number of certificates in a Debian default package.
@@ -24,7 +25,7 @@ func mozillaRoots(tb testing.TB) bundle.Input {
 		count++
 	}
 	for ; count < benchmarkSize; count++ {
-		text.WriteString(root(tb, count))
+		text.WriteString(ca.Roots(count))
 	}
 	return source("mozilla", text.String())
 }

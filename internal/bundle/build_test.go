@@ -10,12 +10,13 @@ import (
 
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
+	"trust-manager.io/test/framework/ca"
 )
 
 // S1, S2, S6: the certificates of a bundle, their order, and the notes.
 func TestBuild(t *testing.T) {
 	t.Parallel()
-	withNote := source("x", roots(t, 1))
+	withNote := source("x", ca.Roots(1))
 	withNote.Note = "a word about x"
 	cases := map[string]struct {
 		inputs []bundle.Input
@@ -23,43 +24,43 @@ func TestBuild(t *testing.T) {
 		notes  []string
 	}{
 		"S1: the order of sources, keys and blocks": {
-			inputs: []bundle.Input{source("z", roots(t, 9, 1)), source("m", roots(t, 8), roots(t, 7, 2)), source("a", roots(t, 3))},
+			inputs: []bundle.Input{source("z", ca.Roots(9, 1)), source("m", ca.Roots(8), ca.Roots(7, 2)), source("a", ca.Roots(3))},
 			want:   []string{"z/a/1", "z/a/2", "m/a/1", "m/b/1", "m/b/2", "a/a/1"},
 		},
 		"S1: the last source's new certificate is the last": {
-			inputs: []bundle.Input{source("x", roots(t, 1, 2)), source("y", roots(t, 3))},
+			inputs: []bundle.Input{source("x", ca.Roots(1, 2)), source("y", ca.Roots(3))},
 			want:   []string{"x/a/1", "x/a/2", "y/a/1"},
 		},
 		"S2: a duplicate in one text stays at its first place": {
-			inputs: []bundle.Input{source("x", roots(t, 1, 2, 1, 3))},
+			inputs: []bundle.Input{source("x", ca.Roots(1, 2, 1, 3))},
 			want:   []string{"x/a/1", "x/a/2", "x/a/4"},
 		},
 		"S2: a duplicate in another key or source stays at its first place": {
-			inputs: []bundle.Input{source("x", roots(t, 1), roots(t, 1, 2)), source("y", roots(t, 2, 3, 1))},
+			inputs: []bundle.Input{source("x", ca.Roots(1), ca.Roots(1, 2)), source("y", ca.Roots(2, 3, 1))},
 			want:   []string{"x/a/1", "x/b/2", "y/a/2"},
 		},
 		"S2: a source of nothing but duplicates is fine": {
-			inputs: []bundle.Input{source("x", roots(t, 1)), source("y", roots(t, 1))},
+			inputs: []bundle.Input{source("x", ca.Roots(1)), source("y", ca.Roots(1))},
 			want:   []string{"x/a/1"},
 		},
 		"S8: an empty key beside one with certificates is fine": {
-			inputs: []bundle.Input{source("x", "", roots(t, 1), "# none here\n")},
+			inputs: []bundle.Input{source("x", "", ca.Roots(1), "# none here\n")},
 			want:   []string{"x/b/1"},
 		},
 		"S6: EC-ACC is skipped with a note": {
-			inputs: []bundle.Input{source("x", roots(t, 1)+ecACC(t)+roots(t, 2))},
+			inputs: []bundle.Input{source("x", ca.Roots(1)+ecACC(t)+ca.Roots(2))},
 			want:   []string{"x/a/1", "x/a/3"},
 			notes: []string{`spec.sources.x: ConfigMap cert-manager/x, key "a", block 2: ` +
 				`skipped the old EC-ACC root, whose negative serial number RFC 5280 forbids`},
 		},
 		"S6: a source of nothing but EC-ACC is fine": {
-			inputs: []bundle.Input{source("x", ecACC(t)), source("y", roots(t, 1))},
+			inputs: []bundle.Input{source("x", ecACC(t)), source("y", ca.Roots(1))},
 			want:   []string{"y/a/1"},
 			notes: []string{`spec.sources.x: ConfigMap cert-manager/x, key "a", block 1: ` +
 				`skipped the old EC-ACC root, whose negative serial number RFC 5280 forbids`},
 		},
 		"K1: what is absent, and may be, adds nothing but its note": {
-			inputs: []bundle.Input{absent("w"), source("x", roots(t, 1)), absent("y")},
+			inputs: []bundle.Input{absent("w"), source("x", ca.Roots(1)), absent("y")},
 			want:   []string{"x/a/1"},
 			notes:  []string{"w is absent", "y is absent"},
 		},
@@ -69,7 +70,7 @@ func TestBuild(t *testing.T) {
 			notes:  []string{"a word about x"},
 		},
 		"a text that is parsed already": {
-			inputs: []bundle.Input{source("x", roots(t, 1)), parsedSource(t, "p", roots(t, 1, 2)), source("y", roots(t, 2, 3))},
+			inputs: []bundle.Input{source("x", ca.Roots(1)), parsedSource(t, "p", ca.Roots(1, 2)), source("y", ca.Roots(2, 3))},
 			want:   []string{"x/a/1", "p/parsed/2", "y/a/2"},
 		},
 	}
@@ -115,8 +116,8 @@ func parsedSource(tb testing.TB, name, text string) bundle.Input {
 func TestBuildRefuses(t *testing.T) {
 	t.Parallel()
 	const none = "no certificate found; at least one PEM block of type CERTIFICATE is required"
-	good := source("good", roots(t, 1))
-	damaged := roots(t, 1, 2) + "-----BEGIN CERTIFICATE-----\n"
+	good := source("good", ca.Roots(1))
+	damaged := ca.Roots(1, 2) + "-----BEGIN CERTIFICATE-----\n"
 	cases := map[string]struct {
 		inputs []bundle.Input
 		reason string
@@ -128,7 +129,7 @@ func TestBuildRefuses(t *testing.T) {
 			"spec.sources.x: ConfigMap cert-manager/x: it could not be read",
 		},
 		"S8: an invalid block": {
-			[]bundle.Input{source("x", roots(t, 3), damaged), good},
+			[]bundle.Input{source("x", ca.Roots(3), damaged), good},
 			"SourceBuildError",
 			`spec.sources.x: ConfigMap cert-manager/x, key "b", block 3: ` +
 				"the block is cut off: BEGIN CERTIFICATE is not followed by END CERTIFICATE",
@@ -216,7 +217,7 @@ func TestBuildReportsAllProblems(t *testing.T) {
 	t.Parallel()
 	var builder bundle.Builder
 	_, err := builder.Build([]bundle.Input{
-		source("v", ""), failed("w", certs.SourceNotFound), source("x", roots(t, 1)),
+		source("v", ""), failed("w", certs.SourceNotFound), source("x", ca.Roots(1)),
 		source("y", "-----BEGIN X-----"), failed("z", certs.SourceNotFound),
 	}, bundle.Filter{}, now)
 	var problems bundle.Problems

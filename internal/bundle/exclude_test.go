@@ -13,6 +13,7 @@ import (
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
+	"trust-manager.io/test/framework/ca"
 )
 
 // fingerprintOf returns the SHA-256 of the certificate of a PEM text, as OpenSSL
@@ -52,7 +53,7 @@ func excluding(tb testing.TB, list ...v1alpha1.Exclusion) []bundle.Exclusion {
 func TestExclude(t *testing.T) {
 	t.Parallel()
 	// Roots share a key; the third certificate has another.
-	text := roots(t, 1, 2) + signed(t, "Intermediate", "Root 1", 7)
+	text := ca.Roots(1, 2) + ca.Fixed(1).Issue(ca.Named("Intermediate"), ca.Intermediate).Certificate
 	const x = `spec.sources.x: ConfigMap cert-manager/x, key "a", `
 	cases := map[string]struct {
 		exclude []v1alpha1.Exclusion
@@ -60,15 +61,15 @@ func TestExclude(t *testing.T) {
 		notes   []string
 	}{
 		"by fingerprint": {
-			[]v1alpha1.Exclusion{{SHA256: fingerprintOf(root(t, 1)), Comment: "stolen"}}, []string{"x/a/2", "x/a/3"},
+			[]v1alpha1.Exclusion{{SHA256: fingerprintOf(ca.Roots(1)), Comment: "stolen"}}, []string{"x/a/2", "x/a/3"},
 			[]string{"1 certificate is excluded (" + x + "block 1)"},
 		},
 		"by fingerprint, in lower case and without colons": {
-			[]v1alpha1.Exclusion{{SHA256: strings.ToLower(strings.ReplaceAll(fingerprintOf(root(t, 2)), ":", ""))}},
+			[]v1alpha1.Exclusion{{SHA256: strings.ToLower(strings.ReplaceAll(fingerprintOf(ca.Roots(2)), ":", ""))}},
 			[]string{"x/a/1", "x/a/3"}, []string{"1 certificate is excluded (" + x + "block 2)"},
 		},
 		"by public key": {
-			[]v1alpha1.Exclusion{{PublicKeySHA256: keyOf(t, root(t, 1))}}, []string{"x/a/3"},
+			[]v1alpha1.Exclusion{{PublicKeySHA256: keyOf(t, ca.Roots(1))}}, []string{"x/a/3"},
 			[]string{"2 certificates are excluded (" + x + "block 1; " + x + "block 2)"},
 		},
 		"by subject": {
@@ -88,7 +89,7 @@ func TestExclude(t *testing.T) {
 			[]string{"spec.exclude[0], spec.exclude[1], spec.exclude[2], and 2 more match no certificate in the sources and no retained certificate"},
 		},
 		"two entries for one certificate both match": {
-			[]v1alpha1.Exclusion{{Subject: "CN=Root 1"}, {SHA256: fingerprintOf(root(t, 1))}}, []string{"x/a/2", "x/a/3"},
+			[]v1alpha1.Exclusion{{Subject: "CN=Root 1"}, {SHA256: fingerprintOf(ca.Roots(1))}}, []string{"x/a/2", "x/a/3"},
 			[]string{"1 certificate is excluded (" + x + "block 1)"},
 		},
 	}
@@ -112,7 +113,7 @@ func TestExclude(t *testing.T) {
 // K3: an exclusion takes precedence over all filters, but never leaves a bundle empty.
 func TestExcludeGoesFirst(t *testing.T) {
 	t.Parallel()
-	inputs := []bundle.Input{source("x", roots(t, 1))}
+	inputs := []bundle.Input{source("x", ca.Roots(1))}
 	rejected := bundle.Filter{Expired: bundle.Reject, Exclude: excluding(t, v1alpha1.Exclusion{Subject: "CN=Root 1"})}
 	later := now.AddDate(30, 0, 0)
 	got, err := new(bundle.Builder).Build(append(inputs, given(dated(1, later, true))), rejected, later)
@@ -127,7 +128,7 @@ func TestExcludeGoesFirst(t *testing.T) {
 // K3: the last good bundle without excluded certificates.
 func TestWithout(t *testing.T) {
 	t.Parallel()
-	built, err := new(bundle.Builder).Build([]bundle.Input{source("x", roots(t, 1, 2, 3))}, bundle.Filter{Expired: bundle.Drop}, now)
+	built, err := new(bundle.Builder).Build([]bundle.Input{source("x", ca.Roots(1, 2, 3))}, bundle.Filter{Expired: bundle.Drop}, now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
+	"trust-manager.io/test/framework/ca"
 )
 
 // build builds a bundle, and fails the test on an error.
@@ -30,9 +31,9 @@ func parsedOnce(a, b bundle.Bundle, at int) bool {
 func TestBuildIsDeterministic(t *testing.T) {
 	t.Parallel()
 	inputs := []bundle.Input{
-		source("x", roots(t, 5, 1, 4), roots(t, 2), ecACC(t)),
-		source("y", roots(t, 3, 5)),
-		parsedSource(t, "p", roots(t, 6, 2)),
+		source("x", ca.Roots(5, 1, 4), ca.Roots(2), ecACC(t)),
+		source("y", ca.Roots(3, 5)),
+		parsedSource(t, "p", ca.Roots(6, 2)),
 	}
 	var used bundle.Builder
 	first := build(t, &used, inputs...)
@@ -50,12 +51,12 @@ func TestBuildIsDeterministic(t *testing.T) {
 func TestUnchangedTextIsParsedOnce(t *testing.T) {
 	t.Parallel()
 	var builder bundle.Builder
-	x, y := source("x", roots(t, 1), roots(t, 2)), source("y", roots(t, 3))
+	x, y := source("x", ca.Roots(1), ca.Roots(2)), source("y", ca.Roots(3))
 	first := build(t, &builder, x, y)
 
 	// An equal text is unchanged, even if it is a different string in memory.
 	x.Texts[0].PEM = strings.Clone(x.Texts[0].PEM)
-	x.Texts[1].PEM = roots(t, 4)
+	x.Texts[1].PEM = ca.Roots(4)
 	second := build(t, &builder, x, y)
 	for at, unchanged := range []bool{true, false, true} {
 		if parsedOnce(first, second, at) != unchanged {
@@ -71,7 +72,7 @@ func TestUnchangedTextIsParsedOnce(t *testing.T) {
 func TestFailedBuildKeepsWhatIsParsed(t *testing.T) {
 	t.Parallel()
 	var builder bundle.Builder
-	x := source("x", roots(t, 1))
+	x := source("x", ca.Roots(1))
 	first := build(t, &builder, x)
 	if _, err := builder.Build([]bundle.Input{failed("w", certs.SourceNotFound), x, source("y", "")}, bundle.Filter{}, now); err == nil {
 		t.Fatal("no error")
@@ -85,7 +86,7 @@ func TestFailedBuildKeepsWhatIsParsed(t *testing.T) {
 func TestRemovedSourceIsForgotten(t *testing.T) {
 	t.Parallel()
 	var builder bundle.Builder
-	x, y := source("x", roots(t, 1)), source("y", roots(t, 2))
+	x, y := source("x", ca.Roots(1)), source("y", ca.Roots(2))
 	first := build(t, &builder, x)
 	build(t, &builder, y)
 	if parsedOnce(first, build(t, &builder, x), 0) {
@@ -97,8 +98,8 @@ func TestRemovedSourceIsForgotten(t *testing.T) {
 func TestMovedTextGetsItsNewOrigin(t *testing.T) {
 	t.Parallel()
 	var builder bundle.Builder
-	build(t, &builder, source("x", roots(t, 1)))
-	got := build(t, &builder, source("y", "", roots(t, 1)))
+	build(t, &builder, source("x", ca.Roots(1)))
+	got := build(t, &builder, source("y", "", ca.Roots(1)))
 	if diff := cmp.Diff([]string{"y/b/1"}, places(t, got)); diff != "" {
 		t.Errorf("origin (-want +got):\n%s", diff)
 	}
@@ -109,7 +110,7 @@ func TestMovedTextGetsItsNewOrigin(t *testing.T) {
 func TestBuildsShareNoLists(t *testing.T) {
 	t.Parallel()
 	var builder bundle.Builder
-	x, y := source("x", roots(t, 1, 2)+ecACC(t)), source("y", roots(t, 3))
+	x, y := source("x", ca.Roots(1, 2)+ecACC(t)), source("y", ca.Roots(3))
 	first := build(t, &builder, x, y)
 	want := build(t, new(bundle.Builder), x, y)
 

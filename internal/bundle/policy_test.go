@@ -1,18 +1,13 @@
 package bundle_test
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/test/framework/ca"
 )
 
 // K2: the policy of a Bundle takes precedence over the flags.
@@ -105,10 +100,11 @@ func TestChanges(t *testing.T) {
 // but without its key. A Builder verifies each signature once.
 func TestFilterNotSelfSigned(t *testing.T) {
 	t.Parallel()
-	text := selfSignedRoot + signed(t, "Intermediate", "Root", 1) + signed(t, "Root", "Root", 2)
+	root := ca.Fixed(1, ca.Named("Root"))
+	text := root.Certificate + root.Issue(ca.Named("Intermediate"), ca.Intermediate).Certificate + root.Issue(ca.Named("Root"), ca.Intermediate).Certificate
 	var builder bundle.Builder
 	for range 2 {
-		got, err := builder.Build([]bundle.Input{source("x", selfSignedRoot+text)}, bundle.Filter{NotSelfSigned: bundle.Drop}, now)
+		got, err := builder.Build([]bundle.Input{source("x", root.Certificate+text)}, bundle.Filter{NotSelfSigned: bundle.Drop}, now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +117,7 @@ func TestFilterNotSelfSigned(t *testing.T) {
 			t.Errorf("notes (-want +got):\n%s", diff)
 		}
 	}
-	got, err := builder.Build([]bundle.Input{source("y", selfSignedRoot)}, bundle.Filter{NotSelfSigned: bundle.Reject}, now)
+	got, err := builder.Build([]bundle.Input{source("y", root.Certificate)}, bundle.Filter{NotSelfSigned: bundle.Reject}, now)
 	if err != nil || len(got.Certificates) != 1 {
 		t.Errorf("a root alone: %d certificates, error %v", len(got.Certificates), err)
 	}
@@ -129,33 +125,4 @@ func TestFilterNotSelfSigned(t *testing.T) {
 	checkProblems(t, got, err, "SourceBuildError",
 		`spec.sources.y: ConfigMap cert-manager/y, key "a", block 2: the certificate is not self-signed, and spec.filters.notSelfSigned is Reject; remove it from the source, or set the filter to Drop or Keep; `+
 			`spec.sources.y: ConfigMap cert-manager/y, key "a", block 3: the certificate is not self-signed, and spec.filters.notSelfSigned is Reject; remove it from the source, or set the filter to Drop or Keep`)
-}
-
-// rootKey is the key of selfSignedRoot.
-var rootKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
-
-var selfSignedRoot = certificateOf("Root", "Root", 1, rootKey.Public(), rootKey)
-
-// signed returns a CA certificate for another key, signed with the key of the root.
-func signed(tb testing.TB, subject, issuer string, number int64) string {
-	tb.Helper()
-	other := ed25519.NewKeyFromSeed([]byte("another key that is 32 bytes, so"))
-	return certificateOf(subject, issuer, number, other.Public(), rootKey)
-}
-
-func certificateOf(subject, issuer string, number int64, public any, key ed25519.PrivateKey) string {
-	template := &x509.Certificate{
-		SerialNumber:          big.NewInt(number),
-		Subject:               pkix.Name{CommonName: subject},
-		NotBefore:             time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
-		NotAfter:              time.Date(2046, 1, 1, 0, 0, 0, 0, time.UTC),
-		IsCA:                  true,
-		BasicConstraintsValid: true,
-	}
-	parent := &x509.Certificate{Subject: pkix.Name{CommonName: issuer}}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, key)
-	if err != nil {
-		panic(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }

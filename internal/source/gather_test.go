@@ -11,6 +11,7 @@ import (
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/source"
+	"trust-manager.io/test/framework/ca"
 )
 
 // noPackage returns DefaultCAs without a package.
@@ -165,7 +166,7 @@ func TestGatherKeepsTheOrder(t *testing.T) {
 // D3: the current package yields parsed certificates and its ID.
 func TestGatherDefaultCAs(t *testing.T) {
 	t.Parallel()
-	p := packageOf("1", root(t, 1)+root(t, 2))
+	p := packageOf("1", ca.Roots(1)+ca.Roots(2))
 	d, err := source.LoadDefaultCAs(packageFile(t, p))
 	if err != nil {
 		t.Fatal(err)
@@ -193,7 +194,7 @@ func TestGatherDefaultCAs(t *testing.T) {
 // A Bundle that does not use the package has no DefaultCAVersion.
 func TestGatherWithoutDefaultCAs(t *testing.T) {
 	t.Parallel()
-	d, err := source.LoadDefaultCAs(packageFile(t, packageOf("1", root(t, 1))))
+	d, err := source.LoadDefaultCAs(packageFile(t, packageOf("1", ca.Roots(1))))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"trust-manager.io/internal/capackage"
 	"trust-manager.io/internal/source"
+	"trust-manager.io/test/framework/ca"
 )
 
 // Without a path, no package is loaded or watched.
@@ -26,7 +27,7 @@ func TestLoadNothing(t *testing.T) {
 // D1: an invalid file is an error that names the file and the cause.
 func TestLoadRefuses(t *testing.T) {
 	t.Parallel()
-	good := encoded(t, packageOf("1", root(t, 1)))
+	good := encoded(t, packageOf("1", ca.Roots(1)))
 	cases := map[string]struct {
 		name string
 		data []byte
@@ -36,12 +37,12 @@ func TestLoadRefuses(t *testing.T) {
 		"no extension":      {"package", good, []string{"must end in .json"}},
 		"upper case":        {"package.JSON", good, []string{"must end in .json"}},
 		"empty":             {"package.json", nil, []string{"empty or truncated"}},
-		"not JSON":          {"package.json", []byte(root(t, 1)), []string{"not one JSON object"}},
+		"not JSON":          {"package.json", []byte(ca.Roots(1)), []string{"not one JSON object"}},
 		"truncated":         {"package.json", good[:len(good)/2], []string{"truncated"}},
 		"no version":        {"package.json", []byte(`{"name":"n","bundle":"b"}`), []string{`"version"`, "missing"}},
 		"no PEM":            {"package.json", encoded(t, packageOf("1", "nothing here")), []string{"no certificate"}},
 		"a damaged block": {
-			"package.json", encoded(t, packageOf("1", root(t, 1)+strings.Replace(root(t, 2), "-----END", "----END", 1))), []string{"test-1-", "block 2"},
+			"package.json", encoded(t, packageOf("1", ca.Roots(1)+strings.Replace(ca.Roots(2), "-----END", "----END", 1))), []string{"test-1-", "block 2"},
 		},
 		"a private key": {
 			"package.json", encoded(t, packageOf("1", "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n")), []string{"block 1"},
@@ -97,7 +98,7 @@ func unwrapped(err error) error {
 // A package of the maximum size is loaded. White space counts as well.
 func TestLoadLargest(t *testing.T) {
 	t.Parallel()
-	data := encoded(t, packageOf("1", root(t, 1)))
+	data := encoded(t, packageOf("1", ca.Roots(1)))
 	data = append(data, bytes.Repeat([]byte("\n"), capackage.MaxSize-len(data))...)
 	path := filepath.Join(t.TempDir(), "package.json")
 	write(t, path, data)

@@ -12,6 +12,7 @@ import (
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/capackage"
 	"trust-manager.io/internal/source"
+	"trust-manager.io/test/framework/ca"
 )
 
 const (
@@ -115,7 +116,7 @@ func (w *watched) input() bundle.Input {
 // D1: Watch notices every way to change the file.
 func TestWatchNoticesChanges(t *testing.T) {
 	t.Parallel()
-	before, after := packageOf("1", root(t, 1)), packageOf("2", root(t, 2))
+	before, after := packageOf("1", ca.Roots(1)), packageOf("2", ca.Roots(2))
 	data := encoded(t, after)
 	cases := map[string]func(t *testing.T, path string){
 		"written in place": func(t *testing.T, path string) { write(t, path, data) },
@@ -162,7 +163,7 @@ func TestWatchNoticesChanges(t *testing.T) {
 // D1: a mounted volume swaps a symbolic link beside the file, never the file.
 func TestWatchNoticesASwappedVolume(t *testing.T) {
 	t.Parallel()
-	before, after := packageOf("1", root(t, 1)), packageOf("2", root(t, 2))
+	before, after := packageOf("1", ca.Roots(1)), packageOf("2", ca.Roots(2))
 	folder := t.TempDir()
 	mount := func(version string, p capackage.Package) {
 		t.Helper()
@@ -194,7 +195,7 @@ func TestWatchNoticesASwappedVolume(t *testing.T) {
 // a note, until a valid version appears, even the previous one.
 func TestWatchKeepsTheLastGoodVersion(t *testing.T) {
 	t.Parallel()
-	good := packageOf("1", root(t, 1))
+	good := packageOf("1", ca.Roots(1))
 	w := watch(t, packageFile(t, good))
 	w.quiet()
 	write(t, w.path, []byte("{"))
@@ -228,7 +229,7 @@ func TestWatchKeepsTheLastGoodVersion(t *testing.T) {
 // A file that is rewritten with the same package is not a change.
 func TestWatchIgnoresTheSameVersion(t *testing.T) {
 	t.Parallel()
-	p := packageOf("1", root(t, 1))
+	p := packageOf("1", ca.Roots(1))
 	w := watch(t, packageFile(t, p))
 	w.quiet()
 	write(t, w.path, encoded(t, p))
@@ -242,7 +243,7 @@ func TestWatchIgnoresTheSameVersion(t *testing.T) {
 // A change between load and watch causes no event, and is noticed nevertheless.
 func TestWatchNoticesWhatChangedBefore(t *testing.T) {
 	t.Parallel()
-	before, after := packageOf("1", root(t, 1)), packageOf("2", root(t, 2))
+	before, after := packageOf("1", ca.Roots(1)), packageOf("2", ca.Roots(2))
 	path := packageFile(t, before)
 	cas, err := source.LoadDefaultCAs(path)
 	if err != nil {
@@ -255,7 +256,7 @@ func TestWatchNoticesWhatChangedBefore(t *testing.T) {
 // A directory that cannot be watched is reported, and the file is polled instead.
 func TestWatchWithoutFolder(t *testing.T) {
 	t.Parallel()
-	path := packageFile(t, packageOf("1", root(t, 1)))
+	path := packageFile(t, packageOf("1", ca.Roots(1)))
 	cas, err := source.LoadDefaultCAs(path)
 	if err != nil {
 		t.Fatal(err)
@@ -269,7 +270,7 @@ func TestWatchWithoutFolder(t *testing.T) {
 			t.Errorf("reported: %v, want %q", err, part)
 		}
 	}
-	after := packageOf("2", root(t, 2))
+	after := packageOf("2", ca.Roots(2))
 	if err := os.Mkdir(filepath.Dir(path), 0o750); err != nil {
 		t.Fatal(err)
 	}
@@ -280,13 +281,13 @@ func TestWatchWithoutFolder(t *testing.T) {
 // D1: Watch notices the file in a directory that replaces the watched one.
 func TestWatchNoticesANewFolder(t *testing.T) {
 	t.Parallel()
-	after := packageOf("2", root(t, 2))
+	after := packageOf("2", ca.Roots(2))
 	folder := filepath.Join(t.TempDir(), "packages")
 	path := filepath.Join(folder, "package.json")
 	if err := os.Mkdir(folder, 0o750); err != nil {
 		t.Fatal(err)
 	}
-	write(t, path, encoded(t, packageOf("1", root(t, 1))))
+	write(t, path, encoded(t, packageOf("1", ca.Roots(1))))
 	w := watch(t, path)
 	w.quiet()
 	rename(t, folder, folder+".old")
@@ -300,7 +301,7 @@ func TestWatchNoticesANewFolder(t *testing.T) {
 // Readers always see a complete version; the race detector checks the rest.
 func TestWatchWhileReading(t *testing.T) {
 	t.Parallel()
-	before, after := packageOf("1", root(t, 1)), packageOf("2", root(t, 2)+root(t, 3))
+	before, after := packageOf("1", ca.Roots(1)), packageOf("2", ca.Roots(2)+ca.Roots(3))
 	w := watch(t, packageFile(t, before))
 	stop := make(chan struct{})
 	done := make(chan struct{})

@@ -166,7 +166,7 @@ func newLayout(t *testing.T) (layout, servers) {
 // serve runs a TLS server with a certificate of a CA, and returns its address.
 func serve(t *testing.T, authority ca.CA) string {
 	t.Helper()
-	pair, err := authority.Serving("localhost")
+	pair, err := authority.Issue(ca.ForHosts("localhost")).TLS()
 	if err != nil {
 		t.Fatal(err)
 	}

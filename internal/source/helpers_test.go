@@ -2,18 +2,11 @@ package source_test
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -23,26 +16,6 @@ import (
 
 	"trust-manager.io/internal/capackage"
 )
-
-// root returns a self-signed CA certificate as PEM text. Key and dates are fixed, so
-// the text depends only on number.
-func root(tb testing.TB, number int64) string {
-	tb.Helper()
-	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
-	template := &x509.Certificate{
-		SerialNumber:          big.NewInt(number),
-		Subject:               pkix.Name{CommonName: fmt.Sprintf("Root %d", number)},
-		NotBefore:             time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
-		NotAfter:              time.Date(2046, 1, 1, 0, 0, 0, 0, time.UTC),
-		IsCA:                  true,
-		BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-}
 
 // packageOf returns a default CA package with the given text.
 func packageOf(version, text string) capackage.Package {

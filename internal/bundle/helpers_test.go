@@ -1,13 +1,7 @@
 package bundle_test
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"os"
 	"strings"
 	"testing"
@@ -17,38 +11,8 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// now is a time at which the certificates of root are valid.
+// now is a time at which the certificates of ca.Roots are valid.
 var now = time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
-
-// root returns a self-signed CA certificate as PEM text. Key and dates are fixed, so a
-// number has the same text in every run.
-func root(tb testing.TB, number int64) string {
-	tb.Helper()
-	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
-	template := &x509.Certificate{
-		SerialNumber:          big.NewInt(number),
-		Subject:               pkix.Name{CommonName: fmt.Sprintf("Root %d", number)},
-		NotBefore:             time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
-		NotAfter:              time.Date(2046, 1, 1, 0, 0, 0, 0, time.UTC),
-		IsCA:                  true,
-		BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-}
-
-// roots returns the text of several certificates, in the order of the numbers.
-func roots(tb testing.TB, numbers ...int64) string {
-	tb.Helper()
-	var text strings.Builder
-	for _, number := range numbers {
-		text.WriteString(root(tb, number))
-	}
-	return text.String()
-}
 
 // ecACC returns the text of the one root that is skipped (S6).
 func ecACC(tb testing.TB) string {

@@ -1,0 +1,59 @@
+package ca
+
+import (
+	"crypto/x509"
+	"testing"
+)
+
+// A certificate that a CA issues is valid for its hosts alone, and for those who trust
+// this CA alone.
+func TestIssue(t *testing.T) {
+	t.Parallel()
+	issuer, other := New("Root"), New("Root")
+	server := issuer.Issue(ForHosts("server.example", "127.0.0.1"))
+	if _, err := server.TLS(); err != nil {
+		t.Error(err)
+	}
+	for name, tc := range map[string]struct {
+		issuer CA
+		host   string
+		valid  bool
+	}{
+		"a name":          {issuer, "server.example", true},
+		"an address":      {issuer, "127.0.0.1", true},
+		"another name":    {issuer, "other.example", false},
+		"another address": {issuer, "127.0.0.2", false},
+		"another CA":      {other, "server.example", false},
+	} {
+		roots := x509.NewCertPool()
+		roots.AddCert(tc.issuer.X509())
+		if _, err := server.X509().Verify(x509.VerifyOptions{Roots: roots, DNSName: tc.host}); (err == nil) != tc.valid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// An intermediate can issue certificates too.
+func TestIntermediate(t *testing.T) {
+	t.Parallel()
+	root := New("Root")
+	between := CA{root.Issue(Named("Intermediate"), Intermediate)}
+	roots, intermediates := x509.NewCertPool(), x509.NewCertPool()
+	roots.AddCert(root.X509())
+	intermediates.AddCert(between.X509())
+	options := x509.VerifyOptions{Roots: roots, Intermediates: intermediates, DNSName: "server.example"}
+	if _, err := between.Issue(ForHosts("server.example")).X509().Verify(options); err != nil {
+		t.Error(err)
+	}
+}
+
+// The bytes of a fixed CA depend on its number alone; those of a new one are its own.
+func TestFixed(t *testing.T) {
+	t.Parallel()
+	if Fixed(1) != Fixed(1) || Fixed(1) == Fixed(2) || Roots(1, 2) != Fixed(1).Certificate+Fixed(2).Certificate {
+		t.Error("the certificates of the fixed CAs 1 and 2 are not one and the same each, or not two")
+	}
+	if New("a") == New("a") {
+		t.Error("two new CAs are the same")
+	}
+}
