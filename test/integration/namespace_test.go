@@ -127,10 +127,12 @@ func TestActiveNamespaceRefusesAsTerminating(t *testing.T) {
 				t.Parallel()
 				ca := newAuthority("CA")
 				namespace := s.faultyNamespaces(1)[0]
-				env.Admission.RefuseWith(status(namespace), namespace)
-				bundle := s.bundle(inLine(ca), func(b *v1alpha1.Bundle) {
+				inIt := func(b *v1alpha1.Bundle) {
 					b.Spec.Target.NamespaceSelector.MatchLabels = map[string]v1alpha1.LabelValue{corev1.LabelMetadataName: namespace}
-				})
+				}
+				awaitTargets(t, s.bundle(inLine(ca), inIt), []string{namespace}, ca) // the operator knows the namespace then
+				env.Admission.RefuseWith(status(namespace), namespace)
+				bundle := s.bundle(inLine(ca), inIt)
 				stays(t, long, "out of sync", func() error {
 					now := read(t, bundle)
 					if condition := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.BundleConditionSynced); condition != nil && condition.Status == metav1.ConditionTrue {
