@@ -10,6 +10,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/text"
 	"trust-manager.io/internal/certs"
 )
 
@@ -106,5 +107,5 @@ func (e Expiry) message(soon int) string {
 		shown = append(shown, fmt.Sprintf("and %d more", more))
 	}
 	return fmt.Sprintf("%s of the bundle %s within 30 days: %s; add the successors to the sources now, so that both are trusted while certificates are replaced (spec.filters.expired: Drop removes expired certificates)",
-		pluralize(soon, "certificate"), verb, strings.Join(shown, "; "))
+		text.Count(soon, "certificate"), verb, strings.Join(shown, "; "))
 }

@@ -7,12 +7,12 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/text"
 )
 
 const (
@@ -114,7 +114,7 @@ func (s Summary) Condition(now time.Time) (condition metav1.Condition, wait time
 	unfinished := s.Wanted - s.Synced - s.Failed
 	switch {
 	case s.Attempt.Reason != "":
-		condition.Reason, condition.Message = s.Attempt.Reason, truncate(s.Attempt.Message, maxMessage)+s.fallback()
+		condition.Reason, condition.Message = s.Attempt.Reason, foreign(s.Attempt.Message, maxMessage)+s.fallback()
 	case !s.Built || unfinished > 0 && !s.Wrote:
 		// The rollout has not begun, or has only read targets, as after a restart: the
 		// status is still correct.
@@ -140,15 +140,15 @@ func (s Summary) Condition(now time.Time) (condition metav1.Condition, wait time
 
 // success returns the message of a finished rollout, with the first few notes.
 func (s Summary) success() string {
-	text := fmt.Sprintf("The bundle of %s is in %s", pluralize(s.Attempt.Certificates, "certificate"), pluralize(s.Namespaces, "namespace"))
+	message := fmt.Sprintf("The bundle of %s is in %s", text.Count(s.Attempt.Certificates, "certificate"), text.Count(s.Namespaces, "namespace"))
 	shown := s.Attempt.Notes[:min(len(s.Attempt.Notes), maxShownNotes)]
 	for _, note := range shown {
-		text = fmt.Sprintf("%s; note: %s", text, truncate(note, maxCause))
+		message += "; note: " + foreign(note, maxCause)
 	}
 	if more := len(s.Attempt.Notes) - len(shown); more > 0 {
-		text += fmt.Sprintf("; and %d more", more)
+		message += fmt.Sprintf("; and %d more", more)
 	}
-	return text
+	return message
 }
 
 // fallback describes the targets while nothing can be built.
@@ -170,32 +170,13 @@ func (s Summary) failures(separator string) string {
 	}
 	var parts []string
 	for _, failure := range s.Failures {
-		parts = append(parts, fmt.Sprintf("%s in namespace %s: %s", failure.Place.Kind, failure.Place.Namespace, truncate(failure.Cause, maxCause)))
+		parts = append(parts, fmt.Sprintf("%s in namespace %s: %s", failure.Place.Kind, failure.Place.Namespace, foreign(failure.Cause, maxCause)))
 	}
 	if more := s.Failed - len(s.Failures); more > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more", more))
 	}
-	return fmt.Sprintf("%s%d of %s failed: %s", separator, s.Failed, pluralize(s.Wanted, "target"), strings.Join(parts, "; "))
+	return fmt.Sprintf("%s%d of %s failed: %s", separator, s.Failed, text.Count(s.Wanted, "target"), strings.Join(parts, "; "))
 }
 
-// truncate returns at most limit bytes of a text, plus "…" if it was longer, and replaces
-// control characters: the text may be foreign, and users read it in a terminal.
-func truncate(text string, limit int) string {
-	if len(text) > limit {
-		text = strings.ToValidUTF8(text[:limit], "") + "…"
-	}
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, text)
-}
-
-// pluralize returns a count with its noun.
-func pluralize(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
+// foreign returns a text that another party may have written, printable and bounded.
+func foreign(message string, limit int) string { return text.Printable(text.Truncate(message, limit)) }

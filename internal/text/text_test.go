@@ -23,3 +23,10 @@ func TestCount(t *testing.T) {
 		}
 	}
 }
+
+func TestPrintable(t *testing.T) {
+	t.Parallel()
+	if got, want := Printable("a\x1b[31m\nb\té"), "a [31m b é"; got != want {
+		t.Errorf("Printable() = %q, want %q", got, want)
+	}
+}
