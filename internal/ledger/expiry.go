@@ -10,8 +10,8 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/internal/text"
 	"trust-manager.io/internal/certs"
+	"trust-manager.io/internal/text"
 )
 
 // Soon is how long before its NotAfter a certificate counts as expiring soon: long enough
