@@ -44,7 +44,7 @@ type Options struct {
 	Concurrency int
 	// DefaultCAs is the default CA package.
 	DefaultCAs *source.DefaultCAs
-	// Clock tells whether certificates have expired, and measures how long things take.
+	// Clock is the time for the expiry of certificates and for measurements.
 	Clock clock.PassiveClock
 	// Metrics is where the operator's metrics are registered.
 	Metrics prometheus.Registerer

@@ -9,11 +9,11 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// benchmarkSize is how many certificates a Debian default package holds.
+// benchmarkSize is the number of certificates in a Debian default package.
 const benchmarkSize = 145
 
-// BenchmarkNewRevision makes the revision of a bundle whose certificates are known:
-// anew, and where nothing has changed.
+// BenchmarkNewRevision measures the revision of a bundle from scratch, and with a previous
+// revision of the same content.
 func BenchmarkNewRevision(b *testing.B) {
 	asked := spec(configMap("ca.pem"))
 	var content bundle.Bundle

@@ -8,27 +8,27 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// encoderOf gives the encoder that the client would use for whole objects.
+// encoderOf returns the encoder that the client uses for typed objects.
 func encoderOf(codecs runtime.NegotiatedSerializer) (runtime.Encoder, error) {
 	info, ok := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), protobuf)
 	if !ok {
-		return nil, fmt.Errorf("there is no serializer for %s", protobuf)
+		return nil, fmt.Errorf("no serializer for %s", protobuf)
 	}
 	return codecs.EncoderForVersion(info.Serializer, corev1.SchemeGroupVersion), nil
 }
 
-// encodeWhole encodes an object that is written whole. The client would do so too,
-// but with a second copy of the bytes: with many large objects under way, that is
-// much of the memory that the operator needs at its peak.
+// encodeWhole encodes an object for a create or replace. The client could do so too, but
+// with a second copy of the bytes: with many large objects in flight, that is much of the
+// operator's peak memory.
 func encodeWhole(encoder runtime.Encoder, object runtime.Object) ([]byte, error) {
 	var all body
 	err := encoder.Encode(object, &all)
 	return all, err
 }
 
-// body takes what an encoder writes. It keeps the slice of the first part, which a
-// Writer should not do: these encoders give what they have just allocated for the
-// whole object, and use it no more.
+// body collects the output of an encoder. It retains the first slice that it is given,
+// which the contract of io.Writer forbids: the encoders used here pass a slice that they
+// have just allocated for the whole object, and do not use it again.
 type body []byte
 
 func (b *body) Write(part []byte) (int, error) {

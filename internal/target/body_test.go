@@ -13,10 +13,10 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// largeSize is about that of the public roots as PEM, in bytes.
+// largeSize is about the size of the public roots as PEM, in bytes.
 const largeSize = 220_000
 
-// largeAction writes a large object whole.
+// largeAction replaces a large object.
 func largeAction(kind bundle.Kind) Action {
 	shape := &Shape{Kind: kind, Labels: map[string]string{"team": "a"}}
 	if kind == bundle.Secret {
@@ -37,7 +37,7 @@ func offlineWriter(tb testing.TB) *Writer {
 	return w
 }
 
-// What is sent is what the client itself would send, and each body is its own.
+// The request body is the same as the client would send, and bodies share no memory.
 func TestEncodeWhole(t *testing.T) {
 	t.Parallel()
 	w := offlineWriter(t)
@@ -58,7 +58,7 @@ func TestEncodeWhole(t *testing.T) {
 		bodies = append(bodies, got)
 	}
 	if bytes.Equal(bodies[0], bodies[1]) {
-		t.Error("the second body is written over the first")
+		t.Error("the second body overwrites the first")
 	}
 }
 

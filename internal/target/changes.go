@@ -11,15 +11,15 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// Changes are what has to change in an object that others also write to.
+// Changes are the changes to an object that also holds foreign entries.
 type Changes struct {
 	// Set has the new values of entries.
 	Set map[field]string
-	// Drop has the entries to take away.
+	// Drop has the entries to remove.
 	Drop map[field]bool
-	// SetOwner is the owner reference to add or to put right, or nil.
+	// SetOwner is the owner reference to add or repair, or nil.
 	SetOwner *metav1.OwnerReference
-	// DropOwners are the UIDs of owner references to take away.
+	// DropOwners are the UIDs of owner references to remove.
 	DropOwners []types.UID
 }
 
@@ -27,7 +27,7 @@ func (c Changes) empty() bool {
 	return len(c.Set) == 0 && len(c.Drop) == 0 && c.SetOwner == nil && len(c.DropOwners) == 0
 }
 
-// content says whether data changes, which an immutable object does not allow.
+// content reports whether data changes, which an immutable object does not allow.
 func (c Changes) content() bool {
 	for changed := range c.Set {
 		if changed.isData() {
@@ -42,8 +42,8 @@ func (c Changes) content() bool {
 	return false
 }
 
-// patch gives the changes as a strategic merge patch that fails with a
-// conflict where the object, of this kind, is no longer the one that was read.
+// patch returns the changes as a strategic merge patch of an object of this kind. It
+// fails with a conflict if the object has changed since it was read.
 func (c Changes) patch(kind bundle.Kind, uid, resourceVersion string) ([]byte, error) {
 	sections := map[string]map[string]any{}
 	put := func(at field, value any) {
@@ -77,8 +77,8 @@ func (c Changes) patch(kind bundle.Kind, uid, resourceVersion string) ([]byte, e
 	return json.Marshal(body)
 }
 
-// owners gives the owner references as a list that a strategic merge patch
-// merges by UID; a JSON merge patch would replace those of others.
+// owners returns the owner references as a list that a strategic merge patch merges by
+// UID; a JSON merge patch would replace foreign ones.
 func (c Changes) owners() []any {
 	var owners []any
 	for _, uid := range c.DropOwners {
@@ -90,24 +90,23 @@ func (c Changes) owners() []any {
 	return owners
 }
 
-// difference is how an object differs from what is wanted.
+// difference is the difference between an object and its desired state.
 type difference struct {
 	changes Changes
-	// clean says that nothing of others is in the object.
+	// clean reports that the object holds nothing foreign.
 	clean bool
-	// disowned says that the object should have the Bundle as its owner, and
-	// has it under no UID.
+	// disowned reports that the Bundle should own the object, and does not under any UID.
 	disowned bool
 }
 
-// compare finds what has to change in an object to make it the wanted target.
+// compare returns the difference between an object and its desired state.
 func compare(object *Object, want Want) difference {
 	entries := object.entries()
 	wanted := want.Shape.entries()
 	stale, others := split(object, entries, object.written(want.Shape), wanted)
 	for at := range object.claimed() {
-		// Others have written the very value that is wanted: it stays theirs when
-		// it is no longer wanted. A value that is changed loses their claim.
+		// Another manager wrote the desired value too, so the entry stays when it is no
+		// longer desired. An entry with another value is changed, which ends that claim.
 		if value, isWanted := wanted[at]; isWanted && entries[at] == value && !isOperators(at) {
 			others.any = true
 		}
@@ -129,14 +128,14 @@ func compare(object *Object, want Want) difference {
 	return d
 }
 
-// removal is what has to be taken out of an object to release it.
+// removal is what to remove from an object to release it.
 type removal struct {
 	changes Changes
-	// nothingLeft says that nothing of others would remain in the object.
+	// nothingLeft reports that nothing foreign would remain in the object.
 	nothingLeft bool
 }
 
-// subtract finds what the operator has put into an object.
+// subtract returns what the operator has put into an object.
 func subtract(object *Object, want Want) removal {
 	ours, others := split(object, object.entries(), object.written(want.Shape), nil)
 	if want.Orphaned {
@@ -151,18 +150,18 @@ func subtract(object *Object, want Want) removal {
 	return r
 }
 
-// foreign says what others have in an object.
+// foreign reports whether an object holds anything foreign, and whether that is data.
 type foreign struct {
 	any, data bool
 }
 
-// split tells the entries of an object that are ours and not wanted (stale)
-// from those of others.
+// split separates the entries of an object that are the operator's and no longer desired
+// (stale) from foreign ones.
 func split(object *Object, entries map[field]string, written map[field]bool, wanted map[field]string) (stale map[field]bool, others foreign) {
 	stale = map[field]bool{}
 	for at := range entries {
 		_, isWanted := wanted[at]
-		_, otherForm := wanted[at.otherForm()] // a Secret has but one form
+		_, otherForm := wanted[at.otherForm()] // a Secret has one form only
 		switch {
 		case isWanted:
 		case otherForm || written[at] || isOperators(at):
@@ -179,8 +178,8 @@ func split(object *Object, entries map[field]string, written map[field]bool, wan
 	return stale, others
 }
 
-// otherForm gives the entry that excludes this one: the API server refuses a
-// key that stands both as text and as binary.
+// otherForm returns the entry that excludes this one: the API server refuses an object
+// with the same key in data and in binaryData.
 func (f field) otherForm() field {
 	switch f.section {
 	case sectionData:
@@ -191,7 +190,7 @@ func (f field) otherForm() field {
 	return field{}
 }
 
-// isOperators says whether an entry is the operator's own by its name.
+// isOperators reports whether an entry is the operator's by its name.
 func isOperators(at field) bool {
 	switch at {
 	case field{sectionLabels, v1alpha1.BundleLabelKey},
@@ -202,9 +201,9 @@ func isOperators(at field) bool {
 	return false
 }
 
-// own makes the Bundle the one owner of its kind and name, or none where the
-// object is shared: garbage collection would take the data of others along. It
-// says whether the object should be owned and is not, under any UID.
+// own makes the Bundle the only owner of its kind and name, or removes it as an owner if
+// the object is shared, since garbage collection would delete the foreign data too. It
+// reports whether the Bundle should own the object and does not under any UID.
 func (c *Changes) own(object *Object, owner metav1.OwnerReference, shared bool) (disowned bool) {
 	var found bool
 	disowned = !shared
@@ -232,12 +231,12 @@ func sameOwner(a, b metav1.OwnerReference) bool {
 		isTrue(a.Controller) == isTrue(b.Controller) && isTrue(a.BlockOwnerDeletion) == isTrue(b.BlockOwnerDeletion)
 }
 
-// entries gives all entries of the object's maps.
+// entries returns all entries of the object's maps.
 func (o *Object) entries() map[field]string {
 	return entriesOf(o.Kind, o.Text, o.Binary, o.Meta.Labels, o.Meta.Annotations)
 }
 
-// entries gives all entries that the shape has.
+// entries returns all entries of the shape.
 func (s *Shape) entries() map[field]string {
 	return entriesOf(s.Kind, s.Text, s.Binary, s.Labels, s.Annotations)
 }

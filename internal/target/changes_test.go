@@ -9,8 +9,8 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// A patch says each change, names the object and the version that it is for,
-// and nothing else: whatever it does not name stays.
+// A patch has each change and its preconditions, and nothing else: entries that it does
+// not mention stay.
 func TestPatchBody(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -27,7 +27,7 @@ func TestPatchBody(t *testing.T) {
 			}},
 			`{"data":{"ca.pem":"PEM\n"},"metadata":{"annotations":{"note":""},"labels":{"app":"x","team":"a"},"resourceVersion":"7","uid":"object-uid"}}`,
 		},
-		"entries taken out of every map": {
+		"entries removed from every map": {
 			Changes{Drop: dropped(text("old.pem"), binaryData("old.jks"), label("team"), annotation("note"))},
 			`{"binaryData":{"old.jks":null},"data":{"old.pem":null},"metadata":{"annotations":{"note":null},"labels":{"team":null},"resourceVersion":"7","uid":"object-uid"}}`,
 		},
@@ -39,11 +39,11 @@ func TestPatchBody(t *testing.T) {
 			Changes{SetOwner: new(ownedBy(bundleUID))},
 			`{"metadata":{"ownerReferences":[{"apiVersion":"trust.cert-manager.io/v1alpha1","kind":"Bundle","name":"roots","uid":"bundle-uid","controller":true,"blockOwnerDeletion":true}],"resourceVersion":"7","uid":"object-uid"}}`,
 		},
-		"owners taken out": {
+		"owners removed": {
 			Changes{DropOwners: []types.UID{"one", "two"}},
 			`{"metadata":{"ownerReferences":[{"$patch":"delete","uid":"one"},{"$patch":"delete","uid":"two"}],"resourceVersion":"7","uid":"object-uid"}}`,
 		},
-		"an owner put in another's place": {
+		"an owner replaced": {
 			Changes{DropOwners: []types.UID{"older-uid"}, SetOwner: new(ownedBy(bundleUID))},
 			`{"metadata":{"ownerReferences":[{"$patch":"delete","uid":"older-uid"},{"apiVersion":"trust.cert-manager.io/v1alpha1","kind":"Bundle","name":"roots","uid":"bundle-uid","controller":true,"blockOwnerDeletion":true}],"resourceVersion":"7","uid":"object-uid"}}`,
 		},
@@ -66,7 +66,7 @@ func TestPatchBody(t *testing.T) {
 	}
 }
 
-// Binary values are in base64, and a Secret has them under data.
+// Binary values are base64, and a Secret has them in data.
 func TestPatchBodyBinary(t *testing.T) {
 	t.Parallel()
 	changes := Changes{Set: map[field]string{text("a"): "\xff", binaryData("b"): "\xff"}, Drop: dropped(text("c"))}
@@ -84,8 +84,8 @@ func TestPatchBodyBinary(t *testing.T) {
 	}
 }
 
-// The apply that brings tracking back has all that the operator writes but the
-// owner.
+// The apply that restores tracking has all entries of the operator, and no owner
+// reference.
 func TestApplyBody(t *testing.T) {
 	t.Parallel()
 	action := expected(Action{Verb: Apply, UID: objectUID, ResourceVersion: version}, wanted())
@@ -102,8 +102,8 @@ func TestApplyBody(t *testing.T) {
 	}
 }
 
-// The apply that makes an object has no preconditions, and binary values where
-// the kind has them.
+// The apply that creates an object has no preconditions, and has binary values in the
+// map of its kind.
 func TestApplyBodyOfNewSecret(t *testing.T) {
 	t.Parallel()
 	key := roots

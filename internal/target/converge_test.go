@@ -14,14 +14,13 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// steps bounds how often a target is decided about until it is in order: a
-// read, a forced apply, a read and a write, and two more for somebody who
-// writes at the same time.
+// steps limits the decisions until a target is in sync: a read, a forced apply, a read
+// and a write, and two more for a concurrent writer.
 const steps = 6
 
-// story is one target in the course of events, as a sequence of bytes tells
-// it: edits by others, changes of what is wanted, and looks by the operator.
-// After each look it is checked what the operator promises (T4, T6, T7, T11).
+// story is a sequence of events around one target, given as bytes: edits by other
+// writers, changes of the desired state, and reconciliations by the operator. After each
+// reconciliation the story checks the operator's promises (T4, T6, T7, T11).
 type story struct {
 	*testing.T
 	key    Key
@@ -31,18 +30,18 @@ type story struct {
 	shape  int
 	// memory is what the operator knows after its last write, or Unread.
 	memory Seen
-	// editor is the field manager of others.
+	// editor is the field manager of the other writers.
 	editor string
-	// theirs are the entries that others have put into the object, under names
-	// that the operator never uses.
+	// theirs are the foreign entries of the object, under names that the operator never
+	// uses.
 	theirs map[field]string
-	// claimed are entries under the operator's names that others have written
-	// too, or that nobody is tracked for; they may stay behind.
+	// claimed are entries under the operator's names that other managers have written
+	// too, or that are not tracked; they may stay after a release.
 	claimed map[field]bool
 	told    []string
 }
 
-// shapes are what the target should look like at one time or another.
+// shapes returns one of the shapes that a story uses.
 func shapes(kind bundle.Kind, number int) *Shape {
 	s := shape()
 	switch number {
@@ -69,7 +68,7 @@ func newStory(t *testing.T, kind bundle.Kind) *story {
 		theirs: map[field]string{}, claimed: map[field]bool{}}
 }
 
-// events are what may happen, each named.
+// events are the possible events of a story.
 var events = []struct {
 	name  string
 	event func(*story)
@@ -84,7 +83,7 @@ var events = []struct {
 	{"want shape 2", func(s *story) { s.reshape(2) }},
 	{"select", func(s *story) { s.want.Selected = true }},
 	{"deselect", func(s *story) { s.want.Selected = false }},
-	{"make the Bundle anew", func(s *story) { s.want.Owner.UID += "'" }},
+	{"re-create the Bundle", func(s *story) { s.want.Owner.UID += "'" }},
 	{"others add text", func(s *story) { s.add(text("theirs")) }},
 	{"others add binary data", func(s *story) { s.add(binaryData("their.jks")) }},
 	{"others add a label", func(s *story) { s.add(label("theirs")) }},
@@ -174,7 +173,7 @@ var events = []struct {
 
 func (s *story) reshape(number int) { s.shape, s.want.Shape = number, shapes(s.key.Kind, number) }
 
-// make has others make the object, unless a finalizer has held the one before.
+// make creates the object as another writer, unless a finalizer keeps the previous one.
 func (s *story) make(object *stored, manager string) {
 	object.Name, object.Namespace = "roots", "team-a"
 	if s.server.live != nil {
@@ -185,8 +184,7 @@ func (s *story) make(object *stored, manager string) {
 	}
 }
 
-// at names an entry as it is in an object of the story's kind: a Secret has one
-// map of data.
+// at returns the entry in an object of the story's kind: a Secret has one map of data.
 func (s *story) at(entry field) field {
 	if s.key.Kind == bundle.Secret && entry.section == sectionBinary {
 		entry.section = sectionData
@@ -194,13 +192,13 @@ func (s *story) at(entry field) field {
 	return entry
 }
 
-// edit changes the object under the name of the current editor.
+// edit changes the object as the current editor.
 func (s *story) edit(change func(*stored)) {
 	s.server.edit(s.editor, change)
 	s.forgetObject() // its last finalizer may be gone
 }
 
-// write sets an entry that has one of the operator's names.
+// write sets an entry under one of the operator's names.
 func (s *story) write(at field, value string) {
 	s.claimed[at] = true
 	s.edit(func(o *stored) { set(o, at, value) })
@@ -219,8 +217,8 @@ func set(o *stored, at field, value string) {
 	}
 }
 
-// add has others put an entry of their own into the object. Under the
-// operator's own name it would be the operator's.
+// add adds a foreign entry to the object. Under the operator's field manager it would be
+// the operator's.
 func (s *story) add(entry field) {
 	at := s.at(entry)
 	s.server.edit("kubectl", func(o *stored) { set(o, at, "theirs") })
@@ -229,7 +227,7 @@ func (s *story) add(entry field) {
 	}
 }
 
-// drop has others take out an entry of their own.
+// drop removes a foreign entry.
 func (s *story) drop(at field) {
 	s.server.edit("kubectl", func(o *stored) {
 		if at.section == sectionData {
@@ -243,7 +241,7 @@ func (s *story) drop(at field) {
 	}
 }
 
-// claim has others own a label together with the operator.
+// claim makes another manager a co-owner of a label.
 func (s *story) claim() {
 	if s.server.live == nil {
 		return
@@ -257,7 +255,7 @@ func (s *story) claim() {
 	if err := s.server.apply(body, "argocd", true); err != nil {
 		s.Fatal(err)
 	}
-	maps.Copy(s.claimed, s.present()) // what was untracked before is now nobody's
+	maps.Copy(s.claimed, s.present()) // entries that were untracked before have no manager now
 }
 
 func (s *story) deleteIt() {
@@ -270,14 +268,14 @@ func (s *story) deleteIt() {
 	s.forgetObject()
 }
 
-// forgetObject ends the account of an object that does not exist any more.
+// forgetObject clears the expectations if the object no longer exists.
 func (s *story) forgetObject() {
 	if s.server.live == nil {
 		s.theirs, s.claimed = map[field]string{}, map[field]bool{}
 	}
 }
 
-// present gives the entries that are in the object.
+// present returns the entries of the object.
 func (s *story) present() map[field]bool {
 	entries := map[field]bool{}
 	if object := s.server.object(); object != nil {
@@ -288,17 +286,16 @@ func (s *story) present() map[field]bool {
 	return entries
 }
 
-// look has the operator decide and act until it is done, and checks what has
-// become of the object.
+// look decides and acts until the target is in sync or released, and checks the result.
 func (s *story) look() {
 	if s.server.live == nil || s.server.live.GetResourceVersion() != s.memory.ResourceVersion {
-		s.memory = Seen{} // an event told that it has changed
+		s.memory = Seen{} // a watch event reports a change
 	}
 	s.lookFrom(s.memory)
 }
 
-// lookAtCache has the operator look as after a start: it sees no object that does
-// not carry the label. Where it may write by name only, it reads first.
+// lookAtCache is look after a restart, when the cache has only objects with the label. If
+// the operator may write by name only, it reads first.
 func (s *story) lookAtCache() {
 	s.memory = Seen{}
 	if object := s.server.object(); !s.server.byName && (object == nil || object.Labels[bundleLabel] == "") {
@@ -309,7 +306,7 @@ func (s *story) lookAtCache() {
 
 func (s *story) lookFrom(seen Seen) {
 	before, alone := s.server.object(), s.server.interfere == nil
-	inOrder := before != nil && s.decide(s.want.Shape != nil, before).Verb == Keep
+	inSync := before != nil && s.decide(s.want.Shape != nil, before).Verb == Keep
 	for range steps {
 		next, action := s.step(seen)
 		if next == nil {
@@ -317,25 +314,25 @@ func (s *story) lookFrom(seen Seen) {
 			if action.Verb == Refuse && alone && before.ResourceVersion != s.server.live.GetResourceVersion() {
 				s.fatalf("T8: it was written all the same")
 			}
-			s.judge(action, before, inOrder)
+			s.judge(action, before, inSync)
 			if s.server.live != nil && len(s.server.live.GetManagedFields()) == 0 {
-				maps.Copy(s.claimed, s.present()) // the operator writes untracked too
+				maps.Copy(s.claimed, s.present()) // the operator writes to an untracked object too
 			}
 			return
 		}
 		seen = *next
 	}
-	s.fatalf("after %d steps it is still not in order", steps)
+	s.fatalf("after %d steps it is still not in sync", steps)
 }
 
-// decide asks what would become of the object if it were read now.
+// decide returns the decision about an object as if it had just been read.
 func (s *story) decide(selected bool, object *stored) Action {
 	want := s.want
 	want.Selected = selected
 	return Decide(s.key, want, Seen{State: Whole, Object: object.whole(s.key.Kind)})
 }
 
-// step decides and acts once, as the controller does. next is nil at the end.
+// step decides and acts once, like the controller. next is nil at the end.
 func (s *story) step(seen Seen) (next *Seen, action Action) {
 	action = Decide(s.key, s.want, seen)
 	s.told = append(s.told, fmt.Sprintf("  %s: %s", action.Verb, action.Reason))
@@ -381,7 +378,7 @@ func (s *story) read() *Seen {
 }
 
 // judge checks the object after the operator's last action.
-func (s *story) judge(last Action, before *stored, inOrder bool) {
+func (s *story) judge(last Action, before *stored, inSync bool) {
 	present := map[field]string{}
 	object := s.server.object()
 	if object != nil {
@@ -389,27 +386,27 @@ func (s *story) judge(last Action, before *stored, inOrder bool) {
 	}
 	for at, value := range s.theirs {
 		if present[at] != value {
-			s.fatalf("T6: the entry %v of others is lost", at)
+			s.fatalf("T6: the foreign entry %v is lost", at)
 		}
 	}
 	switch {
 	case last.Verb == Refuse:
 		controlled := object.whole(s.key.Kind).foreignController("roots") != nil
 		if !controlled && (object.Immutable == nil || !*object.Immutable) {
-			s.fatalf("refused for no reason")
+			s.fatalf("refused without a reason")
 		}
 	case last.Verb == Wait:
 		if object.DeletionTimestamp == nil {
-			s.fatalf("waits for no deletion")
+			s.fatalf("waits for an object that is not being deleted")
 		}
 	case s.want.Selected:
 		s.judgeWanted(object, present)
-	case inOrder && before.DeletionTimestamp == nil:
+	case inSync && before.DeletionTimestamp == nil:
 		s.judgeReleased(object, present)
 	}
 }
 
-// judgeWanted checks an object that has been put in order.
+// judgeWanted checks an object that has been repaired.
 func (s *story) judgeWanted(object *stored, present map[field]string) {
 	if object == nil {
 		s.fatalf("T7: there is no object")
@@ -445,8 +442,7 @@ func (s *story) judgeWanted(object *stored, present map[field]string) {
 	}
 }
 
-// judgeReleased checks what is left of an object that was in order before it
-// was released.
+// judgeReleased checks the remainder of an object that was in sync before its release.
 func (s *story) judgeReleased(object *stored, present map[field]string) {
 	if object == nil || object.DeletionTimestamp != nil {
 		return
@@ -479,7 +475,7 @@ func (s *story) fatalf(format string, args ...any) {
 	s.Fatalf(format, args...)
 }
 
-// tell plays a story. At its end the target is put in order and released.
+// tell runs a story. At its end the target is reconciled and released.
 func tell(t *testing.T, kind bundle.Kind, course []byte) {
 	t.Helper()
 	s := newStory(t, kind)
@@ -495,8 +491,8 @@ func tell(t *testing.T, kind bundle.Kind, course []byte) {
 	s.look()
 }
 
-// Whatever others do, the target is in order after a few steps, nothing of
-// others is lost, and nothing of the operator's stays after a release.
+// Whatever other writers do, the target is in sync after a few steps, no foreign entry is
+// lost, and no entry of the operator stays after a release.
 func TestConvergence(t *testing.T) {
 	t.Parallel()
 	for _, kind := range kinds {

@@ -8,77 +8,74 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// Want is what should become of a target.
+// Want is the desired state of a target.
 type Want struct {
 	// Owner refers to the Bundle.
 	Owner metav1.OwnerReference
-	// Gone says that the Bundle no longer exists. Garbage collection then sees
-	// to what it owned, and only shared objects are released.
+	// Gone reports that the Bundle no longer exists. Garbage collection then deletes what
+	// it owned, and only shared objects have to be released.
 	Gone bool
-	// Orphaned says that the Bundle was deleted so that its targets stay: a
-	// shared object then loses the operator's marks, and keeps the data.
+	// Orphaned reports that the Bundle was deleted without its targets: a shared object
+	// then loses the operator's marks and keeps the data.
 	Orphaned bool
-	// Shape is what the target should look like; nil where the Bundle asks for
-	// no target of this kind.
+	// Shape is the desired content; nil if the Bundle has no target of this kind.
 	Shape *Shape
-	// Selected says whether the namespace gets the target. What the operator
-	// has written elsewhere is released.
+	// Selected reports whether the namespace gets the target. Targets in other
+	// namespaces are released.
 	Selected bool
 }
 
-// State says how much is known of an object.
+// State is how much is known of an object.
 type State int
 
-// The states of knowledge.
+// The values of State.
 const (
-	// Unread: the object may exist, and what it holds is not known.
+	// Unread: the object may exist, and its content is unknown.
 	Unread State = iota
-	// Absent: there is no such object.
+	// Absent: the object does not exist.
 	Absent
-	// Held: the operator has written or read the object at this resource
-	// version, and it then held what Holding says.
+	// Held: the operator has written or read the object at this resource version, and
+	// Holding is what it then held.
 	Held
-	// Whole: the object has just been read.
+	// Whole: the object has just been read in full.
 	Whole
 )
 
-// Seen is what is known of a target's object before a decision.
+// Seen is the observed state of a target.
 type Seen struct {
 	State State
-	// Vanished says of an absent object that this process had it in order
-	// before.
+	// Vanished reports that an absent object was in sync before, in this process.
 	Vanished bool
-	// ByName says of an absent object that the operator may write it only by its
-	// name: POST, which has none, is refused.
+	// ByName reports that an absent object has to be created by apply: RBAC allows writes
+	// to objects by their names only, and a POST request has no name.
 	ByName bool
-	// UID and ResourceVersion are set where State is Held.
+	// UID and ResourceVersion are set if State is Held.
 	UID             string
 	ResourceVersion string
-	// Holding is set where State is Held.
+	// Holding is set if State is Held.
 	Holding Holding
-	// Doubtful says of a Held object that it has not been read since it was
-	// written: admission may have put something of others into its data.
+	// Doubtful reports that a Held object has not been read since it was written:
+	// admission may have changed its data.
 	Doubtful bool
-	// Object is set where State is Whole.
+	// Object is set if State is Whole.
 	Object *Object
 }
 
-// Verb says what an Action does.
+// Verb is what an Action does.
 type Verb string
 
-// The verbs. Read sends a request that changes nothing; Keep, Leave, Wait and
-// Refuse send none.
+// The verbs. Read sends a request that changes nothing; Keep, Leave, Wait and Refuse send
+// none.
 const (
-	// Keep: the object is in order.
+	// Keep: the object is in sync.
 	Keep Verb = "keep"
-	// Leave: the object is not wanted, and it is absent or not ours to release.
+	// Leave: the object is not desired, and it is absent or not the operator's to release.
 	Leave Verb = "leave"
-	// Wait: the object is being deleted; its end is an event.
+	// Wait: the object is being deleted; an event follows when it is gone.
 	Wait Verb = "wait"
-	// Refuse: the object must not be written, for a reason that a person has
-	// to settle.
+	// Refuse: the object must not be written until a user has removed the reason.
 	Refuse Verb = "refuse"
-	// Read: the object must be read whole before anything can be decided.
+	// Read: the object has to be read in full before anything can be decided.
 	Read Verb = "read"
 
 	Create  Verb = "create"
@@ -88,66 +85,66 @@ const (
 	Delete  Verb = "delete"
 )
 
-// Action is what to do about one target, as a value.
+// Action is a decision about one target.
 type Action struct {
 	Verb Verb
 	Key  Key
-	// Reason says why, for logs and, where the Verb is Refuse, for the user.
+	// Reason is the reason for the decision, for logs and, if the Verb is Refuse or Wait,
+	// for the user.
 	Reason string
-	// Confirm says that the Bundle has to be read from the API server first:
-	// what was seen may be the work of its own deletion, which must not be
-	// undone (T12), or the Bundle may have been made again.
+	// Confirm reports that the Bundle has to be read from the API server first: the
+	// observed state may be the effect of its own deletion, which must not be undone
+	// (T12), or the Bundle may have been re-created.
 	Confirm bool
 	// UID and ResourceVersion are preconditions of the request.
 	UID             string
 	ResourceVersion string
-	// Owner and Shape are what is written by create, replace and apply.
+	// Owner and Shape are what create and replace write; apply writes Shape only.
 	Owner metav1.OwnerReference
 	Shape *Shape
-	// Changes are what a patch does.
+	// Changes are what a patch changes.
 	Changes Changes
-	// Holding is what the object holds afterwards.
+	// Holding is the content of the object afterwards.
 	Holding Holding
 }
 
-// reserved are ConfigMaps that Kubernetes or a distribution of it puts into every
-// namespace, writes whole, and that pods rely on to reach the API server. No
-// Bundle can share them.
+// reserved has the ConfigMaps that Kubernetes or a distribution of it maintains in every
+// namespace. They are overwritten as a whole, and pods need them to reach the API server,
+// so a Bundle cannot share them.
 var reserved = map[string]string{
 	"kube-root-ca.crt":         "Kubernetes",
 	"openshift-service-ca.crt": "OpenShift",
 }
 
-// Decide says what to do about a target. It is a pure function: the same
-// knowledge gives the same Action.
+// Decide returns what to do about a target. It is a pure function.
 func Decide(key Key, want Want, seen Seen) Action {
 	action := Action{Key: key, Owner: want.Owner, Shape: want.Shape}
 	owner, isReserved := reserved[key.Bundle]
 	isReserved = isReserved && key.Kind == bundle.ConfigMap
 	switch wanted := want.Selected && want.Shape != nil; {
 	case wanted && isReserved:
-		action.is(Refuse, "the ConfigMap of this name belongs to "+owner+" in each namespace; rename the Bundle")
+		action.is(Refuse, owner+" manages a ConfigMap with this name in every namespace; rename the Bundle")
 	case wanted:
 		action.converge(want, seen)
 	case isReserved:
-		action.is(Leave, "it is not the operator's to release")
+		action.is(Leave, "it is not managed by the operator")
 	default:
 		action.release(want, seen)
 	}
 	return action
 }
 
-// converge decides about a target that is wanted.
+// converge decides about a desired target.
 func (a *Action) converge(want Want, seen Seen) {
 	a.Holding = Holding{Digest: want.Shape.Digest, Owner: string(want.Owner.UID), Clean: true}
 	switch seen.State {
 	case Unread:
-		a.is(Read, "its content is not known")
+		a.is(Read, "its content is unknown")
 	case Absent:
 		a.Confirm = seen.Vanished
 		if seen.ByName {
-			// An apply that creates is authorized by the object's name. The owner
-			// comes with the write after it, when the object has been seen.
+			// RBAC authorizes an apply that creates by the object's name. The owner
+			// reference follows with the next write, once the object has been read.
 			a.is(Apply, "it does not exist")
 		} else {
 			a.is(Create, "it does not exist")
@@ -157,18 +154,18 @@ func (a *Action) converge(want Want, seen Seen) {
 		switch current := seen.Holding.Digest == want.Shape.Digest && seen.Holding.Owner == string(want.Owner.UID); {
 		case current:
 			a.Holding = seen.Holding
-			a.is(Keep, "it is in order")
+			a.is(Keep, "it is in sync")
 		case seen.Holding.Clean && !seen.Doubtful:
 			a.is(Replace, "the bundle has changed")
 		default:
-			a.is(Read, "others may have something in it")
+			a.is(Read, "it may hold foreign entries")
 		}
 	case Whole:
 		a.repair(want, seen.Object)
 	}
 }
 
-// repair decides about a wanted target that has been read whole.
+// repair decides about a desired target that has been read in full.
 func (a *Action) repair(want Want, object *Object) {
 	a.UID, a.ResourceVersion = string(object.Meta.UID), object.Meta.ResourceVersion
 	difference := compare(object, want)
@@ -181,48 +178,48 @@ func (a *Action) repair(want Want, object *Object) {
 	case owner != nil:
 		a.is(Refuse, fmt.Sprintf("the object is controlled by %s %s; delete it, or rename the Bundle", owner.Kind, owner.Name))
 	case object.Immutable && difference.changes.content():
-		a.is(Refuse, "the object is immutable and has other content; save what others have in it and delete it, and it is created anew")
+		a.is(Refuse, "the object is immutable and has different content; save its foreign data and delete it, and it will be re-created")
 	case len(object.Meta.ManagedFields) == 0 && len(difference.changes.Drop) == 0:
-		// Also where nothing differs: later, what the operator has written could
-		// not be told from what others have. An apply cannot take anything away,
-		// and with a key left behind in the other map the API server would refuse
-		// it. A patch or a replacement comes first then.
+		// Applied even if nothing differs: without managedFields, the operator's entries
+		// could not be distinguished from foreign ones later. An apply removes nothing,
+		// and the API server would refuse it if a key were left in the other map: entries
+		// to remove need a patch or replace first (docs/adr/0004).
 		a.is(Apply, "its managedFields were cleared, so nothing in it is tracked")
 	case difference.changes.empty():
-		a.is(Keep, "it is in order")
+		a.is(Keep, "it is in sync")
 	case difference.clean:
 		a.is(Replace, "it differs from the bundle")
 	default:
 		a.Changes = difference.changes
-		a.is(Patch, "it differs from the bundle, and others have something in it")
+		a.is(Patch, "it differs from the bundle and holds foreign entries")
 	}
 }
 
-// release decides about a target that is not wanted.
+// release decides about a target that is not desired.
 func (a *Action) release(want Want, seen Seen) {
 	switch seen.State {
 	case Absent:
 		a.is(Leave, "it does not exist")
 	case Unread:
-		a.is(Read, "its content is not known")
+		a.is(Read, "its content is unknown")
 	case Held:
 		a.UID, a.ResourceVersion = seen.UID, seen.ResourceVersion
 		if seen.Holding.Clean && !seen.Doubtful && !want.Gone {
-			a.is(Delete, "it is no longer wanted")
+			a.is(Delete, "it is no longer desired")
 		} else {
-			a.is(Read, "others may have something in it")
+			a.is(Read, "it may hold foreign entries")
 		}
 	case Whole:
 		a.withdraw(want, seen.Object)
 	}
 }
 
-// withdraw decides about an unwanted target that has been read whole.
+// withdraw decides about a target that is not desired and has been read in full.
 func (a *Action) withdraw(want Want, object *Object) {
 	a.UID, a.ResourceVersion = string(object.Meta.UID), object.Meta.ResourceVersion
 	switch {
 	case !object.isShared(a.Key.Bundle) && (want.Gone || !object.isControlled(a.Key.Bundle)):
-		a.is(Leave, "it is not the operator's to release")
+		a.is(Leave, "it is not managed by the operator")
 		return
 	case object.Meta.DeletionTimestamp != nil:
 		a.is(Leave, "it is being deleted")
@@ -232,12 +229,12 @@ func (a *Action) withdraw(want Want, object *Object) {
 	removal := subtract(object, want)
 	switch {
 	case removal.nothingLeft && !want.Orphaned:
-		a.is(Delete, "it is no longer wanted")
+		a.is(Delete, "it is no longer desired")
 	case object.Immutable && removal.changes.content():
-		a.is(Refuse, "the object is no longer wanted, but it is immutable and holds data of others; save those and delete it")
+		a.is(Refuse, "the object is no longer desired, but it is immutable and holds foreign data; save that data and delete the object")
 	default:
 		a.Changes = removal.changes
-		a.is(Patch, "it is no longer wanted, and others have something in it")
+		a.is(Patch, "it is no longer desired and holds foreign entries")
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// What is decided of an object that has not just been read.
+// Decisions about an object that has not just been read.
 func TestDecideUnlessWhole(t *testing.T) {
 	t.Parallel()
 	unread := Seen{State: Unread}
@@ -38,8 +38,8 @@ func TestDecideUnlessWhole(t *testing.T) {
 		"wanted, unread: it is read":                              {wanted(), unread, Action{Verb: Read, Holding: held(true)}},
 		"wanted, absent: it is created":                           {wanted(), absent, Action{Verb: Create, Holding: held(true)}},
 		"T12 wanted, vanished: the Bundle may be going too":       {wanted(), vanished, Action{Verb: Create, Confirm: true, Holding: held(true)}},
-		"T11 wanted, held in order: nothing is written":           {wanted(), remembered(held(true)), at(Action{Verb: Keep, Holding: held(true)})},
-		"T11 wanted, held in order with others: likewise":         {wanted(), remembered(held(false)), at(Action{Verb: Keep, Holding: held(false)})},
+		"T11 wanted, held in sync: nothing is written":            {wanted(), remembered(held(true)), at(Action{Verb: Keep, Holding: held(true)})},
+		"T11 wanted, held in sync with others: likewise":          {wanted(), remembered(held(false)), at(Action{Verb: Keep, Holding: held(false)})},
 		"wanted, held with older content: it is replaced":         {wanted(), older(true), at(Action{Verb: Replace, Holding: held(true)})},
 		"T6 wanted, held older with others: it is read":           {wanted(), older(false), at(Action{Verb: Read, Holding: held(true)})},
 		"T4 wanted, held for an older Bundle: it is replaced":     {wanted(), recreated(true), at(Action{Verb: Replace, Holding: held(true)})},
@@ -67,15 +67,15 @@ func TestDecideUnlessWhole(t *testing.T) {
 	}
 }
 
-// T7, with nothing of others beside it.
+// T7, without foreign entries.
 func TestDecideClearedAndMoved(t *testing.T) {
 	t.Parallel()
 	moved := object(withoutText("ca.pem"), withBinary("ca.pem", "x"), tracked())
 	check(t, wanted(), Seen{State: Whole, Object: moved}, Action{Verb: Replace, UID: objectUID, ResourceVersion: version, Holding: held(true)})
 }
 
-// decisions are what becomes of one object: where its target is wanted, where
-// it is not, and where its Bundle no longer exists.
+// decisions are the actions for one object: if its target is desired, if it is not, and
+// if its Bundle no longer exists.
 type decisions struct {
 	object           *Object
 	wanted           Action
@@ -99,24 +99,24 @@ func (d decisions) check(t *testing.T) {
 	}
 }
 
-// Short forms of the Actions that tables are made of.
+// Short forms of the Actions in the tables.
 
 func keep(clean bool) Action { return Action{Verb: Keep, Holding: held(clean)} }
 
 func replace() Action { return Action{Verb: Replace, Holding: held(true)} }
 
-// confirmed is an Action that has to be confirmed.
+// confirmed returns an Action that needs a live Bundle.
 func confirmed(action Action) Action {
 	action.Confirm = true
 	return action
 }
 
-// patch changes a wanted object that others also write to.
+// patch returns the patch of a desired object that holds foreign entries.
 func patch(changes Changes) Action {
 	return Action{Verb: Patch, Changes: changes, Holding: held(false)}
 }
 
-// remove takes the operator's part out of an object.
+// remove returns the patch that removes the operator's entries.
 func remove(changes Changes) Action { return Action{Verb: Patch, Changes: changes} }
 
 var (
@@ -125,11 +125,11 @@ var (
 	owners = []types.UID{bundleUID}
 )
 
-// An object in which nothing but the operator's own is.
+// An object without foreign entries.
 func TestDecideOwnObject(t *testing.T) {
 	t.Parallel()
 	cases := map[string]decisions{
-		"T11 in order":                           {object(), keep(true), erase, leave},
+		"T11 in sync":                            {object(), keep(true), erase, leave},
 		"T7 text changed":                        {object(withText("ca.pem", "other")), replace(), erase, leave},
 		"T7 key deleted":                         {object(withoutText("ca.pem")), replace(), erase, leave},
 		"T7 label changed":                       {object(withLabel("team", "b")), replace(), erase, leave},
@@ -160,9 +160,9 @@ func TestDecideOwnObject(t *testing.T) {
 			object(withOwners(changedOwner(func(o *metav1.OwnerReference) { o.APIVersion = "trust.cert-manager.io/v1" }))),
 			replace(), erase, leave,
 		},
-		"marked shared though nothing of others is left": {object(shared), confirmed(replace()), erase, confirmed(erase)},
-		"marked shared and owned":                        {object(withAnnotation(sharedKey, "true")), replace(), erase, confirmed(erase)},
-		"shared mark with another value":                 {object(withAnnotation(sharedKey, "yes")), replace(), erase, leave},
+		"marked shared without any foreign entry": {object(shared), confirmed(replace()), erase, confirmed(erase)},
+		"marked shared and owned":                 {object(withAnnotation(sharedKey, "true")), replace(), erase, confirmed(erase)},
+		"shared mark with another value":          {object(withAnnotation(sharedKey, "yes")), replace(), erase, leave},
 		"stale key after a rename, tracked by update": {
 			object(withText("old.pem", "PEM\n"), also(managed(FieldManager, metav1.ManagedFieldsOperationUpdate, `{"f:data":{"f:old.pem":{}}}`))),
 			replace(), erase, leave,
@@ -180,7 +180,7 @@ func TestDecideOwnObject(t *testing.T) {
 		"the API server's name for untracked fields claims nothing": {
 			object(also(managed("before-first-apply", metav1.ManagedFieldsOperationUpdate, ours))), keep(true), erase, leave,
 		},
-		"immutable, in order":         {object(immutable), keep(false), erase, leave},
+		"immutable, in sync":          {object(immutable), keep(false), erase, leave},
 		"T8 immutable, other content": {object(immutable, withText("ca.pem", "other")), Action{Verb: Refuse, Holding: held(false)}, erase, leave},
 		"T8 immutable, stale key": {
 			object(immutable, withText("old.pem", ""), also(managed(FieldManager, metav1.ManagedFieldsOperationUpdate, `{"f:data":{"f:old.pem":{}}}`))),
@@ -192,10 +192,10 @@ func TestDecideOwnObject(t *testing.T) {
 		},
 		"T8 being deleted":          {object(deleting), Action{Verb: Wait, Holding: held(true)}, leave, leave},
 		"T12 being deleted, shared": {object(deleting, shared), confirmed(Action{Verb: Wait, Holding: held(true)}), leave, leave},
-		"T7 managedFields cleared, in order: nothing in it would be told from others' later": {
+		"T7 managedFields cleared, in sync: its entries could not be distinguished from foreign ones later": {
 			object(tracked()), Action{Verb: Apply, Holding: held(true)}, erase, leave,
 		},
-		"T7 managedFields cleared, text changed: what differs cannot be told from others' on release": {
+		"T7 managedFields cleared, text changed: an entry that differs counts as foreign on release": {
 			object(tracked(), withText("ca.pem", "other")), Action{Verb: Apply, Holding: held(true)},
 			remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), leave,
 		},
@@ -214,8 +214,8 @@ func changedOwner(change func(*metav1.OwnerReference)) metav1.OwnerReference {
 	return owner
 }
 
-// T6: what others have put into an object stays, and the object with it. T4:
-// their data also makes it a shared one.
+// T6: foreign entries of an object stay, and so does the object. T4: foreign data also
+// makes it a shared one.
 func TestDecideObjectWithOthers(t *testing.T) {
 	t.Parallel()
 	const kubectl = "kubectl-edit"
@@ -280,19 +280,19 @@ func TestDecideObjectWithOthers(t *testing.T) {
 			patch(Changes{Set: map[field]string{text("ca.pem"): "PEM\n"}, Drop: dropped(binaryData("ca.pem"))}),
 			remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), leave,
 		},
-		"an old key of the operator that others also claim": {
+		"an old key of the operator that another manager also claims": {
 			object(withText("old.pem", "x"),
 				also(managed(FieldManager, metav1.ManagedFieldsOperationApply, `{"f:data":{"f:old.pem":{}}}`)),
 				also(managed(kubectl, update, `{"f:data":{"f:old.pem":{}}}`))),
 			share, drop, leave,
 		},
-		"an old key of the operator beside a label of others": {
+		"an old key of the operator beside a foreign label": {
 			object(withText("old.pem", "x"), withLabel("theirs", "x"),
 				also(managed(FieldManager, update, `{"f:data":{"f:old.pem":{}}}`))),
 			patch(Changes{Drop: dropped(text("old.pem"))}),
 			remove(Changes{Drop: oursDropped(text("old.pem")), DropOwners: owners}), leave,
 		},
-		"a wanted label that others also claim": {
+		"a desired label that another manager also claims": {
 			object(also(managed(kubectl, update, `{"f:metadata":{"f:labels":{"f:team":{}}}}`))), keep(false),
 			remove(Changes{Drop: dropped(text("ca.pem"), label(bundleLabel), annotation(hashKey), annotation("note")), DropOwners: owners}), leave,
 		},
@@ -348,8 +348,8 @@ func TestDecideObjectWithOthers(t *testing.T) {
 	}
 }
 
-// T12: an orphaning deletion leaves what the operator wrote, and takes its marks
-// alone, so that nothing takes the object away later.
+// T12: an orphaning deletion keeps the data that the operator wrote and removes only its
+// marks, so that nothing deletes the object later.
 func TestDecideOrphaned(t *testing.T) {
 	t.Parallel()
 	orphaned := gone()
@@ -360,11 +360,11 @@ func TestDecideOrphaned(t *testing.T) {
 		object *Object
 		action Action
 	}{
-		"shared":                   {object(withText("theirs", "x"), shared), marks},
-		"shared, the others' gone": {object(shared), marks},
-		"shared and immutable":     {object(withText("theirs", "x"), shared, immutable), marks},
-		"not shared":               {object(), Action{Verb: Leave, UID: objectUID, ResourceVersion: version}},
-		"shared, being deleted":    {object(shared, deleting), Action{Verb: Leave, UID: objectUID, ResourceVersion: version}},
+		"shared":                        {object(withText("theirs", "x"), shared), marks},
+		"shared, the foreign data gone": {object(shared), marks},
+		"shared and immutable":          {object(withText("theirs", "x"), shared, immutable), marks},
+		"not shared":                    {object(), Action{Verb: Leave, UID: objectUID, ResourceVersion: version}},
+		"shared, being deleted":         {object(shared, deleting), Action{Verb: Leave, UID: objectUID, ResourceVersion: version}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -373,8 +373,8 @@ func TestDecideOrphaned(t *testing.T) {
 	}
 }
 
-// T6: a copy in which the label names another object is nobody's to release,
-// whatever else it carries.
+// T6: a copy in which the label names another object is not released, whatever else it
+// carries.
 func TestReleaseLeavesCopies(t *testing.T) {
 	t.Parallel()
 	for name, copied := range map[string]*Object{"owned": object(), "shared": object(shared)} {
@@ -394,33 +394,33 @@ func TestReleaseLeavesCopies(t *testing.T) {
 	}
 }
 
-// T8: what a person has to settle is said in words that name it.
+// T8: a refusal states the reason and the remedy.
 func TestRefusalsSayWhatToDo(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		want   Want
 		object *Object
-		says   []string
+		parts  []string
 	}{
 		"controlled by another": {wanted(), object(withOwners(deployment(true))), []string{"controlled by Deployment web", "delete it, or rename the Bundle"}},
-		"immutable":             {wanted(), object(immutable, withText("ca.pem", "")), []string{"immutable", "delete it"}},
-		"immutable, unwanted":   {deselected(), object(immutable, withText("theirs", "")), []string{"immutable", "data of others", "delete it"}},
+		"immutable":             {wanted(), object(immutable, withText("ca.pem", "")), []string{"immutable and has different content", "save its foreign data and delete it"}},
+		"immutable, unwanted":   {deselected(), object(immutable, withText("theirs", "")), []string{"immutable", "foreign data", "delete the object"}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := Decide(roots, tc.want, Seen{State: Whole, Object: tc.object})
-			for _, part := range tc.says {
+			for _, part := range tc.parts {
 				if !strings.Contains(got.Reason, part) {
-					t.Errorf("%q does not say %q", got.Reason, part)
+					t.Errorf("%q does not contain %q", got.Reason, part)
 				}
 			}
 		})
 	}
 }
 
-// A decision changes nothing of what it is made from: the shape and the Want
-// belong to all targets.
+// A decision does not change its inputs: all targets share the shape and the desired
+// state.
 func TestDecideChangesNothing(t *testing.T) {
 	t.Parallel()
 	for _, one := range []*Object{
@@ -436,7 +436,7 @@ func TestDecideChangesNothing(t *testing.T) {
 			objectBefore.Text = maps.Clone(one.Text)
 			Decide(roots, want, Seen{State: Whole, Object: one})
 			if diff := cmp.Diff(wantBefore, want); diff != "" {
-				t.Errorf("the want changed:\n%s", diff)
+				t.Errorf("the desired state changed:\n%s", diff)
 			}
 			if diff := cmp.Diff(objectBefore, *one, cmp.AllowUnexported(metav1.FieldsV1{})); diff != "" {
 				t.Errorf("the object changed:\n%s", diff)
@@ -445,8 +445,8 @@ func TestDecideChangesNothing(t *testing.T) {
 	}
 }
 
-// A ConfigMap that Kubernetes itself keeps in every namespace is never touched:
-// pods reach the API server by it. A Secret of that name is one like any other.
+// A ConfigMap that Kubernetes maintains in every namespace is never changed: pods need it
+// to reach the API server. A Secret with that name is not special.
 func TestDecideReserved(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"kube-root-ca.crt", "openshift-service-ca.crt"} {
@@ -472,8 +472,8 @@ func TestDecideReserved(t *testing.T) {
 	}
 }
 
-// T6: a value that others have applied too is theirs as well. It is not replaced
-// away when it is no longer wanted, but only what nobody else has written.
+// T6: a value that another manager has applied too stays when it is no longer desired.
+// Only entries that no other manager claims are removed.
 func TestDecideValueOfTwo(t *testing.T) {
 	t.Parallel()
 	both := also(managed("applier", metav1.ManagedFieldsOperationApply, `{"f:metadata":{"f:annotations":{"f:note":{}}}}`))
@@ -487,14 +487,14 @@ func TestDecideValueOfTwo(t *testing.T) {
 		Verb: Patch, UID: objectUID, ResourceVersion: version, Holding: held(false),
 		Changes: Changes{Set: map[field]string{label("team"): "b"}},
 	})
-	// Their claim goes with their value.
+	// A changed value ends the claim.
 	check(t, wanted(), Seen{State: Whole, Object: object(both, withAnnotation("note", "theirs"))}, Action{
 		Verb: Replace, UID: objectUID, ResourceVersion: version, Holding: held(true),
 	})
 }
 
-// T7: an object that is not tracked after a patch is looked at again, and then
-// applied: a patch alone leaves it untracked.
+// T7: an object that is not tracked after a patch is read again, and then applied: a
+// patch alone leaves it untracked.
 func TestUntrackedObjectIsLookedAtAgain(t *testing.T) {
 	t.Parallel()
 	tracked := metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{{Manager: FieldManager}}}
@@ -509,8 +509,8 @@ func TestUntrackedObjectIsLookedAtAgain(t *testing.T) {
 	}
 }
 
-// T6: a target that has not been read since it was written is not replaced or
-// deleted unread, and is left in peace where it is in order.
+// T6: a target that has not been read since it was written is read before it is replaced
+// or deleted, and is left alone if it is in sync.
 func TestDecideDoubtful(t *testing.T) {
 	t.Parallel()
 	seen := Seen{State: Held, UID: objectUID, ResourceVersion: version, Holding: held(true), Doubtful: true}
@@ -521,7 +521,7 @@ func TestDecideDoubtful(t *testing.T) {
 		seen Seen
 		verb Verb
 	}{
-		"in order":     {wanted(), seen, Keep},
+		"in sync":      {wanted(), seen, Keep},
 		"out of date":  {wanted(), older, Read},
 		"not selected": {deselected(), seen, Read},
 	} {

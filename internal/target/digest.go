@@ -11,17 +11,17 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// layout is the version of what a target looks like beside its files. It goes up
-// when a target with the same inputs has to be written anew.
+// layout is the version of the content of targets apart from their files. It is increased
+// to rewrite targets whose inputs have not changed.
 const layout = 1
 
-// digestOf gives the hexadecimal SHA-256 of all inputs that shape the targets
-// of one kind. Every part goes in with its length, and maps in sorted order,
-// so that no two different inputs give one digest by how they are put together.
+// digestOf returns the hexadecimal SHA-256 over all inputs of the targets of one kind. Each
+// part is preceded by its length, and maps are sorted, so that different inputs do not
+// have the same concatenation.
 //
-// Files go in as they were encoded, and not as certificates and passwords: each
-// is a function of its inputs, so an encoder that changes shows, and nobody can
-// try passwords on the digest, which stands on every target.
+// The inputs include the encoded files, not the certificates and passwords that they are
+// made from. A change of an encoder then changes the digest, and passwords cannot be
+// guessed from the digest, which is on every target.
 func digestOf(target bundle.Target, files *files) string {
 	d := digest{sha256.New()}
 	d.number(layout)
@@ -42,7 +42,7 @@ func digestOf(target bundle.Target, files *files) string {
 
 type digest struct{ hash hash.Hash }
 
-// bytes adds a part of fixed length. A hash takes every write.
+// bytes adds a part of fixed length. Writing to a hash never fails.
 func (d digest) bytes(b []byte) { _, _ = d.hash.Write(b) }
 
 func (d digest) number(n int) {

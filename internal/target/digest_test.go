@@ -11,7 +11,7 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// certificates gives made-up ones.
+// certificates returns fake certificates.
 func certificates(numbers ...byte) []certs.Certificate {
 	var list []certs.Certificate
 	for _, number := range numbers {
@@ -20,16 +20,16 @@ func certificates(numbers ...byte) []certs.Certificate {
 	return list
 }
 
-// digestWith gives the digest of a target that holds the certificates as PEM.
+// digestWith returns the digest of a target that holds the certificates as PEM.
 func digestWith(target bundle.Target, certificates []certs.Certificate) string {
 	files, err := encodeFiles(bundle.Spec{Targets: []bundle.Target{target}}, certificates, nil)
 	if err != nil {
-		panic(err) // without key stores there is none
+		panic(err) // only key stores can fail
 	}
 	return digestOf(target, files)
 }
 
-// withMetadata is a target of the kind ConfigMap, with changes.
+// withMetadata returns a ConfigMap target with changes.
 func withMetadata(changes ...func(*bundle.Target)) bundle.Target {
 	target := bundle.Target{
 		Kind: bundle.ConfigMap, Key: "ca.pem",
@@ -42,9 +42,8 @@ func withMetadata(changes ...func(*bundle.Target)) bundle.Target {
 	return target
 }
 
-// Design rule 6: the digest stands on every target. Where this test fails,
-// every target of every user is about to be rewritten: change the values here
-// if that is meant.
+// The digest is on every target. If this test fails, the next version rewrites every
+// target of every user: change the values here only if that is intended.
 func TestDigestIsPinned(t *testing.T) {
 	t.Parallel()
 	for want, got := range map[string]string{
@@ -57,7 +56,7 @@ func TestDigestIsPinned(t *testing.T) {
 	}
 }
 
-// T4: each input shapes the digest, and by its place.
+// T4: the digest depends on each input and on its position.
 func TestDigestTellsInputsApart(t *testing.T) {
 	t.Parallel()
 	label := func(key, value string) func(*bundle.Target) {
@@ -85,14 +84,14 @@ func TestDigestTellsInputsApart(t *testing.T) {
 	seen := map[string]string{}
 	for name, digest := range digests {
 		if other, ok := seen[digest]; ok {
-			t.Errorf("%q and %q have one digest", name, other)
+			t.Errorf("%q and %q have the same digest", name, other)
 		}
 		seen[digest] = name
 	}
 }
 
-// T4: each key store shapes the digest: its format, key, profile and bytes, and where
-// it stands.
+// T4: the digest depends on the format, key, profile and bytes of each key store, and on
+// their order.
 func TestDigestOfEachStore(t *testing.T) {
 	t.Parallel()
 	jks := storeFile{bundle.Store{Format: bundle.JKS, Key: "ca.jks"}, newFile([]byte("jks"))}
@@ -115,13 +114,13 @@ func TestDigestOfEachStore(t *testing.T) {
 	} {
 		digest := digestOf(withMetadata(), &files{pem: newFile([]byte("pem")), stores: stores})
 		if other, ok := seen[digest]; ok {
-			t.Errorf("%q and %q have one digest", name, other)
+			t.Errorf("%q and %q have the same digest", name, other)
 		}
 		seen[digest] = name
 	}
 }
 
-// S3: the order of a map is no input, nor is who holds the memory.
+// S3: the order of a map does not matter, nor does the identity of its memory.
 func TestDigestIsStable(t *testing.T) {
 	t.Parallel()
 	many := map[string]string{}
@@ -143,8 +142,8 @@ func TestDigestIsStable(t *testing.T) {
 	}
 }
 
-// inputs are a target and certificates as a fuzzer gives them: one label, one
-// annotation, and as many certificates as there are bytes.
+// inputs are a target and certificates made from fuzzer input: one label, one annotation,
+// and a certificate for each byte.
 type inputs struct {
 	key, label, labelValue, annotation, annotationValue string
 	certificates                                        string
@@ -158,7 +157,7 @@ func (i inputs) digest() string {
 	}, certificates([]byte(i.certificates)...))
 }
 
-// Different inputs give different digests, and the same the same.
+// Different inputs have different digests, and equal inputs the same.
 func FuzzDigest(f *testing.F) {
 	f.Add("k", "a", "b", "c", "d", "12", "k", "a", "b", "cd", "", "12")
 	f.Add("", "", "", "", "", "", "", "", "", "", "", "\x00")

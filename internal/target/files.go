@@ -11,10 +11,9 @@ import (
 	"trust-manager.io/internal/encode"
 )
 
-// files are the encoded forms of one bundle, each made once however many targets
-// and kinds of targets hold it.
+// files are the encoded forms of one bundle. All targets of all kinds share them.
 type files struct {
-	// content is a digest of the certificates and their order.
+	// content is a digest of the certificates in their order.
 	content [sha256.Size]byte
 	pem     file
 	stores  []storeFile
@@ -26,7 +25,7 @@ type file struct {
 	sum  [sha256.Size]byte
 }
 
-// storeFile is a key store with what it was asked to be.
+// storeFile is an encoded key store and its options.
 type storeFile struct {
 	bundle.Store
 	file
@@ -34,9 +33,8 @@ type storeFile struct {
 
 func newFile(data []byte) file { return file{data, sha256.Sum256(data)} }
 
-// encodeFiles encodes the certificates as the targets want them. What the files
-// before, which may be nil, have already is taken over. A Bundle without targets
-// needs no files, and gets none.
+// encodeFiles encodes the certificates for the targets of a Bundle. It reuses files of the
+// previous revision, before, which may be nil. A Bundle without targets gets no files.
 func encodeFiles(spec bundle.Spec, certificates []certs.Certificate, before *files) (*files, error) {
 	made := &files{content: contentOf(certificates)}
 	if len(spec.Targets) == 0 {
@@ -64,7 +62,7 @@ func encodeFiles(spec bundle.Spec, certificates []certs.Certificate, before *fil
 	return made, nil
 }
 
-// store gives the file of a store that differs in nothing but its key.
+// store returns the file of a key store that has the same options apart from the key.
 func (f *files) store(wanted bundle.Store) (file, bool) {
 	for _, known := range f.stores {
 		wanted.Key = known.Key
@@ -75,7 +73,7 @@ func (f *files) store(wanted bundle.Store) (file, bool) {
 	return file{}, false
 }
 
-// fit refuses files that the API server would not take in one object (T10).
+// fit returns an error if the files are too large for one object (T10).
 func (f *files) fit(kind bundle.Kind, certificates int) error {
 	total := len(f.pem.data)
 	parts := []string{fmt.Sprintf("PEM %d", len(f.pem.data))}
@@ -87,15 +85,15 @@ func (f *files) fit(kind bundle.Kind, certificates int) error {
 		return nil
 	}
 	return bundle.Problems{{Reason: v1alpha1.BundleReasonBundleTooLarge, Detail: fmt.Sprintf(
-		"the bundle of %d certificates takes %d bytes (%s), and a %s holds at most %d; take certificates or formats out, or split the Bundle",
+		"the bundle of %d certificates takes %d bytes (%s), and a %s holds at most %d; remove certificates or formats, or split the Bundle",
 		certificates, total, strings.Join(parts, ", "), kind, MaxSize)}}
 }
 
-// contentOf gives a digest of certificates in their order.
+// contentOf returns a digest of certificates in their order.
 func contentOf(certificates []certs.Certificate) [sha256.Size]byte {
 	content := sha256.New()
 	for i := range certificates {
-		_, _ = content.Write(certificates[i].Fingerprint[:]) // a hash takes every write
+		_, _ = content.Write(certificates[i].Fingerprint[:]) // never fails
 	}
 	return [sha256.Size]byte(content.Sum(nil))
 }

@@ -20,7 +20,7 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// root gives a self-signed CA certificate, the same for the same number.
+// root returns a self-signed CA certificate, the same for the same number.
 func root(tb testing.TB, number int64) certs.Certificate {
 	tb.Helper()
 	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
@@ -40,7 +40,7 @@ func twoRoots(tb testing.TB) bundle.Bundle {
 	return bundle.Bundle{Certificates: []certs.Certificate{root(tb, 1), root(tb, 2)}}
 }
 
-// The stores that tests ask for.
+// Stores for tests.
 func jks(changes ...func(*bundle.Store)) bundle.Store {
 	return changedStore(bundle.Store{Format: bundle.JKS, Key: "ca.jks", Password: "changeit"}, changes)
 }
@@ -66,7 +66,7 @@ func withProfile(profile string) func(*bundle.Store) {
 	return func(s *bundle.Store) { s.Profile = profile }
 }
 
-// storing asks for ConfigMaps and Secrets with these stores.
+// storing returns a Bundle with ConfigMap and Secret targets with these stores.
 func storing(stores ...bundle.Store) bundle.Spec {
 	asked := spec(configMap("ca.pem"), bundle.Target{Kind: bundle.Secret, Key: "ca.pem"})
 	asked.Stores = stores
@@ -82,8 +82,8 @@ func revised(t *testing.T, spec bundle.Spec, content bundle.Bundle, before *Revi
 	return revision
 }
 
-// T2, T4: a ConfigMap has PEM as text and the stores as binaryData, a Secret all
-// of it as data, and both the same bytes; nothing of one kind is on the other.
+// T2, T4: a ConfigMap has PEM as text and the stores as binaryData, a Secret has all files
+// as data, and both have the same bytes. Metadata of one kind is not on the other.
 func TestNewRevisionOfBothKinds(t *testing.T) {
 	t.Parallel()
 	got := revised(t, storing(jks(), pkcs12()), twoRoots(t), nil)
@@ -114,8 +114,8 @@ func TestNewRevisionOfBothKinds(t *testing.T) {
 	}
 }
 
-// T3, T11: a store is encoded again where its certificates, password or profile
-// have changed, and otherwise taken over, under another key too.
+// T3, T11: a store is encoded again if its certificates, password or profile have changed,
+// and otherwise reused, even under another key.
 func TestStoresAreTakenOver(t *testing.T) {
 	t.Parallel()
 	before := revised(t, storing(jks(), pkcs12()), twoRoots(t), nil)
@@ -123,7 +123,7 @@ func TestStoresAreTakenOver(t *testing.T) {
 	cases := map[string]struct {
 		stores      []bundle.Store
 		content     bundle.Bundle
-		jks, pkcs12 bool // taken over
+		jks, pkcs12 bool // reused
 		same        bool // the whole revision
 	}{
 		"the same":                     {[]bundle.Store{jks(), pkcs12()}, twoRoots(t), true, true, true},
@@ -149,7 +149,7 @@ func TestStoresAreTakenOver(t *testing.T) {
 				}
 			}
 			if taken[bundle.JKS] != tc.jks || taken[bundle.PKCS12] != tc.pkcs12 {
-				t.Errorf("taken over: %v", taken)
+				t.Errorf("reused: %v", taken)
 			}
 			if got := after.Same(before); got != tc.same {
 				t.Errorf("the same revision: %t", got)
@@ -165,8 +165,8 @@ func reversed(content bundle.Bundle) bundle.Bundle {
 	return bundle.Bundle{Certificates: []certs.Certificate{content.Certificates[1], content.Certificates[0]}}
 }
 
-// The text is encoded once for the same certificates, whatever else changes, and
-// also where there was no target in between.
+// The text is encoded once for the same certificates, whatever else changes, and also if
+// there were no targets in between.
 func TestTextIsTakenOver(t *testing.T) {
 	t.Parallel()
 	before := revised(t, storing(), twoRoots(t), nil)
@@ -183,8 +183,7 @@ func TestTextIsTakenOver(t *testing.T) {
 	}
 }
 
-// T4: the digest tells each option that a Bundle may have for a store apart, and
-// the key that it stands under, as they come through the encoders.
+// T4: the digest distinguishes all options of a store, and its key, after encoding.
 func TestRevisionsTellStoresApart(t *testing.T) {
 	t.Parallel()
 	stores := map[string][]bundle.Store{
@@ -205,14 +204,14 @@ func TestRevisionsTellStoresApart(t *testing.T) {
 	for name, list := range stores {
 		for _, shape := range revised(t, storing(list...), twoRoots(t), nil).Shapes {
 			if other, ok := seen[shape.Digest]; ok {
-				t.Errorf("%q and %q have one digest", name, other)
+				t.Errorf("%q and %q have the same digest", name, other)
 			}
 			seen[shape.Digest] = name
 		}
 	}
 }
 
-// What a key store cannot hold is said, and nothing is made.
+// Content that a key store cannot hold is an error, and there is no revision.
 func TestNewRevisionRefusesStores(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

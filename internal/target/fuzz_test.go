@@ -14,10 +14,10 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// FuzzObject proves, for any object under the name of a target, as a tenant may have
-// made it: deciding about it does not panic; what is done is done to that object
-// alone, at the version that was seen; a value of others is neither written over as a
-// whole nor deleted nor taken out; and nothing is written but what the bundle says.
+// FuzzObject checks, for any object that a tenant may have created under the name of a
+// target: deciding does not panic; the action concerns only that object, at the observed
+// version; a foreign value is never overwritten, deleted or removed; and only content of
+// the bundle is written.
 func FuzzObject(f *testing.F) {
 	for _, seed := range objectSeeds() {
 		f.Add([]byte(seed), true)
@@ -47,7 +47,7 @@ func FuzzObject(f *testing.F) {
 	})
 }
 
-// foreignKey is a key of others, which no record of managedFields names.
+// foreignKey is a foreign key that no managedFields record lists.
 const foreignKey = "theirs.of.the.test"
 
 func objectSeeds() []string {
@@ -71,7 +71,7 @@ func objectSeeds() []string {
 	return list
 }
 
-// decoded reads JSON as an object of the kind, or gives nil.
+// decoded reads JSON as an object of the kind; nil if that fails.
 func decoded(kind bundle.Kind, text []byte) *Object {
 	if kind == bundle.Secret {
 		var secret corev1.Secret
@@ -99,11 +99,11 @@ func checkAction(t *testing.T, writer *Writer, action Action, object *Object, wa
 		t.Errorf("%s of %s at %s, seen was %s at %s", action.Verb, action.UID, action.ResourceVersion, object.Meta.UID, object.Meta.ResourceVersion)
 	}
 	if others && (action.Verb == Replace || action.Verb == Delete) {
-		t.Errorf("%s, with data of others in it", action.Verb)
+		t.Errorf("%s of an object with foreign data", action.Verb)
 	}
 	for at := range action.Changes.Drop {
 		if at.key == foreignKey {
-			t.Error("data of others is taken out")
+			t.Error("foreign data is removed")
 		}
 	}
 	if wanted := want.Shape; action.Verb == Patch && want.Selected && wanted != nil {

@@ -34,12 +34,12 @@ func ownedBy(uid types.UID) metav1.OwnerReference {
 	}
 }
 
-// deployment is an owner that is no Bundle.
+// deployment is an owner that is not a Bundle.
 func deployment(controller bool) metav1.OwnerReference {
 	return metav1.OwnerReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "web", UID: "web-uid", Controller: &controller}
 }
 
-// shape is what the targets of the Bundle roots look like.
+// shape is the content of the targets of the Bundle roots.
 func shape() *Shape {
 	return &Shape{
 		Digest:      "digest",
@@ -49,7 +49,7 @@ func shape() *Shape {
 	}
 }
 
-// of gives what a shape is in targets of a kind.
+// of returns a shape for targets of a kind.
 func of(kind bundle.Kind, s *Shape) *Shape {
 	s.Kind = kind
 	if kind == bundle.Secret {
@@ -65,14 +65,14 @@ func of(kind bundle.Kind, s *Shape) *Shape {
 	return s
 }
 
-// keyOf names the target of the Bundle roots of a kind.
+// keyOf returns the key of the target of the Bundle roots of a kind.
 func keyOf(kind bundle.Kind) Key {
 	key := roots
 	key.Kind = kind
 	return key
 }
 
-// Wants of one target: one for each reason why it may have to be or not to be.
+// Desired states of one target: one for each reason to have it or to release it.
 func wanted() Want { return Want{Owner: ownedBy(bundleUID), Shape: shape(), Selected: true} }
 func wantedOf(kind bundle.Kind) Want {
 	want := wanted()
@@ -89,14 +89,14 @@ func managed(manager string, operation metav1.ManagedFieldsOperationType, record
 	return metav1.ManagedFieldsEntry{Manager: manager, Operation: operation, APIVersion: "v1", FieldsType: "FieldsV1", FieldsV1: fields}
 }
 
-// ours is what the API server notes down when the operator creates the target.
+// ours is the managedFields record of a target that the operator has created.
 const ours = `{"f:data":{".":{},"f:ca.pem":{}},"f:metadata":{` +
 	`"f:annotations":{".":{},"f:note":{},"f:trust.cert-manager.io/hash":{}},` +
 	`"f:labels":{".":{},"f:team":{},"f:trust.cert-manager.io/bundle":{}},` +
 	`"f:ownerReferences":{".":{},"k:{\"uid\":\"bundle-uid\"}":{}}}}`
 
-// object gives the target of the Bundle roots as the operator has created it,
-// with changes.
+// object returns the target of the Bundle roots as the operator has created it, with
+// changes.
 func object(changes ...func(*Object)) *Object {
 	from := shape()
 	o := &Object{
@@ -115,7 +115,7 @@ func object(changes ...func(*Object)) *Object {
 	return o
 }
 
-// Changes of an object, of the operator's own part or by others.
+// Changes of an object.
 
 func withText(key, value string) func(*Object) {
 	return func(o *Object) { o.Text[key] = value }
@@ -155,24 +155,23 @@ func immutable(o *Object) { o.Immutable = true }
 
 func deleting(o *Object) { o.Meta.DeletionTimestamp = new(metav1.NewTime(time.Unix(1, 0))) }
 
-// shared is the part of the operator in an object that also holds data of
-// others.
+// shared makes an object one that also holds foreign data.
 func shared(o *Object) {
 	withAnnotation(sharedKey, "true")(o)
 	withOwners()(o)
 }
 
-// tracked replaces the managedFields, nothing is none.
+// tracked replaces the managedFields.
 func tracked(entries ...metav1.ManagedFieldsEntry) func(*Object) {
 	return func(o *Object) { o.Meta.ManagedFields = entries }
 }
 
-// also adds a managedFields entry to those there are.
+// also adds a managedFields entry.
 func also(entry metav1.ManagedFieldsEntry) func(*Object) {
 	return func(o *Object) { o.Meta.ManagedFields = append(o.Meta.ManagedFields, entry) }
 }
 
-// Names of entries, as Changes have them.
+// Entries, as in Changes.
 
 func text(key string) field       { return field{sectionData, key} }
 func binaryData(key string) field { return field{sectionBinary, key} }
@@ -187,29 +186,28 @@ func dropped(entries ...field) map[field]bool {
 	return set
 }
 
-// oursDropped is all that the operator has put into a target, and more.
+// oursDropped has all entries of the operator, and more.
 func oursDropped(more ...field) map[field]bool {
 	return dropped(append(more, text("ca.pem"), label(bundleLabel), label("team"), annotation(hashKey), annotation("note"))...)
 }
 
-// held is the Holding of a target that is in order.
+// held is the Holding of a target that is in sync.
 func held(clean bool) Holding {
 	return Holding{Digest: "digest", Owner: string(bundleUID), Clean: clean}
 }
 
-// sameAction compares all of two Actions but the Reason, which is text for
-// people.
+// sameAction compares two Actions, apart from the Reason, which is text for people.
 func sameAction(want, got Action) string {
 	return cmp.Diff(want, got, cmp.AllowUnexported(field{}), cmpopts.EquateEmpty(), cmpopts.IgnoreFields(Action{}, "Reason"))
 }
 
-// expected fills in what an Action has of the question itself.
+// expected fills in the inputs of the decision in an Action.
 func expected(action Action, want Want) Action {
 	action.Key, action.Owner, action.Shape = roots, want.Owner, want.Shape
 	return action
 }
 
-// check asks for a decision and compares it.
+// check compares a decision with the expected action.
 func check(t *testing.T, want Want, seen Seen, action Action) {
 	t.Helper()
 	got := Decide(roots, want, seen)

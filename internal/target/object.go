@@ -11,11 +11,11 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// beforeFirstApply is the manager to which the API server gives all fields of
-// an untracked object at its first apply. It speaks for nobody.
+// beforeFirstApply is the manager to which the API server assigns all fields of an
+// untracked object at its first apply. It does not represent a writer.
 const beforeFirstApply = "before-first-apply"
 
-// Object is a target object read whole.
+// Object is a target object that was read in full.
 type Object struct {
 	Kind      bundle.Kind
 	Meta      metav1.ObjectMeta
@@ -23,12 +23,12 @@ type Object struct {
 	// Text is a ConfigMap's data; Binary is its binaryData, or a Secret's data.
 	Text   map[string]string
 	Binary map[string][]byte
-	// Typed says of a Secret that somebody has given it a type of its own,
-	// which it then keeps.
+	// Typed reports that a Secret has a type other than Opaque. The type is foreign, and
+	// cannot be changed.
 	Typed bool
 }
 
-// fromConfigMap gives a ConfigMap as an Object that shares its memory.
+// fromConfigMap returns a ConfigMap as an Object that shares its memory.
 func fromConfigMap(from *corev1.ConfigMap) *Object {
 	return &Object{
 		Kind:      bundle.ConfigMap,
@@ -39,7 +39,7 @@ func fromConfigMap(from *corev1.ConfigMap) *Object {
 	}
 }
 
-// fromSecret gives a Secret as an Object that shares its memory.
+// fromSecret returns a Secret as an Object that shares its memory.
 func fromSecret(from *corev1.Secret) *Object {
 	return &Object{
 		Kind:      bundle.Secret,
@@ -50,8 +50,8 @@ func fromSecret(from *corev1.Secret) *Object {
 	}
 }
 
-// field names one entry of an object, by the names that managedFields gives to
-// the map and its key.
+// field identifies one entry of an object, by the names of the map and its key in
+// managedFields.
 type field struct{ section, key string }
 
 // The maps of an object whose entries the operator writes. Values in data are
@@ -63,13 +63,13 @@ const (
 	sectionAnnotations = "annotations"
 )
 
-// isData says whether the entry is part of what the object is there for.
+// isData reports whether the entry is data, as opposed to metadata.
 func (f field) isData() bool { return f.section == sectionData || f.section == sectionBinary }
 
-// isBinary says whether the value is bytes, which JSON has in base64.
+// isBinary reports whether the value is binary, which is base64 in JSON.
 func (f field) isBinary(kind bundle.Kind) bool { return f.section == binarySection(kind) }
 
-// binarySection names the map that holds binary values.
+// binarySection returns the name of the map that holds binary values.
 func binarySection(kind bundle.Kind) string {
 	if kind == bundle.Secret {
 		return sectionData
@@ -77,10 +77,9 @@ func binarySection(kind bundle.Kind) string {
 	return sectionBinary
 }
 
-// written gives the entries that the operator has written and nobody else
-// claims, as far as the API server's managedFields tell. Where they were
-// cleared, an entry that holds just what the shape says is taken for ours; the
-// shape may be nil.
+// written returns the entries that the operator has written and no other manager claims,
+// according to managedFields. If those were cleared, an entry with the same value as in
+// the shape counts as the operator's; the shape may be nil.
 func (o *Object) written(shape *Shape) map[field]bool {
 	ours := map[field]bool{}
 	if len(o.Meta.ManagedFields) == 0 && shape != nil {
@@ -102,8 +101,8 @@ func (o *Object) written(shape *Shape) map[field]bool {
 	return ours
 }
 
-// claimed gives the entries that others have written, as far as managedFields
-// tell. The operator may have written the same values.
+// claimed returns the entries that other managers have written, according to
+// managedFields. The operator may have written the same values.
 func (o *Object) claimed() map[field]bool {
 	others := map[field]bool{}
 	for _, entry := range o.Meta.ManagedFields {
@@ -114,8 +113,8 @@ func (o *Object) claimed() map[field]bool {
 	return others
 }
 
-// collect adds the entries that a managedFields record names. A record that
-// does not parse names none: its fields then count as those of others.
+// collect adds the entries that a managedFields record lists. A record that cannot be
+// parsed lists none, so its entries count as foreign.
 func collect(record *metav1.FieldsV1, into map[field]bool) {
 	if record == nil {
 		return
@@ -145,15 +144,14 @@ func collect(record *metav1.FieldsV1, into map[field]bool) {
 	}
 }
 
-// isBundle says whether an owner reference names the Bundle, whatever its UID:
-// a recreated Bundle takes over the targets of the one before.
+// isBundle reports whether an owner reference names the Bundle, under any UID: a re-created
+// Bundle adopts the targets of its predecessor.
 func isBundle(reference metav1.OwnerReference, name string) bool {
 	group, _, _ := strings.Cut(reference.APIVersion, "/")
 	return group == v1alpha1.GroupName && reference.Kind == v1alpha1.BundleKind && reference.Name == name
 }
 
-// foreignController gives the owner that controls the object and is not the
-// Bundle, or nil.
+// foreignController returns the controller of the object if it is not the Bundle, or nil.
 func (o *Object) foreignController(name string) *metav1.OwnerReference {
 	for i, reference := range o.Meta.OwnerReferences {
 		if reference.Controller != nil && *reference.Controller && !isBundle(reference, name) {
@@ -163,15 +161,15 @@ func (o *Object) foreignController(name string) *metav1.OwnerReference {
 	return nil
 }
 
-// isShared says whether the object is a target of the Bundle that also holds
-// data of others.
+// isShared reports whether the object is a target of the Bundle that also holds foreign
+// data.
 func (o *Object) isShared(name string) bool {
 	return o.Meta.Name == name && o.Meta.Labels[v1alpha1.BundleLabelKey] == name &&
 		o.Meta.Annotations[v1alpha1.SharedAnnotationKey] == "true"
 }
 
-// isControlled says whether the object is a target that the Bundle controls. A
-// copy or a restored backup merely carries the label.
+// isControlled reports whether the object is a target that the Bundle controls. A copy or a
+// restored backup has only the label.
 func (o *Object) isControlled(name string) bool {
 	if o.Meta.Name != name || o.Meta.Labels[v1alpha1.BundleLabelKey] != name {
 		return false

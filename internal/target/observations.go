@@ -19,8 +19,8 @@ const (
 
 // Observations record what each target held at which resource version, from the answers
 // to the operator's own writes and from objects that were read whole. Any other resource
-// version is a change by another writer, under whatever field manager, and has to be
-// read. They are safe for concurrent use.
+// version is a change by another writer, whatever its field manager, and has to be read.
+// They are safe for concurrent use.
 type Observations struct {
 	mu    sync.Mutex
 	known map[Key]observation
@@ -39,8 +39,8 @@ type observation struct {
 
 // verification is how sure it is that a target was stored as it was sent. An admission
 // webhook or policy may change the data, and the answer to a write does not show that.
-// What happens to an object once happens to it again, so it is enough to have found it in
-// sync once after a write by this process, and after each creation.
+// Admission is assumed to treat every write alike, so it is enough to have found the
+// object in sync once after a write by this process, and after each creation.
 type verification uint8
 
 const (
@@ -108,7 +108,7 @@ func (o *Observations) Forget(key Key) {
 }
 
 // RecordDelete records the deletion of an object, unless a newer one is known. An empty
-// resource version stands for a deletion that the watch has missed.
+// resource version means a deletion that the watch has missed.
 func (o *Observations) RecordDelete(key Key, resourceVersion string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -119,9 +119,9 @@ func (o *Observations) RecordDelete(key Key, resourceVersion string) {
 }
 
 // Lookup returns what is known of a target, from the newer of the cache and the record.
-// cached is nil if the cache has no such object. recheck, if not 0, is when to look again
-// even if nothing happens: the watch has yet to show what the record has, or a write has
-// to be verified.
+// cached is nil if the cache has no such object. recheck, if not 0, is the delay after
+// which to check again even without an event: the watch has yet to show what the record
+// has, or a write has to be verified.
 func (o *Observations) Lookup(key Key, cached *metav1.PartialObjectMetadata, now time.Time) (seen Seen, recheck time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -136,7 +136,7 @@ func (o *Observations) Lookup(key Key, cached *metav1.PartialObjectMetadata, now
 		return seen, recheck
 	}
 	if due := VerifyDelay - now.Sub(known.at); due > 0 {
-		// An event that comes earlier removes the planned look from the queue.
+		// An earlier event replaces the scheduled check in the queue.
 		return seen, due
 	}
 	return Seen{State: Unread}, 0

@@ -10,7 +10,7 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// What is known of a target, from the cache and from the operator's own writes.
+// The observed state of a target, from the cache and from the operator's own writes.
 func TestObservations(t *testing.T) {
 	t.Parallel()
 	k := key("roots", "a")
@@ -39,7 +39,7 @@ func TestObservations(t *testing.T) {
 		"T7 nothing known, cached: after a restart":    {nil, cached("7"), 0, unread, 0},
 		"T11 known as it is cached":                    {[]func(*Observations){learn("7", 0)}, cached("7"), 0, held("7"), 0},
 		"T11 known as it is cached, for long":          {[]func(*Observations){learn("7", 0)}, cached("7"), time.Hour, held("7"), 0},
-		"T7 cached is newer: somebody else's work":     {[]func(*Observations){learn("7", 0)}, cached("8"), 0, unread, 0},
+		"T7 cached is newer: another writer":           {[]func(*Observations){learn("7", 0)}, cached("8"), 0, unread, 0},
 		"T7 cached is another object":                  {[]func(*Observations){learn("7", 0)}, changed(cached("7"), func(o *metav1.PartialObjectMetadata) { o.UID = "other" }), 0, unread, 0},
 		"the watch lags behind a write":                {[]func(*Observations){learn("7", 0)}, cached("6"), 10 * time.Second, held("7"), 20 * time.Second},
 		"the watch lags behind a create":               {[]func(*Observations){learn("7", 0)}, nil, 0, held("7"), 30 * time.Second},
@@ -51,9 +51,9 @@ func TestObservations(t *testing.T) {
 		"deleted":                                      {[]func(*Observations){learn("7", 0), vanish("8")}, nil, 0, vanished, 0},
 		"deleted at the version that was written":      {[]func(*Observations){learn("7", 0), vanish("7")}, nil, 0, vanished, 0},
 		"deleted, and the watch has missed when":       {[]func(*Observations){learn("7", 0), vanish("")}, nil, 0, vanished, 0},
-		"deleted before it was created anew":           {[]func(*Observations){learn("9", 0), vanish("8")}, nil, 0, held("9"), 30 * time.Second},
-		"deleted and created anew by the operator":     {[]func(*Observations){learn("7", 0), vanish("8"), learn("9", 0)}, cached("9"), 0, held("9"), 0},
-		"deleted and created anew by others":           {[]func(*Observations){learn("7", 0), vanish("8")}, cached("9"), 0, unread, 0},
+		"deleted before it was re-created":             {[]func(*Observations){learn("9", 0), vanish("8")}, nil, 0, held("9"), 30 * time.Second},
+		"deleted and re-created by the operator":       {[]func(*Observations){learn("7", 0), vanish("8"), learn("9", 0)}, cached("9"), 0, held("9"), 0},
+		"deleted and re-created by another client":     {[]func(*Observations){learn("7", 0), vanish("8")}, cached("9"), 0, unread, 0},
 		"deleted, and then kept at the old version":    {[]func(*Observations){learn("7", 0), vanish("8"), learn("7", 0)}, nil, 0, vanished, 0},
 		"deleted though never known":                   {[]func(*Observations){vanish("8")}, nil, 0, absent, 0},
 		"forgotten":                                    {[]func(*Observations){learn("7", 0), func(m *Observations) { m.Forget(k) }}, cached("7"), 0, unread, 0},
@@ -120,22 +120,22 @@ func TestDoubtfulTargetIsReadFirst(t *testing.T) {
 		t.Error("a first write is not doubtful")
 	}
 	if _, recheck := m.Lookup(k, observed("roots", "a", "7"), start.Add(time.Second)); recheck != VerifyDelay-time.Second {
-		t.Errorf("it is looked at again after %s", recheck)
+		t.Errorf("it is checked again after %s", recheck)
 	}
 	if m.MarkVerified(k, "uid", "6") || m.MarkVerified(k, "other", "7") || !doubtful("7") {
-		t.Error("another version or object proves it")
+		t.Error("another version or object verifies it")
 	}
 	if seen, _ := m.Lookup(k, observed("roots", "a", "7"), start.Add(VerifyDelay)); seen.State != Unread {
 		t.Errorf("after the delay it is %v", seen)
 	}
 	if !m.MarkVerified(k, "uid", "7") || m.MarkVerified(k, "uid", "7") || doubtful("7") {
-		t.Error("it is not proven, or proven twice")
+		t.Error("it is not verified, or verified twice")
 	}
 	if m.RecordWrite(k, "uid", "8", holding, start) {
 		t.Error("a second write is doubtful")
 	}
 	if !m.RecordWrite(k, "newer", "9", holding, start) {
-		t.Error("an object that was made anew is not doubtful")
+		t.Error("an object that was re-created is not doubtful")
 	}
 	m.RecordRead(k, "read", "10", holding, start)
 	if doubtful("10") || !m.RecordWrite(k, "read", "11", holding, start) {

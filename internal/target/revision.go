@@ -1,16 +1,3 @@
-// Package target decides what happens to one target, an object in one
-// namespace, and does it.
-//
-// Decide is pure: what is wanted and what has been seen go in, an Action comes
-// out. A Writer does the Action with at most one request that changes
-// anything. ConfigMaps and Secrets are one type with a kind.
-//
-// What always holds: nothing that others put on an object is taken away; an
-// object is replaced or deleted only at a resource version whose whole content
-// is known to be the operator's; anything else is read whole first.
-//
-// The package does not know when to act, or what has become of other targets:
-// that is package controller.
 package target
 
 import (
@@ -23,31 +10,31 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// FieldManager is the name under which all writes are made.
+// FieldManager is the field manager of all writes.
 const FieldManager = "trust-manager"
 
-// Key names one target. The object has the Bundle's name.
+// Key identifies one target. The object has the Bundle's name.
 type Key struct {
 	Bundle    string
 	Namespace string
 	Kind      bundle.Kind
 }
 
-// String gives the target as it is named in messages: `ConfigMap team-a/roots`.
+// String returns the target as it appears in messages, such as `ConfigMap team-a/roots`.
 func (k Key) String() string {
 	return string(k.Kind) + " " + k.Namespace + "/" + k.Bundle
 }
 
-// Revision is what every target of a bundle should hold. It is never changed
-// once made, and shared by all targets.
+// Revision is the desired content of every target of a bundle. It is immutable, and all
+// targets share it.
 type Revision struct {
-	// Owner refers to the Bundle, as its targets do.
+	// Owner is the owner reference of the targets, to the Bundle.
 	Owner metav1.OwnerReference
-	// Namespaces selects those that get the targets.
+	// Namespaces selects the namespaces that get the targets.
 	Namespaces labels.Selector
-	// Shapes has what a target of each wanted kind looks like.
+	// Shapes has the content of the targets of each desired kind.
 	Shapes map[bundle.Kind]*Shape
-	// files are what the shapes were made of.
+	// files are the encoded files in the shapes.
 	files *files
 }
 
@@ -56,25 +43,24 @@ type Shape struct {
 	Kind bundle.Kind
 	// Digest is a hexadecimal SHA-256 over all inputs of the shape.
 	Digest string
-	// Text has the values that are text, by key, and Binary those that are not;
-	// in a Secret all are binary.
+	// Text has the text values by key, and Binary the binary ones; in a Secret all are
+	// binary.
 	Text   map[string]string
 	Binary map[string][]byte
-	// Labels and Annotations are all that the operator puts on a target that
-	// it owns, its own among them.
+	// Labels and Annotations are all that the operator sets on a target that it owns,
+	// including its own.
 	Labels      map[string]string
 	Annotations map[string]string
 }
 
-// MaxSize is the largest sum of the values of a target, in bytes: the API
-// server takes no more in a ConfigMap or Secret.
+// MaxSize is the API server's limit for the sum of the values of a ConfigMap or Secret,
+// in bytes.
 const MaxSize = 1 << 20
 
-// NewRevision makes the revision of a bundle. Files and shapes whose inputs have
-// not changed are taken over from the revision before, which may be nil. The
-// error is bundle.Problems: with the reason BundleTooLarge where a target would
-// not fit into the API server (T10), and SourceBuildError where a key store
-// cannot hold the bundle.
+// NewRevision returns the revision of a bundle. It reuses the files and shapes of the
+// previous revision, before, whose inputs have not changed; before may be nil. The error
+// is of type [bundle.Problems], with the reason BundleTooLarge if a target would exceed
+// [MaxSize] (T10), and SourceBuildError if a key store cannot hold the bundle.
 func NewRevision(spec bundle.Spec, content bundle.Bundle, before *Revision) (*Revision, error) {
 	if before == nil {
 		before = &Revision{}
@@ -127,7 +113,7 @@ func newShape(name, digest string, target bundle.Target, files *files) *Shape {
 	return shape
 }
 
-// Same says whether two revisions want the same of every target.
+// Same reports whether two revisions have the same desired state for every target.
 func (r *Revision) Same(other *Revision) bool {
 	if other == nil || r.Owner.UID != other.Owner.UID || len(r.Shapes) != len(other.Shapes) ||
 		r.Namespaces.String() != other.Namespaces.String() {
@@ -141,11 +127,11 @@ func (r *Revision) Same(other *Revision) bool {
 	return true
 }
 
-// Holding says what a target was seen to hold, all of it in order: the shape
-// with this digest, owned by the Bundle with this UID.
+// Holding is the observed content of a target that was in sync: the shape with this
+// digest, owned by the Bundle with this UID.
 type Holding struct {
 	Digest string
 	Owner  string
-	// Clean says that nothing of others is in the object.
+	// Clean reports that the object holds nothing foreign.
 	Clean bool
 }

@@ -14,7 +14,7 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// spec asks for the given targets in all namespaces.
+// spec returns a Bundle with the given targets in all namespaces.
 func spec(targets ...bundle.Target) bundle.Spec {
 	return bundle.Spec{Name: "roots", Owner: ownedBy(bundleUID), Namespaces: labels.Everything(), Targets: targets}
 }
@@ -26,8 +26,8 @@ func encoded(length int) int {
 	return len("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n") + characters + (characters+63)/64
 }
 
-// sized gives a bundle whose PEM text has just so many bytes: a large block, and
-// as many of one byte as it takes to come out even.
+// sized returns a bundle whose PEM text has exactly this size: a large block, and as many
+// blocks of one byte as needed.
 func sized(tb testing.TB, size int) bundle.Bundle {
 	tb.Helper()
 	for small := range 65 {
@@ -54,7 +54,7 @@ func TestKeyString(t *testing.T) {
 	}
 }
 
-// T4: what the operator puts on a target: what was asked for, and its own.
+// T4: a target has the requested metadata and the operator's own.
 func TestNewRevision(t *testing.T) {
 	t.Parallel()
 	asked := configMap("ca.pem")
@@ -82,11 +82,11 @@ func TestNewRevision(t *testing.T) {
 		t.Errorf("namespaces %s, want all", got.Namespaces)
 	}
 	if len(asked.Labels) != 1 || len(asked.Annotations) != 1 {
-		t.Errorf("what was asked for has changed: %v, %v", asked.Labels, asked.Annotations)
+		t.Errorf("the input has changed: %v, %v", asked.Labels, asked.Annotations)
 	}
 }
 
-// The operator's own entries win over what was asked for.
+// The operator's own entries take precedence over requested ones.
 func TestNewRevisionKeepsItsOwnNames(t *testing.T) {
 	t.Parallel()
 	asked := bundle.Target{Kind: bundle.ConfigMap, Key: "k",
@@ -110,7 +110,7 @@ func TestNewRevisionWithoutTargets(t *testing.T) {
 	}
 }
 
-// What has not changed is not encoded again, and what has changed is.
+// Unchanged content is not encoded again, and changed content is.
 func TestNewRevisionTakesShapesOver(t *testing.T) {
 	t.Parallel()
 	content := bundle.Bundle{Certificates: []certs.Certificate{{DER: []byte("1")}}}
@@ -136,7 +136,7 @@ func TestNewRevisionTakesShapesOver(t *testing.T) {
 				t.Fatal(err)
 			}
 			if same := after.Shapes[bundle.ConfigMap] == before.Shapes[bundle.ConfigMap]; same != tc.same {
-				t.Errorf("taken over: %t, want %t", same, tc.same)
+				t.Errorf("reused: %t, want %t", same, tc.same)
 			}
 			if after.Owner.UID != tc.spec.Owner.UID {
 				t.Errorf("owner %v", after.Owner)
@@ -145,7 +145,7 @@ func TestNewRevisionTakesShapesOver(t *testing.T) {
 	}
 }
 
-// T10: what the API server would not take is refused before the first write.
+// T10: content that exceeds the API server's limit is refused before the first write.
 func TestNewRevisionSize(t *testing.T) {
 	t.Parallel()
 	revision, err := NewRevision(spec(configMap("ca.pem")), sized(t, 1_048_576), nil)
@@ -166,12 +166,12 @@ func TestNewRevisionSize(t *testing.T) {
 	}
 	for _, part := range []string{fmt.Sprint(len(larger.Certificates), " certificates"), "1048577 bytes (PEM 1048577)", "a ConfigMap holds at most 1048576"} {
 		if !strings.Contains(err.Error(), part) {
-			t.Errorf("%q does not say %q", err, part)
+			t.Errorf("%q does not contain %q", err, part)
 		}
 	}
 }
 
-// T10: all formats count together, and the message says what each takes.
+// T10: all formats count together, and the message has the size of each.
 func TestFit(t *testing.T) {
 	t.Parallel()
 	store := func(format bundle.Format, size int) storeFile {
@@ -197,13 +197,13 @@ func TestFit(t *testing.T) {
 			fmt.Sprintf("(PEM %d, JKS %d, PKCS#12 %d)", tc.pem, tc.jks, tc.pkcs12), "a Secret holds at most 1048576",
 		} {
 			if !strings.Contains(err.Error(), part) {
-				t.Errorf("%q does not say %q", err, part)
+				t.Errorf("%q does not contain %q", err, part)
 			}
 		}
 	}
 }
 
-// Same revisions need no roll-out.
+// Equal revisions need no rollout.
 func TestSame(t *testing.T) {
 	t.Parallel()
 	revision := func(change func(*Revision)) *Revision {
@@ -236,20 +236,20 @@ func TestSame(t *testing.T) {
 				t.Errorf("Same() = %t", got)
 			}
 			if tc.other != nil && tc.other.Same(revision(nil)) != tc.same {
-				t.Error("it is not the same the other way round")
+				t.Error("the reverse comparison differs")
 			}
 		})
 	}
 }
 
-// configMap asks for a ConfigMap that holds PEM under a key.
+// configMap returns a ConfigMap target with PEM under a key.
 func configMap(key string) bundle.Target {
 	return bundle.Target{Kind: bundle.ConfigMap, Key: key,
 		Labels: map[string]string{"team": "a"}, Annotations: map[string]string{"note": "b"}}
 }
 
-// T3, T4: a store is taken over from the revision before where nothing but its key
-// differs; another password or profile makes another digest.
+// T3, T4: a store is reused from the previous revision if only its key differs; another
+// password or profile changes the digest.
 func TestEncodeFilesTakesStoresOver(t *testing.T) {
 	t.Parallel()
 	store := bundle.Store{Format: bundle.PKCS12, Key: "ca.p12", Password: "one", Profile: "LegacyRC2"}
@@ -278,7 +278,7 @@ func TestEncodeFilesTakesStoresOver(t *testing.T) {
 			tc.change(&changed)
 			after := encoded(changed, before)
 			if reused := &after.stores[0].data[0] == &before.stores[0].data[0]; reused != tc.reused {
-				t.Errorf("taken over: %t, want %t", reused, tc.reused)
+				t.Errorf("reused: %t, want %t", reused, tc.reused)
 			}
 			if same := digestOf(target, after) == digestOf(target, before); same != (name == "nothing") {
 				t.Errorf("the same digest: %t", same)

@@ -6,15 +6,15 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// Scope is where the operator may write targets.
+// Scope is the kinds and namespaces to which targets are limited.
 type Scope struct {
-	// Kinds are the kinds of targets that Bundles may ask for.
+	// Kinds are the kinds of targets that Bundles may have.
 	Kinds []bundle.Kind
-	// Namespaces are the only ones that get targets; nil stands for all (T14).
+	// Namespaces are the only ones that get targets; nil means all (T14).
 	Namespaces map[string]bool
 }
 
-// NewScope returns a scope of these namespaces, or of all if there are none.
+// NewScope returns a scope of these namespaces, or of all if the list is empty.
 func NewScope(kinds []bundle.Kind, namespaces []string) Scope {
 	scope := Scope{Kinds: kinds}
 	if len(namespaces) > 0 {
@@ -31,5 +31,5 @@ func (s Scope) HasNamespace(namespace string) bool {
 	return s.Namespaces == nil || s.Namespaces[namespace]
 }
 
-// HasKind reports whether Bundles may ask for a kind of targets.
+// HasKind reports whether Bundles may have targets of a kind.
 func (s Scope) HasKind(kind bundle.Kind) bool { return slices.Contains(s.Kinds, kind) }

@@ -10,8 +10,8 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// secret gives the Secret target of the Bundle roots as the operator has created
-// it, with changes.
+// secret returns the Secret target of the Bundle roots as the operator has created it,
+// with changes.
 func secret(changes ...func(*Object)) *Object {
 	o := object()
 	o.Kind = bundle.Secret
@@ -25,7 +25,7 @@ func secret(changes ...func(*Object)) *Object {
 
 func typed(o *Object) { o.Typed = true }
 
-// A Secret is decided about as a ConfigMap is, with one map for all data.
+// Decisions about a Secret are as about a ConfigMap, with one map for all data.
 func TestDecideSecret(t *testing.T) {
 	t.Parallel()
 	theirs := also(managed("kubectl", metav1.ManagedFieldsOperationUpdate, `{"f:data":{"f:theirs":{}}}`))
@@ -33,19 +33,19 @@ func TestDecideSecret(t *testing.T) {
 	drop := remove(Changes{Drop: oursDropped(), DropOwners: owners})
 	put := patch(Changes{Set: map[field]string{text("ca.pem"): "PEM\n"}})
 	cases := map[string]decisions{
-		"T11 in order":      {secret(), keep(true), erase, leave},
-		"T7 value changed":  {secret(withBinary("ca.pem", "other")), replace(), erase, leave},
-		"T7 key deleted":    {secret(func(o *Object) { clear(o.Binary) }), replace(), erase, leave},
-		"T4 data of others": {secret(withBinary("theirs", "x"), theirs), share, drop, leave},
+		"T11 in sync":      {secret(), keep(true), erase, leave},
+		"T7 value changed": {secret(withBinary("ca.pem", "other")), replace(), erase, leave},
+		"T7 key deleted":   {secret(func(o *Object) { clear(o.Binary) }), replace(), erase, leave},
+		"T4 foreign data":  {secret(withBinary("theirs", "x"), theirs), share, drop, leave},
 		"T6 stale key": {
 			secret(withBinary("old.jks", "x"), also(managed(FieldManager, metav1.ManagedFieldsOperationApply, `{"f:data":{"f:old.jks":{}}}`))),
 			replace(), erase, leave,
 		},
 		"T8 immutable": {secret(immutable, withBinary("ca.pem", "other")), Action{Verb: Refuse, Holding: held(false)}, erase, leave},
-		"a type of its own, in order: it is never deleted":       {secret(typed), keep(false), drop, leave},
+		"a type of its own, in sync: it is never deleted":        {secret(typed), keep(false), drop, leave},
 		"a type of its own, value changed: it is never replaced": {secret(typed, withBinary("ca.pem", "other")), put, drop, leave},
 		"a type of its own, without the key":                     {secret(typed, func(o *Object) { clear(o.Binary) }), put, remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), leave},
-		"a type of its own, data of others":                      {secret(typed, withBinary("theirs", "x"), theirs), share, drop, leave},
+		"a type of its own, foreign data":                        {secret(typed, withBinary("theirs", "x"), theirs), share, drop, leave},
 		"managedFields cleared, value changed": {
 			secret(tracked(), withBinary("ca.pem", "other")), Action{Verb: Apply, Holding: held(true)},
 			remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), leave,
@@ -75,7 +75,7 @@ func deselectedOf(kind bundle.Kind) Want {
 	return want
 }
 
-// A Secret's type is of others where it is not the default one.
+// A Secret's type is foreign if it is not the default one.
 func TestTyped(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[corev1.SecretType]bool{
@@ -87,8 +87,8 @@ func TestTyped(t *testing.T) {
 	}
 }
 
-// T2, T7: of a ConfigMap, a store that somebody has moved to text goes back, and
-// one that was changed is put right.
+// T2, T7: in a ConfigMap, a store that was moved to text is moved back, and one that was
+// changed is repaired.
 func TestDecideStoreOfConfigMap(t *testing.T) {
 	t.Parallel()
 	want := wanted()
@@ -105,6 +105,6 @@ func TestDecideStoreOfConfigMap(t *testing.T) {
 		}
 	}
 	if got := Decide(roots, want, Seen{State: Whole, Object: object(withBinary("ca.jks", "\xfe\xed"))}); got.Verb != Keep {
-		t.Errorf("in order: %s, because %s", got.Verb, got.Reason)
+		t.Errorf("in sync: %s, because %s", got.Verb, got.Reason)
 	}
 }

@@ -32,9 +32,9 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// server is an API server with room for one ConfigMap or Secret, in memory.
-// Patches and the tracking of fields are the API server's own code; preconditions
-// and validation are modelled, as far as they matter to the operator.
+// server is an API server in memory, for one ConfigMap or Secret. Patches and the tracking
+// of fields are the API server's own code; preconditions and validation are modelled as
+// far as they matter to the operator.
 type server struct {
 	tb       testing.TB
 	kind     bundle.Kind
@@ -43,22 +43,22 @@ type server struct {
 	live *unstructured.Unstructured
 	// last numbers resource versions and UIDs.
 	last int
-	// interfere, if set, runs once before the next request that changes
-	// something: others write at the same time.
+	// interfere, if set, runs once before the next request that changes something, like a
+	// concurrent writer.
 	interfere func()
-	// webhook, if set, changes each object that is written, as a mutating
-	// admission webhook does: after the fields have been tracked.
+	// webhook, if set, changes each object that is written after the fields have been
+	// tracked, like a mutating admission webhook.
 	webhook func(*stored)
-	// byName refuses a POST, as RBAC does where it names the objects.
+	// byName refuses a POST, like RBAC with resourceNames.
 	byName bool
-	// refuses, if set, is the answer to every request.
+	// refuses, if set, is the response to every request.
 	refuses error
-	// requests are those served, as method and content type.
+	// requests are the requests served, and bodies their bodies.
 	requests []*http.Request
 	bodies   [][]byte
 }
 
-// kinds are those of targets.
+// kinds are the kinds of targets.
 var kinds = []bundle.Kind{bundle.ConfigMap, bundle.Secret}
 
 func newServer(tb testing.TB, kind bundle.Kind) *server {
@@ -70,8 +70,8 @@ func newServer(tb testing.TB, kind bundle.Kind) *server {
 
 func (s *server) resource() schema.GroupResource { return corev1.Resource(resource(s.kind)) }
 
-// stored is the object of a server, of either kind. What a Secret holds is in
-// Data; in BinaryData it may be put.
+// stored is the object of a server, of either kind. The data of a Secret is in Data; edits
+// may put it into BinaryData.
 type stored struct {
 	metav1.ObjectMeta
 	Immutable  *bool
@@ -80,7 +80,7 @@ type stored struct {
 	Type       corev1.SecretType
 }
 
-// typed gives the object as the API has it.
+// typed returns the object as an API type.
 func (o *stored) typed(kind bundle.Kind) runtime.Object {
 	meta := metav1.TypeMeta{APIVersion: "v1", Kind: string(kind)}
 	if kind == bundle.ConfigMap {
@@ -96,7 +96,7 @@ func (o *stored) typed(kind bundle.Kind) runtime.Object {
 	return &corev1.Secret{TypeMeta: meta, ObjectMeta: o.ObjectMeta, Immutable: o.Immutable, Data: data, Type: cmp.Or(o.Type, corev1.SecretTypeOpaque)}
 }
 
-// whole gives the object as the operator sees it after a read.
+// whole returns the object as the operator reads it.
 func (o *stored) whole(kind bundle.Kind) *Object {
 	switch object := o.typed(kind).(type) {
 	case *corev1.Secret:
@@ -107,7 +107,7 @@ func (o *stored) whole(kind bundle.Kind) *Object {
 	return nil
 }
 
-// storedOf takes an object from the API's form.
+// storedOf converts an API type.
 func storedOf(from runtime.Object) *stored {
 	switch from := from.(type) {
 	case *corev1.Secret:
@@ -125,10 +125,10 @@ func storedOf(from runtime.Object) *stored {
 	return nil
 }
 
-// empty gives an object of the server's kind to decode into.
+// empty returns an object of the server's kind to decode into.
 func (s *server) empty() runtime.Object { return (&stored{}).typed(s.kind) }
 
-// writer gives a Writer that talks to the server.
+// writer returns a Writer that uses the server.
 func (s *server) writer() *Writer {
 	s.tb.Helper()
 	writer, err := NewWriter(&rest.Config{Host: "http://server"}, &http.Client{Transport: s})
@@ -173,7 +173,7 @@ func (s *server) RoundTrip(request *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// serve gives the object to answer with.
+// serve returns the object of the response.
 func (s *server) serve(request *http.Request, body []byte) (runtime.Object, error) {
 	if s.refuses != nil {
 		return nil, s.refuses
@@ -192,7 +192,7 @@ func (s *server) serve(request *http.Request, body []byte) (runtime.Object, erro
 	case http.MethodPost:
 		switch {
 		case s.byName:
-			return nil, apierrors.NewForbidden(s.resource(), "", errors.New("it has no name"))
+			return nil, apierrors.NewForbidden(s.resource(), "", errors.New("the request has no name"))
 		case s.live != nil:
 			return nil, apierrors.NewAlreadyExists(s.resource(), "roots")
 		}
@@ -226,7 +226,7 @@ func (s *server) decode(body []byte) *stored {
 	return storedOf(into)
 }
 
-// object gives the live object, or nil.
+// object returns the live object, or nil.
 func (s *server) object() *stored {
 	if s.live == nil {
 		return nil
@@ -254,7 +254,7 @@ func (s *server) patch(body []byte, manager string) error {
 	return s.put(storedOf(object), manager)
 }
 
-// apply changes the object, or makes it where there is none.
+// apply changes the object, or creates it.
 func (s *server) apply(body []byte, manager string, force bool) error {
 	applied := &unstructured.Unstructured{}
 	if err := json.Unmarshal(body, &applied.Object); err != nil {
@@ -267,7 +267,7 @@ func (s *server) apply(body []byte, manager string, force bool) error {
 		}
 		before = s.live.DeepCopy()
 	} else if applied.GetUID() != "" {
-		return apierrors.NewConflict(s.resource(), "roots", errors.New("there is no such object"))
+		return apierrors.NewConflict(s.resource(), "roots", errors.New("the object does not exist"))
 	}
 	applied.SetUID("")
 	applied.SetResourceVersion("")
@@ -278,7 +278,7 @@ func (s *server) apply(body []byte, manager string, force bool) error {
 	return s.admit(result)
 }
 
-// nothing is what tracking of fields starts from.
+// nothing returns the empty object from which tracking of fields starts.
 func (s *server) nothing() *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": string(s.kind)}}
 }
@@ -306,11 +306,11 @@ func (s *server) put(from *stored, manager string) error {
 	return s.admit(tracked)
 }
 
-// admit stores an object, after the webhook has seen it.
+// admit runs the webhook and stores the object.
 func (s *server) admit(tracked runtime.Object) error {
 	object, ok := tracked.(*unstructured.Unstructured)
 	if !ok {
-		return fmt.Errorf("the field manager gave a %T", tracked)
+		return fmt.Errorf("the field manager returned a %T", tracked)
 	}
 	if s.webhook == nil {
 		return s.store(object)
@@ -326,8 +326,8 @@ func (s *server) admit(tracked runtime.Object) error {
 	return s.store(&unstructured.Unstructured{Object: content})
 }
 
-// precondition refuses a write that was meant for another object, or for
-// another version of it. Empty values set no condition.
+// precondition refuses a write to another object or version. Empty values set no
+// condition.
 func (s *server) precondition(uid types.UID, resourceVersion string) error {
 	if uid != "" && uid != s.live.GetUID() || resourceVersion != "" && resourceVersion != s.live.GetResourceVersion() {
 		return apierrors.NewConflict(s.resource(), "roots", errors.New("the object has been modified"))
@@ -335,8 +335,8 @@ func (s *server) precondition(uid types.UID, resourceVersion string) error {
 	return nil
 }
 
-// store validates the object and makes it the live one. A write that changes
-// nothing gives no new version.
+// store validates the object and makes it the live one. A write that changes nothing does
+// not change the resource version.
 func (s *server) store(object *unstructured.Unstructured) error {
 	before := s.object()
 	candidate := *s
@@ -365,11 +365,11 @@ func (s *server) store(object *unstructured.Unstructured) error {
 	return nil
 }
 
-// refusal says why the API server does not take an object, or nothing.
+// refusal returns the reason why the API server refuses an object, or "".
 func refusal(before, after *stored) string {
 	for key := range after.BinaryData {
 		if _, twice := after.Data[key]; twice {
-			return "the key " + key + " stands in data and in binaryData"
+			return "the key " + key + " is in data and in binaryData"
 		}
 	}
 	controllers := 0
@@ -382,7 +382,7 @@ func refusal(before, after *stored) string {
 	case controllers > 1:
 		return "only one owner may be the controller"
 	case after.Type == corev1.SecretTypeBasicAuth && after.Data["username"] == "":
-		return "a Secret of this type has to have a user name"
+		return "a Secret of this type must have a user name"
 	case before == nil:
 	case cmp.Or(before.Type, corev1.SecretTypeOpaque) != cmp.Or(after.Type, corev1.SecretTypeOpaque):
 		return "the type cannot be changed"
@@ -394,7 +394,7 @@ func refusal(before, after *stored) string {
 	return ""
 }
 
-// remove deletes the object, or marks it where finalizers hold it.
+// remove deletes the object, or marks it as deleted if it has finalizers.
 func (s *server) remove(body []byte) error {
 	options := &metav1.DeleteOptions{}
 	if len(body) > 0 {
@@ -418,8 +418,8 @@ func (s *server) remove(body []byte) error {
 	return nil
 }
 
-// edit changes the object as another client does. It does nothing where there
-// is no object, or where the change would be refused.
+// edit changes the object like another client. It does nothing if the object does not
+// exist or the change would be refused.
 func (s *server) edit(manager string, change func(*stored)) {
 	object := s.object()
 	if object == nil {

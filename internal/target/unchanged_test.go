@@ -10,9 +10,9 @@ import (
 	"trust-manager.io/test/framework/ca"
 )
 
-// T11, K1 to K6: of a Bundle with none of the fields that came later, the digests are
-// those of the first version. Where this test fails, an upgrade of the operator writes
-// every target of every user.
+// T11, K1 to K6: the digests of a Bundle without any field that was added later are those
+// of the first version. If this test fails, an upgrade of the operator writes every target
+// of every user.
 func TestDigestOfAnOldBundleIsPinned(t *testing.T) {
 	t.Parallel()
 	text, password := ca.Unchanged, "changeit"

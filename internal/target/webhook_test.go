@@ -6,9 +6,9 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// What a mutating admission webhook adds to every object is nobody's by the API
-// server's tracking. It stays, as what others have put there, and there is no
-// contest about it (T6, T11).
+// The API server does not track entries that a mutating admission webhook adds to every
+// object. They stay, as foreign entries, and the operator does not fight the webhook (T6,
+// T11).
 func TestWebhookThatAddsToTargets(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -38,7 +38,7 @@ func TestWebhookThatAddsToTargets(t *testing.T) {
 	}
 }
 
-// wantPeace checks that after a restart nothing is written again.
+// wantPeace checks that nothing is written after a restart.
 func (s *story) wantPeace() {
 	s.Helper()
 	s.memory = Seen{}
@@ -52,9 +52,9 @@ func (s *story) wantPeace() {
 	}
 }
 
-// Metadata that came out otherwise than it was sent is told, so that the object
-// is read. Data that a webhook adds is in no answer: the API server tracks
-// fields before it asks webhooks.
+// A write reports metadata that is not as it was sent, so that the object is read. Data
+// that a webhook adds is not in the response: the API server tracks fields before it calls
+// webhooks.
 func TestWriteTellsOfAlterations(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

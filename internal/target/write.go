@@ -20,12 +20,12 @@ import (
 
 const (
 	protobuf = "application/vnd.kubernetes.protobuf"
-	// metadataOnly asks for an answer without the object's data: encoding it
-	// again would cost the API server most of the time of a write.
+	// metadataOnly requests a response without the object's data: encoding that again
+	// would take the API server most of the time of a write.
 	metadataOnly = protobuf + ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 )
 
-// resource gives the plural under which the API server knows a kind.
+// resource returns the API resource of a kind.
 func resource(kind bundle.Kind) string {
 	if kind == bundle.Secret {
 		return "secrets"
@@ -39,9 +39,9 @@ type Writer struct {
 	encoder runtime.Encoder
 }
 
-// NewWriter makes a Writer that reaches the API server as the configuration
-// says, but in the cheapest encoding (protobuf, uncompressed) and without a
-// rate limit of its own: the API server's priority and fairness is the limiter.
+// NewWriter returns a Writer that uses the client configuration, but with the cheapest
+// encoding (protobuf) and without a client-side rate limit: the API server's priority and
+// fairness is the limiter.
 func NewWriter(config *rest.Config, client *http.Client) (*Writer, error) {
 	scheme := runtime.NewScheme()
 	if err := corev1.AddToScheme(scheme); err != nil {
@@ -69,7 +69,7 @@ func NewWriter(config *rest.Config, client *http.Client) (*Writer, error) {
 	return &Writer{restClient, encoder}, nil
 }
 
-// Read gives the target's object whole, or nil where there is none.
+// Read returns the target's object in full, or nil if it does not exist.
 func (w *Writer) Read(ctx context.Context, key Key) (*Object, error) {
 	request := w.client.Get().Namespace(key.Namespace).Resource(resource(key.Kind)).Name(key.Bundle)
 	object, err := read(ctx, request, key.Kind)
@@ -94,17 +94,16 @@ func read(ctx context.Context, request *rest.Request, kind bundle.Kind) (*Object
 	return fromConfigMap(&configMap), nil
 }
 
-// Written is what an object has become.
+// Written is the result of a write.
 type Written struct {
 	UID             string
 	ResourceVersion string
-	// Altered says that the object is not what was sent: an admission webhook
-	// may have added to it. It has to be read then.
+	// Altered reports that the object is not as it was sent, and has to be read: an
+	// admission webhook may have changed it.
 	Altered bool
 }
 
-// Write carries out an action with one request. After a delete there is nothing
-// to tell.
+// Write carries out an action with one request. The result of a delete is empty.
 func (w *Writer) Write(ctx context.Context, action Action) (Written, error) {
 	request, err := w.request(action)
 	if err != nil {
@@ -125,11 +124,11 @@ func (w *Writer) Write(ctx context.Context, action Action) (Written, error) {
 	}, nil
 }
 
-// altered says whether an object has to be looked at again after a write: one that
-// is still not tracked, or that was written whole and came out otherwise, as far as
-// its metadata shows: labels, annotations, owners and finalizers, and the
-// keys of its data as far as managedFields name them. A key that a webhook adds
-// to the data is in nobody's managedFields until the object is read.
+// altered reports whether an object has to be read again after a write. That is so if it
+// still has no managedFields, or if it was created or replaced and its metadata is not as
+// it was sent: labels, annotations, owners, finalizers, and the keys of data that
+// managedFields list. A key that a webhook adds to the data is in no managedFields entry,
+// so only a read shows it.
 func (a *Action) altered(answer *metav1.ObjectMeta) bool {
 	if len(answer.ManagedFields) == 0 {
 		return true
@@ -151,7 +150,7 @@ func (a *Action) altered(answer *metav1.ObjectMeta) bool {
 		!maps.Equal(answer.Labels, a.Shape.Labels) || !maps.Equal(answer.Annotations, a.Shape.Annotations)
 }
 
-// request builds the request of an action.
+// request returns the request of an action.
 func (w *Writer) request(action Action) (*rest.Request, error) {
 	var request *rest.Request
 	switch action.Verb {
@@ -177,7 +176,7 @@ func (w *Writer) request(action Action) (*rest.Request, error) {
 			return nil, err
 		}
 		request = w.client.Patch(types.ApplyPatchType).Body(body)
-		if action.UID != "" { // else somebody may have made the object just now
+		if action.UID != "" { // otherwise another client may have created it just now
 			request = request.Param("force", "true")
 		}
 	case Delete:
@@ -188,7 +187,7 @@ func (w *Writer) request(action Action) (*rest.Request, error) {
 	return request.Namespace(action.Key.Namespace).Resource(resource(action.Key.Kind)).Name(action.Key.Bundle), nil
 }
 
-// object gives the whole object that a create or replace writes.
+// object returns the object that a create or replace sends.
 func (a *Action) object() runtime.Object {
 	meta := metav1.ObjectMeta{
 		Name:            a.Key.Bundle,
@@ -205,10 +204,9 @@ func (a *Action) object() runtime.Object {
 	return &corev1.ConfigMap{ObjectMeta: meta, Data: a.Shape.Text, BinaryData: a.Shape.Binary}
 }
 
-// applied gives the apply configuration that makes the API server track the
-// operator's entries again, or that makes the object where RBAC allows no other
-// way. It sets no owner: whether others have data in the object is for the next
-// look to say.
+// applied returns the apply configuration that makes the API server track the operator's
+// entries again, or that creates the object if RBAC allows no other way. It sets no owner
+// reference: whether the object holds foreign data is unknown until it is read.
 func (a *Action) applied() ([]byte, error) {
 	meta := map[string]any{
 		"name":        a.Key.Bundle,

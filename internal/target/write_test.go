@@ -15,8 +15,8 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// created writes the target of the Bundle roots to a server, and gives the
-// object as it is read back.
+// created creates the target of the Bundle roots on a server, and returns the object as
+// the operator reads it.
 func created(t *testing.T, s *server) *Object {
 	t.Helper()
 	action := Decide(keyOf(s.kind), wantedOf(s.kind), Seen{State: Absent})
@@ -26,7 +26,7 @@ func created(t *testing.T, s *server) *Object {
 	return s.read(t)
 }
 
-// read gives the object as the operator reads it.
+// read returns the object as the operator reads it.
 func (s *server) read(t *testing.T) *Object {
 	t.Helper()
 	read, err := s.writer().Read(t.Context(), keyOf(s.kind))
@@ -57,7 +57,7 @@ func TestReadNothing(t *testing.T) {
 	})
 }
 
-// What cannot be read is an error, and no object.
+// An object that cannot be read is an error.
 func TestReadRefused(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, kind bundle.Kind) {
@@ -70,8 +70,8 @@ func TestReadRefused(t *testing.T) {
 	})
 }
 
-// T4, T5: what a create writes is what is decided to be in order. T2: a ConfigMap
-// has PEM as text and key stores in binaryData, a Secret all in data.
+// T4, T5: a target is in sync after its creation. T2: a ConfigMap has PEM as text and key
+// stores in binaryData, a Secret has all files in data.
 func TestCreateAndRead(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, kind bundle.Kind) {
@@ -98,7 +98,7 @@ func TestCreateAndRead(t *testing.T) {
 			t.Errorf("managed by %v, want trust-manager", got.Meta.ManagedFields)
 		}
 		if action := Decide(keyOf(kind), want, Seen{State: Whole, Object: got}); action.Verb != Keep {
-			t.Errorf("then it gets %s, because %s", action.Verb, action.Reason)
+			t.Errorf("then the action is %s, because %s", action.Verb, action.Reason)
 		}
 		if s.object().Type != map[bundle.Kind]corev1.SecretType{bundle.Secret: "Opaque"}[kind] {
 			t.Errorf("type %q", s.object().Type)
@@ -106,7 +106,7 @@ func TestCreateAndRead(t *testing.T) {
 	})
 }
 
-// Each verb is one request, of the cheapest kind that does it.
+// Each verb is one request, of the cheapest kind.
 func TestWriteRequests(t *testing.T) {
 	t.Parallel()
 	relabel := Changes{Set: map[field]string{label("team"): "b"}}
@@ -157,8 +157,7 @@ var collections = map[bundle.Kind]string{
 	bundle.Secret:    "/api/v1/namespaces/team-a/secrets",
 }
 
-// wantRequests compares what was asked of the server: method, path, query, and
-// what is sent and wanted back.
+// wantRequests compares the requests: method, path, query, Content-Type and Accept.
 func (s *server) wantRequests(t *testing.T, want ...[]string) {
 	t.Helper()
 	var got [][]string
@@ -170,8 +169,8 @@ func (s *server) wantRequests(t *testing.T, want ...[]string) {
 	}
 }
 
-// A create names its target in the body alone, and that is not enough where RBAC
-// names the objects (T8).
+// A create has the name of its target in the body only, which RBAC with resourceNames
+// refuses (T8).
 func TestCreateRequest(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, kind bundle.Kind) {
@@ -185,8 +184,8 @@ func TestCreateRequest(t *testing.T) {
 	})
 }
 
-// T4, T8: an apply makes the object where a POST is refused; the write after it
-// makes it what it is elsewhere, owner and all.
+// T4, T8: if a POST is refused, an apply creates the object; the next write completes it,
+// including the owner.
 func TestCreateByName(t *testing.T) {
 	t.Parallel()
 	elsewhere := newServer(t, bundle.Secret)
@@ -212,12 +211,12 @@ func TestCreateByName(t *testing.T) {
 		}
 	}
 	if action := Decide(keyOf(s.kind), wantedOf(s.kind), Seen{State: Whole, Object: got}); action.Verb != Keep {
-		t.Errorf("then it gets %s, because %s", action.Verb, action.Reason)
+		t.Errorf("then the action is %s, because %s", action.Verb, action.Reason)
 	}
 }
 
-// T8: an apply that is to make an object changes nothing of one that somebody has
-// made just now.
+// T8: an apply that is to create an object does not change one that another client has
+// just created.
 func TestCreateByNameWritesNothingOver(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, bundle.Secret)
@@ -234,8 +233,7 @@ func TestCreateByNameWritesNothingOver(t *testing.T) {
 	}
 }
 
-// No write lands on an object, or on a version of it, that was not the one
-// decided about.
+// A write fails if the object, or its version, is not the one that was decided about.
 func TestWritePreconditions(t *testing.T) {
 	t.Parallel()
 	for _, verb := range []Verb{Replace, Patch, Apply, Delete} {
@@ -277,7 +275,7 @@ func TestWriteDelete(t *testing.T) {
 	}
 }
 
-// An action that sends no request is a fault of the caller, and none is sent.
+// An action without a request is an error of the caller, and no request is sent.
 func TestWriteRefusesOtherVerbs(t *testing.T) {
 	t.Parallel()
 	for _, verb := range []Verb{Keep, Leave, Wait, Refuse, Read, "", "other"} {
@@ -292,22 +290,22 @@ func TestWriteRefusesOtherVerbs(t *testing.T) {
 	}
 }
 
-// A context that has ended ends the request too.
+// A canceled context ends the request.
 func TestWriterStopsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	writer := newServer(t, bundle.ConfigMap).writer()
 	if _, err := writer.Read(ctx, roots); err == nil {
-		t.Error("Read gives no error")
+		t.Error("Read returns no error")
 	}
 	if _, err := writer.Write(ctx, expected(Action{Verb: Create}, wanted())); err == nil {
-		t.Error("Write gives no error")
+		t.Error("Write returns no error")
 	}
 }
 
-// T7: an object whose managedFields somebody cleared is tracked again after one
-// apply, and in order at the next look.
+// T7: an object whose managedFields were cleared is tracked again after one apply, and is
+// then in sync.
 func TestApplyBringsTrackingBack(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, kind bundle.Kind) {
@@ -322,7 +320,7 @@ func TestApplyBringsTrackingBack(t *testing.T) {
 		}
 		action := Decide(keyOf(kind), wantedOf(kind), Seen{State: Whole, Object: s.read(t)})
 		if action.Verb != Apply {
-			t.Fatalf("it gets %s", action.Verb)
+			t.Fatalf("the action is %s", action.Verb)
 		}
 		if _, err := s.writer().Write(t.Context(), action); err != nil {
 			t.Fatal(err)
@@ -331,7 +329,7 @@ func TestApplyBringsTrackingBack(t *testing.T) {
 			t.Error("the key is not tracked as the operator's")
 		}
 		if action := Decide(keyOf(kind), wantedOf(kind), Seen{State: Whole, Object: s.read(t)}); action.Verb != Keep {
-			t.Errorf("then it gets %s, because %s", action.Verb, action.Reason)
+			t.Errorf("then the action is %s, because %s", action.Verb, action.Reason)
 		}
 	})
 }

@@ -190,7 +190,7 @@ func Changed[O any](object *O, change func(*O)) *O {
 	return &copied
 }
 
-// Terminating gives an object a deletion timestamp.
+// Terminating sets the deletion timestamp of an object.
 func Terminating(object *metav1.PartialObjectMetadata) {
 	object.DeletionTimestamp = new(metav1.NewTime(Start))
 }

@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	// maxRepairs is how often in a row a target is repaired at once. People and tools
+	// maxRepairs is how often in a row a target is repaired immediately. People and tools
 	// that change a target now and then stay far below it; two controllers that revert
 	// each other's writes reach it in seconds.
 	maxRepairs = 60
-	// repairInterval is how long it takes until one more repair is allowed.
+	// repairInterval is the time after which one more repair is allowed.
 	repairInterval = 10 * time.Second
-	// quietPeriod is how long a contested target has to stay in sync until it counts as
-	// in sync again: its status would flap otherwise.
+	// quietPeriod is how long a contested target has to stay in sync before it counts as
+	// in sync again; otherwise its status would flap.
 	quietPeriod = 15 * time.Second
 )
 
-// errContested is why a target is no longer repaired at once.
+// errContested reports that a target is no longer repaired immediately.
 var errContested = errors.New("another controller keeps reverting this object; " +
 	"find it by the object's managedFields, and stop it or rename the Bundle")
 
@@ -37,8 +37,7 @@ type conflictLimiter struct {
 type conflict struct {
 	repairs *rate.Limiter
 	last    time.Time
-	// tripped reports that a repair was refused, and that there was no quiet period
-	// since.
+	// tripped reports that a repair was refused and no quiet period has followed.
 	tripped bool
 }
 
@@ -63,8 +62,8 @@ func (c *conflictLimiter) allow(key target.Key, now time.Time) error {
 	return nil
 }
 
-// quietFor returns how long a target that is in sync has to stay so until it counts as
-// in sync; 0 for one that is not contested.
+// quietFor returns how much longer a target has to stay in sync before it counts as in
+// sync; 0 if it is not contested.
 func (c *conflictLimiter) quietFor(key target.Key, now time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()

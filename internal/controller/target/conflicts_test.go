@@ -8,9 +8,9 @@ import (
 	"trust-manager.io/internal/controller/fake"
 )
 
-// T7, T8: a target that people change again and again is put right each time; one
-// that somebody else keeps undoing is put right at a bounded rate, and is in
-// order again only after some calm.
+// T7, T8: a target that people change now and then is repaired each time. One that another
+// controller keeps reverting is repaired at a limited rate, and counts as in sync only
+// after a quiet period.
 func TestConflictLimiter(t *testing.T) {
 	t.Parallel()
 	c, now, a := newConflictLimiter(), fake.Start, fake.Key("roots", "a")
@@ -21,7 +21,7 @@ func TestConflictLimiter(t *testing.T) {
 		}
 	}
 	if wait := c.quietFor(a, now); wait != 0 {
-		t.Errorf("in order, but watched for %s", wait)
+		t.Errorf("in sync, but watched for %s", wait)
 	}
 	if err := c.allow(a, now); !errors.Is(err, errContested) {
 		t.Errorf("one repair too many: %v", err)
@@ -43,7 +43,7 @@ func TestConflictLimiter(t *testing.T) {
 		t.Errorf("watched for %s, remembered %v", wait, c.entries)
 	}
 	if c.quietFor(a, now.Add(maxRepairs*repairInterval+time.Second)); len(c.entries) != 1 {
-		t.Errorf("remembered for ever: %v", c.entries)
+		t.Errorf("never forgotten: %v", c.entries)
 	}
 	if c.forget(fake.Key("roots", "b")); len(c.entries) != 0 {
 		t.Errorf("not forgotten: %v", c.entries)

@@ -14,7 +14,7 @@ import (
 	"trust-manager.io/internal/target"
 )
 
-// desired is the desired state of a target, and the number of its revision.
+// desired is the desired state of a target and the number of its revision.
 type desired struct {
 	target.Want
 	revision uint64
@@ -85,7 +85,7 @@ func (r *Reconciler) activeNamespace(ctx context.Context, name string) (*metav1.
 }
 
 // errUnconfirmed reports that the Bundle is being deleted or was re-created. Nothing is
-// done and nothing recorded: the events of the Bundle cause what follows.
+// done or recorded: events of the Bundle follow.
 var errUnconfirmed = errors.New("the Bundle is being deleted, or was re-created")
 
 // confirm reads the Bundle from the API server: what was observed of its target may be

@@ -17,8 +17,8 @@ import (
 
 type object = *metav1.PartialObjectMetadata
 
-// namespaceEvents enqueues the target of each bundle in a namespace that is new or gone,
-// or whose labels make a difference to the bundle.
+// namespaceEvents enqueues the targets in a namespace that is new or gone, or that bundles
+// select or no longer select because its labels have changed.
 func (r *Reconciler) namespaceEvents() handler.TypedEventHandler[object, target.Key] {
 	return watch.Handler[object, target.Key](func(_ context.Context, change watch.Change[object]) {
 		before, after, namespace := change.Before, change.After, change.Object().Name
@@ -28,13 +28,13 @@ func (r *Reconciler) namespaceEvents() handler.TypedEventHandler[object, target.
 		}
 		priority := workqueue.HighPriority
 		if change.Initial {
-			// The start of a rollout looks at all namespaces; this is for those that
-			// were created just before the watch began.
+			// The start of a rollout enqueues all namespaces; this is for those that were
+			// created just before the watch began.
 			priority = workqueue.LowPriority
 		}
 		for name, revision := range r.revisions.All() {
-			// With the same UID: the end of a namespace that the watch has missed took
-			// the targets with it.
+			// A different UID means that the namespace was re-created and the watch missed
+			// its deletion: the targets are gone.
 			if updated && before.UID == after.UID && after.DeletionTimestamp == nil &&
 				selects(revision, before) == selects(revision, after) {
 				continue

@@ -17,8 +17,7 @@ import (
 	"trust-manager.io/internal/workqueue/queuetest"
 )
 
-// S13, T9: a namespace has its targets looked at where it makes a difference to
-// the bundle.
+// S13, T9: an event of a namespace enqueues the targets that it concerns.
 func TestNamespaceEvents(t *testing.T) {
 	t.Parallel()
 	plain, team := fake.Namespace("a", nil), fake.Namespace("a", map[string]string{"team": "x"})
@@ -49,7 +48,7 @@ func TestNamespaceEvents(t *testing.T) {
 		"T9 terminating for long": {func(h events) {
 			fake.Update(h, fake.Changed(team, fake.Terminating), fake.Changed(team, fake.Terminating))
 		}, nil},
-		"made anew, its end not seen": {func(h events) {
+		"re-created, its deletion missed": {func(h events) {
 			fake.Update(h, fake.Changed(team, fake.Terminating), fake.Changed(team, func(o *metav1.PartialObjectMetadata) { o.UID = "newer" }))
 		}, urgently("all", "team")},
 	}
@@ -67,8 +66,8 @@ func TestNamespaceEvents(t *testing.T) {
 	}
 }
 
-// Design rule 7: a namespace event costs one decision for each bundle, however
-// many namespaces and targets there are, and lists nothing.
+// A namespace event costs one decision for each bundle, however many namespaces and
+// targets there are, and no list.
 func TestNamespaceEventsCost(t *testing.T) {
 	t.Parallel()
 	const bundles = 50
@@ -88,8 +87,8 @@ func TestNamespaceEventsCost(t *testing.T) {
 	}
 }
 
-// T7: a target that changes is looked at at once, one that was there at the
-// start in its time.
+// T7: a target that changes is enqueued with high priority, and one that existed at the
+// start with low priority.
 func TestTargetEvents(t *testing.T) {
 	t.Parallel()
 	object := fake.Observed("roots", "a", "7")

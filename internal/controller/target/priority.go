@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	// maxUrgent is how many events of one namespace go ahead of rollouts at once: as many
+	// maxUrgent is the burst of events of one namespace that go ahead of rollouts: as many
 	// as fifty Bundles with targets of both kinds cause when all of them change.
 	maxUrgent = 100
-	// urgentInterval is how long it takes until one more does.
+	// urgentInterval is the time after which one more event does.
 	urgentInterval = time.Second
-	// maxNamespaces bounds how many namespaces are recorded.
+	// maxNamespaces limits the namespaces that are recorded.
 	maxNamespaces = 10_000
 )
 
-// namespaceLimiter limits how many events of a namespace go ahead of rollouts to others.
-// Someone waits for a repair; but a writer in one namespace can cause any number of
-// events, and must not delay a change everywhere else. It is safe for concurrent use.
+// namespaceLimiter limits how many events of a namespace go ahead of rollouts to other
+// namespaces. Repairs are urgent, but a writer in one namespace can cause any number of
+// events, and must not delay changes in all others. It is safe for concurrent use.
 type namespaceLimiter struct {
 	clock clock.PassiveClock
 	mu    sync.Mutex
@@ -40,7 +40,7 @@ func (n *namespaceLimiter) next(namespace string) (priority int) {
 	limiter := n.of[namespace]
 	if limiter == nil {
 		if len(n.of) >= maxNamespaces {
-			clear(n.of) // all of them start again with a full allowance, which costs little
+			clear(n.of) // every namespace starts again with a full burst, which costs little
 		}
 		limiter = rate.NewLimiter(rate.Every(urgentInterval), maxUrgent)
 		n.of[namespace] = limiter

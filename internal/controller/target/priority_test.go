@@ -12,8 +12,8 @@ import (
 	"trust-manager.io/internal/workqueue"
 )
 
-// T7, T8: events of a namespace go before roll-outs, but not without end, and those of
-// another do all the same.
+// T7, T8: events of a namespace go before rollouts up to a limit, which does not affect
+// other namespaces.
 func TestNamespaceLimiter(t *testing.T) {
 	t.Parallel()
 	now := fake.NewClock()
@@ -42,17 +42,17 @@ func TestNamespaceLimiter(t *testing.T) {
 		u.next("a")
 	}
 	if u.next("a") == workqueue.HighPriority {
-		t.Error("calm is saved up")
+		t.Error("the burst exceeds its limit after a pause")
 	}
 	for i := range maxNamespaces + 1 {
 		u.next(fmt.Sprint(i))
 	}
 	if len(u.of) > maxNamespaces {
-		t.Errorf("%d namespaces are remembered", len(u.of))
+		t.Errorf("%d namespaces are recorded", len(u.of))
 	}
 }
 
-// What a namespace has spent it does not get back by what happens in others.
+// Events of other namespaces do not restore the burst of a namespace.
 func TestNamespaceLimiterOfOthers(t *testing.T) {
 	t.Parallel()
 	for _, others := range []int{2, 100} {
@@ -71,7 +71,7 @@ func TestNamespaceLimiterOfOthers(t *testing.T) {
 	}
 }
 
-// Objects that a tenant labels by the thousand are looked at after roll-outs.
+// Thousands of objects that a tenant labels are reconciled after rollouts.
 func TestEventsOfAFlood(t *testing.T) {
 	t.Parallel()
 	x, w := newWorld(nil)

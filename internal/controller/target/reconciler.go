@@ -28,22 +28,24 @@ import (
 )
 
 const (
-	// maxSteps bounds how often one target is decided about in one go. A read, a forced
-	// apply, a read and a write are four; a writer who never rests must not hold a
-	// worker forever.
+	// maxSteps limits the decisions in one reconciliation of a target. A read, a forced
+	// apply, a read and a write are four; another writer that keeps changing the object
+	// must not occupy a worker forever.
 	maxSteps = 8
-	// maxWhole is how many objects are held whole at a time: enough to read thousands a
-	// second. With labels and managedFields, an object of 1.5 MiB takes tens of MiB.
+	// maxWhole limits the objects that are in memory in full at the same time: enough to
+	// read thousands per second. With labels and managedFields, an object of 1.5 MiB takes
+	// tens of MiB.
 	maxWhole = 4
 	// createByApplyFor is how long Secrets are created by apply before the cheaper POST
-	// is tried again: a quota may have refused it, or RBAC may have changed.
+	// is tried again: the refusal may have been that of a quota, or RBAC may have changed.
 	createByApplyFor = 10 * time.Minute
-	// statusDelay is how long the status of a bundle waits after an outcome: a new
-	// namespace gets the targets of many Bundles at once, and they come first.
+	// statusDelay delays the status of a bundle after an outcome: a new namespace gets the
+	// targets of many Bundles at once, and they go first.
 	statusDelay = 100 * time.Millisecond
 )
 
-// Pool runs the work on targets. Those of one namespace hang together.
+// Pool reconciles targets. The targets of one namespace are a group, since they tend to be
+// slow together.
 type Pool = workqueue.Pool[target.Key, string]
 
 // NewPool returns a pool for a queue of targets.
@@ -90,11 +92,11 @@ type Reconciler struct {
 	conflicts    *conflictLimiter
 	priorities   *namespaceLimiter
 	terminations *terminations
-	// whole has an entry for each object that is held whole.
+	// whole has an entry for each object that is in memory in full.
 	whole chan struct{}
-	// alwaysByApply reports that Secrets are always created by apply, and byApplyUntil
-	// until when they are otherwise, in seconds since 1970: RBAC may refuse a POST, which
-	// is authorized without a name.
+	// alwaysByApply reports that Secrets are always created by apply. Otherwise
+	// byApplyUntil is the time until which they are, in seconds since 1970: RBAC may refuse
+	// a POST, which is authorized without a name.
 	alwaysByApply bool
 	byApplyUntil  atomic.Int64
 }
@@ -177,8 +179,8 @@ func (r *Reconciler) converge(ctx context.Context, key target.Key) error {
 type step struct {
 	// done reports that nothing is left to do.
 	done bool
-	// live reports that the object has to be read from the API server, since the cache
-	// and the observations do not say what it holds.
+	// live reports that the object has to be read from the API server, since its content
+	// is not known from the cache and the observations.
 	live bool
 	// byApply reports that an object that does not exist has to be created by apply.
 	byApply bool
@@ -201,9 +203,9 @@ func (r *Reconciler) reconcileOnce(ctx context.Context, key target.Key, want *de
 	return r.execute(ctx, action, want)
 }
 
-// decide returns what to do about a target, and how much is known of it. An object is
-// held whole no longer than that, and only so many are at a time: its owner may have made
-// it as large as the API server takes it.
+// decide returns what to do about a target, and how much is known of it. A full object is
+// in memory only for the decision, and only maxWhole are at a time: its owner may have
+// made it as large as the API server allows.
 func (r *Reconciler) decide(ctx context.Context, key target.Key, want *desired, current step) (target.Action, target.State, error) {
 	observe := r.observeCached
 	if current.live {
@@ -236,7 +238,7 @@ func (r *Reconciler) observeLive(ctx context.Context, key target.Key, byApply bo
 	return target.Seen{State: target.Whole, Object: object}, nil
 }
 
-// observeCached returns what the cache and earlier observations have of the object.
+// observeCached returns the state of the object in the cache and earlier observations.
 func (r *Reconciler) observeCached(ctx context.Context, key target.Key) (target.Seen, error) {
 	cached, err := metadata.Get(ctx, r.targets, metadata.OfKind(key.Kind), key.Namespace, key.Bundle)
 	if err != nil {
@@ -244,8 +246,8 @@ func (r *Reconciler) observeCached(ctx context.Context, key target.Key) (target.
 	}
 	seen, recheck := r.observations.Lookup(key, cached, r.clock.Now())
 	if seen.State == target.Absent && r.createsByApply(key) {
-		// The cache has labelled objects only, and an apply overwrites an object that
-		// exists, where a POST would be refused.
+		// The cache has only objects with the label. An apply overwrites an existing object
+		// without it, which a POST would not.
 		seen = target.Seen{State: target.Unread}
 	}
 	if recheck > 0 {

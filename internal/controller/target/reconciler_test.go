@@ -29,7 +29,7 @@ import (
 	"trust-manager.io/internal/workqueue/queuetest"
 )
 
-// answers is an API server that answers each method alike, or not at all.
+// answers is an API server with one response for each method, or an error.
 type answers struct {
 	byMethod map[string]any
 	requests []string
@@ -55,8 +55,8 @@ func (a *answers) RoundTrip(request *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// targetsOf gives the queue of targets in a world in which the Bundle roots is
-// in force in the namespace a and accounted for.
+// targetsOf returns a Reconciler in a world in which the Bundle roots has an active
+// revision, with a target in the namespace a that the ledger counts.
 func targetsOf(t *testing.T, byMethod map[string]any) (*Reconciler, *world, *answers) {
 	t.Helper()
 	server := &answers{byMethod: byMethod}
@@ -78,7 +78,7 @@ func writerTo(t *testing.T, server http.RoundTripper) *target.Writer {
 	return writer
 }
 
-// written is what the API server answers to a write.
+// written is the response of the API server to a write.
 func written(resourceVersion string) *metav1.PartialObjectMetadata {
 	object := fake.Observed("roots", "a", resourceVersion)
 	object.OwnerReferences = []metav1.OwnerReference{{UID: "roots-uid"}}
@@ -87,8 +87,8 @@ func written(resourceVersion string) *metav1.PartialObjectMetadata {
 	return object
 }
 
-// A target is brought in line with as few requests as it takes, its outcome
-// entered into the ledger, and the status told where that is news.
+// A target is brought in sync with as few requests as possible, its outcome is recorded in
+// the ledger, and the status is enqueued if that is a change.
 func TestConverge(t *testing.T) {
 	t.Parallel()
 	k := fake.Key("roots", "a")
@@ -106,12 +106,12 @@ func TestConverge(t *testing.T) {
 		requests []string
 		account  account
 		fails    string
-		tell     bool
+		status   bool
 	}{
 		"T7 a missing one is created": {
 			nil, map[string]any{"POST": written("7")}, []string{"POST"}, account{1, 1, 0}, "", true,
 		},
-		"T11 one in order costs nothing": {
+		"T11 one in sync costs nothing": {
 			func(x *Reconciler, w *world) {
 				w.cache.Targets = append(w.cache.Targets, fake.Observed("roots", "a", "7"))
 				x.observations.RecordRead(k, "uid", "7", target.Holding{Digest: "digest", Owner: "roots-uid", Clean: true}, fake.Start)
@@ -123,7 +123,7 @@ func TestConverge(t *testing.T) {
 			},
 			map[string]any{"PUT": written("8")}, []string{"PUT"}, account{1, 1, 0}, "", true,
 		},
-		"T7 one that others have changed is read and patched": {
+		"T7 one that another writer has changed is read and repaired": {
 			func(_ *Reconciler, w *world) {
 				w.cache.Targets = append(w.cache.Targets, fake.Observed("roots", "a", "7"))
 			},
@@ -133,7 +133,7 @@ func TestConverge(t *testing.T) {
 			nil, map[string]any{"POST": apierrors.NewAlreadyExists(corev1.Resource("configmaps"), "roots"), "GET": whole, "PUT": written("8")},
 			[]string{"POST", "GET", "PUT"}, account{1, 1, 0}, "", true,
 		},
-		"T8 conflicts without end are a failure": {
+		"T8 endless conflicts are a failure": {
 			nil, map[string]any{"POST": conflict, "GET": whole, "PUT": conflict},
 			append([]string{"POST"}, slices.Repeat([]string{"GET", "PUT"}, maxSteps-1)...), account{1, 0, 1}, "other writers keep changing the object", true,
 		},
@@ -143,7 +143,7 @@ func TestConverge(t *testing.T) {
 		"T8 an API server that cannot be reached is a failure": {
 			nil, map[string]any{"POST": fake.ErrDenied}, []string{"POST"}, account{1, 0, 1}, "denied", true,
 		},
-		"T8 one that others control is refused": {
+		"T8 one with another controller is refused": {
 			listed, map[string]any{"GET": with(func(o *corev1.ConfigMap) {
 				o.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "Deployment", Name: "web", UID: "web-uid", Controller: new(true)}}
 			})}, []string{"GET"}, account{1, 0, 1}, "controlled by Deployment web", true,
@@ -161,7 +161,7 @@ func TestConverge(t *testing.T) {
 				w.cache.Targets = append(w.cache.Targets, fake.Observed("roots", "a", "7"))
 			}, map[string]any{"GET": whole}, []string{"GET"}, account{}, "", true,
 		},
-		"T7 a forced apply is followed by another look": {
+		"T7 a forced apply is followed by a read": {
 			listed, map[string]any{"GET": with(func(o *corev1.ConfigMap) { o.ManagedFields = nil }), "PATCH": written("8")},
 			slices.Repeat([]string{"GET", "PATCH"}, maxSteps-1), account{1, 0, 1}, "other writers keep changing the object", true,
 		},
@@ -183,7 +183,7 @@ func TestConverge(t *testing.T) {
 		"a Bundle without a revision is left alone": {
 			func(_ *Reconciler, w *world) { w.revisions.Delete("roots") }, nil, nil, account{1, 0, 0}, "", false,
 		},
-		"a Bundle made anew that is not built yet is left alone": {
+		"a re-created Bundle that is not built yet is left alone": {
 			func(_ *Reconciler, w *world) { w.cache.Bundles[0].UID = "newer" }, nil, nil, account{1, 0, 0}, "", false,
 		},
 	}
@@ -204,29 +204,28 @@ func TestConverge(t *testing.T) {
 			if got := w.account(t); got != tc.account {
 				t.Errorf("account %+v, want %+v", got, tc.account)
 			}
-			if told := len(w.statusNotes.Take()) > 0; told != tc.tell {
-				t.Errorf("the status is told: %t, want %t", told, tc.tell)
+			if enqueued := len(w.statusNotes.Take()) > 0; enqueued != tc.status {
+				t.Errorf("the status is enqueued: %t, want %t", enqueued, tc.status)
 			}
 		})
 	}
 }
 
-// What became of a target waits to be told, so that no status is written among the
-// targets of a new namespace.
+// The status is enqueued with a delay, so that it does not compete with the targets of a
+// new namespace.
 func TestConvergeTellsLater(t *testing.T) {
 	t.Parallel()
 	x, w, _ := targetsOf(t, map[string]any{"POST": written("7")})
 	if err := x.converge(fake.Quiet(t), fake.Key("roots", "a")); err != nil {
 		t.Fatal(err)
 	}
-	told := w.statusNotes.Take()
-	if want := (queuetest.Added[string]{Priority: workqueue.DefaultPriority, After: statusDelay, Key: "roots"}); len(told) == 0 || told[len(told)-1] != want {
-		t.Errorf("told %v, want %v at last", told, want)
+	queued := w.statusNotes.Take()
+	if want := (queuetest.Added[string]{Priority: workqueue.DefaultPriority, After: statusDelay, Key: "roots"}); len(queued) == 0 || queued[len(queued)-1] != want {
+		t.Errorf("queued %v, want %v as the last", queued, want)
 	}
 }
 
-// What the operator's own write returned is trusted for 30 s, and then looked
-// at once more.
+// The result of the operator's own write is trusted for 30 s, and then checked once more.
 func TestConvergeRemembersItsWrites(t *testing.T) {
 	t.Parallel()
 	x, w, server := targetsOf(t, map[string]any{"POST": written("7")})
@@ -253,15 +252,15 @@ func TestConvergeRemembersItsWrites(t *testing.T) {
 	}
 }
 
-// T6, T7: what a first write has become is read once, a little later: admission may
-// have changed the data, which no answer to a write shows. Until then nothing is
-// replaced or deleted unread; after that, writes count as what they were sent as.
+// T6, T7: the result of a first write is read once after a delay: admission may have
+// changed the data, which the response to a write does not show. Until then nothing is
+// replaced or deleted unread; after that, writes are assumed to be stored unchanged.
 func TestConvergeProvesItsFirstWrite(t *testing.T) {
 	t.Parallel()
 	k := fake.Key("roots", "a")
-	inOrder := &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: written("7").ObjectMeta}
-	inOrder.OwnerReferences = nil
-	x, w, server := targetsOf(t, map[string]any{"POST": written("7"), "GET": inOrder, "PUT": written("8"), "DELETE": &metav1.Status{}})
+	inSync := &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: written("7").ObjectMeta}
+	inSync.OwnerReferences = nil
+	x, w, server := targetsOf(t, map[string]any{"POST": written("7"), "GET": inSync, "PUT": written("8"), "DELETE": &metav1.Status{}})
 	want := func(what string, requests ...string) {
 		t.Helper()
 		if err := x.converge(fake.Quiet(t), k); err != nil {
@@ -274,26 +273,26 @@ func TestConvergeProvesItsFirstWrite(t *testing.T) {
 	}
 	want("created", "POST")
 	want("at once")
-	// Admission has taken the owner away, and does so again at each write.
+	// Admission removes the owner reference at each write.
 	w.time.Time = fake.Start.Add(target.VerifyDelay)
-	want("read and put right", "GET", "PUT")
+	want("read and repaired", "GET", "PUT")
 	w.cache.Targets = []*metav1.PartialObjectMetadata{fake.Observed("roots", "a", "8")}
-	inOrder.ResourceVersion = "8"
-	want("put right, and not proven by that")
+	inSync.ResourceVersion = "8"
+	want("repaired, and not verified by that")
 	w.time.Time = w.time.Time.Add(target.VerifyDelay)
-	want("read and put right again", "GET", "PUT")
-	// It does so no more.
-	inOrder.OwnerReferences = []metav1.OwnerReference{x.mustOwn()}
+	want("read and repaired again", "GET", "PUT")
+	// Admission no longer does that.
+	inSync.OwnerReferences = []metav1.OwnerReference{x.mustOwn()}
 	w.time.Time = w.time.Time.Add(target.VerifyDelay)
-	want("found in order", "GET")
+	want("found in sync", "GET")
 	w.time.Time = w.time.Time.Add(time.Hour)
-	want("proven")
+	want("verified")
 	w.cache.Namespaces[0] = fake.Namespace("a", map[string]string{"skip": "yes"})
 	want("no longer selected", "DELETE")
 }
 
-// mustOwn gives the owner of the targets of the Bundle roots, as the API names it, and
-// has its revision name it so.
+// mustOwn sets the complete owner reference in the revision of the Bundle roots, and
+// returns it.
 func (t *Reconciler) mustOwn() metav1.OwnerReference {
 	revision, _ := t.revisions.Get("roots")
 	revision.Owner = metav1.OwnerReference{
@@ -303,8 +302,8 @@ func (t *Reconciler) mustOwn() metav1.OwnerReference {
 	return revision.Owner
 }
 
-// T12: what has vanished is not made again before the API server has said that
-// its Bundle is there to stay.
+// T12: a target that was deleted is re-created only after the API server has shown that its
+// Bundle is not being deleted.
 func TestConvergeConfirms(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -318,10 +317,10 @@ func TestConvergeConfirms(t *testing.T) {
 		"it is being deleted": {func(m *fake.Cache) {
 			m.Bundles[0] = fake.Changed(m.Bundles[0], func(b *v1alpha1.Bundle) { b.DeletionTimestamp = new(metav1.NewTime(fake.Start)) })
 		}, nil, account{1, 0, 0}, false},
-		"it was made anew": {func(m *fake.Cache) {
+		"it was re-created": {func(m *fake.Cache) {
 			m.Bundles[0] = fake.Changed(m.Bundles[0], func(b *v1alpha1.Bundle) { b.UID = "newer" })
 		}, nil, account{1, 0, 0}, false},
-		"nobody can say": {func(m *fake.Cache) { m.Err = fake.ErrDenied }, nil, account{1, 0, 1}, true},
+		"it cannot be read": {func(m *fake.Cache) { m.Err = fake.ErrDenied }, nil, account{1, 0, 1}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -345,8 +344,8 @@ func TestConvergeConfirms(t *testing.T) {
 	}
 }
 
-// T12: without its Bundle, only an object that is marked shared is touched; where
-// the Bundle was orphaned, its marks alone go.
+// T12: without its Bundle, only an object that is marked shared is changed; if the Bundle
+// was orphaned, only its marks are removed.
 func TestConvergeWithoutBundle(t *testing.T) {
 	t.Parallel()
 	whole := &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: written("7").ObjectMeta, Data: map[string]string{"theirs": "x"}}
@@ -377,14 +376,14 @@ func TestConvergeWithoutBundle(t *testing.T) {
 				t.Errorf("requests (-want +got):\n%s", diff)
 			}
 			if _, ok := w.ledger.Summary("roots"); ok || len(w.statusNotes.Take()) > 0 {
-				t.Error("there is something to tell of a Bundle that is gone")
+				t.Error("the ledger or the status has something of a deleted Bundle")
 			}
 		})
 	}
 }
 
-// Nothing is remembered of a target whose Bundle is gone: the next one of that name
-// starts without the conflicts of this one.
+// A target whose Bundle is gone is forgotten: the next Bundle of that name starts without
+// its conflicts.
 func TestConvergeForgetsWithTheBundle(t *testing.T) {
 	t.Parallel()
 	x, w, _ := targetsOf(t, nil)
@@ -397,11 +396,11 @@ func TestConvergeForgetsWithTheBundle(t *testing.T) {
 		t.Fatal(err)
 	}
 	if seen, _ := x.observations.Lookup(fake.Key("roots", "a"), nil, w.time.Now()); len(x.conflicts.entries) > 0 || seen.State != target.Absent {
-		t.Errorf("it remembers %v and %v", x.conflicts.entries, seen)
+		t.Errorf("not forgotten: %v and %v", x.conflicts.entries, seen)
 	}
 }
 
-// T12: what cannot be cleaned has no Bundle whose status could tell, so the log does.
+// T12: a failed release of a deleted Bundle is logged, since no status can report it.
 func TestConvergeTellsOfFailedCleanings(t *testing.T) {
 	t.Parallel()
 	whole := &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: written("7").ObjectMeta, Data: map[string]string{"theirs": "x"}}
@@ -413,17 +412,17 @@ func TestConvergeTellsOfFailedCleanings(t *testing.T) {
 	w.cache.Bundles, w.cache.Targets = nil, []*metav1.PartialObjectMetadata{shared}
 	w.revisions.Delete("roots")
 	w.ledger.Drop("roots")
-	var told []string
-	logger := funcr.New(func(_, line string) { told = append(told, line) }, funcr.Options{})
+	var lines []string
+	logger := funcr.New(func(_, line string) { lines = append(lines, line) }, funcr.Options{})
 	if err := x.converge(log.IntoContext(t.Context(), logger), fake.Key("roots", "a")); err == nil {
-		t.Fatal("a refused write gives no error")
+		t.Fatal("a refused write returns no error")
 	}
-	if len(told) != 1 || !strings.Contains(told[0], "ConfigMap a/roots") || !strings.Contains(told[0], "denied") {
-		t.Errorf("logged %q, want one line with the object and the cause", told)
+	if len(lines) != 1 || !strings.Contains(lines[0], "ConfigMap a/roots") || !strings.Contains(lines[0], "denied") {
+		t.Errorf("logged %q, want one line with the object and the cause", lines)
 	}
 }
 
-// A cache that cannot be read is an error, and says nothing about the target.
+// A cache that cannot be read is an error, and not an outcome of the target.
 func TestConvergeWithoutCache(t *testing.T) {
 	t.Parallel()
 	x, w, server := targetsOf(t, nil)
@@ -436,7 +435,7 @@ func TestConvergeWithoutCache(t *testing.T) {
 	}
 }
 
-// T6: a release that is refused is told, and no longer when it has succeeded.
+// T6: a release that is refused is a failure until it succeeds.
 func TestConvergeTellsOfFailedReleases(t *testing.T) {
 	t.Parallel()
 	x, w, server := targetsOf(t, map[string]any{"DELETE": apierrors.NewForbidden(corev1.Resource("configmaps"), "roots", fake.ErrDenied)})
@@ -458,8 +457,7 @@ func TestConvergeTellsOfFailedReleases(t *testing.T) {
 	}
 }
 
-// Reconcile goes through the pool: an error is a retry, not an
-// error of the controller.
+// Reconcile goes through the pool: an error is a retry, not an error of the controller.
 func TestReconcileTarget(t *testing.T) {
 	t.Parallel()
 	x, w, _ := targetsOf(t, map[string]any{"POST": fake.ErrDenied})

@@ -19,8 +19,8 @@ import (
 	"trust-manager.io/internal/workqueue/queuetest"
 )
 
-// secretsOf gives the queue of targets in a world in which the Bundle roots has a
-// Secret in the namespace a.
+// secretsOf returns a Reconciler in a world in which the Bundle roots has a Secret in the
+// namespace a.
 func secretsOf(t *testing.T, byMethod map[string]any) (*Reconciler, *world, *answers) {
 	t.Helper()
 	x, w, server := targetsOf(t, byMethod)
@@ -35,7 +35,7 @@ func secretsOf(t *testing.T, byMethod map[string]any) (*Reconciler, *world, *ans
 	return x, w, server
 }
 
-// wholeSecret is the target as the API server has it, with changes.
+// wholeSecret returns the target as the API server has it, with changes.
 func wholeSecret(changes ...func(*corev1.Secret)) *corev1.Secret {
 	secret := &corev1.Secret{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, ObjectMeta: written("7").ObjectMeta}
 	secret.ManagedFields, secret.OwnerReferences = []metav1.ManagedFieldsEntry{{Manager: target.FieldManager}}, nil
@@ -49,8 +49,8 @@ func controlled(o *corev1.Secret) {
 	o.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "Deployment", Name: "web", UID: "web-uid", Controller: new(true)}}
 }
 
-// T8: a Secret that may be made by its name only is looked for, applied, and looked
-// at again. What is there without the label, and so in no cache, is not applied to.
+// T8: a Secret that may be created by its name only is read, applied, and read again. An
+// object without the label, which is not in the cache, is not applied to.
 func TestConvergeSecretByName(t *testing.T) {
 	t.Parallel()
 	forbidden := apierrors.NewForbidden(corev1.Resource("secrets"), "", fake.ErrDenied)
@@ -62,18 +62,18 @@ func TestConvergeSecretByName(t *testing.T) {
 		account  account
 		fails    bool
 	}{
-		"made by POST":   {false, map[string]any{"POST": written("7")}, []string{"POST"}, account{1, 1, 0}, false},
-		"POST is denied": {false, map[string]any{"POST": forbidden, "GET": missing, "PATCH": forbidden}, []string{"POST", "GET", "PATCH"}, account{1, 0, 1}, true},
+		"created by POST": {false, map[string]any{"POST": written("7")}, []string{"POST"}, account{1, 1, 0}, false},
+		"POST is denied":  {false, map[string]any{"POST": forbidden, "GET": missing, "PATCH": forbidden}, []string{"POST", "GET", "PATCH"}, account{1, 0, 1}, true},
 		"a namespace that terminates": {
 			false, map[string]any{"POST": terminatingError()}, []string{"POST"}, account{1, 0, 0}, true,
 		},
-		"one of others is there": {
+		"a foreign one exists": {
 			false, map[string]any{"POST": forbidden, "GET": wholeSecret(controlled)}, []string{"POST", "GET"}, account{1, 0, 1}, true,
 		},
 		"known to be by name": {
 			true, map[string]any{"GET": missing, "PATCH": forbidden}, []string{"GET", "PATCH"}, account{1, 0, 1}, true,
 		},
-		"known to be by name, one of others is there": {
+		"known to be by name, a foreign one exists": {
 			true, map[string]any{"GET": wholeSecret(controlled)}, []string{"GET"}, account{1, 0, 1}, true,
 		},
 	}
@@ -97,7 +97,7 @@ func TestConvergeSecretByName(t *testing.T) {
 	}
 }
 
-// sequence answers each request of a method with the next of its answers.
+// sequence responds to each request of a method with the next of its responses.
 type sequence struct {
 	*answers
 	next map[string][]any
@@ -110,17 +110,17 @@ func (s *sequence) RoundTrip(request *http.Request) (*http.Response, error) {
 	return s.answers.RoundTrip(request)
 }
 
-// T8, T4: once a Secret was made by its name, the next one costs no POST.
+// T8, T4: after a Secret was created by its name, the next one costs no POST.
 func TestConvergeSecretsByName(t *testing.T) {
 	t.Parallel()
 	x, w, server := secretsOf(t, nil)
 	missing := apierrors.NewNotFound(corev1.Resource("secrets"), "roots")
-	ordered := wholeSecret(func(o *corev1.Secret) {
+	complete := wholeSecret(func(o *corev1.Secret) {
 		o.OwnerReferences = []metav1.OwnerReference{{APIVersion: "trust.cert-manager.io/v1alpha1", Kind: "Bundle", Name: "roots", UID: "roots-uid"}}
 	})
 	x.writer = writerTo(t, &sequence{server, map[string][]any{
 		"POST": {apierrors.NewForbidden(corev1.Resource("secrets"), "", fake.ErrDenied)},
-		"GET":  {missing, ordered, missing, ordered},
+		"GET":  {missing, complete, missing, complete},
 	}})
 	server.byMethod = map[string]any{"PATCH": written("7"), "PUT": written("8")}
 	w.cache.Namespaces = append(w.cache.Namespaces, fake.Namespace("b", nil))
@@ -146,16 +146,16 @@ func TestConvergeSecretsByName(t *testing.T) {
 	}
 }
 
-// T11: what was read and found in order is remembered: to look at it again costs
-// no request, as long as nothing has changed.
+// T11: an object that was read and found in sync is recorded: checking it again costs no
+// request as long as it has not changed.
 func TestConvergeRemembersWhatItRead(t *testing.T) {
 	t.Parallel()
-	inOrder := wholeSecret(func(o *corev1.Secret) {
+	inSync := wholeSecret(func(o *corev1.Secret) {
 		o.OwnerReferences = []metav1.OwnerReference{{UID: "roots-uid", APIVersion: "trust.cert-manager.io/v1alpha1", Kind: "Bundle", Name: "roots"}}
 	})
-	x, w, server := secretsOf(t, map[string]any{"GET": inOrder})
+	x, w, server := secretsOf(t, map[string]any{"GET": inSync})
 	revision, _ := w.revisions.Get("roots")
-	revision.Owner = inOrder.OwnerReferences[0]
+	revision.Owner = inSync.OwnerReferences[0]
 	w.cache.Targets = []*metav1.PartialObjectMetadata{fake.AsSecret(fake.Observed("roots", "a", "7"))}
 	for range 3 {
 		if err := x.converge(fake.Quiet(t), fake.SecretKey("roots", "a")); err != nil {
@@ -168,7 +168,7 @@ func TestConvergeRemembersWhatItRead(t *testing.T) {
 }
 
 // T12: nothing is done to a target of either kind while its Bundle is being deleted,
-// though a revision is still in force.
+// although a revision is still active.
 func TestConvergeBundleBeingDeleted(t *testing.T) {
 	t.Parallel()
 	x, w, server := secretsOf(t, nil)
@@ -182,7 +182,7 @@ func TestConvergeBundleBeingDeleted(t *testing.T) {
 	}
 }
 
-// T7: an event about a Secret is one about that target alone.
+// T7: an event of a Secret enqueues only that target.
 func TestSecretEvents(t *testing.T) {
 	t.Parallel()
 	x, w := newWorld(nil)
@@ -192,7 +192,7 @@ func TestSecretEvents(t *testing.T) {
 	}
 }
 
-// C1: a namespace is looked at for each kind that the Bundle asks for.
+// C1: an event of a namespace enqueues a target of each kind of the Bundle.
 func TestNamespaceEventsOfBothKinds(t *testing.T) {
 	t.Parallel()
 	x, w, _ := secretsOf(t, nil)

@@ -19,10 +19,10 @@ import (
 // writes as if it were terminating, or gone, before that is a failure (T9).
 const terminatingGrace = 2 * time.Second
 
-// errActiveNamespace is the class of a refusal that names the namespace's end as its
-// cause, although the namespace is active. The admission plugins of the API server
-// have a cache of their own: a namespace that was deleted and created again under its
-// name refuses the first writes.
+// errActiveNamespace is the class of a refusal because the namespace is terminating or
+// gone, although the cache shows it as active. The admission plugins of the API server have
+// a cache of their own: a namespace that was deleted and re-created refuses the first
+// writes.
 var errActiveNamespace = errors.New("the namespace is active, but the API server refuses writes as if it were not")
 
 // isNamespaceEnd reports whether a write was refused because its namespace is

@@ -15,9 +15,9 @@ import (
 	"trust-manager.io/internal/workqueue"
 )
 
-// T9: a write that is refused because its namespace ends is the end of the target only
-// where the cache shows the same. Until then it is retried, pending at first and failed
-// after 2 s, and never in sync.
+// T9: a write that is refused because its namespace is terminating ends the work on the
+// target only if the cache shows the same. Until then it is retried, and is pending at
+// first and failed after 2 s, but never in sync.
 func TestRefusedAsTerminating(t *testing.T) {
 	t.Parallel()
 	k := fake.Key("roots", "a")
@@ -62,8 +62,7 @@ func TestRefusedAsTerminating(t *testing.T) {
 	}
 }
 
-// terminatingError is how the API server refuses a create in a namespace that is
-// going away.
+// terminatingError is the API server's refusal of a create in a terminating namespace.
 func terminatingError() error {
 	err := apierrors.NewForbidden(corev1.Resource("configmaps"), "roots",
 		errors.New("unable to create new content in namespace a because it is being terminated"))
@@ -73,7 +72,7 @@ func terminatingError() error {
 	return err
 }
 
-// T9: what the API server says about a namespace that is not active.
+// T9: the API server's errors for a namespace that is not active.
 func TestIsNamespaceEnd(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

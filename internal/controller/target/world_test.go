@@ -19,8 +19,8 @@ import (
 	"trust-manager.io/internal/workqueue/queuetest"
 )
 
-// world is what a Reconciler runs on in a test: caches that are lists, and queues that are
-// recorded.
+// world is the environment of a Reconciler in a test: caches that are lists, and queues
+// that are recorded.
 type world struct {
 	reconciler  *Reconciler
 	cache       *fake.Cache
@@ -31,8 +31,7 @@ type world struct {
 	statusNotes *queuetest.Recorder[string]
 }
 
-// newWorld returns a world without any object, and its Reconciler, which writes to an API
-// server.
+// newWorld returns a world without objects and its Reconciler, which uses a writer.
 func newWorld(writer *target.Writer) (*Reconciler, *world) {
 	w := &world{
 		cache: &fake.Cache{}, time: fake.NewClock(), revisions: revision.New(), ledger: ledger.New(),
@@ -49,7 +48,7 @@ func newWorld(writer *target.Writer) (*Reconciler, *world) {
 	return w.reconciler, w
 }
 
-// account is how the ledger counts.
+// account has the counts of the ledger.
 type account struct{ Wanted, Synced, Failed int }
 
 func (w *world) account(t *testing.T) account {
@@ -58,12 +57,12 @@ func (w *world) account(t *testing.T) account {
 	return account{s.Wanted, s.Synced, s.Failed}
 }
 
-// enforce activates a revision as a build does.
+// enforce activates a revision like a build.
 func (w *world) enforce(name string, uid types.UID, selector string) {
 	w.revisions.Set(name, fake.Revision(uid, selector))
 }
 
-// sorted puts what was added in an order that does not follow that of maps.
+// sorted sorts the added keys, so that their order does not depend on that of maps.
 func sorted(list []queuetest.Added[target.Key]) []queuetest.Added[target.Key] {
 	slices.SortFunc(list, func(a, b queuetest.Added[target.Key]) int {
 		return cmp.Or(cmp.Compare(a.Key.Namespace, b.Key.Namespace), cmp.Compare(a.Key.Bundle, b.Key.Bundle))
