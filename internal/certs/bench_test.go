@@ -7,6 +7,7 @@ import (
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 
 	"trust-manager.io/internal/certs"
+	"trust-manager.io/test/framework/ca"
 )
 
 // mozilla returns the public roots that Mozilla trusts as one text, topped up to
@@ -16,11 +17,11 @@ func mozilla(tb testing.TB) (text string, count int) {
 	const wanted = 145
 	var file strings.Builder
 	for root := range bundle.Roots() {
-		file.WriteString(block(root.Certificate))
+		file.WriteString(ca.PEM(root.Certificate))
 		count++
 	}
 	for ; count < wanted; count++ {
-		file.WriteString(block(certificate(tb, int64(count))))
+		file.WriteString(ca.Fixed(int64(count)).Certificate)
 	}
 	return file.String(), count
 }

@@ -13,6 +13,7 @@ import (
 
 	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/encode"
+	"trust-manager.io/test/framework/ca"
 )
 
 // FuzzParse verifies for any text that Parse does not panic, that a problem comes
@@ -36,7 +37,7 @@ func FuzzParse(f *testing.F) {
 
 // seeds returns the texts of the tables, intact and damaged, and combinations of two.
 func seeds(f *testing.F) []string {
-	one, two := block(certificate(f, 1)), block(certificate(f, 2))
+	one, two := ca.Fixed(1).Certificate, ca.Fixed(2).Certificate
 	list := []string{
 		"",
 		"\ufeff" + one + "\n# two\n" + two,

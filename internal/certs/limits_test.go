@@ -5,11 +5,12 @@ import (
 	"testing"
 
 	"trust-manager.io/internal/certs"
+	"trust-manager.io/test/framework/ca"
 )
 
 func TestTextLimit(t *testing.T) {
 	t.Parallel()
-	one := block(certificate(t, 1))
+	one := ca.Fixed(1).Certificate
 	full := one + strings.Repeat("\n", certs.MaxText-len(one))
 	got, problem := certs.Parse(full, origin)
 	if problem != nil || len(got.Certificates) != 1 {
@@ -20,7 +21,7 @@ func TestTextLimit(t *testing.T) {
 
 func TestBlockLimit(t *testing.T) {
 	t.Parallel()
-	one := block(certificate(t, 1))
+	one := ca.Fixed(1).Certificate
 	full := strings.Repeat(one, certs.MaxBlocks)
 	got, problem := certs.Parse(full, origin)
 	if problem != nil || len(got.Certificates) != certs.MaxBlocks {
@@ -34,8 +35,8 @@ func TestBlockLimit(t *testing.T) {
 // beside the PEM, is not a text with blocks.
 func TestPartlyOtherEncoding(t *testing.T) {
 	t.Parallel()
-	utf16 := strings.Join(strings.Split(block(certificate(t, 2)), ""), "\x00")
-	got, problem := certs.Parse(block(certificate(t, 1))+utf16, origin)
+	utf16 := strings.Join(strings.Split(ca.Fixed(2).Certificate, ""), "\x00")
+	got, problem := certs.Parse(ca.Fixed(1).Certificate+utf16, origin)
 	if problem == nil || got.Certificates != nil || !strings.Contains(problem.Detail, "UTF-16") {
 		t.Errorf("got %d certificates and %v, want a problem alone", len(got.Certificates), problem)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"trust-manager.io/internal/certs"
+	"trust-manager.io/test/framework/ca"
 )
 
 var origin = certs.Origin{
@@ -18,8 +19,8 @@ var origin = certs.Origin{
 // S5: which texts are valid. S1: certificates keep the order of the text.
 func TestParseAccepts(t *testing.T) {
 	t.Parallel()
-	first, second := certificate(t, 1), certificate(t, 2)
-	one, two := block(first), block(second)
+	first, second := ca.Fixed(1).DER(), ca.Fixed(2).DER()
+	one, two := ca.PEM(first), ca.PEM(second)
 	body := strings.Split(one, "\n")
 	both := [][]byte{first, second}
 	cases := map[string]struct {
@@ -77,8 +78,8 @@ func TestParseAccepts(t *testing.T) {
 // S6: the EC-ACC root is skipped with a note, and counts as a block.
 func TestParseSkipsECACC(t *testing.T) {
 	t.Parallel()
-	first, second := certificate(t, 1), certificate(t, 2)
-	got, problem := certs.Parse(block(first)+ecACC(t)+block(second), origin)
+	first, second := ca.Fixed(1).DER(), ca.Fixed(2).DER()
+	got, problem := certs.Parse(ca.PEM(first)+ecACC(t)+ca.PEM(second), origin)
 	if problem != nil {
 		t.Fatalf("refused: %v", problem)
 	}

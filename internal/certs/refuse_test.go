@@ -10,13 +10,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"trust-manager.io/internal/certs"
+	"trust-manager.io/test/framework/ca"
 )
 
 // S5: what makes a text invalid. Each text is parsed alone, after a valid block and
 // before one: no certificate may be returned, and the block number must be correct.
 func TestParseRefuses(t *testing.T) {
 	t.Parallel()
-	good := block(certificate(t, 1))
+	good := ca.Fixed(1).Certificate
 	for name, tc := range refusals(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -70,8 +71,8 @@ func refusals(tb testing.TB) map[string]refusal {
 
 func damagedBodies(tb testing.TB) map[string]refusal {
 	tb.Helper()
-	der := certificate(tb, 1)
-	one := block(der)
+	der := ca.Fixed(1).DER()
+	one := ca.PEM(der)
 	return map[string]refusal{
 		"PEM headers":                    {text: strings.Replace(one, "\n", "\nProc-Type: 4,ENCRYPTED\n\n", 1), detail: "PEM headers"},
 		"a character that is not base64": {text: one[:100] + "!" + one[101:], detail: "base64"},
@@ -79,20 +80,20 @@ func damagedBodies(tb testing.TB) map[string]refusal {
 		"padding in the middle":          {text: one[:100] + "==" + one[102:], detail: "base64"},
 		"a comment inside":               {text: one[:93] + "# half\n" + one[93:], detail: "base64"},
 		"a line lost":                    {text: one[:93] + one[158:], detail: "X.509"},
-		"nothing between BEGIN and END":  {text: block(nil), detail: "X.509"},
-		"DER that is not a certificate":  {text: block([]byte{0x30, 0x03, 0x02, 0x01, 0x01}), detail: "X.509"},
-		"no DER":                         {text: block([]byte("not ASN.1 at all")), detail: "X.509"},
-		"DER with a byte after it":       {text: block(append(bytes.Clone(der), 0)), detail: "X.509"},
-		"two certificates in one block":  {text: block(append(bytes.Clone(der), der...)), detail: "X.509"},
-		"DER cut short":                  {text: block(der[:len(der)-1]), detail: "X.509"},
-		"S6: a negative serial number":   {text: block(negativeSerial(tb)), detail: "negative serial number"},
-		"S6: EC-ACC with a bit changed":  {text: block(changedECACC(tb)), detail: "negative serial number"},
+		"nothing between BEGIN and END":  {text: ca.PEM(nil), detail: "X.509"},
+		"DER that is not a certificate":  {text: ca.PEM([]byte{0x30, 0x03, 0x02, 0x01, 0x01}), detail: "X.509"},
+		"no DER":                         {text: ca.PEM([]byte("not ASN.1 at all")), detail: "X.509"},
+		"DER with a byte after it":       {text: ca.PEM(append(bytes.Clone(der), 0)), detail: "X.509"},
+		"two certificates in one block":  {text: ca.PEM(append(bytes.Clone(der), der...)), detail: "X.509"},
+		"DER cut short":                  {text: ca.PEM(der[:len(der)-1]), detail: "X.509"},
+		"S6: a negative serial number":   {text: ca.PEM(negativeSerial(tb)), detail: "negative serial number"},
+		"S6: EC-ACC with a bit changed":  {text: ca.PEM(changedECACC(tb)), detail: "negative serial number"},
 	}
 }
 
 func damagedEnds(tb testing.TB) map[string]refusal {
 	tb.Helper()
-	one := block(certificate(tb, 1))
+	one := ca.Fixed(1).Certificate
 	return map[string]refusal{
 		"END missing":                              {text: strings.Replace(one, "-----END CERTIFICATE-----\n", "", 1), detail: "cut off"},
 		"END of another type":                      {text: strings.Replace(one, "END CERTIFICATE", "END X509 CRL", 1), detail: "cut off"},
@@ -113,7 +114,7 @@ func damagedEnds(tb testing.TB) map[string]refusal {
 
 func damagedBegins(tb testing.TB) map[string]refusal {
 	tb.Helper()
-	one := block(certificate(tb, 1))
+	one := ca.Fixed(1).Certificate
 	lowerBoth := strings.NewReplacer("BEGIN", "begin", "END", "end", "CERTIFICATE", "certificate")
 	return map[string]refusal{
 		"only BEGIN commented out":        {text: "#" + one, detail: "no counterpart"},
@@ -135,7 +136,7 @@ func damagedBegins(tb testing.TB) map[string]refusal {
 
 func otherTypes(tb testing.TB) map[string]refusal {
 	tb.Helper()
-	one := block(certificate(tb, 1))
+	one := ca.Fixed(1).Certificate
 	cases := map[string]refusal{}
 	for label, detail := range map[string]string{
 		"PRIVATE KEY":             "a private key",
@@ -168,7 +169,7 @@ func otherTypes(tb testing.TB) map[string]refusal {
 // not create such a certificate, so a bit is set in a valid one.
 func negativeSerial(tb testing.TB) []byte {
 	tb.Helper()
-	der := certificate(tb, 0x7a_11_22_33_44_55_66_77)
+	der := ca.Fixed(0x7a_11_22_33_44_55_66_77).DER()
 	at := bytes.Index(der, []byte{0x7a, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77})
 	if at < 0 {
 		tb.Fatal("the serial number is not in the certificate")

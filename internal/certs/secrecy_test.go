@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"trust-manager.io/internal/certs"
+	"trust-manager.io/test/framework/ca"
 )
 
 // canary represents a secret. It is planted wherever a text can hold one, and is at
@@ -19,7 +20,7 @@ const canary = "canarycanary"
 // S5: no problem ever shows content, whatever the text and wherever in it.
 func TestProblemsHoldNothingOfTheText(t *testing.T) {
 	t.Parallel()
-	one := block(certificate(t, 1))
+	one := ca.Fixed(1).Certificate
 	texts := map[string]string{
 		"the label of a block":         strings.ReplaceAll(one, " CERTIFICATE-", " CANARYCANARY-"),
 		"the label of a private key":   strings.ReplaceAll(one, " CERTIFICATE-", " CANARYCANARY PRIVATE KEY-"),
@@ -27,7 +28,7 @@ func TestProblemsHoldNothingOfTheText(t *testing.T) {
 		"the body of a private key":    "-----BEGIN PRIVATE KEY-----\n" + canary + "\n-----END PRIVATE KEY-----\n",
 		"a body that is base64":        "-----BEGIN CERTIFICATE-----\n" + canary + "\n-----END CERTIFICATE-----\n",
 		"a body that is not base64":    "-----BEGIN CERTIFICATE-----\n" + canary + "!\n-----END CERTIFICATE-----\n",
-		"bytes that are no DER":        block([]byte(canary)),
+		"bytes that are no DER":        ca.PEM([]byte(canary)),
 		"a body without END":           "-----BEGIN CERTIFICATE-----\n" + canary,
 		"the name of a header":         strings.Replace(one, "\n", "\nCanarycanary: 1\n", 1),
 		"the value of a header":        strings.Replace(one, "\n", "\nProc-Type: canarycanary\n", 1),
@@ -37,14 +38,14 @@ func TestProblemsHoldNothingOfTheText(t *testing.T) {
 		"a line of dashes in a block":  strings.Replace(one, "\n", "\n-----"+canary+"-----\n", 1),
 		"a damaged BEGIN":              "-----BEGIN " + canary,
 		"a damaged END":                canary + "-----END",
-		"a comment before a bad block": "# " + canary + "\n" + block(nil),
-		"a comment after a bad block":  block(nil) + "# " + canary + "\n",
-		"the subject of a bad block":   block(append(certificate(t, 1, subject(canary)), 0)),
-		"a block before the bad one":   block(certificate(t, 1, subject(canary))) + block(nil),
+		"a comment before a bad block": "# " + canary + "\n" + ca.PEM(nil),
+		"a comment after a bad block":  ca.PEM(nil) + "# " + canary + "\n",
+		"the subject of a bad block":   ca.PEM(append(ca.Fixed(1, ca.Named(canary)).DER(), 0)),
+		"a block before the bad one":   ca.Fixed(1, ca.Named(canary)).Certificate + ca.PEM(nil),
 		"a text that is too large":     strings.Repeat(canary+"\n", certs.MaxText/len(canary)),
 	}
 	for name, der := range quotedByTheParser(t) {
-		texts[name] = block(der)
+		texts[name] = ca.PEM(der)
 	}
 	for name, text := range texts {
 		t.Run(name, func(t *testing.T) {
@@ -83,11 +84,11 @@ func checkNoCanary(t *testing.T, message string) {
 func quotedByTheParser(tb testing.TB) map[string][]byte {
 	tb.Helper()
 	list := map[string][]byte{
-		"a URI that does not parse":     certificate(tb, 1, extension(oidAltName, tagged(tb, 6, "http://["+canary))),
-		"a URI without a valid domain":  certificate(tb, 1, extension(oidAltName, tagged(tb, 6, "http://"+canary+"..x/"))),
-		"a constraint on a bad domain":  certificate(tb, 1, extension(oidConstraints, permitted(tb, 2, canary+"..x"))),
-		"a constraint on a bad mailbox": certificate(tb, 1, extension(oidConstraints, permitted(tb, 1, "@"+canary+"@"))),
-		"a constraint on a bad URI":     certificate(tb, 1, extension(oidConstraints, permitted(tb, 6, canary+"..x"))),
+		"a URI that does not parse":     ca.Fixed(1, extension(oidAltName, tagged(tb, 6, "http://["+canary))).DER(),
+		"a URI without a valid domain":  ca.Fixed(1, extension(oidAltName, tagged(tb, 6, "http://"+canary+"..x/"))).DER(),
+		"a constraint on a bad domain":  ca.Fixed(1, extension(oidConstraints, permitted(tb, 2, canary+"..x"))).DER(),
+		"a constraint on a bad mailbox": ca.Fixed(1, extension(oidConstraints, permitted(tb, 1, "@"+canary+"@"))).DER(),
+		"a constraint on a bad URI":     ca.Fixed(1, extension(oidConstraints, permitted(tb, 6, canary+"..x"))).DER(),
 	}
 	for name, der := range list {
 		if _, err := x509.ParseCertificate(der); err == nil || !strings.Contains(err.Error(), canary) {
@@ -101,8 +102,8 @@ func quotedByTheParser(tb testing.TB) map[string][]byte {
 // the parser's own finding.
 func TestQuotedNameIsNotTheFault(t *testing.T) {
 	t.Parallel()
-	der := certificate(t, 1, extension(oidAltName, tagged(t, 6, "http://[negative serial number")))
-	_, problem := certs.Parse(block(der), origin)
+	der := ca.Fixed(1, extension(oidAltName, tagged(t, 6, "http://[negative serial number"))).DER()
+	_, problem := certs.Parse(ca.PEM(der), origin)
 	if problem == nil {
 		t.Fatal("accepted")
 	}
@@ -115,10 +116,6 @@ var (
 	oidAltName     = asn1.ObjectIdentifier{2, 5, 29, 17}
 	oidConstraints = asn1.ObjectIdentifier{2, 5, 29, 30}
 )
-
-func subject(name string) func(*x509.Certificate) {
-	return func(template *x509.Certificate) { template.Subject.CommonName = name }
-}
 
 // extension adds an extension to a certificate unchanged, without the checks that Go
 // makes when it writes one.

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"trust-manager.io/internal/certs"
+	"trust-manager.io/test/framework/ca"
 )
 
 // commonName returns the DER of a Name.
@@ -46,7 +47,7 @@ func TestShownSubject(t *testing.T) {
 // and neither is one that does not parse.
 func TestSelfSigned(t *testing.T) {
 	t.Parallel()
-	result, problem := certs.Parse(ecACC(t)+block(certificate(t, 1)), origin)
+	result, problem := certs.Parse(ecACC(t)+ca.Fixed(1).Certificate, origin)
 	if problem != nil {
 		t.Fatal(problem)
 	}

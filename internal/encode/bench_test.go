@@ -13,7 +13,7 @@ func defaultPackage(b *testing.B) []certs.Certificate {
 	b.Helper()
 	list := mozilla(b)
 	for number := int64(1); len(list) < 145; number++ {
-		list = append(list, certificate(b, number))
+		list = append(list, certificate(number))
 	}
 	return list
 }

@@ -84,11 +84,11 @@ func checkTwoEntries(t *testing.T, list []certs.Certificate) {
 // or is rejected with a reason; and that it is deterministic.
 func FuzzStores(f *testing.F) {
 	odd, _ := oddCertificates(f)
-	for _, seed := range [][]certs.Certificate{certificates(f, 1), append(certificates(f, 3), certificates(f, 2)...), odd} {
+	for _, seed := range [][]certs.Certificate{certificates(1), append(certificates(3), certificates(2)...), odd} {
 		f.Add(string(encode.PEM(seed)), password, byte(0))
 		f.Add(string(encode.PEM(seed)), "", byte(2))
 	}
-	f.Add(string(encode.PEM(certificates(f, 2))), "pä\x00\xff😀", byte(1))
+	f.Add(string(encode.PEM(certificates(2))), "pä\x00\xff😀", byte(1))
 	profiles := []encode.Profile{encode.LegacyRC2, encode.LegacyDES, encode.Modern2023}
 	f.Fuzz(func(t *testing.T, text, password string, profile byte) {
 		result, problem := certs.Parse(text, certs.Origin{Field: "spec.sources[0].inLine"})

@@ -97,7 +97,7 @@ func TestJKSPassword(t *testing.T) {
 	} {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
-			file, err := encode.JKS(certificates(t, 1), tc.password)
+			file, err := encode.JKS(certificates(1), tc.password)
 			if refused := err != nil; refused != tc.refused || refused != (file == nil) {
 				t.Fatalf("%d characters: %d bytes, error %v", utf8.RuneCountInString(tc.password), len(file), err)
 			}
@@ -112,7 +112,7 @@ func TestJKSPassword(t *testing.T) {
 // with the right password.
 func TestJKSSeal(t *testing.T) {
 	t.Parallel()
-	file, err := encode.JKS(certificates(t, 2), password)
+	file, err := encode.JKS(certificates(2), password)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -101,7 +101,7 @@ func TestStoresRefuseWhatIsNoCertificate(t *testing.T) {
 	t.Parallel()
 	where := certs.Origin{Field: "spec.sources[1].configMap", Object: "ConfigMap trust/roots", Key: "ca.crt", Block: 3}
 	damaged := certs.Certificate{DER: []byte("secret"), Fingerprint: sha256.Sum256([]byte("secret")), Origin: where}
-	list := append(certificates(t, 3), damaged)
+	list := append(certificates(3), damaged)
 	for format, write := range writers() {
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()

@@ -2,58 +2,36 @@ package encode_test
 
 import (
 	"bytes"
-	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/sha256"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
 	"flag"
 	"fmt"
-	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/encode"
+	"trust-manager.io/test/framework/ca"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// certificate returns a self-signed CA certificate. Key and dates are fixed, and so is the
-// key identifier, whose default may change with the Go release: a number has the same
-// bytes in every run.
-func certificate(tb testing.TB, number int64) certs.Certificate {
-	tb.Helper()
-	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(number),
-		// Names of different lengths, so that the base64 has each kind of ending.
-		Subject:               pkix.Name{CommonName: "Root " + strings.Repeat("I", int(number))},
-		NotBefore:             time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
-		NotAfter:              time.Date(2046, 1, 1, 0, 0, 0, 0, time.UTC),
-		IsCA:                  true,
-		BasicConstraintsValid: true,
-		SubjectKeyId:          []byte{1, 2, 3, 4},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		tb.Fatal(err)
-	}
+// certificate returns a CA certificate, with the same bytes in every run.
+func certificate(number int64) certs.Certificate {
+	// Names of different lengths, so that the base64 has each kind of ending.
+	der := ca.Fixed(number, ca.Named("Root "+strings.Repeat("I", int(number)))).DER()
 	return certs.Certificate{DER: der, Fingerprint: sha256.Sum256(der)}
 }
 
-func certificates(tb testing.TB, count int64) []certs.Certificate {
-	tb.Helper()
+func certificates(count int64) []certs.Certificate {
 	var list []certs.Certificate
 	for number := range count {
-		list = append(list, certificate(tb, number+1))
+		list = append(list, certificate(number+1))
 	}
 	return list
 }
@@ -62,7 +40,7 @@ func certificates(tb testing.TB, count int64) []certs.Certificate {
 func TestPEMGolden(t *testing.T) {
 	t.Parallel()
 	const golden = "testdata/three.golden.pem"
-	got := encode.PEM(certificates(t, 3))
+	got := encode.PEM(certificates(3))
 	if *update {
 		if err := os.WriteFile(golden, got, 0o644); err != nil {
 			t.Fatal(err)
@@ -108,7 +86,7 @@ func TestPEMOfNothing(t *testing.T) {
 // The file keeps the order given, including duplicates: package bundle decides both.
 func TestPEMKeepsTheOrder(t *testing.T) {
 	t.Parallel()
-	a, b := certificate(t, 1), certificate(t, 2)
+	a, b := certificate(1), certificate(2)
 	alone := func(c certs.Certificate) string { return string(encode.PEM([]certs.Certificate{c})) }
 	want := alone(b) + alone(a) + alone(b)
 	if diff := cmp.Diff(want, string(encode.PEM([]certs.Certificate{b, a, b}))); diff != "" {
@@ -141,7 +119,7 @@ func TestPEMReadByOpenSSL(t *testing.T) {
 		}
 		t.Skip("SKIPPED: openssl is not installed, so nothing but Go has read the file")
 	}
-	list := certificates(t, 145)
+	list := certificates(145)
 	path := filepath.Join(t.TempDir(), "bundle.pem")
 	if err := os.WriteFile(path, encode.PEM(list), 0o600); err != nil {
 		t.Fatal(err)

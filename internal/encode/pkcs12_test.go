@@ -108,7 +108,7 @@ func TestPKCS12Algorithms(t *testing.T) {
 	} {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
-			file, err := encode.PKCS12(certificates(t, 1), tc.password, tc.profile)
+			file, err := encode.PKCS12(certificates(1), tc.password, tc.profile)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -160,15 +160,15 @@ func TestPKCS12Salts(t *testing.T) {
 		}
 		return macSalt(t, file)
 	}
-	one := salt(certificates(t, 1), password, encode.LegacyRC2)
+	one := salt(certificates(1), password, encode.LegacyRC2)
 	for title, tc := range map[string]struct {
 		salt string
 		same bool
 	}{
-		"another certificate": {salt(certificates(t, 2)[1:], password, encode.LegacyRC2), false},
-		"a certificate more":  {salt(certificates(t, 2), password, encode.LegacyRC2), false},
-		"another profile":     {salt(certificates(t, 1), password, encode.LegacyDES), false},
-		"another password":    {salt(certificates(t, 1), "another", encode.LegacyRC2), true},
+		"another certificate": {salt(certificates(2)[1:], password, encode.LegacyRC2), false},
+		"a certificate more":  {salt(certificates(2), password, encode.LegacyRC2), false},
+		"another profile":     {salt(certificates(1), password, encode.LegacyDES), false},
+		"another password":    {salt(certificates(1), "another", encode.LegacyRC2), true},
 	} {
 		if (tc.salt == one) != tc.same {
 			t.Errorf("%s: the same salt: %t", title, !tc.same)
@@ -209,7 +209,7 @@ func TestPKCS12Refuses(t *testing.T) {
 	} {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
-			file, err := encode.PKCS12(certificates(t, 1), tc.password, tc.profile)
+			file, err := encode.PKCS12(certificates(1), tc.password, tc.profile)
 			if err == nil || file != nil {
 				t.Fatalf("%d bytes and error %v, want an error alone", len(file), err)
 			}

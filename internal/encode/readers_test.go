@@ -49,7 +49,7 @@ func TestJKSReadByKeytoolWithAnyPassword(t *testing.T) {
 	} {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
-			file, err := encode.JKS(certificates(t, 3), password)
+			file, err := encode.JKS(certificates(3), password)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -63,7 +63,7 @@ func TestJKSReadByKeytoolWithAnyPassword(t *testing.T) {
 // Java also reads a JKS without its password.
 func TestJKSReadByKeytoolWithoutPassword(t *testing.T) {
 	t.Parallel()
-	list := certificates(t, 3)
+	list := certificates(3)
 	file, err := encode.JKS(list, password)
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +106,7 @@ func TestPKCS12ReadByKeytool(t *testing.T) {
 // silently finds nothing in a store that has one. The docs warn about this.
 func TestPKCS12ReadByKeytoolWithoutPassword(t *testing.T) {
 	t.Parallel()
-	list := certificates(t, 3)
+	list := certificates(3)
 	for title, tc := range map[string]struct {
 		password  string
 		arguments []string

@@ -13,7 +13,7 @@ import (
 // A store has the given format, password and profile.
 func TestStore(t *testing.T) {
 	t.Parallel()
-	list := certificates(t, 3)
+	list := certificates(3)
 	written := func(file []byte, err error) []byte {
 		t.Helper()
 		if err != nil {

@@ -1,14 +1,9 @@
 package retention_test
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"maps"
-	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -29,16 +24,12 @@ var now = time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
 // authority returns a CA of this name.
 func authority(tb testing.TB, name string) certs.Certificate {
 	tb.Helper()
-	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: name},
-		NotBefore: now.AddDate(-1, 0, 0), NotAfter: now.AddDate(1, 0, 0), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	parsed, problem := certs.Parse(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), certs.Origin{})
+	return parsed(tb, ca.Fixed(7, ca.Named(name), ca.Valid(now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0))))
+}
+
+func parsed(tb testing.TB, authority ca.CA) certs.Certificate {
+	tb.Helper()
+	parsed, problem := certs.Parse(authority.Certificate, certs.Origin{})
 	if problem != nil {
 		tb.Fatal(problem)
 	}
@@ -210,16 +201,6 @@ func TestEntriesOfOthers(t *testing.T) {
 	}
 }
 
-// padded returns a CA of this name and about this size.
-func padded(tb testing.TB, name string, bytes int) certs.Certificate {
-	tb.Helper()
-	parsed, problem := certs.Parse(ca.New(name, ca.Padded(bytes)).Certificate, certs.Origin{})
-	if problem != nil {
-		tb.Fatal(problem)
-	}
-	return parsed.Certificates[0]
-}
-
 // K5: of certificates that do not fit, only fingerprints and times are stored: of the
 // largest first, and of those in a source before retained ones. Foreign content is
 // preserved.
@@ -243,10 +224,10 @@ func TestFingerprintsOnly(t *testing.T) {
 			given := bundle.State{Present: []certs.Certificate{small}, Known: []string{"a"},
 				Retained: []bundle.Retained{{Certificate: small, Left: now}}}
 			for i := range tc.present {
-				given.Present = append(given.Present, padded(t, fmt.Sprint("P", i), 60_000))
+				given.Present = append(given.Present, parsed(t, ca.New(fmt.Sprint("P", i), ca.Padded(60_000))))
 			}
 			for i := range tc.retained {
-				given.Retained = append(given.Retained, bundle.Retained{Certificate: padded(t, fmt.Sprint("R", i), 60_000), Left: now})
+				given.Retained = append(given.Retained, bundle.Retained{Certificate: parsed(t, ca.New(fmt.Sprint("R", i), ca.Padded(60_000))), Left: now})
 			}
 			slices.SortFunc(given.Retained, func(a, b bundle.Retained) int { return strings.Compare(a.Certificate.SHA256(), b.Certificate.SHA256()) })
 			var before *corev1.ConfigMap

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+
+	"trust-manager.io/test/framework/ca"
 )
 
 // served is a server that runs until the test ends.
@@ -85,10 +87,10 @@ func (s *served) handshake(version uint16) (tls.ConnectionState, error) {
 	return connection.(*tls.Conn).ConnectionState(), nil
 }
 
-func (s *served) serves(want pair) func() error {
+func (s *served) serves(want ca.Pair) func() error {
 	return func() error {
 		state, err := s.handshake(tls.VersionTLS12)
-		if err == nil && !want.isServedIn(state) {
+		if err == nil && !state.PeerCertificates[0].Equal(want.X509()) {
 			err = errors.New("another certificate is served")
 		}
 		return err
@@ -131,14 +133,14 @@ func TestServerAwaitsCertificate(t *testing.T) {
 	if s.ready() == nil {
 		t.Error("ready without a certificate")
 	}
-	good, other := newPair(t), newPair(t)
-	pair{good.certificate, other.key}.write(t, folder)
+	good, other := newPair(), newPair()
+	write(t, ca.Pair{Certificate: good.Certificate, Key: other.Key}, folder)
 	s.eventually("the message about the wrong key", logged("cannot be used"))
 	time.Sleep(2 * retryInterval)
 	if s.ready() == nil {
 		t.Error("ready with the key of another certificate")
 	}
-	good.write(t, folder)
+	write(t, good, folder)
 	s.eventually("readiness", s.ready)
 	if err := s.serves(good)(); err != nil {
 		t.Error(err)
@@ -155,16 +157,16 @@ func TestServerAwaitsCertificate(t *testing.T) {
 func TestServerTakesNewCertificates(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	first, second := newPair(t), newPair(t)
-	first.write(t, folder)
+	first, second := newPair(), newPair()
+	write(t, first, folder)
 	s := serve(t, folder)
 	s.eventually("readiness", s.ready)
-	pair{second.certificate, "broken"}.write(t, folder)
+	write(t, ca.Pair{Certificate: second.Certificate, Key: "broken"}, folder)
 	time.Sleep(retryInterval)
 	if err := s.serves(first)(); err != nil {
 		t.Errorf("after a broken pair: %v", err)
 	}
-	second.write(t, folder)
+	write(t, second, folder)
 	s.eventually("the new certificate", s.serves(second))
 	if err := os.Remove(filepath.Join(folder, KeyFile)); err != nil {
 		t.Fatal(err)
@@ -179,7 +181,7 @@ func TestServerTakesNewCertificates(t *testing.T) {
 func TestServerTLS(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	newPair(t).write(t, folder)
+	write(t, newPair(), folder)
 	for name, tc := range map[string]struct {
 		change func(*Options)
 		// tls12 is true if TLS 1.2 works, with suite if that is set.
@@ -228,7 +230,7 @@ func TestServerTLS(t *testing.T) {
 func TestServerEnds(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	newPair(t).write(t, folder)
+	write(t, newPair(), folder)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ func TestWarningsOfSources(t *testing.T) {
 	of := func(content ...certificate) bundle.Input {
 		var text strings.Builder
 		for _, c := range content {
-			text.WriteString(c.pem(t))
+			text.WriteString(c.pem())
 		}
 		return inputOf(bundle.Text{Key: "k", PEM: text.String()})
 	}
@@ -53,11 +53,11 @@ func TestWarningsOfSources(t *testing.T) {
 			at + "blocks 1, 2: intermediates;", at + "blocks 2, 3: expired;",
 		}},
 		"several keys": {
-			inputOf(bundle.Text{Key: "k", PEM: certificate{leaf: true}.pem(t)}, bundle.Text{Key: "l", PEM: root(t) + certificate{leaf: true}.pem(t)}),
+			inputOf(bundle.Text{Key: "k", PEM: certificate{leaf: true}.pem()}, bundle.Text{Key: "l", PEM: root() + certificate{leaf: true}.pem()}),
 			[]string{at + "block 1: not a CA", strings.Replace(at, `"k"`, `"l"`, 1) + "block 2: not a CA"},
 		},
-		"a private key":  {inputOf(bundle.Text{Key: "k", PEM: newPair(t).key}), []string{at + "block 1: only CERTIFICATE blocks are accepted, and this block is a private key"}},
-		"a cut block":    {inputOf(bundle.Text{Key: "k", PEM: root(t)[:100]}), []string{at + "block 1: the block is cut off"}},
+		"a private key":  {inputOf(bundle.Text{Key: "k", PEM: newPair().Key}), []string{at + "block 1: only CERTIFICATE blocks are accepted, and this block is a private key"}},
+		"a cut block":    {inputOf(bundle.Text{Key: "k", PEM: root()[:100]}), []string{at + "block 1: the block is cut off"}},
 		"no certificate": {inputOf(bundle.Text{Key: "k", PEM: "# none"}), []string{strings.TrimSuffix(at, ", ") + ": no certificate found"}},
 		"a TLS Secret": {
 			bundle.Input{Problem: &certs.Problem{Origin: certs.Origin{Field: "f"}, Reason: certs.SourceBuildError, Detail: "includeAllKeys is refused"}},
@@ -67,7 +67,7 @@ func TestWarningsOfSources(t *testing.T) {
 			bundle.Input{Problem: &certs.Problem{Reason: certs.SourceNotFound, Detail: "the object does not exist"}}, nil,
 		},
 		"text in the Bundle": {
-			bundle.Input{Origin: certs.Origin{Field: "spec.sources[1].inLine"}, Texts: []bundle.Text{{PEM: certificate{leaf: true}.pem(t)}}},
+			bundle.Input{Origin: certs.Origin{Field: "spec.sources[1].inLine"}, Texts: []bundle.Text{{PEM: certificate{leaf: true}.pem()}}},
 			[]string{"spec.sources[1].inLine: block 1: not a CA"},
 		},
 	} {
@@ -131,7 +131,7 @@ func TestManyWarnings(t *testing.T) {
 	leaf := certificate{leaf: true}
 	var chain strings.Builder
 	for range 14 {
-		chain.WriteString(leaf.pem(t))
+		chain.WriteString(leaf.pem())
 	}
 	input := inputOf(bundle.Text{Key: "k", PEM: chain.String()})
 	wantWarnings(t, []string{
@@ -140,7 +140,7 @@ func TestManyWarnings(t *testing.T) {
 
 	var texts []bundle.Text
 	for i := range 16 {
-		texts = append(texts, bundle.Text{Key: fmt.Sprint("k", i), PEM: leaf.pem(t)})
+		texts = append(texts, bundle.Text{Key: fmt.Sprint("k", i), PEM: leaf.pem()})
 	}
 	for count, want := range map[int]int{14: 14, 15: 15, 16: 15} {
 		got := warnings(bundle.Spec{}, []bundle.Input{inputOf(texts[:count]...)}, now)
@@ -167,7 +167,7 @@ func TestLongWarnings(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			input := inputOf(bundle.Text{Key: tc.key, PEM: certificate{intermediate: true}.pem(t)})
+			input := inputOf(bundle.Text{Key: tc.key, PEM: certificate{intermediate: true}.pem()})
 			input.Origin.Object = "Secret cert-manager/" + tc.object
 			got := warnings(bundle.Spec{}, []bundle.Input{input}, now)
 			wantWarnings(t, []string{"spec.sources[0].secret: Sec"}, got)
@@ -193,7 +193,7 @@ func TestCut(t *testing.T) {
 // Sources beyond the limit are not checked, and one warning reports that.
 func TestWarningsOfLargeSources(t *testing.T) {
 	t.Parallel()
-	leaf := bundle.Text{PEM: certificate{leaf: true}.pem(t)}
+	leaf := bundle.Text{PEM: certificate{leaf: true}.pem()}
 	large := bundle.Text{PEM: strings.Repeat("#\n", maxText/2-1)}
 	got := warnings(bundle.Spec{}, []bundle.Input{inputOf(leaf), inputOf(large), inputOf(leaf), inputOf(leaf)}, now)
 	const at = "spec.sources[0].secret: Secret cert-manager/roots"

@@ -103,8 +103,8 @@ func post(tb testing.TB, handler http.Handler, body string) *admissionv1.Admissi
 // R3: admissions, rejections and warnings, by operation.
 func TestHandle(t *testing.T) {
 	t.Parallel()
-	leaf := certificate{leaf: true}.pem(t)
-	good, suspicious := bundleOf(root(t)), bundleOf(leaf)
+	leaf := certificate{leaf: true}.pem()
+	good, suspicious := bundleOf(root()), bundleOf(leaf)
 	invalid := bundleOf(leaf, func(s *v1alpha1.BundleSpec) { s.Target.ConfigMap.Key = "a/b" })
 	labelled := invalid.DeepCopy()
 	labelled.Labels = map[string]string{"a": "b"}
@@ -165,12 +165,12 @@ func TestRefusalIsAStatus(t *testing.T) {
 // the others. The default CA package is not read.
 func TestGatheringFails(t *testing.T) {
 	t.Parallel()
-	yes, text := true, root(t)
+	yes, text := true, root()
 	asked := bundleOf(text, func(s *v1alpha1.BundleSpec) {
 		read := &v1alpha1.SourceObject{Name: "o", Key: "k"}
 		s.Sources = append(s.Sources, v1alpha1.BundleSource{ConfigMap: read}, v1alpha1.BundleSource{UseDefaultCAs: &yes}, v1alpha1.BundleSource{Secret: read})
 	})
-	sources := &gatherer{text: certificate{leaf: true}.pem(t), fails: map[string]bool{"spec.sources[1].configMap": true}}
+	sources := &gatherer{text: certificate{leaf: true}.pem(), fails: map[string]bool{"spec.sources[1].configMap": true}}
 	got := post(t, newTestHandler(t, sources), review(t, admissionv1.Create, asked, nil))
 	if diff := cmp.Diff([]string{"spec.sources[0].inLine", "spec.sources[1].configMap", "spec.sources[3].secret"}, sources.asked); diff != "" {
 		t.Errorf("sources that were read (-want +got):\n%s", diff)
@@ -186,7 +186,7 @@ func TestGatheringIsBounded(t *testing.T) {
 	asked := bundleOf("x", func(s *v1alpha1.BundleSpec) {
 		s.Sources = slices.Repeat([]v1alpha1.BundleSource{{ConfigMap: &v1alpha1.SourceObject{Name: "o", Key: "k"}}}, 100)
 	})
-	sources := &gatherer{text: root(t) + strings.Repeat("#\n", 1<<19)}
+	sources := &gatherer{text: root() + strings.Repeat("#\n", 1<<19)}
 	got := post(t, newTestHandler(t, sources), review(t, admissionv1.Create, asked, nil))
 	if len(sources.asked) != 4 || len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "not checked for warnings") {
 		t.Errorf("%d sources of 1 MiB were read, warnings %q; want 4, and one warning", len(sources.asked), got.Warnings)
@@ -196,8 +196,8 @@ func TestGatheringIsBounded(t *testing.T) {
 // For any body, the handler neither panics nor admits an object that it could not decode,
 // and its warnings respect the limits.
 func FuzzAdmission(f *testing.F) {
-	leaf := certificate{leaf: true}.pem(f)
-	good, suspicious := bundleOf(root(f)), bundleOf(leaf)
+	leaf := certificate{leaf: true}.pem()
+	good, suspicious := bundleOf(root()), bundleOf(leaf)
 	invalid := bundleOf(leaf, func(s *v1alpha1.BundleSpec) {
 		s.Target.ConfigMap.Key = "a/b"
 		s.Target.AdditionalFormats = &v1alpha1.AdditionalFormats{JKS: &v1alpha1.JKS{Key: "j"}, PKCS12: &v1alpha1.PKCS12{Key: "p", Password: new("\U0001f600")}}
