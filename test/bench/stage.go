@@ -119,20 +119,12 @@ func (s *stage) warmUp(ctx context.Context) error {
 }
 
 // writePackage makes the roots the default CA package.
-func (s *stage) writePackage() (err error) {
-	if s.roots, s.certificates, err = publicRoots(); err != nil {
-		return err
-	}
+func (s *stage) writePackage() error {
+	s.roots, s.certificates = publicRoots()
 	for i := range s.sources {
-		if s.sources[i], err = madeRoot(fmt.Sprint("source ", i)); err != nil {
-			return err
-		}
+		s.sources[i] = newRoot(fmt.Sprint("source ", i))
 	}
-	third, err := madeRoot("third")
-	if err != nil {
-		return err
-	}
-	s.three = s.sources[0] + s.sources[1] + third
+	s.three = s.sources[0] + s.sources[1] + newRoot("third")
 	data, err := capackage.Encode(capackage.Package{Name: "bench", Version: "1", Bundle: s.roots})
 	if err != nil {
 		return err

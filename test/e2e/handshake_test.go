@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/ca"
 )
 
 const (
@@ -26,10 +27,10 @@ const (
 // podComesToTrust has one pod serve TLS with a certificate of a private CA, and one
 // that mounts the Bundle's target connect to it. That pod runs throughout.
 func podComesToTrust(t *testing.T) {
-	private := newAuthority(t, "private CA")
+	private := ca.New("private CA")
 	create(t, bundle(bundleName, v1alpha1.BundleSource{UseDefaultCAs: ptr(true)}))
 	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: appNamespace}})
-	create(t, private.serverSecret(t))
+	create(t, serverSecret(private))
 	create(t, serverPod())
 	server := awaitRunning(t, "server")
 	create(t, clientPod(server.Status.PodIP))
@@ -39,13 +40,13 @@ func podComesToTrust(t *testing.T) {
 
 	create(t, &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: trustNamespace, Name: "private-ca"},
-		Data:       map[string]string{"ca.crt": private.pem},
+		Data:       map[string]string{"ca.crt": private.Certificate},
 	})
 	began := time.Now()
 	if err := addSource(t, v1alpha1.BundleSource{ConfigMap: &v1alpha1.SourceObject{Name: "private-ca", Key: "ca.crt"}}); err != nil {
 		t.Fatal(err)
 	}
-	awaitTarget(t, appNamespace, private.pem)
+	awaitTarget(t, appNamespace, private.Certificate)
 	t.Logf("from the change of the Bundle to the target: %s", time.Since(began).Round(time.Millisecond))
 	awaitOutcome(t, "trusted")
 	t.Logf("and to a handshake in the pod: %s", time.Since(began).Round(time.Millisecond))
@@ -54,6 +55,16 @@ func podComesToTrust(t *testing.T) {
 	if after.UID != before.UID || after.Status.ContainerStatuses[0].RestartCount != 0 {
 		t.Errorf("the client is another than before: UID %s, then %s, with %d restarts",
 			before.UID, after.UID, after.Status.ContainerStatuses[0].RestartCount)
+	}
+}
+
+// serverSecret holds a certificate for serverHost and its key.
+func serverSecret(issuer ca.CA) *corev1.Secret {
+	server := issuer.Issue(ca.ForHosts(serverHost))
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: appNamespace, Name: "server-tls"},
+		Type:       corev1.SecretTypeTLS,
+		StringData: map[string]string{corev1.TLSCertKey: server.Certificate, corev1.TLSPrivateKeyKey: server.Key},
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/ca"
 )
 
 const lease = "trust-manager-leader-election"
@@ -33,10 +34,10 @@ func leaderIsKilled(t *testing.T) {
 	served := make(chan answers, 1)
 	go func() { served <- askWebhook(t.Context(), began) }()
 
-	extra := newAuthority(t, "CA added while nobody leads")
+	extra := ca.New("CA added while nobody leads")
 	create(t, &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: trustNamespace, Name: "extra-ca"},
-		Data:       map[string]string{"ca.crt": extra.pem},
+		Data:       map[string]string{"ca.crt": extra.Certificate},
 	})
 	await(t, "a change of the Bundle to be let through", func() error {
 		return addSource(t, v1alpha1.BundleSource{ConfigMap: &v1alpha1.SourceObject{Name: "extra-ca", Key: "ca.crt"}})
@@ -48,7 +49,7 @@ func leaderIsKilled(t *testing.T) {
 		t.Error(webhook.err)
 	}
 	for _, namespace := range []string{appNamespace, "default"} {
-		awaitTarget(t, namespace, extra.pem)
+		awaitTarget(t, namespace, extra.Certificate)
 	}
 	t.Logf("from the leader's death to a change in the targets: %s", time.Since(began).Round(100*time.Millisecond))
 	if now := leaderPod(t); now == leader {

@@ -17,6 +17,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/capackage"
+	"trust-manager.io/test/framework/ca"
 )
 
 // nextTag is that of the newer package image, and the version of the package in it.
@@ -25,7 +26,7 @@ const nextTag = "20991231"
 // packageIsUpgraded upgrades the default CA package by one command that names nothing
 // but its tag.
 func packageIsUpgraded(t *testing.T) {
-	root := newAuthority(t, "new public root")
+	root := ca.New("new public root")
 	next := loadNextPackage(t, root)
 	before := &appsv1.Deployment{}
 	get(t, releaseNamespace, release, before)
@@ -50,14 +51,14 @@ func packageIsUpgraded(t *testing.T) {
 	await(t, "the new root in the target", func() error {
 		target := &corev1.ConfigMap{}
 		get(t, appNamespace, bundleName, target)
-		if !strings.Contains(target.Data[bundleKey], root.pem) {
+		if !strings.Contains(target.Data[bundleKey], root.Certificate) {
 			return errors.New("it is not there")
 		}
 		return nil
 	})
 	t.Logf("from helm upgrade to the new package in the target: %s (%s to %s)", time.Since(began).Round(100*time.Millisecond), first, next.ID())
 
-	watched.check(t, root.pem)
+	watched.check(t, root.Certificate)
 	after := &appsv1.Deployment{}
 	get(t, releaseNamespace, release, after)
 	if was, is := imagesOf(before), imagesOf(after); was[0] != is[0] || was[1] == is[1] {
@@ -68,7 +69,7 @@ func packageIsUpgraded(t *testing.T) {
 
 // loadNextPackage makes an image as `make images` does, of a newer package with one
 // root more.
-func loadNextPackage(t *testing.T, root *authority) capackage.Package {
+func loadNextPackage(t *testing.T, root ca.CA) capackage.Package {
 	t.Helper()
 	tools := filepath.Join(node.Dir, "tools") + "/"
 	for _, command := range []string{"./cmd/trust-package", "./cmd/trust-package-copy"} {
@@ -78,7 +79,7 @@ func loadNextPackage(t *testing.T, root *authority) capackage.Package {
 	}
 	file := filepath.Join(node.Dir, "package.json")
 	next := currentPackage(t, filepath.Join(tools, "trust-package"), file)
-	next.Version, next.Bundle = nextTag, next.Bundle+root.pem
+	next.Version, next.Bundle = nextTag, next.Bundle+root.Certificate
 	text, err := capackage.Encode(next)
 	if err != nil {
 		t.Fatal(err)
