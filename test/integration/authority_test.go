@@ -6,47 +6,32 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"trust-manager.io/test/framework/ca"
 )
 
-// authority is a CA made for a test.
+// authority is a CA, and the name that failures of tests show.
 type authority struct {
 	name string
-	// certificate is the PEM block that a target should hold (T1).
-	certificate string
-	// key is its private key, in PEM.
-	key string
+	ca.CA
 }
 
-// newAuthority makes a CA with this common name. Changes are made to what it is
-// made of.
+// newAuthority returns a new CA with this common name.
 func newAuthority(name string, changes ...func(*x509.Certificate)) authority {
-	made := ca.New(name, changes...)
-	return authority{name: name, certificate: made.Certificate, key: made.Key}
+	return authority{name: name, CA: ca.New(name, changes...)}
 }
 
-// newLargeAuthority makes a CA whose certificate has so many bytes more than it
-// needs, in an extension that nobody knows.
+// authorityOf returns an authority of which only the PEM text is known.
+func authorityOf(name, text string) authority {
+	return authority{name: name, CA: ca.CA{Pair: ca.Pair{Certificate: text}}}
+}
+
+// newLargeAuthority returns a new CA whose certificate has this many bytes more than it
+// needs.
 func newLargeAuthority(name string, padding int) authority {
 	return newAuthority(name, ca.Padded(padding))
-}
-
-// notCA makes a certificate that is not a CA.
-func notCA(c *x509.Certificate) { c.IsCA, c.KeyUsage = false, x509.KeyUsageDigitalSignature }
-
-// expiring makes a certificate end at a time, to the second.
-func expiring(at time.Time) func(*x509.Certificate) {
-	return func(c *x509.Certificate) { c.NotAfter = at }
-}
-
-// der gives the certificate itself.
-func (a authority) der() []byte {
-	block, _ := pem.Decode([]byte(a.certificate))
-	return block.Bytes
 }
 
 // authorities makes CAs with these names.
@@ -62,7 +47,7 @@ func authorities(names ...string) []authority {
 func pemOf(list ...authority) string {
 	var text strings.Builder
 	for _, one := range list {
-		text.WriteString(one.certificate)
+		text.WriteString(one.Certificate)
 	}
 	return text.String()
 }
@@ -106,8 +91,8 @@ func TestComparePEM(t *testing.T) {
 		t.Errorf("the right text: %v", err)
 	}
 	for name, text := range map[string]string{
-		"other order":    list[1].certificate + list[0].certificate,
-		"one missing":    list[0].certificate,
+		"other order":    list[1].Certificate + list[0].Certificate,
+		"one missing":    list[0].Certificate,
 		"a comment":      "# a\n" + pemOf(list...),
 		"no line at end": strings.TrimSpace(pemOf(list...)),
 	} {

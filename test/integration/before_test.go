@@ -24,7 +24,7 @@ func TestUpgradeWritesNoTarget(t *testing.T) {
 	noOperator(t)
 	s := newScene(t)
 	namespaces := s.namespaces(3)
-	authority := authority{name: "Unchanged", certificate: ca.Unchanged}
+	authority := authorityOf("Unchanged", ca.Unchanged)
 	bundle := s.bundle(inLine(authority))
 	for _, namespace := range namespaces {
 		before := configMap(namespace, bundle.Name)

@@ -113,7 +113,7 @@ func (s *scene) hide(keys []leak.Key, good authority, answers *strings.Builder) 
 	turn := 0
 	for _, key := range keys {
 		for _, way := range slices.Sorted(maps.Keys(hidings)) {
-			add(carriers[turn%len(carriers)](s, hidings[way].text(key, good.certificate)), hidings[way].valid)
+			add(carriers[turn%len(carriers)](s, hidings[way].text(key, good.Certificate)), hidings[way].valid)
 			turn++
 		}
 		secret := s.secretOf(corev1.SecretTypeTLS, key.PEM)

@@ -76,7 +76,7 @@ func (s *scene) packageOf(path string, keys []leak.Key, good authority) *v1alpha
 	bundle := s.bundle(defaultCAs())
 	awaitSynced(s.t, bundle, 1)
 	for i, key := range keys {
-		encoded, err := capackage.Encode(capackage.Package{Name: "canary", Version: string(rune('a' + i)), Bundle: good.certificate + key.PEM})
+		encoded, err := capackage.Encode(capackage.Package{Name: "canary", Version: string(rune('a' + i)), Bundle: good.Certificate + key.PEM})
 		if err != nil {
 			s.t.Fatal(err)
 		}

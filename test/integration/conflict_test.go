@@ -138,7 +138,7 @@ func TestBundleTooLarge(t *testing.T) {
 	const limit = 1 << 20
 	// Two sources, since one ConfigMap would be as full as a target can be.
 	half := newLargeAuthority("Half", 380_000)
-	rest := newLargeAuthority("Rest", (limit-len(half.certificate))*48/65-500) // 65 characters for 48 bytes
+	rest := newLargeAuthority("Rest", (limit-len(half.Certificate))*48/65-500) // 65 characters for 48 bytes
 	fits := []authority{half, rest}
 	if size := len(pemOf(fits...)); size > limit || size < limit-1000 {
 		t.Fatalf("the test's bundle has %d bytes, want just below %d", size, limit)
@@ -151,7 +151,7 @@ func TestBundleTooLarge(t *testing.T) {
 	drop := newLargeAuthority("Drop", 1000)
 	before := env.Audit.Mark()
 	change(t, bundle, func(b *v1alpha1.Bundle) { b.Spec.Sources = append(b.Spec.Sources, inLine(drop)...) })
-	awaitCondition(t, bundle, v1alpha1.BundleReasonBundleTooLarge, "1048576", fmt.Sprint(len(pemOf(fits...))+len(drop.certificate)))
+	awaitCondition(t, bundle, v1alpha1.BundleReasonBundleTooLarge, "1048576", fmt.Sprint(len(pemOf(fits...))+len(drop.Certificate)))
 	if wrote := requests(t, before, writesOf(bundle)); len(wrote) > 0 {
 		t.Errorf("the operator wrote %v", wrote)
 	}

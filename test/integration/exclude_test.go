@@ -2,7 +2,6 @@ package integration
 
 import (
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/hex"
 	"slices"
 	"testing"
@@ -14,18 +13,13 @@ import (
 
 // fingerprint gives the SHA-256 of the certificate, in hexadecimal.
 func (a authority) fingerprint() string {
-	sum := sha256.Sum256(a.der())
+	sum := sha256.Sum256(a.DER())
 	return hex.EncodeToString(sum[:])
 }
 
 // keyFingerprint gives the SHA-256 of its public key.
-func (a authority) keyFingerprint(t *testing.T) string {
-	t.Helper()
-	parsed, err := x509.ParseCertificate(a.der())
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := sha256.Sum256(parsed.RawSubjectPublicKeyInfo)
+func (a authority) keyFingerprint() string {
+	sum := sha256.Sum256(a.X509().RawSubjectPublicKeyInfo)
 	return hex.EncodeToString(sum[:])
 }
 
@@ -52,7 +46,7 @@ func TestExclusion(t *testing.T) {
 	change(t, bundle, excluding(a))
 	awaitTargets(t, bundle, namespaces, b, c, d)
 	change(t, bundle, func(o *v1alpha1.Bundle) {
-		o.Spec.Exclude = append(o.Spec.Exclude, v1alpha1.Exclusion{PublicKeySHA256: c.keyFingerprint(t)}, v1alpha1.Exclusion{Subject: "CN=D"})
+		o.Spec.Exclude = append(o.Spec.Exclude, v1alpha1.Exclusion{PublicKeySHA256: c.keyFingerprint()}, v1alpha1.Exclusion{Subject: "CN=D"})
 	})
 	awaitTargets(t, bundle, namespaces, b)
 	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "3 certificates are excluded", "block 1")

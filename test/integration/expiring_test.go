@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/ca"
 )
 
 // K6: a certificate that expires soon is told of by a condition and an event, at the
@@ -24,8 +25,8 @@ func TestExpiringSoon(t *testing.T) {
 	s.namespaces(1)
 	const days30 = 30 * 24 * time.Hour
 	begins := time.Now().Add(5 * time.Second).Truncate(time.Second)
-	short, ca := newAuthority("Short", expiring(begins.Add(days30))), newAuthority("CA")
-	source := s.source(short, ca)
+	short, root := newAuthority("Short", ca.ValidUntil(begins.Add(days30))), newAuthority("CA")
+	source := s.source(short, root)
 	bundle := s.bundle(from(source))
 	awaitSynced(t, bundle, 1)
 	if condition := meta.FindStatusCondition(bundle.Status.Conditions, v1alpha1.BundleConditionExpiringSoon); condition != nil {
@@ -66,6 +67,6 @@ func TestExpiringSoon(t *testing.T) {
 		}
 		return errNotYet
 	})
-	fill(t, source, ca)
+	fill(t, source, root)
 	await(metav1.ConditionFalse)
 }

@@ -183,7 +183,7 @@ func (r rollOuts) take(t *testing.T, of rollOut, content []authority) time.Durat
 func (r rollOuts) now(t *testing.T, of rollOut, content []authority) []authority {
 	t.Helper()
 	text := read(t, of.source).Data[sourceKey][len(pemOf(content...)):]
-	return append(slices.Clone(content), authority{name: "Changed", certificate: text})
+	return append(slices.Clone(content), authorityOf("Changed", text))
 }
 
 // await waits until each of the namespaces has had a write that succeeded, and

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/ca"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -18,14 +19,14 @@ func TestExpiredCertificateLeavesByItself(t *testing.T) {
 	s := newScene(t)
 	namespaces := s.namespaces(2)
 	end := time.Now().Add(6 * time.Second).Truncate(time.Second)
-	ca, short, old := newAuthority("CA"), newAuthority("Short", expiring(end)), newAuthority("Old", expiring(time.Now().Add(-time.Minute)))
-	source := s.source(old, short, ca)
+	root, short, old := newAuthority("CA"), newAuthority("Short", ca.ValidUntil(end)), newAuthority("Old", ca.ValidUntil(time.Now().Add(-time.Minute)))
+	source := s.source(old, short, root)
 	bundle := s.bundle(from(source), formats(jks(), p12("", "")), func(b *v1alpha1.Bundle) {
 		b.Spec.Target.Secret = &v1alpha1.TargetObject{Key: "ca.crt"}
 	})
-	witness := s.bundle(inLine(ca))
-	inConfigMaps.await(t, bundle, namespaces, short, ca)
-	inSecrets.await(t, bundle, namespaces, short, ca)
+	witness := s.bundle(inLine(root))
+	inConfigMaps.await(t, bundle, namespaces, short, root)
+	inSecrets.await(t, bundle, namespaces, short, root)
 	origin := "ConfigMap " + rig.TrustNamespace + "/" + source.Name
 	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "2 certificates", "1 expired certificate is left out", origin, "block 1")
 	awaitSynced(t, witness, 2)
@@ -33,8 +34,8 @@ func TestExpiredCertificateLeavesByItself(t *testing.T) {
 	before := env.Audit.Mark()
 	stays(t, time.Until(end)-100*time.Millisecond, "the certificate", func() error { return noWrites(t, before, bundle) })
 	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "1 certificate ", "2 expired certificates are left out", "block 1", "block 2")
-	inConfigMaps.await(t, bundle, namespaces, ca)
-	inSecrets.await(t, bundle, namespaces, ca)
+	inConfigMaps.await(t, bundle, namespaces, root)
+	inSecrets.await(t, bundle, namespaces, root)
 	stays(t, 500*time.Millisecond, "peace", func() error { return nil })
 	wrote := requests(t, before, rig.Request.IsWrite)
 	if targets := slices.DeleteFunc(slices.Clone(wrote), func(q rig.Request) bool { return !writesOf(bundle)(q) }); len(targets) != 4 {
@@ -57,14 +58,14 @@ func TestNonCAIsLeftOut(t *testing.T) {
 	startOperator(t, "--filter-non-ca-certs")
 	s := newScene(t)
 	namespaces := s.namespaces(1)
-	ca := newAuthority("CA")
+	root := newAuthority("CA")
 	var leaves []authority
 	for i := range 5 {
-		leaves = append(leaves, newAuthority(fmt.Sprintf("Leaf %d", i), notCA))
+		leaves = append(leaves, newAuthority(fmt.Sprintf("Leaf %d", i), ca.NotCA))
 	}
-	source := s.secret(append(leaves, ca)...)
+	source := s.secret(append(leaves, root)...)
 	bundle := s.bundle(slices.Concat(inLine(leaves[0]), from(source)))
-	awaitTargets(t, bundle, namespaces, ca)
+	awaitTargets(t, bundle, namespaces, root)
 	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "1 certificate ", "5 certificates that are not a CA are left out",
 		"spec.sources[0].inLine", "Secret "+rig.TrustNamespace+"/"+source.Name, "block 2", "…")
 }
@@ -76,11 +77,11 @@ func TestFilterLeavesNothing(t *testing.T) {
 	startOperator(t, "--filter-expired-certificates", "--filter-non-ca-certs")
 	s := newScene(t)
 	namespaces := s.namespaces(1)
-	ca := newAuthority("CA")
-	old, leaf := newAuthority("Old", expiring(time.Now().Add(-time.Minute))), newAuthority("Leaf", notCA)
-	source, filtered := s.source(ca), s.source(old, leaf)
+	root := newAuthority("CA")
+	old, leaf := newAuthority("Old", ca.ValidUntil(time.Now().Add(-time.Minute))), newAuthority("Leaf", ca.NotCA)
+	source, filtered := s.source(root), s.source(old, leaf)
 	bundle := s.bundle(from(source, filtered))
-	awaitTargets(t, bundle, namespaces, ca)
+	awaitTargets(t, bundle, namespaces, root)
 	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "1 expired certificate is left out", "1 certificate that is not a CA is left out")
 	held := read(t, configMap(namespaces[0], bundle.Name)).ResourceVersion
 
@@ -91,13 +92,13 @@ func TestFilterLeavesNothing(t *testing.T) {
 	if now := read(t, configMap(namespaces[0], bundle.Name)).ResourceVersion; now != held {
 		t.Error("the target was written")
 	}
-	awaitTargets(t, bundle, slices.Concat(namespaces, s.namespaces(1)), ca)
+	awaitTargets(t, bundle, slices.Concat(namespaces, s.namespaces(1)), root)
 	fresh := s.bundle(from(filtered))
 	awaitCondition(t, fresh, v1alpha1.BundleReasonSourceNotFound, "the filters leave no certificate")
 	if err := absent(t, fresh, namespaces[0]); err != nil {
 		t.Error(err)
 	}
-	fill(t, source, leaf, ca)
+	fill(t, source, leaf, root)
 	awaitSynced(t, bundle, 2)
 	if now := read(t, configMap(namespaces[0], bundle.Name)).ResourceVersion; now != held {
 		t.Error("the target was written, though the filters leave the same")
@@ -111,7 +112,7 @@ func TestLastCertificateExpires(t *testing.T) {
 	s := newScene(t)
 	namespaces := s.namespaces(1)
 	end := time.Now().Add(4 * time.Second).Truncate(time.Second)
-	short := newAuthority("Short", expiring(end))
+	short := newAuthority("Short", ca.ValidUntil(end))
 	bundle := s.bundle(inLine(short))
 	awaitTargets(t, bundle, namespaces, short)
 	awaitSynced(t, bundle, 1)
@@ -128,7 +129,7 @@ func TestNothingIsFilteredByDefault(t *testing.T) {
 	operator(t)
 	s := newScene(t)
 	namespaces := s.namespaces(1)
-	content := []authority{newAuthority("Old", expiring(time.Now().Add(-time.Minute))), newAuthority("Leaf", notCA), newAuthority("CA")}
+	content := []authority{newAuthority("Old", ca.ValidUntil(time.Now().Add(-time.Minute))), newAuthority("Leaf", ca.NotCA), newAuthority("CA")}
 	bundle := s.bundle(inLine(content...))
 	awaitTargets(t, bundle, namespaces, content...)
 	awaitSynced(t, bundle, 1)

@@ -65,7 +65,7 @@ func oddAuthorities() (list []authority, names map[string]string) {
 	} {
 		one := newAuthority(subject, withSubject(subject))
 		list = append(list, one)
-		print := fingerprint(one.der())
+		print := fingerprint(one.DER())
 		names[print] = print[:8] + "|" + name
 	}
 	return list, names

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/ca"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -41,7 +42,7 @@ func TestInventory(t *testing.T) {
 	s := newScene(t)
 	s.namespaces(2)
 	end := time.Now().Add(48 * time.Hour).Truncate(time.Second)
-	a, first, leaf, gone := newAuthority("A"), newAuthority("First", expiring(end)), newAuthority("Leaf", notCA), newAuthority("Gone")
+	a, first, leaf, gone := newAuthority("A"), newAuthority("First", ca.ValidUntil(end)), newAuthority("Leaf", ca.NotCA), newAuthority("Gone")
 	source := s.source(first, a, leaf, gone)
 	missing := s.unique()
 	absent := v1alpha1.BundleSource{Secret: &v1alpha1.SourceObject{Name: missing, Key: sourceKey, Optional: true}}
@@ -63,7 +64,7 @@ func TestInventory(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, one := range []authority{a, first} {
-		wantNothingShown(t, "the status", string(status), one.certificate)
+		wantNothingShown(t, "the status", string(status), one.Certificate)
 	}
 
 	fill(t, source)

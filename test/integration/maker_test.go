@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"trust-manager.io/test/framework/ca"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -77,10 +78,10 @@ func (r *release) settle(mode string) *x509.Certificate {
 // injects the CA, as cert-manager does.
 func (r *release) certManager(secret *corev1.Secret) {
 	r.t.Helper()
-	issuer := newIssuer(r.t)
-	pair := issuer.issueFor(r.t, selfManagedHost)
+	issuer := ca.New("issuer")
+	pair := issuer.Issue(ca.ForHosts("127.0.0.1", selfManagedHost))
 	secret.Type = corev1.SecretTypeTLS
-	secret.Data = map[string][]byte{"ca.crt": []byte(issuer.pem), "tls.crt": []byte(pair.certificate), "tls.key": []byte(pair.key)}
+	secret.Data = map[string][]byte{"ca.crt": []byte(issuer.Certificate), "tls.crt": []byte(pair.Certificate), "tls.key": []byte(pair.Key)}
 	if err := api.Create(r.t.Context(), secret, client.FieldOwner("cert-manager")); !apierrors.IsAlreadyExists(err) {
 		r.must(err)
 	}

@@ -139,7 +139,7 @@ func TestInvalidPackageStopsTheStart(t *testing.T) {
 		"cut off":        {"package.json", valid[:len(valid)-10]},
 		"no name":        {"package.json", strings.Replace(valid, `"name"`, `"nom"`, 1)},
 		"no certificate": {"package.json", `{"name": "test", "version": "1", "bundle": "nothing"}`},
-		"a private key":  {"package.json", string(packageOf(t, "1", ca, authority{certificate: ca.key}))},
+		"a private key":  {"package.json", string(packageOf(t, "1", ca, authorityOf("key", ca.Key)))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -150,7 +150,7 @@ func TestInvalidPackageStopsTheStart(t *testing.T) {
 				}
 			}
 			log := wantRefusedStart(t, "--default-package-location", "--default-package-location", path)
-			wantNothingShown(t, "the error", log, ca.key)
+			wantNothingShown(t, "the error", log, ca.Key)
 		})
 	}
 }

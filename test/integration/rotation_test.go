@@ -53,7 +53,7 @@ func TestRotation(t *testing.T) {
 		t.Errorf("the inventory has %+v", bundle.Status.Inventory)
 	}
 	state := read(t, stateOf(bundle))
-	if text := state.Data[a.retainedKey()]; !strings.Contains(text, `"CN=A"`) || !strings.Contains(text, "Trusted until: ") || !strings.Contains(text, a.certificate) {
+	if text := state.Data[a.retainedKey()]; !strings.Contains(text, `"CN=A"`) || !strings.Contains(text, "Trusted until: ") || !strings.Contains(text, a.Certificate) {
 		t.Errorf("under its key there is %q", text)
 	}
 	awaitTargets(t, bundle, namespaces, b)

@@ -212,7 +212,7 @@ func (s *scene) inTrustNamespace(k kind, except string) (held []authority) {
 			case object.Name != kubernetesOwn || len(names) == 0:
 				return fmt.Errorf("there is %s", object.Name)
 			default:
-				held = append(held, authority{name: names[0], certificate: object.Data[sourceKey]})
+				held = append(held, authorityOf(names[0], object.Data[sourceKey]))
 			}
 		}
 		if len(held) == 0 {
@@ -235,7 +235,7 @@ func TestPrivateKeysAreRefused(t *testing.T) {
 	s := newScene(t)
 	namespaces := s.namespaces(1)
 	ca := newAuthority("CA")
-	pair := map[string][]byte{corev1.TLSCertKey: []byte(ca.certificate), corev1.TLSPrivateKeyKey: []byte(ca.key)}
+	pair := map[string][]byte{corev1.TLSCertKey: []byte(ca.Certificate), corev1.TLSPrivateKeyKey: []byte(ca.Key)}
 	tls, opaque := s.secret(ca), s.secret(ca)
 	remove(t, tls.DeepCopy())
 	tls.ResourceVersion, tls.Type, tls.Data = "", corev1.SecretTypeTLS, pair
@@ -258,13 +258,13 @@ func TestPrivateKeysAreRefused(t *testing.T) {
 	} {
 		bundle := s.bundle([]v1alpha1.BundleSource{tc.source})
 		condition := awaitCondition(t, bundle, v1alpha1.BundleReasonSourceBuildError, tc.says...)
-		wantNothingShown(t, name, condition.Message, ca.key)
+		wantNothingShown(t, name, condition.Message, ca.Key)
 		if err := absent(t, bundle, namespaces[0]); err != nil {
 			t.Error(err)
 		}
 	}
 	awaitTargets(t, s.bundle([]v1alpha1.BundleSource{selectingOne}), namespaces, ca)
-	wantNothingShown(t, "the log", shared.logAbout(s.name), ca.key)
+	wantNothingShown(t, "the log", shared.logAbout(s.name), ca.Key)
 }
 
 // S8: under includeAllKeys an object with no certificate in any key is invalid,

@@ -29,6 +29,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/webhook/serving"
+	"trust-manager.io/test/framework/ca"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -227,7 +228,7 @@ func TestSelfManagedWebhook(t *testing.T) {
 	}
 	wantNoKeys(t, s.operator, secret)
 
-	for name, edit := range map[string][]byte{"empty": nil, "another CA": []byte(newIssuer(t).pem), "twice": append(bytes.Clone(bundle), bundle...)} {
+	for name, edit := range map[string][]byte{"empty": nil, "another CA": []byte(ca.New("issuer").Certificate), "twice": append(bytes.Clone(bundle), bundle...)} {
 		change(t, ownConfiguration(), func(o *admissionregistrationv1.ValidatingWebhookConfiguration) {
 			o.Webhooks[1].ClientConfig.CABundle = edit
 		})
@@ -321,8 +322,8 @@ func TestSelfManagedReplicas(t *testing.T) {
 // taken over: the certificate is the operator's own at once, and what replicas from
 // before still show is trusted on.
 func TestSelfManagedAdoption(t *testing.T) {
-	issuer := newIssuer(t)
-	pair := issuer.issue(t)
+	issuer := ca.New("issuer")
+	pair := issuer.Issue(ca.ForHosts("127.0.0.1"))
 	theirs := func(kind corev1.SecretType, data map[string]string) *corev1.Secret {
 		secret := ownSecret()
 		secret.Type, secret.StringData = kind, data
@@ -330,14 +331,14 @@ func TestSelfManagedAdoption(t *testing.T) {
 		return secret
 	}
 	for name, secret := range map[string]*corev1.Secret{
-		"an issuer's": theirs(corev1.SecretTypeTLS, map[string]string{"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": issuer.pem}),
-		"damaged":     theirs(corev1.SecretTypeOpaque, map[string]string{"tls.crt": "x", "ca.key": "x", "ca.crt": issuer.pem + "x"}),
+		"an issuer's": theirs(corev1.SecretTypeTLS, map[string]string{"tls.crt": pair.Certificate, "tls.key": pair.Key, "ca.crt": issuer.Certificate}),
+		"damaged":     theirs(corev1.SecretTypeOpaque, map[string]string{"tls.crt": "x", "ca.key": "x", "ca.crt": issuer.Certificate + "x"}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			cleanSelfManaged(t)
 			create(t, secret)
 			s := startSelfManaged(t, startOperator)
-			s.register([]byte(issuer.pem))
+			s.register([]byte(issuer.Certificate))
 			eventually(t, "readiness", s.ready)
 			(&webhook{t: t}).awaitAsked(true)
 			after := read(t, ownSecret())
@@ -347,7 +348,7 @@ func TestSelfManagedAdoption(t *testing.T) {
 			if after.UID != secret.UID || after.Type != secret.Type || after.Labels["of"] != "others" || len(after.Data) != 4 {
 				t.Errorf("UID %s, type %s, labels %v, %d keys", after.UID, after.Type, after.Labels, len(after.Data))
 			}
-			if bundle, err := caBundle(t.Context()); err != nil || !bytes.HasSuffix(bundle, []byte(issuer.pem)) {
+			if bundle, err := caBundle(t.Context()); err != nil || !bytes.HasSuffix(bundle, []byte(issuer.Certificate)) {
 				t.Errorf("the CA from before is not trusted any more (%v)", err)
 			}
 		})

@@ -113,14 +113,14 @@ func damages(t *testing.T) map[string]damaged {
 	return map[string]damaged{
 		"nothing":               {"", "no certificate", invalid},
 		"no block":              {"Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4\n", "no certificate", invalid},
-		"private key":           {good.key, "block 1", invalid},
-		"private key after":     {pemOf(good, other) + good.key, "block 3", invalid},
-		"cut off":               {pemOf(good) + other.certificate[:len(other.certificate)/2], "block 2", invalid},
+		"private key":           {good.Key, "block 1", invalid},
+		"private key after":     {pemOf(good, other) + good.Key, "block 3", invalid},
+		"cut off":               {pemOf(good) + other.Certificate[:len(other.Certificate)/2], "block 2", invalid},
 		"no end":                {strings.Replace(pemOf(good, other), "-----END CERTIFICATE-----", "", 1), "block 1", invalid},
-		"character lost":        {pemOf(good) + other.certificate[:100] + other.certificate[101:], "block 2", invalid},
+		"character lost":        {pemOf(good) + other.Certificate[:100] + other.Certificate[101:], "block 2", invalid},
 		"not a certificate":     {pemOf(good) + "-----BEGIN CERTIFICATE-----\nZm9vYmFy\n-----END CERTIFICATE-----\n", "block 2", invalid},
 		"only the EC-ACC (S6)":  {string(ecACC), "no certificate", v1alpha1.BundleReasonSourceNotFound},
-		"headers in the block":  {strings.Replace(good.certificate, "\n", "\nFoo: bar\n\n", 1), "block 1", invalid},
+		"headers in the block":  {strings.Replace(good.Certificate, "\n", "\nFoo: bar\n\n", 1), "block 1", invalid},
 		"negative serial, else": {strings.Replace(string(ecACC), "MIIF", "MIIG", 1), "block 1", invalid},
 	}
 }
@@ -190,26 +190,26 @@ func TestPrivateKeyIsNotShown(t *testing.T) {
 	secret := s.secret(ca)
 	secrets := s.bundle(from(secret))
 	awaitTargets(t, secrets, namespaces, ca)
-	change(t, secret, func(o *corev1.Secret) { o.Data[sourceKey] = []byte(ca.certificate + ca.key) })
-	text := ca.key
+	change(t, secret, func(o *corev1.Secret) { o.Data[sourceKey] = []byte(ca.Certificate + ca.Key) })
+	text := ca.Key
 	bundles := []*v1alpha1.Bundle{
 		secrets,
-		s.bundle(from(s.sourceOf(ca.key))),
-		s.bundle(from(s.sourceOf(strings.ReplaceAll(ca.key, "PRIVATE KEY", "CERTIFICATE")))),
+		s.bundle(from(s.sourceOf(ca.Key))),
+		s.bundle(from(s.sourceOf(strings.ReplaceAll(ca.Key, "PRIVATE KEY", "CERTIFICATE")))),
 		s.bundle([]v1alpha1.BundleSource{{InLine: &text}}),
 	}
 	for _, bundle := range bundles {
 		condition := awaitCondition(t, bundle, v1alpha1.BundleReasonSourceBuildError, "block")
-		wantNothingShown(t, "the status", condition.Message, ca.key)
+		wantNothingShown(t, "the status", condition.Message, ca.Key)
 	}
 	awaitCondition(t, secrets, v1alpha1.BundleReasonSourceBuildError, "Secret "+rig.TrustNamespace+"/"+secret.Name, "block 2")
-	wantNothingShown(t, "the log", o.Log(), ca.key)
+	wantNothingShown(t, "the log", o.Log(), ca.Key)
 	var events eventsv1.EventList
 	if err := api.List(t.Context(), &events); err != nil {
 		t.Fatal(err)
 	}
 	for i := range events.Items {
-		wantNothingShown(t, "an event", events.Items[i].Note, ca.key)
+		wantNothingShown(t, "an event", events.Items[i].Note, ca.Key)
 	}
 	awaitTargets(t, secrets, namespaces, ca)
 }

@@ -60,7 +60,7 @@ func (s store) check(file []byte, want []authority) error {
 	}
 	var wanted []string
 	for _, one := range want {
-		wanted = append(wanted, fingerprint(one.der()))
+		wanted = append(wanted, fingerprint(one.DER()))
 	}
 	slices.Sort(got)
 	slices.Sort(wanted)

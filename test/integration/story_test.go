@@ -1,14 +1,9 @@
 package integration
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -20,43 +15,21 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/ca"
 )
 
 // serverName is the name that the servers of the story go by.
 const serverName = "server.story"
 
-// issue makes a certificate of a server, signed by the CA.
-func (a authority) issue(t *testing.T) tls.Certificate {
-	t.Helper()
-	block, _ := pem.Decode([]byte(a.key))
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	parent, err := x509.ParseCertificate(a.der())
-	if err != nil {
-		t.Fatal(err)
-	}
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: serverName}, DNSNames: []string{serverName},
-		NotBefore: parent.NotBefore, NotAfter: parent.NotAfter,
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}, parent, public, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}
-}
-
 // serve runs a server with a certificate of the CA until the test ends, and gives its
 // address.
 func (a authority) serve(t *testing.T) string {
 	t.Helper()
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{a.issue(t)}, MinVersion: tls.VersionTLS13})
+	pair, err := a.Issue(ca.ForHosts(serverName)).TLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +227,7 @@ func TestStoryOfARotation(t *testing.T) {
 	fill(t, source, c)
 	awaitTargets(t, s.bundle, append(namespaces, late...), c, b)
 	change(t, s.bundle, func(o *v1alpha1.Bundle) {
-		o.Spec.Exclude = []v1alpha1.Exclusion{{PublicKeySHA256: b.keyFingerprint(t)}}
+		o.Spec.Exclude = []v1alpha1.Exclusion{{PublicKeySHA256: b.keyFingerprint()}}
 	})
 	awaitTargets(t, s.bundle, append(namespaces, late...), c)
 	for namespace, object := range s.targets() {

@@ -136,7 +136,7 @@ func TestOwnerOfOldBundleIsPutRight(t *testing.T) {
 	left := configMap(namespace, bundle.Name)
 	left.Labels = map[string]string{v1alpha1.BundleLabelKey: bundle.Name}
 	left.OwnerReferences = []metav1.OwnerReference{stranger, old}
-	left.Data = map[string]string{targetKey: ca.certificate}
+	left.Data = map[string]string{targetKey: ca.Certificate}
 	if err := api.Create(t.Context(), left, client.FieldOwner("trust-manager")); err != nil {
 		t.Fatal(err)
 	}

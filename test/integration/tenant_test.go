@@ -24,9 +24,9 @@ var attempts = map[string]struct {
 	fails   string
 	undo    func(o *corev1.ConfigMap)
 }{
-	"content of its own": {edit: func(_ *tenant, o *corev1.ConfigMap) { o.Data[targetKey] = newAuthority("Evil").certificate }},
+	"content of its own": {edit: func(_ *tenant, o *corev1.ConfigMap) { o.Data[targetKey] = newAuthority("Evil").Certificate }},
 	"content of its own, as the operator": {manager: "trust-manager",
-		edit: func(_ *tenant, o *corev1.ConfigMap) { o.Data[targetKey] = newAuthority("Evil").certificate }},
+		edit: func(_ *tenant, o *corev1.ConfigMap) { o.Data[targetKey] = newAuthority("Evil").Certificate }},
 	"the label of another Bundle": {edit: func(_ *tenant, o *corev1.ConfigMap) { o.Labels[v1alpha1.BundleLabelKey] = "other" }},
 	"forged marks": {edit: func(_ *tenant, o *corev1.ConfigMap) {
 		o.Annotations = map[string]string{v1alpha1.SharedAnnotationKey: "true", v1alpha1.BundleHashAnnotationKey: strings.Repeat("0", 64)}
@@ -151,13 +151,13 @@ func TestTenantReachesNobody(t *testing.T) {
 			copied := read(t, configMap(others[0], bundle.Name)).DeepCopy()
 			object := configMap("", name+"-"+labelled[len(labelled)-1:])
 			object.Labels, object.Annotations = map[string]string{v1alpha1.BundleLabelKey: labelled}, copied.Annotations
-			object.Data = map[string]string{targetKey: evil.certificate, sourceKey: evil.certificate}
+			object.Data = map[string]string{targetKey: evil.Certificate, sourceKey: evil.Certificate}
 			one.make(object)
 			theirs = append(theirs, object)
 		}
 	}
 	exact := configMap("", elsewhere.Name) // it only looks like the target of a Bundle that is not for this namespace
-	exact.Labels, exact.Data = map[string]string{v1alpha1.BundleLabelKey: elsewhere.Name}, map[string]string{targetKey: evil.certificate}
+	exact.Labels, exact.Data = map[string]string{v1alpha1.BundleLabelKey: elsewhere.Name}, map[string]string{targetKey: evil.Certificate}
 	one.make(exact)
 	theirs = append(theirs, exact)
 	yes := true

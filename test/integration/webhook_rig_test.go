@@ -2,24 +2,17 @@ package integration
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/ca"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -37,7 +31,7 @@ const webhookPath = "/validate-trust-cert-manager-io-v1alpha1-bundle"
 type webhook struct {
 	t        *testing.T
 	operator *rig.Operator
-	issuer   *issuer
+	issuer   ca.CA
 	// folder is that of the certificate, which is mounted as kubelet does it.
 	folder string
 	port   string
@@ -48,7 +42,7 @@ type webhook struct {
 // yet. The API server does not know of it.
 func startWebhook(t *testing.T, flags ...string) *webhook {
 	t.Helper()
-	w := &webhook{t: t, issuer: newIssuer(t), folder: t.TempDir(), port: freePort(t)}
+	w := &webhook{t: t, issuer: ca.New("issuer"), folder: t.TempDir(), port: freePort(t)}
 	w.operator = startOperator(t, append([]string{
 		"--webhook-port", w.port, "--webhook-host", "127.0.0.1", "--webhook-certificate-dir", w.folder,
 	}, flags...)...)
@@ -60,7 +54,7 @@ func startWebhook(t *testing.T, flags ...string) *webhook {
 func startRegisteredWebhook(t *testing.T, flags ...string) *webhook {
 	t.Helper()
 	w := startWebhook(t, flags...)
-	w.mount(w.issuer.issue(t))
+	w.mount(w.issue())
 	w.register()
 	return w
 }
@@ -78,7 +72,7 @@ func (w *webhook) register() {
 		ObjectMeta: metav1.ObjectMeta{Name: "trust-manager"},
 		Webhooks: []admissionregistrationv1.ValidatingWebhook{{
 			Name:         "bundles.trust-manager.io",
-			ClientConfig: admissionregistrationv1.WebhookClientConfig{URL: &url, CABundle: []byte(w.issuer.pem)},
+			ClientConfig: admissionregistrationv1.WebhookClientConfig{URL: &url, CABundle: []byte(w.issuer.Certificate)},
 			Rules: []admissionregistrationv1.RuleWithOperations{{
 				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
 				Rule: admissionregistrationv1.Rule{
@@ -120,7 +114,7 @@ func (w *webhook) awaitAsked(wanted bool) {
 
 // mount puts a certificate into the folder as kubelet does with a Secret: the files
 // are links into a folder that is exchanged as a whole.
-func (w *webhook) mount(pair keyPair) {
+func (w *webhook) mount(pair ca.Pair) {
 	w.t.Helper()
 	w.mounts++
 	name := fmt.Sprintf("..mount-%d", w.mounts)
@@ -128,7 +122,7 @@ func (w *webhook) mount(pair keyPair) {
 	before, _ := os.Readlink(data) // there is none at first
 	err := errors.Join(
 		os.Mkdir(filepath.Join(w.folder, name), 0o700),
-		pair.write(filepath.Join(w.folder, name)),
+		writePair(pair, filepath.Join(w.folder, name)),
 		os.Symlink(name, data+"_tmp"),
 		os.Rename(data+"_tmp", data),
 	)
@@ -147,7 +141,7 @@ func (w *webhook) mount(pair keyPair) {
 // clientConfig trusts the issuer, and speaks these versions of TLS.
 func (w *webhook) clientConfig(lowest, highest uint16) *tls.Config {
 	roots := x509.NewCertPool()
-	roots.AddCert(w.issuer.certificate)
+	roots.AddCert(w.issuer.X509())
 	return &tls.Config{RootCAs: roots, MinVersion: lowest, MaxVersion: highest}
 }
 
@@ -169,91 +163,25 @@ func (w *webhook) handshake(lowest, highest uint16) (serial *big.Int, err error)
 }
 
 // awaitShown waits until the webhook shows a certificate.
-func (w *webhook) awaitShown(pair keyPair) {
+func (w *webhook) awaitShown(pair ca.Pair) {
 	w.t.Helper()
 	eventually(w.t, "the certificate to be shown", func() error {
 		serial, err := w.handshake(tls.VersionTLS12, 0)
-		if err == nil && serial.Cmp(pair.serial) != 0 {
+		if err == nil && serial.Cmp(pair.X509().SerialNumber) != 0 {
 			err = errors.New("another one is")
 		}
 		return err
 	})
 }
 
-// issuer is a CA for serving certificates.
-type issuer struct {
-	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
-	pem         string
-}
+// issue returns a certificate for the webhook.
+func (w *webhook) issue() ca.Pair { return w.issuer.Issue(ca.ForHosts("127.0.0.1")) }
 
-// keyPair is a serving certificate for 127.0.0.1, in PEM.
-type keyPair struct {
-	certificate, key string
-	serial           *big.Int
-}
-
-func newIssuer(t *testing.T) *issuer {
-	t.Helper()
-	i := &issuer{key: newKey(t)}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "issuer"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
-	}
-	i.pem, i.certificate = sign(t, template, template, i.key, i.key)
-	return i
-}
-
-func (i *issuer) issue(t *testing.T) keyPair {
-	t.Helper()
-	return i.issueFor(t, "")
-}
-
-// issueFor issues for the name of a host as well.
-func (i *issuer) issueFor(t *testing.T, host string) keyPair {
-	t.Helper()
-	key := newKey(t)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-	}
-	if host != "" {
-		template.DNSNames = []string{host}
-	}
-	certificate, _ := sign(t, template, i.certificate, key, i.key)
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return keyPair{certificate, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), template.SerialNumber}
-}
-
-func (p keyPair) write(folder string) error {
+func writePair(pair ca.Pair, folder string) error {
 	return errors.Join(
-		os.WriteFile(filepath.Join(folder, "tls.crt"), []byte(p.certificate), 0o600),
-		os.WriteFile(filepath.Join(folder, "tls.key"), []byte(p.key), 0o600),
+		os.WriteFile(filepath.Join(folder, "tls.crt"), []byte(pair.Certificate), 0o600),
+		os.WriteFile(filepath.Join(folder, "tls.key"), []byte(pair.Key), 0o600),
 	)
-}
-
-func newKey(t *testing.T) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func sign(t *testing.T, template, parent *x509.Certificate, key, by *ecdsa.PrivateKey) (text string, certificate *x509.Certificate) {
-	t.Helper()
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), by)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if certificate, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), certificate
 }
 
 // warningsClient is an administrator's client that keeps the warnings it is given.

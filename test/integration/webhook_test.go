@@ -3,11 +3,9 @@ package integration
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
 	"strings"
 	"sync"
@@ -22,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/ca"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -107,7 +106,7 @@ func TestWebhookLetsOldBundlesBe(t *testing.T) {
 		b.Finalizers = []string{"example.com/finalizer"}
 	})
 	create(t, never)
-	w.mount(w.issuer.issue(t))
+	w.mount(w.issue())
 	w.register()
 	change(t, never, func(b *v1alpha1.Bundle) { b.Labels = map[string]string{"a": "b"} })
 	changed := never.DeepCopy()
@@ -129,9 +128,9 @@ func TestWebhookWarnings(t *testing.T) {
 	s := newScene(t)
 	user := newWarningsClient(t)
 	const day = 24 * time.Hour
-	good := newRoot(t, false, 365*day)
-	intermediate := newRoot(t, true, 365*day)
-	old, ending := newRoot(t, false, -day), newRoot(t, false, 20*day)
+	good := newRoot(false, 365*day)
+	intermediate := newRoot(true, 365*day)
+	old, ending := newRoot(false, -day), newRoot(false, 20*day)
 	configMap := s.sourceOf(good + intermediate + intermediate)
 	chain := s.secret()
 	change(t, chain, func(o *corev1.Secret) { o.Data = map[string][]byte{"tls.crt": []byte(good)} })
@@ -160,13 +159,13 @@ func TestWebhookWarnings(t *testing.T) {
 		"a root":             {text(good), func(*v1alpha1.Bundle) {}, nil},
 		"an expired one":     {text(good + old), func(*v1alpha1.Bundle) {}, []string{"spec.sources[0].inLine: block 2: expired"}},
 		"one that will soon": {text(ending), func(*v1alpha1.Bundle) {}, []string{"spec.sources[0].inLine: block 1: expires within 30 days"}},
-		"no CA":              {text(newLeaf(t)), func(*v1alpha1.Bundle) {}, []string{"spec.sources[0].inLine: block 1: not a CA"}},
+		"no CA":              {text(newLeaf()), func(*v1alpha1.Bundle) {}, []string{"spec.sources[0].inLine: block 1: not a CA"}},
 		"intermediates in a ConfigMap": {named(configMap, sourceKey), func(*v1alpha1.Bundle) {}, []string{
 			"spec.sources[0].configMap: " + where(configMap, "ConfigMap") + `, key "ca.crt", block 2: an intermediate`,
 		}},
 		"tls.crt of a Secret": {named(chain, "tls.crt"), func(*v1alpha1.Bundle) {}, []string{"spec.sources[0].secret.key: tls.crt"}},
 		"a JKS":               {text(good), jks, []string{"spec.target.additionalFormats.jks: JKS is deprecated"}},
-		"a private key":       {text(newAuthority("CA").key), func(*v1alpha1.Bundle) {}, []string{"spec.sources[0].inLine: block 1: only CERTIFICATE blocks"}},
+		"a private key":       {text(newAuthority("CA").Key), func(*v1alpha1.Bundle) {}, []string{"spec.sources[0].inLine: block 1: only CERTIFICATE blocks"}},
 		"a damaged ConfigMap": {named(spoiled, sourceKey), func(*v1alpha1.Bundle) {}, []string{
 			"spec.sources[0].configMap: " + where(spoiled, "ConfigMap") + `, key "ca.crt", block 1: the block is cut off`,
 		}},
@@ -217,30 +216,17 @@ func startWith(texts, starts []string) error {
 	return nil
 }
 
-// newRoot gives a CA certificate that is valid for so long, issued by itself or not.
-func newRoot(t *testing.T, intermediate bool, left time.Duration) string {
-	t.Helper()
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Very Secret Name"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().AddDate(-1, 0, 0), NotAfter: time.Now().Add(left),
-	}
-	parent, key := template, newKey(t)
+// newRoot returns a CA certificate that has this long left, issued by itself or not.
+func newRoot(intermediate bool, left time.Duration) string {
+	changes := []func(*x509.Certificate){ca.Valid(time.Now().AddDate(-1, 0, 0), time.Now().Add(left))}
 	if intermediate {
-		parent = &x509.Certificate{Subject: pkix.Name{CommonName: "Very Secret Name of the issuer"}}
+		changes = append(changes, ca.IssuedBy("Very Secret Name of the issuer"))
 	}
-	text, _ := sign(t, template, parent, key, key)
-	return text
+	return ca.New("Very Secret Name", changes...).Certificate
 }
 
-func newLeaf(t *testing.T) string {
-	t.Helper()
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Very Secret Name"},
-		NotBefore: time.Now().AddDate(-1, 0, 0), NotAfter: time.Now().AddDate(1, 0, 0),
-	}
-	key := newKey(t)
-	text, _ := sign(t, template, &x509.Certificate{Subject: pkix.Name{CommonName: "Very Secret Name of the issuer"}}, key, key)
-	return text
+func newLeaf() string {
+	return ca.New("Very Secret Name", ca.NotCA, ca.IssuedBy("Very Secret Name of the issuer")).Certificate
 }
 
 // R1: a certificate is exchanged under load, as kubelet does it and file by file,
@@ -293,17 +279,17 @@ func TestWebhookCertificateRotation(t *testing.T) {
 	}
 	for range 3 {
 		awaitLoad()
-		next := w.issuer.issue(t)
+		next := w.issue()
 		w.mount(next)
 		w.awaitShown(next)
 	}
-	next := w.issuer.issue(t)
-	if err := next.write(w.folder); err != nil { // through the links, one file after the other
+	next := w.issue()
+	if err := writePair(next, w.folder); err != nil { // through the links, one file after the other
 		t.Fatal(err)
 	}
 	w.awaitShown(next)
-	broken := w.issuer.issue(t)
-	broken.key = next.key
+	broken := w.issue()
+	broken.Key = next.Key
 	w.mount(broken)
 	eventually(t, "word of the broken pair", func() error {
 		if !strings.Contains(w.operator.Log(), "private key does not match public key") {
@@ -344,7 +330,7 @@ func TestWebhookReadiness(t *testing.T) {
 	if log := w.operator.Log(); strings.Count(log, "Waiting for the webhook's certificate") != 1 {
 		t.Error("the operator does not say once that it waits for the certificate")
 	}
-	w.mount(w.issuer.issue(t))
+	w.mount(w.issue())
 	eventually(t, "readiness", probe)
 }
 
