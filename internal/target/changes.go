@@ -42,9 +42,9 @@ func (c Changes) content() bool {
 	return false
 }
 
-// patch returns the changes as a strategic merge patch of an object of this kind. It
+// patchBody returns the changes as a strategic merge patch of an object of this kind. It
 // fails with a conflict if the object has changed since it was read.
-func (c Changes) patch(kind bundle.Kind, uid, resourceVersion string) ([]byte, error) {
+func (c Changes) patchBody(kind bundle.Kind, uid, resourceVersion string) ([]byte, error) {
 	sections := map[string]map[string]any{}
 	put := func(at field, value any) {
 		if sections[at.section] == nil {
@@ -95,19 +95,20 @@ type difference struct {
 	changes Changes
 	// clean reports that the object holds nothing foreign.
 	clean bool
-	// disowned reports that the Bundle should own the object, and does not under any UID.
-	disowned bool
+	// ownerMissing reports that the Bundle should own the object, and does not under any
+	// UID.
+	ownerMissing bool
 }
 
 // compare returns the difference between an object and its desired state.
-func compare(object *Object, want Want) difference {
+func compare(object *Object, desired Desired) difference {
 	entries := object.entries()
-	wanted := want.Shape.entries()
-	stale, others := split(object, entries, object.written(want.Shape), wanted)
+	wanted := desired.Shape.entries()
+	stale, others := split(object, entries, object.written(desired.Shape), wanted)
 	for at := range object.claimed() {
 		// Another manager wrote the desired value too, so the entry stays when it is no
 		// longer desired. An entry with another value is changed, which ends that claim.
-		if value, isWanted := wanted[at]; isWanted && entries[at] == value && !isOperators(at) {
+		if value, isWanted := wanted[at]; isWanted && entries[at] == value && !isReserved(at) {
 			others.any = true
 		}
 	}
@@ -124,7 +125,7 @@ func compare(object *Object, want Want) difference {
 			d.changes.Set[at] = value
 		}
 	}
-	d.disowned = d.changes.own(object, want.Owner, shared)
+	d.ownerMissing = d.changes.setOwner(object, desired.Owner, shared)
 	return d
 }
 
@@ -136,10 +137,10 @@ type removal struct {
 }
 
 // subtract returns what the operator has put into an object.
-func subtract(object *Object, want Want) removal {
-	ours, others := split(object, object.entries(), object.written(want.Shape), nil)
-	if want.Orphaned {
-		maps.DeleteFunc(ours, func(at field, _ bool) bool { return !isOperators(at) })
+func subtract(object *Object, desired Desired) removal {
+	ours, others := split(object, object.entries(), object.written(desired.Shape), nil)
+	if desired.Orphaned {
+		maps.DeleteFunc(ours, func(at field, _ bool) bool { return !isReserved(at) })
 	}
 	r := removal{changes: Changes{Drop: ours}, nothingLeft: !others.any}
 	for _, reference := range object.Meta.OwnerReferences {
@@ -161,10 +162,10 @@ func split(object *Object, entries map[field]string, written map[field]bool, wan
 	stale = map[field]bool{}
 	for at := range entries {
 		_, isWanted := wanted[at]
-		_, otherForm := wanted[at.otherForm()] // a Secret has one form only
+		_, hasCounterpart := wanted[at.counterpart()] // a Secret has one form only
 		switch {
 		case isWanted:
-		case otherForm || written[at] || isOperators(at):
+		case hasCounterpart || written[at] || isReserved(at):
 			stale[at] = true
 		default:
 			others.any = true
@@ -178,9 +179,9 @@ func split(object *Object, entries map[field]string, written map[field]bool, wan
 	return stale, others
 }
 
-// otherForm returns the entry that excludes this one: the API server refuses an object
+// counterpart returns the entry that excludes this one: the API server refuses an object
 // with the same key in data and in binaryData.
-func (f field) otherForm() field {
+func (f field) counterpart() field {
 	switch f.section {
 	case sectionData:
 		return field{sectionBinary, f.key}
@@ -190,8 +191,8 @@ func (f field) otherForm() field {
 	return field{}
 }
 
-// isOperators reports whether an entry is the operator's by its name.
-func isOperators(at field) bool {
+// isReserved reports whether the name of an entry is reserved for the operator.
+func isReserved(at field) bool {
 	switch at {
 	case field{sectionLabels, v1alpha1.BundleLabelKey},
 		field{sectionAnnotations, v1alpha1.BundleHashAnnotationKey},
@@ -201,28 +202,28 @@ func isOperators(at field) bool {
 	return false
 }
 
-// own makes the Bundle the only owner of its kind and name, or removes it as an owner if
+// setOwner makes the Bundle the only owner of its kind and name, or removes it if
 // the object is shared, since garbage collection would delete the foreign data too. It
 // reports whether the Bundle should own the object and does not under any UID.
-func (c *Changes) own(object *Object, owner metav1.OwnerReference, shared bool) (disowned bool) {
-	var found bool
-	disowned = !shared
+func (c *Changes) setOwner(object *Object, owner metav1.OwnerReference, shared bool) (ownerMissing bool) {
+	var upToDate bool
+	ownerMissing = !shared
 	for _, reference := range object.Meta.OwnerReferences {
 		if !isBundle(reference, owner.Name) {
 			continue
 		}
-		disowned = false
+		ownerMissing = false
 		switch {
 		case shared || reference.UID != owner.UID:
 			c.DropOwners = append(c.DropOwners, reference.UID)
 		default:
-			found = sameOwner(reference, owner)
+			upToDate = sameOwner(reference, owner)
 		}
 	}
-	if !shared && !found {
+	if !shared && !upToDate {
 		c.SetOwner = &owner
 	}
-	return disowned
+	return ownerMissing
 }
 
 func sameOwner(a, b metav1.OwnerReference) bool {
@@ -252,8 +253,8 @@ func entriesOf(kind bundle.Kind, text map[string]string, binary map[string][]byt
 	return entries
 }
 
-func collectEntries(into map[field]string, section string, from map[string]string) {
-	for key, value := range from {
+func collectEntries(into map[field]string, section string, values map[string]string) {
+	for key, value := range values {
 		into[field{section, key}] = value
 	}
 }

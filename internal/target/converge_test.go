@@ -26,10 +26,10 @@ type story struct {
 	key    Key
 	server *server
 	writer *Writer
-	want   Want
+	want   Desired
 	shape  int
-	// memory is what the operator knows after its last write, or Unread.
-	memory Seen
+	// memory is what the operator knows after its last write, or Unknown.
+	memory Observed
 	// editor is the field manager of the other writers.
 	editor string
 	// theirs are the foreign entries of the object, under names that the operator never
@@ -76,7 +76,7 @@ var events = []struct {
 	{"look", (*story).look},
 	{"look", (*story).look},
 	{"look", (*story).look},
-	{"read and look", func(s *story) { s.memory = Seen{}; s.look() }},
+	{"read and look", func(s *story) { s.memory = Observed{}; s.look() }},
 	{"look at the cache", (*story).lookAtCache},
 	{"want shape 0", func(s *story) { s.reshape(0) }},
 	{"want shape 1", func(s *story) { s.reshape(1) }},
@@ -289,7 +289,7 @@ func (s *story) present() map[field]bool {
 // look decides and acts until the target is in sync or released, and checks the result.
 func (s *story) look() {
 	if s.server.live == nil || s.server.live.GetResourceVersion() != s.memory.ResourceVersion {
-		s.memory = Seen{} // a watch event reports a change
+		s.memory = Observed{} // a watch event reports a change
 	}
 	s.lookFrom(s.memory)
 }
@@ -297,16 +297,16 @@ func (s *story) look() {
 // lookAtCache is look after a restart, when the cache has only objects with the label. If
 // the operator may write by name only, it reads first.
 func (s *story) lookAtCache() {
-	s.memory = Seen{}
+	s.memory = Observed{}
 	if object := s.server.object(); !s.server.byName && (object == nil || object.Labels[bundleLabel] == "") {
-		s.memory = Seen{State: Absent}
+		s.memory = Observed{State: Absent}
 	}
 	s.lookFrom(s.memory)
 }
 
-func (s *story) lookFrom(seen Seen) {
+func (s *story) lookFrom(seen Observed) {
 	before, alone := s.server.object(), s.server.interfere == nil
-	inSync := before != nil && s.decide(s.want.Shape != nil, before).Verb == Keep
+	inSync := before != nil && s.decide(s.want.Shape != nil, before).Verb == NoOp
 	for range steps {
 		next, action := s.step(seen)
 		if next == nil {
@@ -329,19 +329,19 @@ func (s *story) lookFrom(seen Seen) {
 func (s *story) decide(selected bool, object *stored) Action {
 	want := s.want
 	want.Selected = selected
-	return Decide(s.key, want, Seen{State: Whole, Object: object.whole(s.key.Kind)})
+	return Decide(s.key, want, Observed{State: Full, Object: object.whole(s.key.Kind)})
 }
 
 // step decides and acts once, like the controller. next is nil at the end.
-func (s *story) step(seen Seen) (next *Seen, action Action) {
+func (s *story) step(seen Observed) (next *Observed, action Action) {
 	action = Decide(s.key, s.want, seen)
 	s.told = append(s.told, fmt.Sprintf("  %s: %s", action.Verb, action.Reason))
 	switch action.Verb {
-	case Keep:
-		s.memory = Seen{State: Held, UID: action.UID, ResourceVersion: action.ResourceVersion, Holding: action.Holding}
+	case NoOp:
+		s.memory = Observed{State: Cached, UID: action.UID, ResourceVersion: action.ResourceVersion, Holding: action.Holding}
 		return nil, action
-	case Leave, Wait, Refuse:
-		s.memory = Seen{}
+	case Skip, Wait, Refuse:
+		s.memory = Observed{}
 		return nil, action
 	case Read:
 		return s.read(), action
@@ -356,25 +356,25 @@ func (s *story) step(seen Seen) (next *Seen, action Action) {
 		return next, action
 	case err != nil:
 		s.fatalf("%s: %v", action.Verb, err)
-	case action.Verb == Apply || written.Altered:
+	case action.Verb == Apply || written.Mutated:
 		return s.read(), action
 	case action.Verb == Delete || !s.want.Selected:
-		s.memory = Seen{}
+		s.memory = Observed{}
 		return nil, action
 	}
-	s.memory = Seen{State: Held, UID: written.UID, ResourceVersion: written.ResourceVersion, Holding: action.Holding}
+	s.memory = Observed{State: Cached, UID: written.UID, ResourceVersion: written.ResourceVersion, Holding: action.Holding}
 	return nil, action
 }
 
-func (s *story) read() *Seen {
+func (s *story) read() *Observed {
 	object, err := s.writer.Read(s.Context(), s.key)
 	switch {
 	case err != nil:
 		s.fatalf("reading: %v", err)
 	case object == nil:
-		return &Seen{State: Absent}
+		return &Observed{State: Absent}
 	}
-	return &Seen{State: Whole, Object: object}
+	return &Observed{State: Full, Object: object}
 }
 
 // judge checks the object after the operator's last action.
@@ -411,7 +411,7 @@ func (s *story) judgeWanted(object *stored, present map[field]string) {
 	if object == nil {
 		s.fatalf("T7: there is no object")
 	}
-	if action := s.decide(true, object); action.Verb != Keep {
+	if action := s.decide(true, object); action.Verb != NoOp {
 		s.fatalf("T11: the next look would %s, because %s", action.Verb, action.Reason)
 	}
 	wanted := s.want.Shape.entries()
@@ -449,7 +449,7 @@ func (s *story) judgeReleased(object *stored, present map[field]string) {
 	}
 	ours := s.want.Shape.entries()
 	for at := range present {
-		if _, ok := ours[at]; isOperators(at) || ok && !s.claimed[at] {
+		if _, ok := ours[at]; isReserved(at) || ok && !s.claimed[at] {
 			s.fatalf("T6: %v is left behind", at)
 		}
 	}

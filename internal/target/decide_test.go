@@ -15,49 +15,51 @@ import (
 // Decisions about an object that has not just been read.
 func TestDecideUnlessWhole(t *testing.T) {
 	t.Parallel()
-	unread := Seen{State: Unread}
-	absent := Seen{State: Absent}
-	vanished := Seen{State: Absent, Vanished: true}
-	remembered := func(holding Holding) Seen {
-		return Seen{State: Held, UID: objectUID, ResourceVersion: version, Holding: holding}
+	unread := Observed{State: Unknown}
+	absent := Observed{State: Absent}
+	vanished := Observed{State: Absent, DeletedInSync: true}
+	remembered := func(holding Holding) Observed {
+		return Observed{State: Cached, UID: objectUID, ResourceVersion: version, Holding: holding}
 	}
-	older := func(clean bool) Seen {
+	older := func(clean bool) Observed {
 		return remembered(Holding{Digest: "older", Owner: string(bundleUID), Clean: clean})
 	}
-	recreated := func(clean bool) Seen { return remembered(Holding{Digest: "digest", Owner: "older-uid", Clean: clean}) }
-	unshaped := Want{Owner: ownedBy(bundleUID), Selected: true}
+	recreated := func(clean bool) Observed {
+		return remembered(Holding{Digest: "digest", Owner: "older-uid", Clean: clean})
+	}
+	unshaped := Desired{Owner: ownedBy(bundleUID), Selected: true}
 	at := func(action Action) Action {
 		action.UID, action.ResourceVersion = objectUID, version
 		return action
 	}
 	cases := map[string]struct {
-		want   Want
-		seen   Seen
+		want   Desired
+		seen   Observed
 		action Action
 	}{
 		"wanted, unread: it is read":                              {wanted(), unread, Action{Verb: Read, Holding: held(true)}},
 		"wanted, absent: it is created":                           {wanted(), absent, Action{Verb: Create, Holding: held(true)}},
-		"T12 wanted, vanished: the Bundle may be going too":       {wanted(), vanished, Action{Verb: Create, Confirm: true, Holding: held(true)}},
-		"T11 wanted, held in sync: nothing is written":            {wanted(), remembered(held(true)), at(Action{Verb: Keep, Holding: held(true)})},
-		"T11 wanted, held in sync with others: likewise":          {wanted(), remembered(held(false)), at(Action{Verb: Keep, Holding: held(false)})},
+		"T12 wanted, vanished: the Bundle may be going too":       {wanted(), vanished, Action{Verb: Create, RequireLiveBundle: true, Holding: held(true)}},
+		"T11 wanted, held in sync: nothing is written":            {wanted(), remembered(held(true)), at(Action{Verb: NoOp, Holding: held(true)})},
+		"T11 wanted, held in sync with others: likewise":          {wanted(), remembered(held(false)), at(Action{Verb: NoOp, Holding: held(false)})},
 		"wanted, held with older content: it is replaced":         {wanted(), older(true), at(Action{Verb: Replace, Holding: held(true)})},
 		"T6 wanted, held older with others: it is read":           {wanted(), older(false), at(Action{Verb: Read, Holding: held(true)})},
 		"T4 wanted, held for an older Bundle: it is replaced":     {wanted(), recreated(true), at(Action{Verb: Replace, Holding: held(true)})},
 		"T4 wanted, held for an older Bundle, shared: it is read": {wanted(), recreated(false), at(Action{Verb: Read, Holding: held(true)})},
 
 		"unwanted, unread: it is read":                  {deselected(), unread, Action{Verb: Read}},
-		"unwanted, absent: it is left":                  {deselected(), absent, Action{Verb: Leave}},
-		"unwanted, vanished: it is left":                {deselected(), vanished, Action{Verb: Leave}},
+		"unwanted, absent: it is left":                  {deselected(), absent, Action{Verb: Skip}},
+		"unwanted, vanished: it is left":                {deselected(), vanished, Action{Verb: Skip}},
 		"T6 unwanted, held clean: it is deleted":        {deselected(), remembered(held(true)), at(Action{Verb: Delete})},
 		"T6 unwanted, held older: it is deleted":        {deselected(), older(true), at(Action{Verb: Delete})},
 		"T6 unwanted, held with others: it is read":     {deselected(), remembered(held(false)), at(Action{Verb: Read})},
 		"T6 kind not wanted, held clean: it is deleted": {unshaped, remembered(held(true)), at(Action{Verb: Delete})},
-		"T6 kind not wanted, absent: it is left":        {unshaped, absent, Action{Verb: Leave}},
+		"T6 kind not wanted, absent: it is left":        {unshaped, absent, Action{Verb: Skip}},
 
-		"T12 Bundle gone, unread: it is read":      {gone(), unread, Action{Verb: Read}},
-		"T12 Bundle gone, absent: it is left":      {gone(), absent, Action{Verb: Leave}},
-		"T12 Bundle gone, held clean: it is read":  {gone(), remembered(held(true)), at(Action{Verb: Read})},
-		"T12 Bundle gone, held shared: it is read": {gone(), remembered(held(false)), at(Action{Verb: Read})},
+		"T12 Bundle gone, unread: it is read":      {bundleDeleted(), unread, Action{Verb: Read}},
+		"T12 Bundle gone, absent: it is left":      {bundleDeleted(), absent, Action{Verb: Skip}},
+		"T12 Bundle gone, held clean: it is read":  {bundleDeleted(), remembered(held(true)), at(Action{Verb: Read})},
+		"T12 Bundle gone, held shared: it is read": {bundleDeleted(), remembered(held(false)), at(Action{Verb: Read})},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -71,7 +73,7 @@ func TestDecideUnlessWhole(t *testing.T) {
 func TestDecideClearedAndMoved(t *testing.T) {
 	t.Parallel()
 	moved := object(withoutText("ca.pem"), withBinary("ca.pem", "x"), tracked())
-	check(t, wanted(), Seen{State: Whole, Object: moved}, Action{Verb: Replace, UID: objectUID, ResourceVersion: version, Holding: held(true)})
+	check(t, wanted(), Observed{State: Full, Object: moved}, Action{Verb: Replace, UID: objectUID, ResourceVersion: version, Holding: held(true)})
 }
 
 // decisions are the actions for one object: if its target is desired, if it is not, and
@@ -89,25 +91,25 @@ func (d decisions) check(t *testing.T) {
 		return action
 	}
 	for name, one := range map[string]struct {
-		want   Want
+		want   Desired
 		action Action
-	}{"wanted": {wanted(), d.wanted}, "deselected": {deselected(), d.deselected}, "gone": {gone(), d.gone}} {
+	}{"wanted": {wanted(), d.wanted}, "deselected": {deselected(), d.deselected}, "gone": {bundleDeleted(), d.gone}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			check(t, one.want, Seen{State: Whole, Object: d.object}, at(one.action))
+			check(t, one.want, Observed{State: Full, Object: d.object}, at(one.action))
 		})
 	}
 }
 
 // Short forms of the Actions in the tables.
 
-func keep(clean bool) Action { return Action{Verb: Keep, Holding: held(clean)} }
+func noOp(clean bool) Action { return Action{Verb: NoOp, Holding: held(clean)} }
 
 func replace() Action { return Action{Verb: Replace, Holding: held(true)} }
 
 // confirmed returns an Action that needs a live Bundle.
 func confirmed(action Action) Action {
-	action.Confirm = true
+	action.RequireLiveBundle = true
 	return action
 }
 
@@ -120,7 +122,7 @@ func patch(changes Changes) Action {
 func remove(changes Changes) Action { return Action{Verb: Patch, Changes: changes} }
 
 var (
-	leave  = Action{Verb: Leave}
+	skip   = Action{Verb: Skip}
 	erase  = Action{Verb: Delete}
 	owners = []types.UID{bundleUID}
 )
@@ -129,75 +131,75 @@ var (
 func TestDecideOwnObject(t *testing.T) {
 	t.Parallel()
 	cases := map[string]decisions{
-		"T11 in sync":                            {object(), keep(true), erase, leave},
-		"T7 text changed":                        {object(withText("ca.pem", "other")), replace(), erase, leave},
-		"T7 key deleted":                         {object(withoutText("ca.pem")), replace(), erase, leave},
-		"T7 label changed":                       {object(withLabel("team", "b")), replace(), erase, leave},
-		"T7 label deleted":                       {object(withoutLabel("team")), replace(), erase, leave},
-		"T7 annotation changed":                  {object(withAnnotation("note", "c")), replace(), erase, leave},
-		"T7 annotation deleted":                  {object(withoutAnnotation("note")), replace(), erase, leave},
-		"T7 hash changed":                        {object(withAnnotation(hashKey, "older")), replace(), erase, leave},
-		"T7 hash deleted":                        {object(withoutAnnotation(hashKey)), replace(), erase, leave},
-		"T6 bundle label deleted: no release":    {object(withoutLabel(bundleLabel)), replace(), leave, leave},
-		"T6 bundle label of another: no release": {object(withLabel(bundleLabel, "other")), replace(), leave, leave},
+		"T11 in sync":                            {object(), noOp(true), erase, skip},
+		"T7 text changed":                        {object(withText("ca.pem", "other")), replace(), erase, skip},
+		"T7 key deleted":                         {object(withoutText("ca.pem")), replace(), erase, skip},
+		"T7 label changed":                       {object(withLabel("team", "b")), replace(), erase, skip},
+		"T7 label deleted":                       {object(withoutLabel("team")), replace(), erase, skip},
+		"T7 annotation changed":                  {object(withAnnotation("note", "c")), replace(), erase, skip},
+		"T7 annotation deleted":                  {object(withoutAnnotation("note")), replace(), erase, skip},
+		"T7 hash changed":                        {object(withAnnotation(hashKey, "older")), replace(), erase, skip},
+		"T7 hash deleted":                        {object(withoutAnnotation(hashKey)), replace(), erase, skip},
+		"T6 bundle label deleted: no release":    {object(withoutLabel(bundleLabel)), replace(), skip, skip},
+		"T6 bundle label of another: no release": {object(withLabel(bundleLabel, "other")), replace(), skip, skip},
 		"T7 key moved to binaryData by the operator's name": {
 			object(withoutText("ca.pem"), withBinary("ca.pem", "PEM\n"),
 				tracked(managed(FieldManager, metav1.ManagedFieldsOperationUpdate, strings.ReplaceAll(ours, "f:data", "f:binaryData")))),
-			replace(), erase, leave,
+			replace(), erase, skip,
 		},
-		"T7 owner deleted: the Bundle may be orphaning it": {object(withOwners()), confirmed(replace()), leave, leave},
-		"T4 owner with the UID of an older Bundle":         {object(withOwners(ownedBy("older-uid"))), replace(), erase, leave},
-		"T4 owner with two UIDs":                           {object(withOwners(ownedBy("older-uid"), ownedBy(bundleUID))), replace(), erase, leave},
+		"T7 owner deleted: the Bundle may be orphaning it": {object(withOwners()), confirmed(replace()), skip, skip},
+		"T4 owner with the UID of an older Bundle":         {object(withOwners(ownedBy("older-uid"))), replace(), erase, skip},
+		"T4 owner with two UIDs":                           {object(withOwners(ownedBy("older-uid"), ownedBy(bundleUID))), replace(), erase, skip},
 		"T4 owner does not block deletion": {
 			object(withOwners(changedOwner(func(o *metav1.OwnerReference) { o.BlockOwnerDeletion = nil }))),
-			replace(), erase, leave,
+			replace(), erase, skip,
 		},
 		"T4 owner does not control: no release": {
 			object(withOwners(changedOwner(func(o *metav1.OwnerReference) { o.Controller = new(false) }))),
-			replace(), leave, leave,
+			replace(), skip, skip,
 		},
 		"T4 owner of another version": {
 			object(withOwners(changedOwner(func(o *metav1.OwnerReference) { o.APIVersion = "trust.cert-manager.io/v1" }))),
-			replace(), erase, leave,
+			replace(), erase, skip,
 		},
 		"marked shared without any foreign entry": {object(shared), confirmed(replace()), erase, confirmed(erase)},
 		"marked shared and owned":                 {object(withAnnotation(sharedKey, "true")), replace(), erase, confirmed(erase)},
-		"shared mark with another value":          {object(withAnnotation(sharedKey, "yes")), replace(), erase, leave},
+		"shared mark with another value":          {object(withAnnotation(sharedKey, "yes")), replace(), erase, skip},
 		"stale key after a rename, tracked by update": {
 			object(withText("old.pem", "PEM\n"), also(managed(FieldManager, metav1.ManagedFieldsOperationUpdate, `{"f:data":{"f:old.pem":{}}}`))),
-			replace(), erase, leave,
+			replace(), erase, skip,
 		},
 		"T5 stale key after a rename, tracked by apply": {
 			object(withText("old.pem", "PEM\n"), also(managed(FieldManager, metav1.ManagedFieldsOperationApply, `{"f:data":{"f:old.pem":{}}}`))),
-			replace(), erase, leave,
+			replace(), erase, skip,
 		},
 		"stale binary key, label and annotation": {
 			object(withBinary("old.jks", "x"), withLabel("old", "x"), withAnnotation("old", "x"),
 				also(managed(FieldManager, metav1.ManagedFieldsOperationApply,
 					`{"f:binaryData":{"f:old.jks":{}},"f:metadata":{"f:labels":{"f:old":{}},"f:annotations":{"f:old":{}}}}`))),
-			replace(), erase, leave,
+			replace(), erase, skip,
 		},
 		"the API server's name for untracked fields claims nothing": {
-			object(also(managed("before-first-apply", metav1.ManagedFieldsOperationUpdate, ours))), keep(true), erase, leave,
+			object(also(managed("before-first-apply", metav1.ManagedFieldsOperationUpdate, ours))), noOp(true), erase, skip,
 		},
-		"immutable, in sync":          {object(immutable), keep(false), erase, leave},
-		"T8 immutable, other content": {object(immutable, withText("ca.pem", "other")), Action{Verb: Refuse, Holding: held(false)}, erase, leave},
+		"immutable, in sync":          {object(immutable), noOp(false), erase, skip},
+		"T8 immutable, other content": {object(immutable, withText("ca.pem", "other")), Action{Verb: Refuse, Holding: held(false)}, erase, skip},
 		"T8 immutable, stale key": {
 			object(immutable, withText("old.pem", ""), also(managed(FieldManager, metav1.ManagedFieldsOperationUpdate, `{"f:data":{"f:old.pem":{}}}`))),
-			Action{Verb: Refuse, Holding: held(false)}, erase, leave,
+			Action{Verb: Refuse, Holding: held(false)}, erase, skip,
 		},
 		"immutable, other label: metadata may still change": {
 			object(immutable, withLabel("team", "b")),
-			patch(Changes{Set: map[field]string{label("team"): "a"}}), erase, leave,
+			patch(Changes{Set: map[field]string{label("team"): "a"}}), erase, skip,
 		},
-		"T8 being deleted":          {object(deleting), Action{Verb: Wait, Holding: held(true)}, leave, leave},
-		"T12 being deleted, shared": {object(deleting, shared), confirmed(Action{Verb: Wait, Holding: held(true)}), leave, leave},
+		"T8 being deleted":          {object(deleting), Action{Verb: Wait, Holding: held(true)}, skip, skip},
+		"T12 being deleted, shared": {object(deleting, shared), confirmed(Action{Verb: Wait, Holding: held(true)}), skip, skip},
 		"T7 managedFields cleared, in sync: its entries could not be distinguished from foreign ones later": {
-			object(tracked()), Action{Verb: Apply, Holding: held(true)}, erase, leave,
+			object(tracked()), Action{Verb: Apply, Holding: held(true)}, erase, skip,
 		},
 		"T7 managedFields cleared, text changed: an entry that differs counts as foreign on release": {
 			object(tracked(), withText("ca.pem", "other")), Action{Verb: Apply, Holding: held(true)},
-			remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), leave,
+			remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), skip,
 		},
 	}
 	for name, tc := range cases {
@@ -224,9 +226,9 @@ func TestDecideObjectWithOthers(t *testing.T) {
 	share := patch(Changes{Set: map[field]string{annotation(sharedKey): "true"}, DropOwners: owners})
 	unshare := remove(Changes{Drop: oursDropped(annotation(sharedKey))})
 	cases := map[string]decisions{
-		"text":                    {object(withText("theirs", "x")), share, drop, leave},
-		"binary":                  {object(withBinary("theirs", "x")), share, drop, leave},
-		"text and shared already": {object(withText("theirs", "x"), shared), keep(false), unshare, confirmed(unshare)},
+		"text":                    {object(withText("theirs", "x")), share, drop, skip},
+		"binary":                  {object(withBinary("theirs", "x")), share, drop, skip},
+		"text and shared already": {object(withText("theirs", "x"), shared), noOp(false), unshare, confirmed(unshare)},
 		"text and shared, own text changed": {
 			object(withText("theirs", "x"), shared, withText("ca.pem", "other")),
 			patch(Changes{Set: map[field]string{text("ca.pem"): "PEM\n"}}), unshare, confirmed(unshare),
@@ -239,34 +241,34 @@ func TestDecideObjectWithOthers(t *testing.T) {
 		},
 		"text, and no owner": {
 			object(withText("theirs", "x"), withOwners()),
-			patch(Changes{Set: map[field]string{annotation(sharedKey): "true"}}), leave, leave,
+			patch(Changes{Set: map[field]string{annotation(sharedKey): "true"}}), skip, skip,
 		},
-		"label":                        {object(withLabel("theirs", "x")), keep(false), drop, leave},
-		"annotation":                   {object(withAnnotation("theirs", "x")), keep(false), drop, leave},
-		"finalizer":                    {object(withFinalizer), keep(false), drop, leave},
-		"owner":                        {object(withOwners(deployment(false), ownedBy(bundleUID))), keep(false), drop, leave},
-		"T8 controller":                {object(withOwners(deployment(true))), confirmed(Action{Verb: Refuse, Holding: held(false)}), leave, leave},
-		"T8 controller, being deleted": {object(withOwners(deployment(true)), deleting), confirmed(Action{Verb: Wait, Holding: held(false)}), leave, leave},
+		"label":                        {object(withLabel("theirs", "x")), noOp(false), drop, skip},
+		"annotation":                   {object(withAnnotation("theirs", "x")), noOp(false), drop, skip},
+		"finalizer":                    {object(withFinalizer), noOp(false), drop, skip},
+		"owner":                        {object(withOwners(deployment(false), ownedBy(bundleUID))), noOp(false), drop, skip},
+		"T8 controller":                {object(withOwners(deployment(true))), confirmed(Action{Verb: Refuse, Holding: held(false)}), skip, skip},
+		"T8 controller, being deleted": {object(withOwners(deployment(true)), deleting), confirmed(Action{Verb: Wait, Holding: held(false)}), skip, skip},
 		"controller of an object that is shared": {
 			object(withText("theirs", "x"), shared, withOwners(deployment(true))),
 			Action{Verb: Refuse, Holding: held(false)}, unshare, confirmed(unshare),
 		},
 		"T8 Bundle of another name as controller": {
 			object(withOwners(changedOwner(func(o *metav1.OwnerReference) { o.Name, o.UID = "other", "other-uid" }))),
-			confirmed(Action{Verb: Refuse, Holding: held(false)}), leave, leave,
+			confirmed(Action{Verb: Refuse, Holding: held(false)}), skip, skip,
 		},
 		"T8 owner of another group with our kind and name": {
 			object(withOwners(changedOwner(func(o *metav1.OwnerReference) { o.APIVersion = "example.com/v1alpha1" }))),
-			confirmed(Action{Verb: Refuse, Holding: held(false)}), leave, leave,
+			confirmed(Action{Verb: Refuse, Holding: held(false)}), skip, skip,
 		},
 		"label, and the text changed": {
 			object(withLabel("theirs", "x"), withText("ca.pem", "other")),
-			patch(Changes{Set: map[field]string{text("ca.pem"): "PEM\n"}}), drop, leave,
+			patch(Changes{Set: map[field]string{text("ca.pem"): "PEM\n"}}), drop, skip,
 		},
 		"label, and an older owner": {
 			object(withLabel("theirs", "x"), withOwners(ownedBy("older-uid"))),
 			patch(Changes{SetOwner: new(ownedBy(bundleUID)), DropOwners: []types.UID{"older-uid"}}),
-			remove(Changes{Drop: oursDropped(), DropOwners: []types.UID{"older-uid"}}), leave,
+			remove(Changes{Drop: oursDropped(), DropOwners: []types.UID{"older-uid"}}), skip,
 		},
 		"label, and the shared mark for nothing": {
 			object(withLabel("theirs", "x"), withAnnotation(sharedKey, "true")),
@@ -278,52 +280,52 @@ func TestDecideObjectWithOthers(t *testing.T) {
 			object(withFinalizer, withoutText("ca.pem"), withBinary("ca.pem", "x"),
 				also(managed(kubectl, update, `{"f:binaryData":{"f:ca.pem":{}}}`))),
 			patch(Changes{Set: map[field]string{text("ca.pem"): "PEM\n"}, Drop: dropped(binaryData("ca.pem"))}),
-			remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), leave,
+			remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), skip,
 		},
 		"an old key of the operator that another manager also claims": {
 			object(withText("old.pem", "x"),
 				also(managed(FieldManager, metav1.ManagedFieldsOperationApply, `{"f:data":{"f:old.pem":{}}}`)),
 				also(managed(kubectl, update, `{"f:data":{"f:old.pem":{}}}`))),
-			share, drop, leave,
+			share, drop, skip,
 		},
 		"an old key of the operator beside a foreign label": {
 			object(withText("old.pem", "x"), withLabel("theirs", "x"),
 				also(managed(FieldManager, update, `{"f:data":{"f:old.pem":{}}}`))),
 			patch(Changes{Drop: dropped(text("old.pem"))}),
-			remove(Changes{Drop: oursDropped(text("old.pem")), DropOwners: owners}), leave,
+			remove(Changes{Drop: oursDropped(text("old.pem")), DropOwners: owners}), skip,
 		},
 		"a desired label that another manager also claims": {
-			object(also(managed(kubectl, update, `{"f:metadata":{"f:labels":{"f:team":{}}}}`))), keep(false),
-			remove(Changes{Drop: dropped(text("ca.pem"), label(bundleLabel), annotation(hashKey), annotation("note")), DropOwners: owners}), leave,
+			object(also(managed(kubectl, update, `{"f:metadata":{"f:labels":{"f:team":{}}}}`))), noOp(false),
+			remove(Changes{Drop: dropped(text("ca.pem"), label(bundleLabel), annotation(hashKey), annotation("note")), DropOwners: owners}), skip,
 		},
 		"the operator's own label though others claim it": {
-			object(also(managed(kubectl, update, `{"f:metadata":{"f:labels":{"f:trust.cert-manager.io/bundle":{}}}}`))), keep(true), erase, leave,
+			object(also(managed(kubectl, update, `{"f:metadata":{"f:labels":{"f:trust.cert-manager.io/bundle":{}}}}`))), noOp(true), erase, skip,
 		},
 		"a managedFields record that is not JSON": {
 			object(withText("old.pem", "x"), also(managed(FieldManager, update, `{"f:data"`)), also(managed(kubectl, update, `[]`))),
-			share, drop, leave,
+			share, drop, skip,
 		},
 		"a managedFields entry with no record": {
 			object(withText("old.pem", "x"), also(metav1.ManagedFieldsEntry{Manager: FieldManager, Operation: update})),
-			share, drop, leave,
+			share, drop, skip,
 		},
 		"managedFields cleared": {
-			object(withText("theirs", "x"), tracked()), Action{Verb: Apply, Holding: held(false)}, drop, leave,
+			object(withText("theirs", "x"), tracked()), Action{Verb: Apply, Holding: held(false)}, drop, skip,
 		},
 		"managedFields cleared, and the key moved to binaryData: an apply would be refused": {
 			object(withLabel("theirs", "x"), withoutText("ca.pem"), withBinary("ca.pem", "x"), tracked()),
 			patch(Changes{Set: map[field]string{text("ca.pem"): "PEM\n"}, Drop: dropped(binaryData("ca.pem"))}),
-			remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), leave,
+			remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), skip,
 		},
 		"managedFields cleared, shared already": {
 			object(withText("theirs", "x"), shared, tracked()), Action{Verb: Apply, Holding: held(false)}, unshare,
 			confirmed(remove(Changes{Drop: dropped(label(bundleLabel), annotation(hashKey), annotation(sharedKey))})),
 		},
 		"immutable": {
-			object(immutable, withText("theirs", "x")), share, Action{Verb: Refuse}, leave,
+			object(immutable, withText("theirs", "x")), share, Action{Verb: Refuse}, skip,
 		},
 		"immutable and shared": {
-			object(immutable, withText("theirs", "x"), shared), keep(false), Action{Verb: Refuse}, confirmed(Action{Verb: Refuse}),
+			object(immutable, withText("theirs", "x"), shared), noOp(false), Action{Verb: Refuse}, confirmed(Action{Verb: Refuse}),
 		},
 		"immutable, and nothing of the operator's in the data": {
 			object(immutable, withText("theirs", "x"), shared, withoutText("ca.pem")), Action{Verb: Refuse, Holding: held(false)},
@@ -337,7 +339,7 @@ func TestDecideObjectWithOthers(t *testing.T) {
 			patch(Changes{Set: map[field]string{
 				text("ca.pem"): "PEM\n", label(bundleLabel): "roots", label("team"): "a",
 				annotation(hashKey): "digest", annotation("note"): "b", annotation(sharedKey): "true",
-			}}), leave, leave,
+			}}), skip, skip,
 		},
 	}
 	for name, tc := range cases {
@@ -352,7 +354,7 @@ func TestDecideObjectWithOthers(t *testing.T) {
 // marks, so that nothing deletes the object later.
 func TestDecideOrphaned(t *testing.T) {
 	t.Parallel()
-	orphaned := gone()
+	orphaned := bundleDeleted()
 	orphaned.Orphaned = true
 	marks := confirmed(Action{Verb: Patch, UID: objectUID, ResourceVersion: version,
 		Changes: Changes{Drop: dropped(label(bundleLabel), annotation(hashKey), annotation(sharedKey))}})
@@ -363,12 +365,12 @@ func TestDecideOrphaned(t *testing.T) {
 		"shared":                        {object(withText("theirs", "x"), shared), marks},
 		"shared, the foreign data gone": {object(shared), marks},
 		"shared and immutable":          {object(withText("theirs", "x"), shared, immutable), marks},
-		"not shared":                    {object(), Action{Verb: Leave, UID: objectUID, ResourceVersion: version}},
-		"shared, being deleted":         {object(shared, deleting), Action{Verb: Leave, UID: objectUID, ResourceVersion: version}},
+		"not shared":                    {object(), Action{Verb: Skip, UID: objectUID, ResourceVersion: version}},
+		"shared, being deleted":         {object(shared, deleting), Action{Verb: Skip, UID: objectUID, ResourceVersion: version}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			check(t, orphaned, Seen{State: Whole, Object: tc.object}, tc.action)
+			check(t, orphaned, Observed{State: Full, Object: tc.object}, tc.action)
 		})
 	}
 }
@@ -378,15 +380,15 @@ func TestDecideOrphaned(t *testing.T) {
 func TestReleaseLeavesCopies(t *testing.T) {
 	t.Parallel()
 	for name, copied := range map[string]*Object{"owned": object(), "shared": object(shared)} {
-		for asked, want := range map[string]Want{"deselected": deselected(), "gone": gone()} {
+		for asked, want := range map[string]Desired{"deselected": deselected(), "gone": bundleDeleted()} {
 			t.Run(name+", "+asked, func(t *testing.T) {
 				t.Parallel()
 				copied := *copied
 				copied.Meta.Name = "copy"
 				key := roots
 				key.Bundle = "copy"
-				got := Decide(key, want, Seen{State: Whole, Object: &copied})
-				if got.Verb != Leave {
+				got := Decide(key, want, Observed{State: Full, Object: &copied})
+				if got.Verb != Skip {
 					t.Errorf("it gets %s, because %s", got.Verb, got.Reason)
 				}
 			})
@@ -398,7 +400,7 @@ func TestReleaseLeavesCopies(t *testing.T) {
 func TestRefusalsSayWhatToDo(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
-		want   Want
+		want   Desired
 		object *Object
 		parts  []string
 	}{
@@ -409,7 +411,7 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := Decide(roots, tc.want, Seen{State: Whole, Object: tc.object})
+			got := Decide(roots, tc.want, Observed{State: Full, Object: tc.object})
 			for _, part := range tc.parts {
 				if !strings.Contains(got.Reason, part) {
 					t.Errorf("%q does not contain %q", got.Reason, part)
@@ -426,7 +428,7 @@ func TestDecideChangesNothing(t *testing.T) {
 	for _, one := range []*Object{
 		object(), object(withText("theirs", "x")), object(tracked(), withoutLabel("team")), object(withOwners(ownedBy("older-uid"))),
 	} {
-		for _, want := range []Want{wanted(), deselected(), gone()} {
+		for _, want := range []Desired{wanted(), deselected(), bundleDeleted()} {
 			wantBefore, objectBefore := want, *one
 			if want.Shape != nil {
 				copied := shape()
@@ -434,7 +436,7 @@ func TestDecideChangesNothing(t *testing.T) {
 			}
 			objectBefore.Meta = *one.Meta.DeepCopy()
 			objectBefore.Text = maps.Clone(one.Text)
-			Decide(roots, want, Seen{State: Whole, Object: one})
+			Decide(roots, want, Observed{State: Full, Object: one})
 			if diff := cmp.Diff(wantBefore, want); diff != "" {
 				t.Errorf("the desired state changed:\n%s", diff)
 			}
@@ -452,21 +454,21 @@ func TestDecideReserved(t *testing.T) {
 	for _, name := range []string{"kube-root-ca.crt", "openshift-service-ca.crt"} {
 		key := Key{Bundle: name, Namespace: "team-a", Kind: bundle.ConfigMap}
 		for title, tc := range map[string]struct {
-			want Want
-			seen Seen
+			want Desired
+			seen Observed
 			verb Verb
 		}{
-			"wanted":            {wanted(), Seen{State: Whole, Object: object()}, Refuse},
-			"wanted and absent": {wanted(), Seen{State: Absent}, Refuse},
-			"not wanted":        {deselected(), Seen{State: Whole, Object: object()}, Leave},
-			"held, not wanted":  {deselected(), Seen{State: Held, Holding: held(true)}, Leave},
+			"wanted":            {wanted(), Observed{State: Full, Object: object()}, Refuse},
+			"wanted and absent": {wanted(), Observed{State: Absent}, Refuse},
+			"not wanted":        {deselected(), Observed{State: Full, Object: object()}, Skip},
+			"held, not wanted":  {deselected(), Observed{State: Cached, Holding: held(true)}, Skip},
 		} {
 			if action := Decide(key, tc.want, tc.seen); action.Verb != tc.verb || action.Reason == "" {
 				t.Errorf("%s, %s: %s, because %s; want %s", name, title, action.Verb, action.Reason, tc.verb)
 			}
 		}
 		key.Kind = bundle.Secret
-		if action := Decide(key, wanted(), Seen{State: Absent}); action.Verb != Create {
+		if action := Decide(key, wanted(), Observed{State: Absent}); action.Verb != Create {
 			t.Errorf("a Secret %s: %s", name, action.Verb)
 		}
 	}
@@ -477,18 +479,18 @@ func TestDecideReserved(t *testing.T) {
 func TestDecideValueOfTwo(t *testing.T) {
 	t.Parallel()
 	both := also(managed("applier", metav1.ManagedFieldsOperationApply, `{"f:metadata":{"f:annotations":{"f:note":{}}}}`))
-	kept := Action{Verb: Keep, UID: objectUID, ResourceVersion: version, Holding: held(false)}
-	check(t, wanted(), Seen{State: Whole, Object: object(both)}, kept)
+	kept := Action{Verb: NoOp, UID: objectUID, ResourceVersion: version, Holding: held(false)}
+	check(t, wanted(), Observed{State: Full, Object: object(both)}, kept)
 
 	want := wanted()
 	delete(want.Shape.Annotations, "note")
 	want.Shape.Labels["team"] = "b"
-	check(t, want, Seen{State: Whole, Object: object(both)}, Action{
+	check(t, want, Observed{State: Full, Object: object(both)}, Action{
 		Verb: Patch, UID: objectUID, ResourceVersion: version, Holding: held(false),
 		Changes: Changes{Set: map[field]string{label("team"): "b"}},
 	})
 	// A changed value ends the claim.
-	check(t, wanted(), Seen{State: Whole, Object: object(both, withAnnotation("note", "theirs"))}, Action{
+	check(t, wanted(), Observed{State: Full, Object: object(both, withAnnotation("note", "theirs"))}, Action{
 		Verb: Replace, UID: objectUID, ResourceVersion: version, Holding: held(true),
 	})
 }
@@ -500,10 +502,10 @@ func TestUntrackedObjectIsLookedAtAgain(t *testing.T) {
 	tracked := metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{{Manager: FieldManager}}}
 	for _, verb := range []Verb{Patch, Apply, Create, Replace} {
 		action := Action{Verb: verb, Shape: shape()}
-		if !action.altered(&metav1.ObjectMeta{}) {
+		if !action.isMutated(&metav1.ObjectMeta{}) {
 			t.Errorf("%s: an untracked object counts as what was sent", verb)
 		}
-		if whole := verb == Create || verb == Replace; action.altered(&tracked) != whole {
+		if whole := verb == Create || verb == Replace; action.isMutated(&tracked) != whole {
 			t.Errorf("%s: an object without data counts as what was sent: %t", verb, !whole)
 		}
 	}
@@ -513,15 +515,15 @@ func TestUntrackedObjectIsLookedAtAgain(t *testing.T) {
 // or deleted, and is left alone if it is in sync.
 func TestDecideDoubtful(t *testing.T) {
 	t.Parallel()
-	seen := Seen{State: Held, UID: objectUID, ResourceVersion: version, Holding: held(true), Doubtful: true}
+	seen := Observed{State: Cached, UID: objectUID, ResourceVersion: version, Holding: held(true), Unverified: true}
 	older := seen
 	older.Holding.Digest = "older"
 	for name, tc := range map[string]struct {
-		want Want
-		seen Seen
+		want Desired
+		seen Observed
 		verb Verb
 	}{
-		"in sync":      {wanted(), seen, Keep},
+		"in sync":      {wanted(), seen, NoOp},
 		"out of date":  {wanted(), older, Read},
 		"not selected": {deselected(), seen, Read},
 	} {

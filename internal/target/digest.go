@@ -11,9 +11,9 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// layout is the version of the content of targets apart from their files. It is increased
+// digestVersion is the version of the content of targets apart from their files. It is increased
 // to rewrite targets whose inputs have not changed.
-const layout = 1
+const digestVersion = 1
 
 // digestOf returns the hexadecimal SHA-256 over all inputs of the targets of one kind. Each
 // part is preceded by its length, and maps are sorted, so that different inputs do not
@@ -22,9 +22,9 @@ const layout = 1
 // The inputs include the encoded files, not the certificates and passwords that they are
 // made from. A change of an encoder then changes the digest, and passwords cannot be
 // guessed from the digest, which is on every target.
-func digestOf(target bundle.Target, files *files) string {
+func digestOf(target bundle.Target, files *encodedFiles) string {
 	d := digest{sha256.New()}
-	d.number(layout)
+	d.number(digestVersion)
 	d.text(string(target.Kind))
 	d.text(target.Key)
 	d.dictionary(target.Labels)

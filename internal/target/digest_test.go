@@ -94,25 +94,25 @@ func TestDigestTellsInputsApart(t *testing.T) {
 // their order.
 func TestDigestOfEachStore(t *testing.T) {
 	t.Parallel()
-	jks := storeFile{bundle.Store{Format: bundle.JKS, Key: "ca.jks"}, newFile([]byte("jks"))}
-	p12 := storeFile{bundle.Store{Format: bundle.PKCS12, Key: "ca.p12", Profile: "LegacyRC2"}, newFile([]byte("p12"))}
-	with := func(from storeFile, change func(*storeFile)) storeFile {
+	jks := encodedStore{bundle.Store{Format: bundle.JKS, Key: "ca.jks"}, newFile([]byte("jks"))}
+	p12 := encodedStore{bundle.Store{Format: bundle.PKCS12, Key: "ca.p12", Profile: "LegacyRC2"}, newFile([]byte("p12"))}
+	with := func(from encodedStore, change func(*encodedStore)) encodedStore {
 		change(&from)
 		return from
 	}
 	seen := map[string]string{}
-	for name, stores := range map[string][]storeFile{
+	for name, stores := range map[string][]encodedStore{
 		"none":           nil,
 		"JKS":            {jks},
 		"PKCS#12":        {p12},
 		"both":           {jks, p12},
-		"keys exchanged": {with(jks, func(s *storeFile) { s.Key = "ca.p12" }), with(p12, func(s *storeFile) { s.Key = "ca.jks" })},
-		"other key":      {with(p12, func(s *storeFile) { s.Key = "x" })},
-		"other profile":  {with(p12, func(s *storeFile) { s.Profile = "Modern2023" })},
-		"other format":   {with(p12, func(s *storeFile) { s.Format = bundle.JKS })},
-		"other bytes":    {with(p12, func(s *storeFile) { s.file = newFile([]byte("p12 with a password")) })},
+		"keys exchanged": {with(jks, func(s *encodedStore) { s.Key = "ca.p12" }), with(p12, func(s *encodedStore) { s.Key = "ca.jks" })},
+		"other key":      {with(p12, func(s *encodedStore) { s.Key = "x" })},
+		"other profile":  {with(p12, func(s *encodedStore) { s.Profile = "Modern2023" })},
+		"other format":   {with(p12, func(s *encodedStore) { s.Format = bundle.JKS })},
+		"other bytes":    {with(p12, func(s *encodedStore) { s.encodedFile = newFile([]byte("p12 with a password")) })},
 	} {
-		digest := digestOf(withMetadata(), &files{pem: newFile([]byte("pem")), stores: stores})
+		digest := digestOf(withMetadata(), &encodedFiles{pem: newFile([]byte("pem")), stores: stores})
 		if other, ok := seen[digest]; ok {
 			t.Errorf("%q and %q have the same digest", name, other)
 		}

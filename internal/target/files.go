@@ -11,45 +11,45 @@ import (
 	"trust-manager.io/internal/encode"
 )
 
-// files are the encoded forms of one bundle. All targets of all kinds share them.
-type files struct {
-	// content is a digest of the certificates in their order.
-	content [sha256.Size]byte
-	pem     file
-	stores  []storeFile
+// encodedFiles are the encoded forms of one bundle. All targets of all kinds share them.
+type encodedFiles struct {
+	// fingerprint is a digest of the certificates in their order.
+	fingerprint [sha256.Size]byte
+	pem         encodedFile
+	stores      []encodedStore
 }
 
-// file is one encoded form and its SHA-256.
-type file struct {
+// encodedFile is one encoded form and its SHA-256.
+type encodedFile struct {
 	data []byte
 	sum  [sha256.Size]byte
 }
 
-// storeFile is an encoded key store and its options.
-type storeFile struct {
+// encodedStore is an encoded key store and its options.
+type encodedStore struct {
 	bundle.Store
-	file
+	encodedFile
 }
 
-func newFile(data []byte) file { return file{data, sha256.Sum256(data)} }
+func newFile(data []byte) encodedFile { return encodedFile{data, sha256.Sum256(data)} }
 
 // encodeFiles encodes the certificates for the targets of a Bundle. It reuses files of the
 // previous revision, before, which may be nil. A Bundle without targets gets no files.
-func encodeFiles(spec bundle.Spec, certificates []certs.Certificate, before *files) (*files, error) {
-	made := &files{content: contentOf(certificates)}
+func encodeFiles(spec bundle.Spec, certificates []certs.Certificate, before *encodedFiles) (*encodedFiles, error) {
+	files := &encodedFiles{fingerprint: fingerprintOf(certificates)}
 	if len(spec.Targets) == 0 {
-		return made, nil
+		return files, nil
 	}
-	if before == nil || before.content != made.content {
-		before = &files{}
+	if before == nil || before.fingerprint != files.fingerprint {
+		before = &encodedFiles{}
 	}
-	made.pem = before.pem
-	if made.pem.data == nil {
-		made.pem = newFile(encode.PEM(certificates))
+	files.pem = before.pem
+	if files.pem.data == nil {
+		files.pem = newFile(encode.PEM(certificates))
 	}
 	for _, store := range spec.Stores {
 		if known, ok := before.store(store); ok {
-			made.stores = append(made.stores, storeFile{store, known})
+			files.stores = append(files.stores, encodedStore{store, known})
 			continue
 		}
 		data, err := encode.Store(store, certificates)
@@ -57,24 +57,24 @@ func encodeFiles(spec bundle.Spec, certificates []certs.Certificate, before *fil
 			return nil, bundle.Problems{{Reason: certs.SourceBuildError, Detail: err.Error(),
 				Origin: certs.Origin{Field: "spec.target.additionalFormats"}}}
 		}
-		made.stores = append(made.stores, storeFile{store, newFile(data)})
+		files.stores = append(files.stores, encodedStore{store, newFile(data)})
 	}
-	return made, nil
+	return files, nil
 }
 
 // store returns the file of a key store that has the same options apart from the key.
-func (f *files) store(wanted bundle.Store) (file, bool) {
+func (f *encodedFiles) store(options bundle.Store) (encodedFile, bool) {
 	for _, known := range f.stores {
-		wanted.Key = known.Key
-		if known.Store == wanted {
-			return known.file, true
+		options.Key = known.Key
+		if known.Store == options {
+			return known.encodedFile, true
 		}
 	}
-	return file{}, false
+	return encodedFile{}, false
 }
 
-// fit returns an error if the files are too large for one object (T10).
-func (f *files) fit(kind bundle.Kind, certificates int) error {
+// checkSize returns an error if the files are too large for one object (T10).
+func (f *encodedFiles) checkSize(kind bundle.Kind, certificates int) error {
 	total := len(f.pem.data)
 	parts := []string{fmt.Sprintf("PEM %d", len(f.pem.data))}
 	for _, store := range f.stores {
@@ -89,11 +89,11 @@ func (f *files) fit(kind bundle.Kind, certificates int) error {
 		certificates, total, strings.Join(parts, ", "), kind, MaxSize)}}
 }
 
-// contentOf returns a digest of certificates in their order.
-func contentOf(certificates []certs.Certificate) [sha256.Size]byte {
-	content := sha256.New()
+// fingerprintOf returns a digest of certificates in their order.
+func fingerprintOf(certificates []certs.Certificate) [sha256.Size]byte {
+	digest := sha256.New()
 	for i := range certificates {
-		_, _ = content.Write(certificates[i].Fingerprint[:]) // never fails
+		_, _ = digest.Write(certificates[i].Fingerprint[:]) // never fails
 	}
-	return [sha256.Size]byte(content.Sum(nil))
+	return [sha256.Size]byte(digest.Sum(nil))
 }

@@ -151,7 +151,7 @@ func TestStoresAreTakenOver(t *testing.T) {
 			if taken[bundle.JKS] != tc.jks || taken[bundle.PKCS12] != tc.pkcs12 {
 				t.Errorf("reused: %v", taken)
 			}
-			if got := after.Same(before); got != tc.same {
+			if got := after.Equal(before); got != tc.same {
 				t.Errorf("the same revision: %t", got)
 			}
 			if diff := cmp.Diff(revised(t, storing(tc.stores...), tc.content, nil).Shapes, after.Shapes); diff != "" {

@@ -40,8 +40,8 @@ func FuzzObject(f *testing.F) {
 				}
 				object.Binary[foreignKey] = []byte("theirs")
 			}
-			for _, want := range []Want{wantedOf(kind), {Owner: ownedBy(bundleUID), Shape: of(kind, shape())}, {Owner: ownedBy(bundleUID)}, gone()} {
-				checkAction(t, writer, Decide(keyOf(kind), want, Seen{State: Whole, Object: object}), object, want, others)
+			for _, want := range []Desired{wantedOf(kind), {Owner: ownedBy(bundleUID), Shape: of(kind, shape())}, {Owner: ownedBy(bundleUID)}, bundleDeleted()} {
+				checkAction(t, writer, Decide(keyOf(kind), want, Observed{State: Full, Object: object}), object, want, others)
 			}
 		}
 	})
@@ -87,7 +87,7 @@ func decoded(kind bundle.Kind, text []byte) *Object {
 	return fromConfigMap(&configMap)
 }
 
-func checkAction(t *testing.T, writer *Writer, action Action, object *Object, want Want, others bool) {
+func checkAction(t *testing.T, writer *Writer, action Action, object *Object, want Desired, others bool) {
 	t.Helper()
 	if action.Key != keyOf(object.Kind) {
 		t.Fatalf("it is about %s", action.Key)

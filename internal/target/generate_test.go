@@ -73,14 +73,16 @@ func keyOf(kind bundle.Kind) Key {
 }
 
 // Desired states of one target: one for each reason to have it or to release it.
-func wanted() Want { return Want{Owner: ownedBy(bundleUID), Shape: shape(), Selected: true} }
-func wantedOf(kind bundle.Kind) Want {
+func wanted() Desired { return Desired{Owner: ownedBy(bundleUID), Shape: shape(), Selected: true} }
+func wantedOf(kind bundle.Kind) Desired {
 	want := wanted()
 	want.Shape = of(kind, want.Shape)
 	return want
 }
-func deselected() Want { return Want{Owner: ownedBy(bundleUID), Shape: shape()} }
-func gone() Want       { return Want{Owner: metav1.OwnerReference{Name: "roots"}, Gone: true} }
+func deselected() Desired { return Desired{Owner: ownedBy(bundleUID), Shape: shape()} }
+func bundleDeleted() Desired {
+	return Desired{Owner: metav1.OwnerReference{Name: "roots"}, BundleDeleted: true}
+}
 
 // managed is a managedFields entry over entries of an object.
 func managed(manager string, operation metav1.ManagedFieldsOperationType, record string) metav1.ManagedFieldsEntry {
@@ -202,13 +204,13 @@ func sameAction(want, got Action) string {
 }
 
 // expected fills in the inputs of the decision in an Action.
-func expected(action Action, want Want) Action {
+func expected(action Action, want Desired) Action {
 	action.Key, action.Owner, action.Shape = roots, want.Owner, want.Shape
 	return action
 }
 
 // check compares a decision with the expected action.
-func check(t *testing.T, want Want, seen Seen, action Action) {
+func check(t *testing.T, want Desired, seen Observed, action Action) {
 	t.Helper()
 	got := Decide(roots, want, seen)
 	if diff := sameAction(expected(action, want), got); diff != "" {

@@ -29,24 +29,24 @@ type Object struct {
 }
 
 // fromConfigMap returns a ConfigMap as an Object that shares its memory.
-func fromConfigMap(from *corev1.ConfigMap) *Object {
+func fromConfigMap(configMap *corev1.ConfigMap) *Object {
 	return &Object{
 		Kind:      bundle.ConfigMap,
-		Meta:      from.ObjectMeta,
-		Immutable: from.Immutable != nil && *from.Immutable,
-		Text:      from.Data,
-		Binary:    from.BinaryData,
+		Meta:      configMap.ObjectMeta,
+		Immutable: configMap.Immutable != nil && *configMap.Immutable,
+		Text:      configMap.Data,
+		Binary:    configMap.BinaryData,
 	}
 }
 
 // fromSecret returns a Secret as an Object that shares its memory.
-func fromSecret(from *corev1.Secret) *Object {
+func fromSecret(secret *corev1.Secret) *Object {
 	return &Object{
 		Kind:      bundle.Secret,
-		Meta:      from.ObjectMeta,
-		Immutable: from.Immutable != nil && *from.Immutable,
-		Binary:    from.Data,
-		Typed:     from.Type != corev1.SecretTypeOpaque && from.Type != "",
+		Meta:      secret.ObjectMeta,
+		Immutable: secret.Immutable != nil && *secret.Immutable,
+		Binary:    secret.Data,
+		Typed:     secret.Type != corev1.SecretTypeOpaque && secret.Type != "",
 	}
 }
 
@@ -85,7 +85,7 @@ func (o *Object) written(shape *Shape) map[field]bool {
 	if len(o.Meta.ManagedFields) == 0 && shape != nil {
 		present := o.entries()
 		for at, value := range shape.entries() {
-			if found, ok := present[at]; ok && found == value {
+			if current, ok := present[at]; ok && current == value {
 				ours[at] = true
 			}
 		}

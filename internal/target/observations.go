@@ -18,7 +18,7 @@ const (
 )
 
 // Observations record what each target held at which resource version, from the answers
-// to the operator's own writes and from objects that were read whole. Any other resource
+// to the operator's own writes and from objects that were read in full. Any other resource
 // version is a change by another writer, whatever its field manager, and has to be read.
 // They are safe for concurrent use.
 type Observations struct {
@@ -48,7 +48,7 @@ const (
 	_ verification = iota
 	// unverified: written, and not found in sync since.
 	unverified
-	// verified: written, and found in sync when it was read whole afterwards.
+	// verified: written, and found in sync when it was read in full afterwards.
 	verified
 )
 
@@ -57,8 +57,7 @@ func NewObservations() *Observations {
 	return &Observations{known: map[Key]observation{}}
 }
 
-// RecordRead records what a target holds at a resource version at which it was read
-// whole.
+// RecordRead records the content of a target that was read in full at a resource version.
 func (o *Observations) RecordRead(key Key, uid, resourceVersion string, holding Holding, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -73,8 +72,8 @@ func (o *Observations) RecordRead(key Key, uid, resourceVersion string, holding 
 	o.known[key] = next
 }
 
-// RecordWrite records what a target holds by the answer to a write. It reports whether
-// the object still has to be read to verify that.
+// RecordWrite records the content of a target from the response to a write. It reports
+// whether the object still has to be read to verify that.
 func (o *Observations) RecordWrite(key Key, uid, resourceVersion string, holding Holding, now time.Time) (verify bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -86,7 +85,7 @@ func (o *Observations) RecordWrite(key Key, uid, resourceVersion string, holding
 	return next.verification == unverified
 }
 
-// MarkVerified records that a target was read whole at a resource version and found in
+// MarkVerified records that a target was read in full at a resource version and found in
 // sync. It reports whether that was not known before.
 func (o *Observations) MarkVerified(key Key, uid, resourceVersion string) (changed bool) {
 	o.mu.Lock()
@@ -122,42 +121,42 @@ func (o *Observations) RecordDelete(key Key, resourceVersion string) {
 // cached is nil if the cache has no such object. recheck, if not 0, is the delay after
 // which to check again even without an event: the watch has yet to show what the record
 // has, or a write has to be verified.
-func (o *Observations) Lookup(key Key, cached *metav1.PartialObjectMetadata, now time.Time) (seen Seen, recheck time.Duration) {
+func (o *Observations) Lookup(key Key, cached *metav1.PartialObjectMetadata, now time.Time) (observed Observed, recheck time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	known, ok := o.known[key]
-	seen, recheck = known.lookup(ok, cached, now)
+	observed, recheck = known.lookup(ok, cached, now)
 	if ok && known.isCached(cached) {
 		// One string in memory instead of two that are equal.
 		known.uid, known.resourceVersion = string(cached.UID), cached.ResourceVersion
 		o.known[key] = known
 	}
 	if known.verification != unverified || known.deleted {
-		return seen, recheck
+		return observed, recheck
 	}
 	if due := VerifyDelay - now.Sub(known.at); due > 0 {
 		// An earlier event replaces the scheduled check in the queue.
-		return seen, due
+		return observed, due
 	}
-	return Seen{State: Unread}, 0
+	return Observed{State: Unknown}, 0
 }
 
 // lookup compares an observation, if there is one, with the cache.
-func (o observation) lookup(ok bool, cached *metav1.PartialObjectMetadata, now time.Time) (seen Seen, recheck time.Duration) {
+func (o observation) lookup(ok bool, cached *metav1.PartialObjectMetadata, now time.Time) (observed Observed, recheck time.Duration) {
 	lag := WatchLag - now.Sub(o.at)
 	switch {
 	case !ok && cached == nil:
-		return Seen{State: Absent}, 0
+		return Observed{State: Absent}, 0
 	case !ok:
-		return Seen{State: Unread}, 0
+		return Observed{State: Unknown}, 0
 	case cached == nil && o.deleted:
-		return Seen{State: Absent, Vanished: true}, 0
+		return Observed{State: Absent, DeletedInSync: true}, 0
 	case o.isCached(cached):
-		return o.held(), 0
+		return o.cached(), 0
 	case lag > 0 && (cached == nil || IsNewer(o.resourceVersion, cached.ResourceVersion)):
-		return o.held(), lag
+		return o.cached(), lag
 	}
-	return Seen{State: Unread}, 0
+	return Observed{State: Unknown}, 0
 }
 
 // isCached reports whether the cache has the object at the observed resource version.
@@ -174,10 +173,10 @@ func (o *Observations) IsDrift(action Action) bool {
 	return ok && action.Verb != Delete && action.Holding.Digest == known.holding.Digest && action.Holding.Owner == known.holding.Owner
 }
 
-func (o observation) held() Seen {
-	return Seen{
-		State: Held, UID: o.uid, ResourceVersion: o.resourceVersion, Holding: o.holding,
-		Doubtful: o.verification == unverified,
+func (o observation) cached() Observed {
+	return Observed{
+		State: Cached, UID: o.uid, ResourceVersion: o.resourceVersion, Holding: o.holding,
+		Unverified: o.verification == unverified,
 	}
 }
 

@@ -15,8 +15,8 @@ func TestObservations(t *testing.T) {
 	t.Parallel()
 	k := key("roots", "a")
 	holding := Holding{Digest: "digest", Owner: "owner", Clean: true}
-	held := func(resourceVersion string) Seen {
-		return Seen{State: Held, UID: "uid", ResourceVersion: resourceVersion, Holding: holding}
+	held := func(resourceVersion string) Observed {
+		return Observed{State: Cached, UID: "uid", ResourceVersion: resourceVersion, Holding: holding}
 	}
 	learn := func(resourceVersion string, at time.Duration) func(*Observations) {
 		return func(m *Observations) { m.RecordRead(k, "uid", resourceVersion, holding, start.Add(at)) }
@@ -27,12 +27,12 @@ func TestObservations(t *testing.T) {
 	cached := func(resourceVersion string) *metav1.PartialObjectMetadata {
 		return observed("roots", "a", resourceVersion)
 	}
-	unread, absent, vanished := Seen{State: Unread}, Seen{State: Absent}, Seen{State: Absent, Vanished: true}
+	unread, absent, vanished := Observed{State: Unknown}, Observed{State: Absent}, Observed{State: Absent, DeletedInSync: true}
 	cases := map[string]struct {
 		happened []func(*Observations)
 		cached   *metav1.PartialObjectMetadata
 		after    time.Duration
-		seen     Seen
+		seen     Observed
 		recheck  time.Duration
 	}{
 		"nothing known, nothing cached":                {nil, nil, 0, absent, 0},
@@ -114,7 +114,7 @@ func TestDoubtfulTargetIsReadFirst(t *testing.T) {
 	k, holding := key("roots", "a"), Holding{Digest: "digest", Owner: "owner", Clean: true}
 	doubtful := func(version string) bool {
 		seen, _ := m.Lookup(k, observed("roots", "a", version), start)
-		return seen.Doubtful
+		return seen.Unverified
 	}
 	if !m.RecordWrite(k, "uid", "7", holding, start) || !doubtful("7") {
 		t.Error("a first write is not doubtful")
@@ -125,7 +125,7 @@ func TestDoubtfulTargetIsReadFirst(t *testing.T) {
 	if m.MarkVerified(k, "uid", "6") || m.MarkVerified(k, "other", "7") || !doubtful("7") {
 		t.Error("another version or object verifies it")
 	}
-	if seen, _ := m.Lookup(k, observed("roots", "a", "7"), start.Add(VerifyDelay)); seen.State != Unread {
+	if seen, _ := m.Lookup(k, observed("roots", "a", "7"), start.Add(VerifyDelay)); seen.State != Unknown {
 		t.Errorf("after the delay it is %v", seen)
 	}
 	if !m.MarkVerified(k, "uid", "7") || m.MarkVerified(k, "uid", "7") || doubtful("7") {

@@ -35,7 +35,7 @@ type Revision struct {
 	// Shapes has the content of the targets of each desired kind.
 	Shapes map[bundle.Kind]*Shape
 	// files are the encoded files in the shapes.
-	files *files
+	files *encodedFiles
 }
 
 // Shape is the content of all targets of one kind.
@@ -81,7 +81,7 @@ func NewRevision(spec bundle.Spec, content bundle.Bundle, before *Revision) (*Re
 			revision.Shapes[target.Kind] = known
 			continue
 		}
-		if err := files.fit(target.Kind, len(content.Certificates)); err != nil {
+		if err := files.checkSize(target.Kind, len(content.Certificates)); err != nil {
 			return nil, err
 		}
 		revision.Shapes[target.Kind] = newShape(spec.Name, digest, target, files)
@@ -89,7 +89,7 @@ func NewRevision(spec bundle.Spec, content bundle.Bundle, before *Revision) (*Re
 	return revision, nil
 }
 
-func newShape(name, digest string, target bundle.Target, files *files) *Shape {
+func newShape(name, digest string, target bundle.Target, files *encodedFiles) *Shape {
 	shape := &Shape{
 		Kind:        target.Kind,
 		Digest:      digest,
@@ -113,8 +113,8 @@ func newShape(name, digest string, target bundle.Target, files *files) *Shape {
 	return shape
 }
 
-// Same reports whether two revisions have the same desired state for every target.
-func (r *Revision) Same(other *Revision) bool {
+// Equal reports whether two revisions have the same desired state for every target.
+func (r *Revision) Equal(other *Revision) bool {
 	if other == nil || r.Owner.UID != other.Owner.UID || len(r.Shapes) != len(other.Shapes) ||
 		r.Namespaces.String() != other.Namespaces.String() {
 		return false

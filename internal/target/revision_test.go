@@ -174,8 +174,8 @@ func TestNewRevisionSize(t *testing.T) {
 // T10: all formats count together, and the message has the size of each.
 func TestFit(t *testing.T) {
 	t.Parallel()
-	store := func(format bundle.Format, size int) storeFile {
-		return storeFile{bundle.Store{Format: format, Key: strings.Repeat("k", 253)}, file{data: make([]byte, size)}}
+	store := func(format bundle.Format, size int) encodedStore {
+		return encodedStore{bundle.Store{Format: format, Key: strings.Repeat("k", 253)}, encodedFile{data: make([]byte, size)}}
 	}
 	for _, tc := range []struct {
 		pem, jks, pkcs12 int
@@ -184,8 +184,8 @@ func TestFit(t *testing.T) {
 		{MaxSize, 0, 0, true}, {MaxSize + 1, 0, 0, false}, {0, 0, 0, true},
 		{MaxSize - 2, 1, 1, true}, {MaxSize - 2, 1, 2, false}, {1, MaxSize, 0, false}, {1, 0, MaxSize, false},
 	} {
-		f := &files{pem: file{data: make([]byte, tc.pem)}, stores: []storeFile{store(bundle.JKS, tc.jks), store(bundle.PKCS12, tc.pkcs12)}}
-		err := f.fit(bundle.Secret, 7)
+		f := &encodedFiles{pem: encodedFile{data: make([]byte, tc.pem)}, stores: []encodedStore{store(bundle.JKS, tc.jks), store(bundle.PKCS12, tc.pkcs12)}}
+		err := f.checkSize(bundle.Secret, 7)
 		if (err == nil) != tc.fits {
 			t.Errorf("%+v: %v", tc, err)
 		}
@@ -232,10 +232,10 @@ func TestSame(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := revision(nil).Same(tc.other); got != tc.same {
-				t.Errorf("Same() = %t", got)
+			if got := revision(nil).Equal(tc.other); got != tc.same {
+				t.Errorf("Equal() = %t", got)
 			}
-			if tc.other != nil && tc.other.Same(revision(nil)) != tc.same {
+			if tc.other != nil && tc.other.Equal(revision(nil)) != tc.same {
 				t.Error("the reverse comparison differs")
 			}
 		})
@@ -254,7 +254,7 @@ func TestEncodeFilesTakesStoresOver(t *testing.T) {
 	t.Parallel()
 	store := bundle.Store{Format: bundle.PKCS12, Key: "ca.p12", Password: "one", Profile: "LegacyRC2"}
 	target := bundle.Target{Kind: bundle.ConfigMap, Key: "ca.pem"}
-	encoded := func(store bundle.Store, before *files) *files {
+	encoded := func(store bundle.Store, before *encodedFiles) *encodedFiles {
 		made, err := encodeFiles(bundle.Spec{Targets: []bundle.Target{target}, Stores: []bundle.Store{store}}, nil, before)
 		if err != nil {
 			t.Fatal(err)

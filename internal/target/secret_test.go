@@ -33,34 +33,34 @@ func TestDecideSecret(t *testing.T) {
 	drop := remove(Changes{Drop: oursDropped(), DropOwners: owners})
 	put := patch(Changes{Set: map[field]string{text("ca.pem"): "PEM\n"}})
 	cases := map[string]decisions{
-		"T11 in sync":      {secret(), keep(true), erase, leave},
-		"T7 value changed": {secret(withBinary("ca.pem", "other")), replace(), erase, leave},
-		"T7 key deleted":   {secret(func(o *Object) { clear(o.Binary) }), replace(), erase, leave},
-		"T4 foreign data":  {secret(withBinary("theirs", "x"), theirs), share, drop, leave},
+		"T11 in sync":      {secret(), noOp(true), erase, skip},
+		"T7 value changed": {secret(withBinary("ca.pem", "other")), replace(), erase, skip},
+		"T7 key deleted":   {secret(func(o *Object) { clear(o.Binary) }), replace(), erase, skip},
+		"T4 foreign data":  {secret(withBinary("theirs", "x"), theirs), share, drop, skip},
 		"T6 stale key": {
 			secret(withBinary("old.jks", "x"), also(managed(FieldManager, metav1.ManagedFieldsOperationApply, `{"f:data":{"f:old.jks":{}}}`))),
-			replace(), erase, leave,
+			replace(), erase, skip,
 		},
-		"T8 immutable": {secret(immutable, withBinary("ca.pem", "other")), Action{Verb: Refuse, Holding: held(false)}, erase, leave},
-		"a type of its own, in sync: it is never deleted":        {secret(typed), keep(false), drop, leave},
-		"a type of its own, value changed: it is never replaced": {secret(typed, withBinary("ca.pem", "other")), put, drop, leave},
-		"a type of its own, without the key":                     {secret(typed, func(o *Object) { clear(o.Binary) }), put, remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), leave},
-		"a type of its own, foreign data":                        {secret(typed, withBinary("theirs", "x"), theirs), share, drop, leave},
+		"T8 immutable": {secret(immutable, withBinary("ca.pem", "other")), Action{Verb: Refuse, Holding: held(false)}, erase, skip},
+		"a type of its own, in sync: it is never deleted":        {secret(typed), noOp(false), drop, skip},
+		"a type of its own, value changed: it is never replaced": {secret(typed, withBinary("ca.pem", "other")), put, drop, skip},
+		"a type of its own, without the key":                     {secret(typed, func(o *Object) { clear(o.Binary) }), put, remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), skip},
+		"a type of its own, foreign data":                        {secret(typed, withBinary("theirs", "x"), theirs), share, drop, skip},
 		"managedFields cleared, value changed": {
 			secret(tracked(), withBinary("ca.pem", "other")), Action{Verb: Apply, Holding: held(true)},
-			remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), leave,
+			remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), skip,
 		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for asked, one := range map[string]struct {
-				want   Want
+				want   Desired
 				action Action
-			}{"wanted": {wantedOf(bundle.Secret), tc.wanted}, "deselected": {deselectedOf(bundle.Secret), tc.deselected}, "gone": {gone(), tc.gone}} {
+			}{"wanted": {wantedOf(bundle.Secret), tc.wanted}, "deselected": {deselectedOf(bundle.Secret), tc.deselected}, "gone": {bundleDeleted(), tc.gone}} {
 				action := expected(one.action, one.want)
 				action.Key, action.UID, action.ResourceVersion = keyOf(bundle.Secret), objectUID, version
-				got := Decide(action.Key, one.want, Seen{State: Whole, Object: tc.object})
+				got := Decide(action.Key, one.want, Observed{State: Full, Object: tc.object})
 				if diff := sameAction(action, got); diff != "" {
 					t.Errorf("%s (-want +got):\n%s", asked, diff)
 				}
@@ -69,7 +69,7 @@ func TestDecideSecret(t *testing.T) {
 	}
 }
 
-func deselectedOf(kind bundle.Kind) Want {
+func deselectedOf(kind bundle.Kind) Desired {
 	want := wantedOf(kind)
 	want.Selected = false
 	return want
@@ -99,12 +99,12 @@ func TestDecideStoreOfConfigMap(t *testing.T) {
 		"gone":    object(),
 		"moved":   object(withText("ca.jks", "\xfe\xed"), also(managed("kubectl", metav1.ManagedFieldsOperationUpdate, `{"f:data":{"f:ca.jks":{}}}`))),
 	} {
-		got := Decide(roots, want, Seen{State: Whole, Object: o})
+		got := Decide(roots, want, Observed{State: Full, Object: o})
 		if got.Verb != Replace || !maps.Equal(got.Shape.Text, want.Shape.Text) {
 			t.Errorf("%s: %s, because %s", name, got.Verb, got.Reason)
 		}
 	}
-	if got := Decide(roots, want, Seen{State: Whole, Object: object(withBinary("ca.jks", "\xfe\xed"))}); got.Verb != Keep {
+	if got := Decide(roots, want, Observed{State: Full, Object: object(withBinary("ca.jks", "\xfe\xed"))}); got.Verb != NoOp {
 		t.Errorf("in sync: %s, because %s", got.Verb, got.Reason)
 	}
 }

@@ -41,10 +41,10 @@ func TestWebhookThatAddsToTargets(t *testing.T) {
 // wantPeace checks that nothing is written after a restart.
 func (s *story) wantPeace() {
 	s.Helper()
-	s.memory = Seen{}
+	s.memory = Observed{}
 	s.look()
 	before := s.server.live.GetResourceVersion()
-	s.memory = Seen{}
+	s.memory = Observed{}
 	s.look()
 	s.look()
 	if after := s.server.live.GetResourceVersion(); after != before {
@@ -59,7 +59,7 @@ func TestWriteTellsOfAlterations(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		webhook func(*stored)
-		altered bool
+		mutated bool
 	}{
 		"nothing":         {func(*stored) {}, false},
 		"a label added":   {func(o *stored) { o.Labels["injected"] = "x" }, true},
@@ -76,13 +76,13 @@ func TestWriteTellsOfAlterations(t *testing.T) {
 			eachKind(t, func(t *testing.T, kind bundle.Kind) {
 				s := newServer(t, kind)
 				s.webhook = tc.webhook
-				created, err := s.writer().Write(t.Context(), Decide(keyOf(kind), wantedOf(kind), Seen{State: Absent}))
-				if err != nil || created.Altered != tc.altered {
+				created, err := s.writer().Write(t.Context(), Decide(keyOf(kind), wantedOf(kind), Observed{State: Absent}))
+				if err != nil || created.Mutated != tc.mutated {
 					t.Errorf("created: %+v, error %v", created, err)
 				}
 				replace := expected(Action{Verb: Replace, UID: created.UID, ResourceVersion: created.ResourceVersion}, wantedOf(kind))
 				replace.Key = keyOf(kind)
-				if replaced, err := s.writer().Write(t.Context(), replace); err != nil || replaced.Altered != tc.altered {
+				if replaced, err := s.writer().Write(t.Context(), replace); err != nil || replaced.Mutated != tc.mutated {
 					t.Errorf("replaced: %+v, error %v", replaced, err)
 				}
 			})

@@ -98,9 +98,9 @@ func read(ctx context.Context, request *rest.Request, kind bundle.Kind) (*Object
 type Written struct {
 	UID             string
 	ResourceVersion string
-	// Altered reports that the object is not as it was sent, and has to be read: an
+	// Mutated reports that the object is not as it was sent, and has to be read: an
 	// admission webhook may have changed it.
-	Altered bool
+	Mutated bool
 }
 
 // Write carries out an action with one request. The result of a delete is empty.
@@ -120,16 +120,16 @@ func (w *Writer) Write(ctx context.Context, action Action) (Written, error) {
 	return Written{
 		UID:             string(answer.UID),
 		ResourceVersion: answer.ResourceVersion,
-		Altered:         action.altered(&answer.ObjectMeta),
+		Mutated:         action.isMutated(&answer.ObjectMeta),
 	}, nil
 }
 
-// altered reports whether an object has to be read again after a write. That is so if it
+// isMutated reports whether an object has to be read again after a write. That is so if it
 // still has no managedFields, or if it was created or replaced and its metadata is not as
 // it was sent: labels, annotations, owners, finalizers, and the keys of data that
 // managedFields list. A key that a webhook adds to the data is in no managedFields entry,
 // so only a read shows it.
-func (a *Action) altered(answer *metav1.ObjectMeta) bool {
+func (a *Action) isMutated(answer *metav1.ObjectMeta) bool {
 	if len(answer.ManagedFields) == 0 {
 		return true
 	}
@@ -165,13 +165,13 @@ func (w *Writer) request(action Action) (*rest.Request, error) {
 		}
 		request = w.client.Put().Body(body).SetHeader("Content-Type", protobuf)
 	case Patch:
-		body, err := action.Changes.patch(action.Key.Kind, action.UID, action.ResourceVersion)
+		body, err := action.Changes.patchBody(action.Key.Kind, action.UID, action.ResourceVersion)
 		if err != nil {
 			return nil, err
 		}
 		request = w.client.Patch(types.StrategicMergePatchType).Body(body)
 	case Apply:
-		body, err := action.applied()
+		body, err := action.applyBody()
 		if err != nil {
 			return nil, err
 		}
@@ -180,7 +180,7 @@ func (w *Writer) request(action Action) (*rest.Request, error) {
 			request = request.Param("force", "true")
 		}
 	case Delete:
-		request = w.client.Delete().Body(action.preconditions())
+		request = w.client.Delete().Body(action.deleteOptions())
 	default:
 		return nil, fmt.Errorf("the action %q sends no request", action.Verb)
 	}
@@ -204,10 +204,10 @@ func (a *Action) object() runtime.Object {
 	return &corev1.ConfigMap{ObjectMeta: meta, Data: a.Shape.Text, BinaryData: a.Shape.Binary}
 }
 
-// applied returns the apply configuration that makes the API server track the operator's
+// applyBody returns the apply configuration that makes the API server track the operator's
 // entries again, or that creates the object if RBAC allows no other way. It sets no owner
 // reference: whether the object holds foreign data is unknown until it is read.
-func (a *Action) applied() ([]byte, error) {
+func (a *Action) applyBody() ([]byte, error) {
 	meta := map[string]any{
 		"name":        a.Key.Bundle,
 		"namespace":   a.Key.Namespace,
@@ -227,7 +227,7 @@ func (a *Action) applied() ([]byte, error) {
 	return json.Marshal(body)
 }
 
-func (a *Action) preconditions() *metav1.DeleteOptions {
+func (a *Action) deleteOptions() *metav1.DeleteOptions {
 	uid := types.UID(a.UID)
 	return &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &a.ResourceVersion}}
 }

@@ -19,7 +19,7 @@ import (
 // the operator reads it.
 func created(t *testing.T, s *server) *Object {
 	t.Helper()
-	action := Decide(keyOf(s.kind), wantedOf(s.kind), Seen{State: Absent})
+	action := Decide(keyOf(s.kind), wantedOf(s.kind), Observed{State: Absent})
 	if _, err := s.writer().Write(t.Context(), action); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestCreateAndRead(t *testing.T) {
 		want := wantedOf(kind)
 		want.Shape = shapes(kind, 1)
 		s := newServer(t, kind)
-		if _, err := s.writer().Write(t.Context(), Decide(keyOf(kind), want, Seen{State: Absent})); err != nil {
+		if _, err := s.writer().Write(t.Context(), Decide(keyOf(kind), want, Observed{State: Absent})); err != nil {
 			t.Fatal(err)
 		}
 		got := s.read(t)
@@ -97,7 +97,7 @@ func TestCreateAndRead(t *testing.T) {
 		if len(got.Meta.ManagedFields) != 1 || got.Meta.ManagedFields[0].Manager != "trust-manager" {
 			t.Errorf("managed by %v, want trust-manager", got.Meta.ManagedFields)
 		}
-		if action := Decide(keyOf(kind), want, Seen{State: Whole, Object: got}); action.Verb != Keep {
+		if action := Decide(keyOf(kind), want, Observed{State: Full, Object: got}); action.Verb != NoOp {
 			t.Errorf("then the action is %s, because %s", action.Verb, action.Reason)
 		}
 		if s.object().Type != map[bundle.Kind]corev1.SecretType{bundle.Secret: "Opaque"}[kind] {
@@ -176,7 +176,7 @@ func TestCreateRequest(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind bundle.Kind) {
 		s := newServer(t, kind)
 		s.byName = true
-		create := Decide(keyOf(kind), wantedOf(kind), Seen{State: Absent})
+		create := Decide(keyOf(kind), wantedOf(kind), Observed{State: Absent})
 		if _, err := s.writer().Write(t.Context(), create); !apierrors.IsForbidden(err) || s.live != nil {
 			t.Errorf("error %v, object %v", err, s.live)
 		}
@@ -192,9 +192,9 @@ func TestCreateByName(t *testing.T) {
 	want := created(t, elsewhere)
 	s := newServer(t, bundle.Secret)
 	s.byName = true
-	for _, seen := range []func() Seen{
-		func() Seen { return Seen{State: Absent, ByName: true} },
-		func() Seen { return Seen{State: Whole, Object: s.read(t)} },
+	for _, seen := range []func() Observed{
+		func() Observed { return Observed{State: Absent, ByName: true} },
+		func() Observed { return Observed{State: Full, Object: s.read(t)} },
 	} {
 		action := Decide(keyOf(s.kind), wantedOf(s.kind), seen())
 		if _, err := s.writer().Write(t.Context(), action); err != nil {
@@ -210,7 +210,7 @@ func TestCreateByName(t *testing.T) {
 			t.Errorf("%v is not tracked as the operator's", at)
 		}
 	}
-	if action := Decide(keyOf(s.kind), wantedOf(s.kind), Seen{State: Whole, Object: got}); action.Verb != Keep {
+	if action := Decide(keyOf(s.kind), wantedOf(s.kind), Observed{State: Full, Object: got}); action.Verb != NoOp {
 		t.Errorf("then the action is %s, because %s", action.Verb, action.Reason)
 	}
 }
@@ -224,7 +224,7 @@ func TestCreateByNameWritesNothingOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := s.object()
-	action := Decide(keyOf(s.kind), wantedOf(s.kind), Seen{State: Absent, ByName: true})
+	action := Decide(keyOf(s.kind), wantedOf(s.kind), Observed{State: Absent, ByName: true})
 	if _, err := s.writer().Write(t.Context(), action); !apierrors.IsConflict(err) {
 		t.Errorf("error %v, want a conflict", err)
 	}
@@ -278,7 +278,7 @@ func TestWriteDelete(t *testing.T) {
 // An action without a request is an error of the caller, and no request is sent.
 func TestWriteRefusesOtherVerbs(t *testing.T) {
 	t.Parallel()
-	for _, verb := range []Verb{Keep, Leave, Wait, Refuse, Read, "", "other"} {
+	for _, verb := range []Verb{NoOp, Skip, Wait, Refuse, Read, "", "other"} {
 		t.Run(string(verb), func(t *testing.T) {
 			t.Parallel()
 			s := newServer(t, bundle.ConfigMap)
@@ -318,7 +318,7 @@ func TestApplyBringsTrackingBack(t *testing.T) {
 		if fields := s.object().ManagedFields; len(fields) != 0 {
 			t.Fatalf("managedFields %v, want none", fields)
 		}
-		action := Decide(keyOf(kind), wantedOf(kind), Seen{State: Whole, Object: s.read(t)})
+		action := Decide(keyOf(kind), wantedOf(kind), Observed{State: Full, Object: s.read(t)})
 		if action.Verb != Apply {
 			t.Fatalf("the action is %s", action.Verb)
 		}
@@ -328,7 +328,7 @@ func TestApplyBringsTrackingBack(t *testing.T) {
 		if !s.read(t).written(nil)[text("ca.pem")] {
 			t.Error("the key is not tracked as the operator's")
 		}
-		if action := Decide(keyOf(kind), wantedOf(kind), Seen{State: Whole, Object: s.read(t)}); action.Verb != Keep {
+		if action := Decide(keyOf(kind), wantedOf(kind), Observed{State: Full, Object: s.read(t)}); action.Verb != NoOp {
 			t.Errorf("then the action is %s, because %s", action.Verb, action.Reason)
 		}
 	})

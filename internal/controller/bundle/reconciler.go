@@ -152,7 +152,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, name string) (reconcile.Resu
 	case err != nil && outcome.attempt.Reason == "":
 		return reconcile.Result{}, err
 	}
-	if active, _ := r.revisions.Get(name); outcome.revision != nil && !outcome.revision.Same(active) {
+	if active, _ := r.revisions.Get(name); outcome.revision != nil && !outcome.revision.Equal(active) {
 		if err := r.startRollout(ctx, name, outcome.revision); err != nil {
 			return reconcile.Result{}, err
 		}

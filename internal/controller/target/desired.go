@@ -14,18 +14,18 @@ import (
 	"trust-manager.io/internal/target"
 )
 
-// desired is the desired state of a target and the number of its revision.
-type desired struct {
-	target.Want
+// desiredState is the desired state of a target and the number of its revision.
+type desiredState struct {
+	target.Desired
 	revision uint64
 }
 
 // isWanted reports whether the target should exist.
-func (d *desired) isWanted() bool { return d.Selected && d.Shape != nil }
+func (d *desiredState) isWanted() bool { return d.Selected && d.Shape != nil }
 
 // desired returns the desired state of a target. It is nil if the target must not be
 // touched, and no longer counts.
-func (r *Reconciler) desired(ctx context.Context, key target.Key) (*desired, error) {
+func (r *Reconciler) desired(ctx context.Context, key target.Key) (*desiredState, error) {
 	obj := &v1alpha1.Bundle{}
 	err := r.objects.Get(ctx, types.NamespacedName{Name: key.Bundle}, obj)
 	switch {
@@ -48,29 +48,29 @@ func (r *Reconciler) desired(ctx context.Context, key target.Key) (*desired, err
 		r.leave(key)
 		return nil, nil
 	}
-	want := &desired{revision: number, Want: target.Want{
+	desired := &desiredState{revision: number, Desired: target.Desired{
 		Owner:    revision.Owner,
 		Shape:    revision.Shapes[key.Kind],
 		Selected: revision.Namespaces.Matches(labels.Set(namespace.Labels)),
 	}}
-	if want.isWanted() {
+	if desired.isWanted() {
 		r.ledger.Want(key.Bundle, number, place(key), r.clock.Now())
 	}
-	return want, nil
+	return desired, nil
 }
 
 // desiredAfterDelete returns the desired state of an object that a deleted Bundle shared
 // with other writers. Everything else is left to garbage collection.
-func (r *Reconciler) desiredAfterDelete(ctx context.Context, key target.Key) (*desired, error) {
+func (r *Reconciler) desiredAfterDelete(ctx context.Context, key target.Key) (*desiredState, error) {
 	cached, err := metadata.Get(ctx, r.targets, metadata.OfKind(key.Kind), key.Namespace, key.Bundle)
 	if err != nil || cached == nil || cached.Annotations[v1alpha1.SharedAnnotationKey] != "true" {
 		r.forget(key)
 		return nil, err
 	}
-	return &desired{Want: target.Want{
-		Owner:    metav1.OwnerReference{Name: key.Bundle},
-		Gone:     true,
-		Orphaned: r.revisions.IsOrphaned(key.Bundle),
+	return &desiredState{Desired: target.Desired{
+		Owner:         metav1.OwnerReference{Name: key.Bundle},
+		BundleDeleted: true,
+		Orphaned:      r.revisions.IsOrphaned(key.Bundle),
 	}}, nil
 }
 
@@ -90,14 +90,14 @@ var errUnconfirmed = errors.New("the Bundle is being deleted, or was re-created"
 
 // confirm reads the Bundle from the API server: what was observed of its target may be
 // the effect of its own deletion. The error is then errUnconfirmed.
-func (r *Reconciler) confirm(ctx context.Context, key target.Key, want target.Want) error {
+func (r *Reconciler) confirm(ctx context.Context, key target.Key, desired target.Desired) error {
 	obj, err := metadata.Get(ctx, r.live, v1alpha1.GroupVersion.WithKind(v1alpha1.BundleKind), "", key.Bundle)
 	switch {
 	case err != nil:
 		return err
-	case obj == nil && want.Gone:
+	case obj == nil && desired.BundleDeleted:
 		return nil
-	case obj == nil || want.Gone || obj.UID != want.Owner.UID || obj.DeletionTimestamp != nil:
+	case obj == nil || desired.BundleDeleted || obj.UID != desired.Owner.UID || obj.DeletionTimestamp != nil:
 		return errUnconfirmed
 	}
 	return nil

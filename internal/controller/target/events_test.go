@@ -127,8 +127,8 @@ func TestTargetEvents(t *testing.T) {
 			if diff := gocmp.Diff(tc.want, w.targetNotes.Take()); diff != "" {
 				t.Errorf("queued (-want +got):\n%s", diff)
 			}
-			if seen, _ := x.observations.Lookup(fake.Key("roots", "a"), nil, fake.Start.Add(time.Second)); seen.Vanished != tc.vanished {
-				t.Errorf("vanished: %t, want %t", seen.Vanished, tc.vanished)
+			if seen, _ := x.observations.Lookup(fake.Key("roots", "a"), nil, fake.Start.Add(time.Second)); seen.DeletedInSync != tc.vanished {
+				t.Errorf("deleted in sync: %t, want %t", seen.DeletedInSync, tc.vanished)
 			}
 		})
 	}

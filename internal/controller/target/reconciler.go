@@ -32,10 +32,10 @@ const (
 	// apply, a read and a write are four; another writer that keeps changing the object
 	// must not occupy a worker forever.
 	maxSteps = 8
-	// maxWhole limits the objects that are in memory in full at the same time: enough to
-	// read thousands per second. With labels and managedFields, an object of 1.5 MiB takes
-	// tens of MiB.
-	maxWhole = 4
+	// maxFullObjects limits the objects that are in memory in full at the same time: enough
+	// to read thousands per second. With labels and managedFields, an object of 1.5 MiB
+	// takes tens of MiB.
+	maxFullObjects = 4
 	// createByApplyFor is how long Secrets are created by apply before the cheaper POST
 	// is tried again: the refusal may have been that of a quota, or RBAC may have changed.
 	createByApplyFor = 10 * time.Minute
@@ -60,7 +60,7 @@ type Config struct {
 	// Objects reads Bundles and Namespaces from the cache, Targets the metadata of
 	// targets, and Live reads Bundles from the API server.
 	Objects, Targets, Live client.Reader
-	// Writer reads and writes whole targets.
+	// Writer reads and writes target objects.
 	Writer *target.Writer
 	// CreateByApply reports that Secrets may be created by their names only (RBAC).
 	CreateByApply bool
@@ -92,8 +92,8 @@ type Reconciler struct {
 	conflicts    *conflictLimiter
 	priorities   *namespaceLimiter
 	terminations *terminations
-	// whole has an entry for each object that is in memory in full.
-	whole chan struct{}
+	// fullObjects has an entry for each object that is in memory in full.
+	fullObjects chan struct{}
 	// alwaysByApply reports that Secrets are always created by apply. Otherwise
 	// byApplyUntil is the time until which they are, in seconds since 1970: RBAC may refuse
 	// a POST, which is authorized without a name.
@@ -120,7 +120,7 @@ func New(config Config) *Reconciler {
 		conflicts:     newConflictLimiter(),
 		priorities:    newNamespaceLimiter(config.Clock),
 		terminations:  newTerminations(),
-		whole:         make(chan struct{}, maxWhole),
+		fullObjects:   make(chan struct{}, maxFullObjects),
 		alwaysByApply: config.CreateByApply,
 	}
 }
@@ -157,20 +157,20 @@ func (r *Reconciler) Reconcile(ctx context.Context, key target.Key) (reconcile.R
 func (r *Reconciler) converge(ctx context.Context, key target.Key) error {
 	next := step{}
 	for tries := 1; ; tries++ {
-		want, err := r.desired(ctx, key)
-		if err != nil || want == nil {
+		desired, err := r.desired(ctx, key)
+		if err != nil || desired == nil {
 			return err
 		}
 		err = workqueue.Guard(ctx, func(ctx context.Context) (err error) {
-			next, err = r.reconcileOnce(ctx, key, want, next)
+			next, err = r.reconcileOnce(ctx, key, desired, next)
 			return err
 		})
 		if err == nil && !next.done && tries == maxSteps {
 			err = fmt.Errorf("other writers keep changing the object: after %d tries it is still out of sync", maxSteps)
 		}
 		if err != nil || next.done {
-			r.logOrphan(ctx, key, want, err)
-			return r.recordOutcome(ctx, key, want, err)
+			r.logOrphan(ctx, key, desired, err)
+			return r.recordOutcome(ctx, key, desired, err)
 		}
 	}
 }
@@ -187,73 +187,73 @@ type step struct {
 }
 
 // reconcileOnce observes, decides and acts once.
-func (r *Reconciler) reconcileOnce(ctx context.Context, key target.Key, want *desired, current step) (next step, err error) {
-	action, state, err := r.decide(ctx, key, want, current)
+func (r *Reconciler) reconcileOnce(ctx context.Context, key target.Key, desired *desiredState, current step) (next step, err error) {
+	action, state, err := r.decide(ctx, key, desired, current)
 	if err != nil {
 		return step{}, err
 	}
-	if action.Confirm {
-		if err := r.confirm(ctx, key, want.Want); err != nil {
+	if action.RequireLiveBundle {
+		if err := r.confirm(ctx, key, desired.Desired); err != nil {
 			return step{}, err
 		}
 	}
-	if action.Verb == target.Keep && state == target.Whole && r.observations.MarkVerified(key, action.UID, action.ResourceVersion) {
+	if action.Verb == target.NoOp && state == target.Full && r.observations.MarkVerified(key, action.UID, action.ResourceVersion) {
 		r.queue.AddAfter(workqueue.LowPriority, target.WatchLag, key) // the watch may not have shown it yet
 	}
-	return r.execute(ctx, action, want)
+	return r.execute(ctx, action, desired)
 }
 
 // decide returns what to do about a target, and how much is known of it. A full object is
-// in memory only for the decision, and only maxWhole are at a time: its owner may have
-// made it as large as the API server allows.
-func (r *Reconciler) decide(ctx context.Context, key target.Key, want *desired, current step) (target.Action, target.State, error) {
+// in memory only for the decision, and at most maxFullObjects are: its owner may have made
+// it as large as the API server allows.
+func (r *Reconciler) decide(ctx context.Context, key target.Key, desired *desiredState, current step) (target.Action, target.State, error) {
 	observe := r.observeCached
 	if current.live {
 		select {
-		case r.whole <- struct{}{}:
-			defer func() { <-r.whole }()
+		case r.fullObjects <- struct{}{}:
+			defer func() { <-r.fullObjects }()
 		case <-ctx.Done():
-			return target.Action{}, target.Unread, ctx.Err()
+			return target.Action{}, target.Unknown, ctx.Err()
 		}
-		observe = func(ctx context.Context, key target.Key) (target.Seen, error) {
+		observe = func(ctx context.Context, key target.Key) (target.Observed, error) {
 			return r.observeLive(ctx, key, current.byApply)
 		}
 	}
-	seen, err := observe(ctx, key)
+	observed, err := observe(ctx, key)
 	if err != nil {
-		return target.Action{}, target.Unread, err
+		return target.Action{}, target.Unknown, err
 	}
-	return target.Decide(key, want.Want, seen), seen.State, nil
+	return target.Decide(key, desired.Desired, observed), observed.State, nil
 }
 
 // observeLive reads the object from the API server.
-func (r *Reconciler) observeLive(ctx context.Context, key target.Key, byApply bool) (target.Seen, error) {
+func (r *Reconciler) observeLive(ctx context.Context, key target.Key, byApply bool) (target.Observed, error) {
 	object, err := r.writer.Read(ctx, key)
 	switch {
 	case err != nil:
-		return target.Seen{}, err
+		return target.Observed{}, err
 	case object == nil:
-		return target.Seen{State: target.Absent, Vanished: true, ByName: byApply || r.createsByApply(key)}, nil
+		return target.Observed{State: target.Absent, DeletedInSync: true, ByName: byApply || r.createsByApply(key)}, nil
 	}
-	return target.Seen{State: target.Whole, Object: object}, nil
+	return target.Observed{State: target.Full, Object: object}, nil
 }
 
 // observeCached returns the state of the object in the cache and earlier observations.
-func (r *Reconciler) observeCached(ctx context.Context, key target.Key) (target.Seen, error) {
+func (r *Reconciler) observeCached(ctx context.Context, key target.Key) (target.Observed, error) {
 	cached, err := metadata.Get(ctx, r.targets, metadata.OfKind(key.Kind), key.Namespace, key.Bundle)
 	if err != nil {
-		return target.Seen{}, err
+		return target.Observed{}, err
 	}
-	seen, recheck := r.observations.Lookup(key, cached, r.clock.Now())
-	if seen.State == target.Absent && r.createsByApply(key) {
+	observed, recheck := r.observations.Lookup(key, cached, r.clock.Now())
+	if observed.State == target.Absent && r.createsByApply(key) {
 		// The cache has only objects with the label. An apply overwrites an existing object
 		// without it, which a POST would not.
-		seen = target.Seen{State: target.Unread}
+		observed = target.Observed{State: target.Unknown}
 	}
 	if recheck > 0 {
 		r.queue.AddAfter(workqueue.LowPriority, recheck, key)
 	}
-	return seen, nil
+	return observed, nil
 }
 
 // createsByApply reports whether a target is created by apply rather than by POST.
@@ -262,12 +262,12 @@ func (r *Reconciler) createsByApply(key target.Key) bool {
 }
 
 // execute carries out an action.
-func (r *Reconciler) execute(ctx context.Context, action target.Action, want *desired) (step, error) {
+func (r *Reconciler) execute(ctx context.Context, action target.Action, desired *desiredState) (step, error) {
 	switch action.Verb {
-	case target.Keep:
+	case target.NoOp:
 		r.observations.RecordRead(action.Key, action.UID, action.ResourceVersion, action.Holding, r.clock.Now())
 		return step{done: true}, nil
-	case target.Leave:
+	case target.Skip:
 		r.forget(action.Key)
 		return step{done: true}, nil
 	case target.Wait, target.Refuse:
@@ -275,18 +275,18 @@ func (r *Reconciler) execute(ctx context.Context, action target.Action, want *de
 	case target.Read:
 		return step{live: true}, nil
 	default:
-		return r.write(ctx, action, want)
+		return r.write(ctx, action, desired)
 	}
 }
 
 // write sends the request of an action, and records the result as an observation.
-func (r *Reconciler) write(ctx context.Context, action target.Action, want *desired) (step, error) {
+func (r *Reconciler) write(ctx context.Context, action target.Action, desired *desiredState) (step, error) {
 	if r.observations.IsDrift(action) {
 		if err := r.conflicts.allow(action.Key, r.clock.Now()); err != nil {
 			return step{}, err
 		}
 	}
-	if r.ledger.Writing(action.Key.Bundle, want.revision, place(action.Key)) {
+	if r.ledger.Writing(action.Key.Bundle, desired.revision, place(action.Key)) {
 		r.statuses.Add(workqueue.DefaultPriority, action.Key.Bundle)
 	}
 	start := r.clock.Now()
@@ -296,7 +296,7 @@ func (r *Reconciler) write(ctx context.Context, action target.Action, want *desi
 	if err != nil {
 		return afterError(action, err)
 	}
-	return r.afterWrite(action, want, written), nil
+	return r.afterWrite(action, desired, written), nil
 }
 
 // afterError returns the next step after a write that failed.
@@ -312,14 +312,14 @@ func afterError(action target.Action, err error) (step, error) {
 }
 
 // afterWrite records a write that succeeded, and returns the next step.
-func (r *Reconciler) afterWrite(action target.Action, want *desired, written target.Written) step {
+func (r *Reconciler) afterWrite(action target.Action, desired *desiredState, written target.Written) step {
 	switch {
 	case action.Verb == target.Apply && action.UID == "":
 		r.byApplyUntil.Store(r.clock.Now().Add(createByApplyFor).Unix())
 		return step{live: true}
-	case action.Verb == target.Apply || written.Altered:
+	case action.Verb == target.Apply || written.Mutated:
 		return step{live: true}
-	case action.Verb == target.Delete || !want.isWanted():
+	case action.Verb == target.Delete || !desired.isWanted():
 		r.forget(action.Key)
 		return step{done: true}
 	}
@@ -333,9 +333,9 @@ func (r *Reconciler) afterWrite(action target.Action, want *desired, written tar
 
 // recordOutcome records in the ledger what has become of a target. It returns the error
 // if the target should be retried.
-func (r *Reconciler) recordOutcome(ctx context.Context, key target.Key, want *desired, err error) error {
+func (r *Reconciler) recordOutcome(ctx context.Context, key target.Key, desired *desiredState, err error) error {
 	if isNamespaceEnd(err) {
-		return r.recordTerminating(ctx, key, want, err)
+		return r.recordTerminating(ctx, key, desired, err)
 	}
 	r.terminations.forget(key)
 	var changed bool
@@ -343,13 +343,13 @@ func (r *Reconciler) recordOutcome(ctx context.Context, key target.Key, want *de
 	case errors.Is(err, errUnconfirmed):
 		return nil
 	case err != nil:
-		changed = r.ledger.Failed(key.Bundle, want.revision, place(key), request.Explain(err))
-	case want.isWanted():
+		changed = r.ledger.Failed(key.Bundle, desired.revision, place(key), request.Explain(err))
+	case desired.isWanted():
 		if wait := r.conflicts.quietFor(key, r.clock.Now()); wait > 0 {
 			r.queue.AddAfter(workqueue.LowPriority, wait, key)
 			return nil
 		}
-		changed = r.ledger.Synced(key.Bundle, want.revision, place(key))
+		changed = r.ledger.Synced(key.Bundle, desired.revision, place(key))
 	default:
 		changed = r.ledger.Forget(key.Bundle, place(key))
 	}
@@ -360,8 +360,8 @@ func (r *Reconciler) recordOutcome(ctx context.Context, key target.Key, want *de
 }
 
 // logOrphan logs a failure that no status can report, since its Bundle is gone.
-func (r *Reconciler) logOrphan(ctx context.Context, key target.Key, want *desired, err error) {
-	if err == nil || !want.Gone || errors.Is(err, errUnconfirmed) {
+func (r *Reconciler) logOrphan(ctx context.Context, key target.Key, desired *desiredState, err error) {
+	if err == nil || !desired.BundleDeleted || errors.Is(err, errUnconfirmed) {
 		return
 	}
 	log.FromContext(ctx).Info("The part of a deleted Bundle cannot be removed from an object that it shared; this is retried",

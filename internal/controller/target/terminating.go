@@ -43,7 +43,7 @@ func isNamespaceEnd(err error) bool {
 // terminating or does not exist (T9). Only the operator's own cache ends the work on the
 // target: until it shows the same, the write is retried, and the target counts as pending
 // first and as failed after terminatingGrace.
-func (r *Reconciler) recordTerminating(ctx context.Context, key target.Key, want *desired, refusal error) error {
+func (r *Reconciler) recordTerminating(ctx context.Context, key target.Key, desired *desiredState, refusal error) error {
 	namespace, err := r.activeNamespace(ctx, key.Namespace)
 	if err != nil {
 		return err
@@ -54,7 +54,7 @@ func (r *Reconciler) recordTerminating(ctx context.Context, key target.Key, want
 	}
 	now := r.clock.Now()
 	if now.Sub(r.terminations.first(key, now)) >= terminatingGrace &&
-		r.ledger.Failed(key.Bundle, want.revision, place(key), request.Explain(refusal)) {
+		r.ledger.Failed(key.Bundle, desired.revision, place(key), request.Explain(refusal)) {
 		r.statuses.AddAfter(workqueue.DefaultPriority, statusDelay, key.Bundle)
 	}
 	return workqueue.RetrySoon(fmt.Errorf("%w: %w", errActiveNamespace, refusal))

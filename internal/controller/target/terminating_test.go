@@ -52,7 +52,7 @@ func TestRefusedAsTerminating(t *testing.T) {
 			x.observations.Forget(k)
 			refused("refused again later", time.Hour, account{1, 0, 0})
 			fake.Terminating(w.cache.Namespaces[0])
-			if err := x.recordOutcome(fake.Quiet(t), k, &desired{revision: 1}, refusal); err != nil || w.account(t) != (account{}) {
+			if err := x.recordOutcome(fake.Quiet(t), k, &desiredState{revision: 1}, refusal); err != nil || w.account(t) != (account{}) {
 				t.Errorf("once the cache shows the end: error %v, account %+v", err, w.account(t))
 			}
 			if len(x.terminations.since) > 0 {
