@@ -49,7 +49,7 @@ func TestDistrustWhileASourceIsMissing(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
 	w.edit(func(from *v1alpha1.Bundle) {
-		from.Spec.Sources[0].InLine = new(named(t, 1) + named(t, 2) + named(t, 3))
+		from.Spec.Sources[0].InLine = new(root(1) + root(2) + root(3))
 	})
 	b.rebuilt(t, w)
 	w.missing()
@@ -59,7 +59,7 @@ func TestDistrustWhileASourceIsMissing(t *testing.T) {
 		t.Errorf("queued (-want +got):\n%s", diff)
 	}
 	revision, _ := w.revisions.Get("roots")
-	if got, want := revision.Shapes["ConfigMap"].Text, map[string]string{"ca.pem": named(t, 1) + named(t, 3)}; !cmp.Equal(got, want) {
+	if got, want := revision.Shapes["ConfigMap"].Text, map[string]string{"ca.pem": root(1) + root(3)}; !cmp.Equal(got, want) {
 		t.Errorf("the targets are to hold %v", got)
 	}
 	w.wantAttempt(t, "excluded", "SourceNotFound", 2, "ConfigMap cert-manager/nothing", "1 certificate was removed")
@@ -106,7 +106,7 @@ func TestDistrustWithoutARevision(t *testing.T) {
 func TestExclusionInAGoodBundle(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
-	w.edit(func(from *v1alpha1.Bundle) { from.Spec.Sources[0].InLine = new(named(t, 1) + named(t, 2)) })
+	w.edit(func(from *v1alpha1.Bundle) { from.Spec.Sources[0].InLine = new(root(1) + root(2)) })
 	w.exclude("CN=2")
 	b.rebuilt(t, w)
 	w.wantAttempt(t, "good", "", 1)

@@ -2,13 +2,7 @@ package bundle
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,33 +17,13 @@ import (
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/workqueue"
 	"trust-manager.io/internal/workqueue/queuetest"
+	"trust-manager.io/test/framework/ca"
 )
 
-// root gives a self-signed CA certificate as PEM text.
-func root(t *testing.T, number int64) string {
-	t.Helper()
-	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
-	template := &x509.Certificate{SerialNumber: big.NewInt(number), NotBefore: fake.Start, NotAfter: fake.Start.AddDate(20, 0, 0), IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-}
-
-// named is a root whose subject is its number.
-func named(t *testing.T, number int64) string {
-	t.Helper()
-	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(number), Subject: pkix.Name{CommonName: strconv.FormatInt(number, 10)},
-		NotBefore: fake.Start, NotAfter: fake.Start.AddDate(20, 0, 0), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+// root returns a CA certificate whose subject is its number, valid for 20 years from
+// fake.Start.
+func root(number int64) string {
+	return ca.Fixed(number, ca.Named(strconv.FormatInt(number, 10)), ca.Valid(fake.Start, fake.Start.AddDate(20, 0, 0))).Certificate
 }
 
 // bundlesOf gives the queue of bundles in a world with two namespaces and the
@@ -61,7 +35,7 @@ func bundlesOf(t *testing.T) (*Reconciler, *world) {
 		fake.Namespace("a", map[string]string{"team": "x"}), fake.Namespace("b", map[string]string{"team": "x"}), fake.Namespace("c", nil),
 		fake.Changed(fake.Namespace("d", map[string]string{"team": "x"}), fake.Terminating),
 	}
-	from := fake.Bundle("roots", v1alpha1.BundleSource{InLine: new(root(t, 1))})
+	from := fake.Bundle("roots", v1alpha1.BundleSource{InLine: new(root(1))})
 	from.Spec.Target = &v1alpha1.BundleTarget{
 		ConfigMap:         &v1alpha1.TargetObject{Key: "ca.pem"},
 		NamespaceSelector: &v1alpha1.LabelSelector{MatchLabels: map[string]string{"team": "x"}},
@@ -115,7 +89,7 @@ func TestReconcileRollsOut(t *testing.T) {
 	if queued := b.rebuilt(t, w); len(queued) > 0 {
 		t.Errorf("again: %v", queued)
 	}
-	w.edit(func(from *v1alpha1.Bundle) { from.Spec.Sources[0].InLine = new(root(t, 2)) })
+	w.edit(func(from *v1alpha1.Bundle) { from.Spec.Sources[0].InLine = new(root(2)) })
 	if diff := cmp.Diff(inBulk("a", "b", "c"), b.rebuilt(t, w)); diff != "" {
 		t.Errorf("with another source (-want +got):\n%s", diff)
 	}

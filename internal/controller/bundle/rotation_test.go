@@ -113,7 +113,7 @@ func (w *world) rotate(t *testing.T, numbers ...int64) {
 		from.Spec.Rotation = &v1alpha1.BundleRotation{Retain: metav1.Duration{Duration: time.Hour}}
 		text := ""
 		for _, number := range numbers {
-			text += named(t, number)
+			text += root(number)
 		}
 		from.Spec.Sources[0].InLine = &text
 	})
@@ -168,7 +168,7 @@ func TestRotation(t *testing.T) {
 	}
 	b, w = w.restarted(t, b)
 	w.rotate(t, 3)
-	w.wantHeld(t, b, "one has left while it was down", "CN=3 CN=2 CN=1")
+	w.wantHeld(t, b, "one has left while it was down", "CN=3 CN=1 CN=2")
 	w.time.Time = fake.Start.Add(time.Hour + time.Millisecond)
 	w.wantHeld(t, b, "after its time", "CN=3")
 	before := c.writes
@@ -271,7 +271,7 @@ func TestRotationIsEndedByAnEdit(t *testing.T) {
 	w.rotate(t, 1, 2, 3)
 	b.rebuilt(t, w)
 	w.rotate(t, 3)
-	w.wantHeld(t, b, "two have left", "CN=3 CN=2 CN=1")
+	w.wantHeld(t, b, "two have left", "CN=3 CN=1 CN=2")
 	w.end(c, "CN=1")
 	w.wantHeld(t, b, "one is ended", "CN=3 CN=2")
 	w.wantHeld(t, b, "again", "CN=3 CN=2")
@@ -346,10 +346,10 @@ func TestRotationStateIsDeleted(t *testing.T) {
 	w.rotate(t, 1, 2, 3)
 	b.rebuilt(t, w)
 	w.rotate(t, 3)
-	w.wantHeld(t, b, "two have left", "CN=3 CN=2 CN=1")
-	w.wantHeld(t, b, "with the event of the state", "CN=3 CN=2 CN=1")
+	w.wantHeld(t, b, "two have left", "CN=3 CN=1 CN=2")
+	w.wantHeld(t, b, "with the event of the state", "CN=3 CN=1 CN=2")
 	clear()
-	w.wantHeld(t, b, "deleted", "CN=3 CN=2 CN=1")
+	w.wantHeld(t, b, "deleted", "CN=3 CN=1 CN=2")
 	if w.cache.ConfigMaps[at] == nil {
 		t.Fatal("it is not made again")
 	}
@@ -425,7 +425,7 @@ func TestDistrustOfWhatIsRetained(t *testing.T) {
 		from.Spec.Sources = append(from.Spec.Sources, fake.FromConfigMap("vanishing"))
 	})
 	w.cache.ConfigMaps["cert-manager/vanishing"] = &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "cert-manager", Name: "vanishing"}, Data: map[string]string{"k": named(t, 2)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "cert-manager", Name: "vanishing"}, Data: map[string]string{"k": root(2)},
 	}
 	b.rebuilt(t, w)
 	w.edit(func(from *v1alpha1.Bundle) { from.Spec.Sources = from.Spec.Sources[1:] })
