@@ -2,42 +2,28 @@ package target
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"crypto/sha256"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
-	"fmt"
-	"math/big"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
+	"trust-manager.io/test/framework/ca"
 )
 
-// root returns a self-signed CA certificate, the same for the same number.
-func root(tb testing.TB, number int64) certs.Certificate {
-	tb.Helper()
-	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(number), Subject: pkix.Name{CommonName: fmt.Sprintf("Root %d", number)},
-		NotBefore: time.Unix(1_800_000_000, 0), NotAfter: time.Unix(1_900_000_000, 0), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(nil, template, template, key.Public(), key)
-	if err != nil {
-		tb.Fatal(err)
-	}
+// root returns a CA certificate, the same for the same number.
+func root(number int64) certs.Certificate {
+	der := ca.Fixed(number).DER()
 	return certs.Certificate{DER: der, Fingerprint: sha256.Sum256(der)}
 }
 
 func twoRoots(tb testing.TB) bundle.Bundle {
 	tb.Helper()
-	return bundle.Bundle{Certificates: []certs.Certificate{root(tb, 1), root(tb, 2)}}
+	return bundle.Bundle{Certificates: []certs.Certificate{root(1), root(2)}}
 }
 
 // Stores for tests.
@@ -119,7 +105,7 @@ func TestNewRevisionOfBothKinds(t *testing.T) {
 func TestStoresAreTakenOver(t *testing.T) {
 	t.Parallel()
 	before := revised(t, storing(jks(), pkcs12()), twoRoots(t), nil)
-	more := bundle.Bundle{Certificates: append(twoRoots(t).Certificates, root(t, 3))}
+	more := bundle.Bundle{Certificates: append(twoRoots(t).Certificates, root(3))}
 	cases := map[string]struct {
 		stores      []bundle.Store
 		content     bundle.Bundle
