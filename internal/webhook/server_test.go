@@ -20,6 +20,8 @@ import (
 	"github.com/go-logr/logr"
 
 	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/poll"
+	"trust-manager.io/test/framework/port"
 )
 
 // served is a server that runs until the test ends.
@@ -35,42 +37,29 @@ type served struct {
 // serve runs a server with the certificate in a directory.
 func serve(t *testing.T, dir string, changes ...func(*Options)) *served {
 	t.Helper()
-	port := freePort(t)
+	ports, err := port.Free("127.0.0.1", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
 	log := &messages{}
-	options := Options{Host: "127.0.0.1", Port: port, MinVersion: tls.VersionTLS12,
+	options := Options{Host: "127.0.0.1", Port: ports[0], MinVersion: tls.VersionTLS12,
 		Certificate: NewFiles(dir, logr.FromSlogHandler(slog.NewTextHandler(log, nil)))}
 	for _, change := range changes {
 		change(&options)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	s := &served{t: t, server: NewServer(options, newTestHandler(t, &gatherer{})), address: fmt.Sprintf("127.0.0.1:%d", port),
+	s := &served{t: t, server: NewServer(options, newTestHandler(t, &gatherer{})), address: fmt.Sprintf("127.0.0.1:%d", ports[0]),
 		log: log, ended: make(chan error, 1), stop: cancel}
 	go func() { s.ended <- s.server.Start(ctx) }()
 	t.Cleanup(cancel)
 	return s
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close() //nolint:errcheck // the server will use the port
-	return listener.Addr().(*net.TCPAddr).Port
-}
-
 // eventually waits until check succeeds.
 func (s *served) eventually(what string, check func() error) {
 	s.t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(end) {
-			s.t.Fatalf("timed out waiting for %s: %v\n%s", what, err, s.log)
-		}
+	if err := poll.Until(s.t.Context(), what, check); err != nil {
+		s.t.Fatalf("%v\n%s", err, s.log)
 	}
 }
 

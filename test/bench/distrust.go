@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -42,7 +43,7 @@ func (s *stage) loseSource(ctx context.Context, name string) error {
 	if err := s.api.Delete(ctx, source); err != nil {
 		return err
 	}
-	return rig.AwaitWithin(ctx, longest, "the source to be missed", func() error {
+	return poll.UntilWithin(ctx, longest, "the source to be missed", func() error {
 		b := &v1alpha1.Bundle{}
 		if err := s.api.Get(ctx, client.ObjectKey{Name: name}, b); err != nil {
 			return err

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
+	"trust-manager.io/test/framework/port"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -25,7 +25,7 @@ type operator struct {
 
 // startOperator starts an operator, and waits until it is ready.
 func (s *stage) startOperator(ctx context.Context) error {
-	ports, err := freePorts(2)
+	ports, err := port.Free("127.0.0.1", 2)
 	if err != nil {
 		return err
 	}
@@ -68,27 +68,6 @@ func (o *operator) tail() string {
 	const most = 4000
 	text := o.process.Log()
 	return "the end of the operator's log:\n" + text[max(0, len(text)-most):]
-}
-
-// freePorts gives ports of the loopback address that nobody uses now.
-func freePorts(count int) (ports []int, err error) {
-	for range count {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer listener.Close() //nolint:errcheck // nothing was accepted
-		_, text, err := net.SplitHostPort(listener.Addr().String())
-		if err != nil {
-			return nil, err
-		}
-		port, err := strconv.Atoi(text)
-		if err != nil {
-			return nil, err
-		}
-		ports = append(ports, port)
-	}
-	return ports, nil
 }
 
 // writes is how many requests the operator has sent to change targets.

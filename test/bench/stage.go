@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/internal/capackage"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -149,7 +150,7 @@ func (s *stage) makeNamespaces(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return rig.AwaitWithin(ctx, longest, "the namespaces to settle", func() error {
+	return poll.UntilWithin(ctx, longest, "the namespaces to settle", func() error {
 		var list metav1.PartialObjectMetadataList
 		list.APIVersion, list.Kind = "v1", "ConfigMapList"
 		if err := s.api.List(ctx, &list, client.MatchingFields{"metadata.name": "kube-root-ca.crt"}); err != nil {

@@ -6,6 +6,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"trust-manager.io/test/framework/poll"
 )
 
 // R3: `helm upgrade` leads from each way of making the webhook's certificate to the next,
@@ -19,7 +21,7 @@ func TestModes(t *testing.T) {
 			remove(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name + "-tls"}})
 		}
 		install(t, map[string]string{"app.webhook.tls.mode": mode})
-		eventually(t, "a certificate by "+mode, func() error {
+		poll.Eventually(t, "a certificate by "+mode, func() error {
 			certificate, err := shown(t.Context())
 			if err != nil {
 				return err

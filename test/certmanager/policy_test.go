@@ -10,6 +10,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/test/framework/poll"
 )
 
 // underApproverPolicy has approver-policy decide about CertificateRequests, in the
@@ -59,7 +61,7 @@ func TestApproverPolicy(t *testing.T) {
 			}
 		}
 		renew(t, name) // cert-manager does not do so for another duration alone
-		eventually(t, "a served certificate of "+want.String(), func() error {
+		poll.Eventually(t, "a served certificate of "+want.String(), func() error {
 			now, err := shown(t.Context())
 			if err != nil {
 				return err
@@ -112,7 +114,7 @@ func wantDenied(t *testing.T) {
 		t.Cleanup(func() { remove(t, o) })
 	}
 	for variant := range variants {
-		eventually(t, "the denial of "+variant, func() error { return denied(t, variant) })
+		poll.Eventually(t, "the denial of "+variant, func() error { return denied(t, variant) })
 	}
 }
 

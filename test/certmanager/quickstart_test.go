@@ -14,6 +14,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/poll"
 )
 
 // quickStart is what the quick start asks of cert-manager.
@@ -65,7 +66,7 @@ func TestQuickStartAuthority(t *testing.T) {
 		}
 		t.Cleanup(func() { remove(t, o) })
 	}
-	eventually(t, "the CA as the last certificate", func() error {
+	poll.Eventually(t, "the CA as the last certificate", func() error {
 		issued, err := secret(t.Context(), "trust-manager-example-ca-secret")
 		if err != nil {
 			return err

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,7 +21,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/framework/rig"
+	"trust-manager.io/test/framework/port"
 )
 
 const (
@@ -75,30 +74,22 @@ func helm(t *testing.T, arguments ...string) {
 	}
 }
 
-// portValues are the values that set ports, each with one that is free: those of pods
-// are the machine's.
+// portValues are the chart's ports, each with one that is free: pods listen on the
+// machine's own addresses.
 func portValues() (map[string]string, error) {
+	keys := []string{webhookPort, "app.metrics.port", "app.readinessProbe.port"}
+	ports, err := port.Free("", len(keys))
+	if err != nil {
+		return nil, err
+	}
 	values := map[string]string{}
-	for _, key := range []string{webhookPort, "app.metrics.port", "app.readinessProbe.port"} {
-		listener, err := net.Listen("tcp4", ":0")
-		if err != nil {
-			return nil, err
-		}
-		defer listener.Close() //nolint:errcheck // nothing was sent
-		values[key] = strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+	for i, key := range keys {
+		values[key] = strconv.Itoa(ports[i])
 	}
 	return values, nil
 }
 
 const webhookPort = "app.webhook.port"
-
-// eventually waits until check finds nothing to complain of.
-func eventually(t *testing.T, what string, check func() error) {
-	t.Helper()
-	if err := rig.Await(t.Context(), what, check); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // bundle gives a Bundle that the CustomResourceDefinition accepts; the webhook does so
 // only if the key is that of a ConfigMap.

@@ -9,13 +9,15 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/test/framework/poll"
 )
 
 // inCertManagerMode has the release as cert-manager's users have it.
 func inCertManagerMode(t *testing.T) {
 	t.Helper()
 	install(t, map[string]string{"app.webhook.tls.mode": "certManager"})
-	eventually(t, "the API server to ask the webhook", func() error { return asked(t.Context()) })
+	poll.Eventually(t, "the API server to ask the webhook", func() error { return asked(t.Context()) })
 }
 
 // R3: cert-manager issues the webhook's certificate and its CA injector has the API server
@@ -47,7 +49,7 @@ func TestRenewal(t *testing.T) {
 	pods := podNames(t)
 	failures := askOnAndOn(t)
 	renew(t, name)
-	eventually(t, "the new certificate to be served", func() error {
+	poll.Eventually(t, "the new certificate to be served", func() error {
 		now, err := shown(t.Context())
 		if err == nil && now.SerialNumber.Cmp(before.SerialNumber) == 0 {
 			err = errors.New("the old one is served")
@@ -104,7 +106,7 @@ func renew(t *testing.T, certificate string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the renewal of "+certificate+" to be accepted", func() error {
+	poll.Eventually(t, "the renewal of "+certificate+" to be accepted", func() error {
 		o := object("cert-manager.io/v1", "Certificate", certificate)
 		if err := api.Get(t.Context(), client.ObjectKeyFromObject(o), o); err != nil {
 			return err
@@ -122,7 +124,7 @@ func renew(t *testing.T, certificate string) {
 		}
 		return api.Status().Update(t.Context(), o)
 	})
-	eventually(t, "another certificate of "+certificate+" in its Secret", func() error {
+	poll.Eventually(t, "another certificate of "+certificate+" in its Secret", func() error {
 		now, err := secret(t.Context(), old.Name)
 		if err == nil && string(now.Data["tls.crt"]) == string(old.Data["tls.crt"]) {
 			err = errors.New("it is still the old one")

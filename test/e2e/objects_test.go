@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/framework/rig"
+	"trust-manager.io/test/framework/poll"
 )
 
 const (
@@ -58,7 +58,7 @@ func addSource(t *testing.T, source v1alpha1.BundleSource) error {
 // await looks until check finds nothing to complain of.
 func await(t *testing.T, what string, check func() error) {
 	t.Helper()
-	if err := rig.AwaitWithin(t.Context(), patience, what, check); err != nil {
+	if err := poll.UntilWithin(t.Context(), patience, what, check); err != nil {
 		t.Fatalf("%v\n%s", err, state(t))
 	}
 }

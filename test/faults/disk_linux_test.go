@@ -19,7 +19,7 @@ import (
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/capackage"
 	"trust-manager.io/test/framework/ca"
-	"trust-manager.io/test/framework/rig"
+	"trust-manager.io/test/framework/poll"
 )
 
 // The disk has room for one package, and for no second one beside it.
@@ -149,7 +149,7 @@ func startWithPackage(t *testing.T, path string) (held func() (string, error)) {
 
 func awaitHeld(t *testing.T, held func() (string, error), want string) {
 	t.Helper()
-	err := rig.Await(t.Context(), "the target to have the package", func() error {
+	err := poll.Until(t.Context(), "the target to have the package", func() error {
 		now, err := held()
 		if err == nil && now != want {
 			err = fmt.Errorf("it has %d bytes, want %d", len(now), len(want))

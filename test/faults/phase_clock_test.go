@@ -9,7 +9,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/test/framework/ca"
-	"trust-manager.io/test/framework/rig"
+	"trust-manager.io/test/framework/poll"
 )
 
 // looking is longer than the operator takes to look at all targets after its start.
@@ -42,7 +42,7 @@ func (w *world) skewClock(sizes) error {
 	if _, err := w.change(b, 0, mixed); err != nil {
 		return err
 	}
-	if err := rig.AwaitWithin(w.ctx, convergence, "the bundle of which a part expires", w.compare); err != nil {
+	if err := poll.UntilWithin(w.ctx, convergence, "the bundle of which a part expires", w.compare); err != nil {
 		return err
 	}
 	w.fleet.stop()
@@ -100,7 +100,7 @@ func (w *world) filterByClock(b *bundle, lasting []string) error {
 		return err
 	}
 	w.judge.registry.settled(next)
-	err := rig.AwaitWithin(w.ctx, convergence, "the expired certificates to leave", w.compare)
+	err := poll.UntilWithin(w.ctx, convergence, "the expired certificates to leave", w.compare)
 	if err != nil {
 		w.judge.violations.add(converges, "with a clock ten years ahead: %v", err)
 	}

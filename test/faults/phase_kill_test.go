@@ -8,6 +8,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -77,7 +78,7 @@ func (w *world) lead() error {
 	if err := w.fleet.run(2, leader...); err != nil {
 		return err
 	}
-	return rig.AwaitWithin(w.ctx, patience, "a leader", func() error {
+	return poll.UntilWithin(w.ctx, patience, "a leader", func() error {
 		var lease coordinationv1.Lease
 		err := w.api.Get(w.ctx, client.ObjectKey{Namespace: rig.TrustNamespace, Name: "trust-manager-leader-election"}, &lease)
 		if err == nil && (lease.Spec.HolderIdentity == nil || *lease.Spec.HolderIdentity == "") {
@@ -106,14 +107,14 @@ func (w *world) killHangingLeaders(size sizes) error {
 		if _, err := w.fresh(r, w.bundles[0]); err != nil {
 			return err
 		}
-		if err := rig.AwaitWithin(w.ctx, takeOver, "the targets of "+hung, func() error { return w.compareIn(hung) }); err != nil {
+		if err := poll.UntilWithin(w.ctx, takeOver, "the targets of "+hung, func() error { return w.compareIn(hung) }); err != nil {
 			return err
 		}
 		env.Admission.Hang(hung)
 		if _, err := w.fresh(r, w.bundles[0]); err != nil {
 			return err
 		}
-		if err := rig.AwaitWithin(w.ctx, takeOver, "a write to hang", hanging); err != nil {
+		if err := poll.UntilWithin(w.ctx, takeOver, "a write to hang", hanging); err != nil {
 			return err
 		}
 		w.fleet.kill(r)

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -75,7 +76,7 @@ func (w *world) withQuota() error {
 	if err := w.api.Create(w.ctx, quota); err != nil {
 		return err
 	}
-	err := rig.Await(w.ctx, "the quota to be in force", func() error {
+	err := poll.Until(w.ctx, "the quota to be in force", func() error {
 		if err := w.api.Get(w.ctx, client.ObjectKeyFromObject(quota), quota); err != nil {
 			return err
 		}
@@ -122,7 +123,7 @@ func (w *world) changeBeside(r *rand.Rand) error {
 				return err
 			}
 		}
-		if err := rig.AwaitWithin(w.ctx, convergence, "all others to take the changes", w.compare); err != nil {
+		if err := poll.UntilWithin(w.ctx, convergence, "all others to take the changes", w.compare); err != nil {
 			w.judge.violations.add(converges, "while some targets cannot be written: %v", err)
 			return err
 		}

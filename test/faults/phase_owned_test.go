@@ -7,7 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"trust-manager.io/test/framework/rig"
+	"trust-manager.io/test/framework/poll"
 )
 
 // withImmutable makes a target immutable.
@@ -17,7 +17,7 @@ func (w *world) withImmutable() error {
 	}
 	b := w.bundles[0]
 	at := b.at(immutablePlace)
-	err := rig.Await(w.ctx, "a target to make immutable", func() error {
+	err := poll.Until(w.ctx, "a target to make immutable", func() error {
 		time.Sleep(pause)
 		return w.meddle(at, map[string]any{"immutable": true})
 	})

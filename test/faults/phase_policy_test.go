@@ -9,6 +9,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -66,7 +67,7 @@ func (w *world) awaitPolicy() error {
 	if err != nil {
 		return err
 	}
-	return rig.Await(w.ctx, "the policy to be in force", func() error {
+	return poll.Until(w.ctx, "the policy to be in force", func() error {
 		probe := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: policyPlace, Name: "probe"}}
 		if err := operator.Create(w.ctx, probe, client.DryRunAll); err == nil {
 			return fmt.Errorf("a ConfigMap is taken")

@@ -9,7 +9,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/test/framework/ca"
-	"trust-manager.io/test/framework/rig"
+	"trust-manager.io/test/framework/poll"
 )
 
 // spoilt is something that a source may turn into and that is no bundle.
@@ -72,7 +72,7 @@ func (w *world) spoilWith(r *rand.Rand, b *bundle, one spoilt, anew bool) error 
 		return err
 	}
 	inOrder := func() error { return w.compare() }
-	if err := rig.Await(w.ctx, "the good revision", inOrder); err != nil {
+	if err := poll.Until(w.ctx, "the good revision", inOrder); err != nil {
 		return err
 	}
 	b.mu.Lock()
@@ -83,7 +83,7 @@ func (w *world) spoilWith(r *rand.Rand, b *bundle, one spoilt, anew bool) error 
 	}
 	b.reason = one.reason
 	defer func() { b.reason = v1alpha1.BundleReasonSynced }()
-	if err := rig.Await(w.ctx, "the status to tell", inOrder); err != nil {
+	if err := poll.Until(w.ctx, "the status to tell", inOrder); err != nil {
 		return err
 	}
 	if late := pick(r, comers); anew {
@@ -94,7 +94,7 @@ func (w *world) spoilWith(r *rand.Rand, b *bundle, one spoilt, anew bool) error 
 	at := b.at(pick(r, stable))
 	w.done("targets deleted by others", w.remove(at))
 	w.done("targets tampered with", w.tamper(r))
-	if err := rig.Await(w.ctx, "the last good revision everywhere", inOrder); err != nil {
+	if err := poll.Until(w.ctx, "the last good revision everywhere", inOrder); err != nil {
 		return err
 	}
 	time.Sleep(watched)

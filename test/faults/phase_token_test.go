@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"trust-manager.io/test/framework/rig"
+	"trust-manager.io/test/framework/poll"
 )
 
 // refusedWithin is after how long the API server refuses a token that is worth nothing
@@ -27,7 +27,7 @@ func (w *world) expireToken(size sizes) error {
 	}
 	r := w.random("token")
 	for range size.tokens {
-		if err := rig.AwaitWithin(w.ctx, convergence, "all to be in order under the token", w.compare); err != nil {
+		if err := poll.UntilWithin(w.ctx, convergence, "all to be in order under the token", w.compare); err != nil {
 			return err
 		}
 		if err := token.Expire(w.ctx); err != nil {

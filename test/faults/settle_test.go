@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/framework/rig"
+	"trust-manager.io/test/framework/poll"
 )
 
 // The bounds that docs/reliability.md names.
@@ -64,7 +64,7 @@ func (w *world) settle(after string, quiet time.Duration) error {
 // converge waits until all is as it should be (c).
 func (w *world) converge(after string) error {
 	began := time.Now()
-	err := rig.AwaitWithin(w.ctx, convergence, "all to be as it should be", func() error {
+	err := poll.UntilWithin(w.ctx, convergence, "all to be as it should be", func() error {
 		err := w.compare()
 		if err != nil {
 			time.Sleep(pause)

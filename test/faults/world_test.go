@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -101,7 +102,7 @@ func upTo(r *rand.Rand, bound time.Duration) time.Duration {
 
 // persist does something until it succeeds.
 func (w *world) persist(what string, do func(ctx context.Context) error) error {
-	return rig.AwaitWithin(w.ctx, patience, what, func() error {
+	return poll.UntilWithin(w.ctx, patience, what, func() error {
 		ctx, cancel := context.WithTimeout(w.ctx, tryTime)
 		defer cancel()
 		return do(ctx)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -29,7 +30,7 @@ func audit(progress io.Writer) error {
 		err = errors.Join(err, errors.New("the right to update "+finalizers+" was not shown to be needed"))
 	}
 	// Watches are told of at their end.
-	err = errors.Join(err, rig.AwaitWithin(context.Background(), auditPatience, "an audit without complaints", func() error { return complaints(env.Main) }))
+	err = errors.Join(err, poll.UntilWithin(context.Background(), auditPatience, "an audit without complaints", func() error { return complaints(env.Main) }))
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/test/framework/leak"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -121,7 +122,7 @@ func (s *scene) hide(keys []leak.Key, good authority, answers *strings.Builder) 
 		turn++ // so that each key meets each way in another kind of source
 	}
 	for _, bundle := range bundles {
-		eventually(s.t, "word about "+bundle.Name, func() error { return says(s.t, bundle, wanted[bundle.Name]) })
+		poll.Eventually(s.t, "word about "+bundle.Name, func() error { return says(s.t, bundle, wanted[bundle.Name]) })
 	}
 	return bundles
 }

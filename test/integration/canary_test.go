@@ -10,6 +10,7 @@ import (
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/capackage"
 	"trust-manager.io/test/framework/leak"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -46,7 +47,7 @@ func TestCanary(t *testing.T) {
 			}
 
 			s.plant(planted, good, &answers)
-			eventually(t, "the planted key in all outputs", func() error {
+			poll.Eventually(t, "the planted key in all outputs", func() error {
 				all := o.collect(t, answers.String())
 				found := all.search(leak.NewSearch(planted))
 				for name := range all {

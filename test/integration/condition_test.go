@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 )
 
 // synced gives a Bundle's condition Synced as it is now. It is an error if there
@@ -56,7 +57,7 @@ func says(t *testing.T, bundle *v1alpha1.Bundle, reason string, parts ...string)
 // with all of these parts.
 func awaitCondition(t *testing.T, bundle *v1alpha1.Bundle, reason string, parts ...string) metav1.Condition {
 	t.Helper()
-	eventually(t, "the condition of Bundle "+bundle.Name, func() error { return says(t, bundle, reason, parts...) })
+	poll.Eventually(t, "the condition of Bundle "+bundle.Name, func() error { return says(t, bundle, reason, parts...) })
 	return *meta.FindStatusCondition(bundle.Status.Conditions, v1alpha1.BundleConditionSynced)
 }
 

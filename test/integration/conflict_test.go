@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -100,7 +101,7 @@ func TestRefusedWrites(t *testing.T) {
 	label(t, refusing[0], sceneLabel, "other")
 	awaitCondition(t, bundle, v1alpha1.BundleReasonSyncConfigMapTargetFailed, "1 of 4 targets failed")
 	env.Admission.Admit(refusing...)
-	eventually(t, "the release", func() error { return absent(t, bundle, refusing[0]) })
+	poll.Eventually(t, "the release", func() error { return absent(t, bundle, refusing[0]) })
 	awaitSynced(t, bundle, 3)
 }
 

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 )
 
 // T8: a Bundle under the name of a ConfigMap that Kubernetes itself keeps in every
@@ -23,7 +24,7 @@ func TestKubernetesOwnConfigMapIsLeftAlone(t *testing.T) {
 	namespace := s.namespaces(1)[0]
 	const name = "kube-root-ca.crt"
 	own := configMap(namespace, name)
-	eventually(t, "Kubernetes' own ConfigMap", func() error { return api.Get(t.Context(), client.ObjectKeyFromObject(own), own) })
+	poll.Eventually(t, "Kubernetes' own ConfigMap", func() error { return api.Get(t.Context(), client.ObjectKeyFromObject(own), own) })
 	before := env.Audit.Mark()
 	bundle := s.bundle(inLine(newAuthority("CA")), func(b *v1alpha1.Bundle) {
 		b.Name = name

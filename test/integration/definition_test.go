@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/framework/rig"
+	"trust-manager.io/test/framework/poll"
 )
 
 // statusOf gives the fields of a Bundle's status in the schema of a definition.
@@ -76,7 +76,7 @@ func TestStatusUnderAnOlderDefinition(t *testing.T) {
 	source := s.source(a)
 	bundle := s.bundle(from(source))
 	// It takes a moment until the API server goes by another definition.
-	if err := rig.Await(t.Context(), "the API server to know no inventory", func() error {
+	if err := poll.Until(t.Context(), "the API server to know no inventory", func() error {
 		probe := bundle.DeepCopy()
 		probe.Status.Inventory = &v1alpha1.BundleInventory{Certificates: 1}
 		if err := env.Client.Status().Update(t.Context(), probe); err != nil {

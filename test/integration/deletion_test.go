@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -38,7 +39,7 @@ func (s *scene) deletable(ca authority) (bundle *v1alpha1.Bundle, owned []string
 func awaitCollected(t *testing.T, bundle *v1alpha1.Bundle, owned []string, shared target) {
 	t.Helper()
 	for _, namespace := range owned {
-		eventually(t, "the target to go", func() error { return absent(t, bundle, namespace) })
+		poll.Eventually(t, "the target to go", func() error { return absent(t, bundle, namespace) })
 	}
 	awaitContent(t, shared.namespace, bundle.Name, &corev1.ConfigMap{Data: theirData})
 }
@@ -174,7 +175,7 @@ func TestBundleBeingDeletedIsInert(t *testing.T) {
 	})
 	change(t, bundle, func(b *v1alpha1.Bundle) { b.Finalizers = nil })
 	for _, namespace := range []string{namespaces[0], namespaces[3]} {
-		eventually(t, "the target to go", func() error { return absent(t, bundle, namespace) })
+		poll.Eventually(t, "the target to go", func() error { return absent(t, bundle, namespace) })
 	}
 }
 
@@ -221,7 +222,7 @@ func TestBundleMadeAgainWhileDown(t *testing.T) {
 			again := s.again(bundle)
 			if collectorFirst {
 				for _, namespace := range owned {
-					eventually(t, "the collector to take the target", func() error { return absent(t, bundle, namespace) })
+					poll.Eventually(t, "the collector to take the target", func() error { return absent(t, bundle, namespace) })
 				}
 			}
 			s.temporary(again)

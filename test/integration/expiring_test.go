@@ -13,6 +13,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/poll"
 )
 
 // K6: a certificate that expires soon is told of by a condition and an event, at the
@@ -34,7 +35,7 @@ func TestExpiringSoon(t *testing.T) {
 	}
 	await := func(status metav1.ConditionStatus, parts ...string) {
 		t.Helper()
-		eventually(t, "the condition", func() error {
+		poll.Eventually(t, "the condition", func() error {
 			if err := api.Get(t.Context(), client.ObjectKeyFromObject(bundle), bundle); err != nil {
 				return err
 			}
@@ -55,7 +56,7 @@ func TestExpiringSoon(t *testing.T) {
 		t.Errorf("it came %s too early", early)
 	}
 	awaitSynced(t, bundle, 1)
-	eventually(t, "the event", func() error {
+	poll.Eventually(t, "the event", func() error {
 		var events eventsv1.EventList
 		if err := api.List(t.Context(), &events); err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -69,7 +70,7 @@ func defaultSize() []authority {
 // so that it does not happen while times are taken.
 func awaitSettled(t *testing.T, namespaces []string) {
 	t.Helper()
-	eventually(t, "the namespaces to settle", func() error {
+	poll.Eventually(t, "the namespaces to settle", func() error {
 		var list corev1.ConfigMapList
 		if err := api.List(t.Context(), &list); err != nil {
 			return err
@@ -190,7 +191,7 @@ func (r rollOuts) now(t *testing.T, of rollOut, content []authority) []authority
 // gives the time of the last one.
 func (r rollOuts) await(t *testing.T, of rollOut, since rig.Mark, namespaces []string) (last time.Time) {
 	t.Helper()
-	eventually(t, "the writes", func() error {
+	poll.Eventually(t, "the writes", func() error {
 		written := map[string]time.Time{}
 		for _, q := range requests(t, since, writesOf(of.bundle)) {
 			if q.Done() {

@@ -4,13 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"trust-manager.io/test/framework/poll"
+	"trust-manager.io/test/framework/port"
 )
 
 // R1: a bad value stops the start with exit code 1 and an error that names the
@@ -98,7 +99,7 @@ func TestProbeMetricsAndLog(t *testing.T) {
 // awaitAnswer waits until a URL answers 200 with a text in it.
 func awaitAnswer(t *testing.T, url, text string) {
 	t.Helper()
-	eventually(t, "an answer from "+url, func() error {
+	poll.Eventually(t, "an answer from "+url, func() error {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 		if err != nil {
 			return err
@@ -119,27 +120,15 @@ func awaitAnswer(t *testing.T, url, text string) {
 	})
 }
 
-// freePort gives a TCP port that nobody listens on.
+// freePort returns a TCP port of 127.0.0.1 on which nothing listens.
 func freePort(t *testing.T) string {
 	t.Helper()
-	for {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := listener.Addr().(*net.TCPAddr).Port
-		if err := listener.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if _, given := givenPorts.LoadOrStore(port, true); !given {
-			return strconv.Itoa(port)
-		}
+	ports, err := port.Free("127.0.0.1", 1)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return strconv.Itoa(ports[0])
 }
-
-// givenPorts are those that freePort has given: the system may find one free twice
-// before it is used.
-var givenPorts sync.Map
 
 // R4: SIGTERM lets writes end that are under way, and then the operator ends
 // with exit code 0, within seconds.
@@ -154,7 +143,7 @@ func TestStopLetsWritesEnd(t *testing.T) {
 	env.Admission.Hang(slow...)
 	fill(t, source, next)
 	awaitTargets(t, bundle, quick, next)
-	eventually(t, "the writes to hang", func() error {
+	poll.Eventually(t, "the writes to hang", func() error {
 		if env.Admission.Waiting() < len(slow) {
 			return errNotYet
 		}

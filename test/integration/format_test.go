@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 )
 
 const jksKey, pkcs12Key = "bundle.jks", "bundle.p12"
@@ -239,7 +240,7 @@ func TestStoresAreRepaired(t *testing.T) {
 		for name, drift := range storeDrifts {
 			for _, manager := range []string{"somebody", "trust-manager"} {
 				k.change(t, namespace, bundle.Name, func(o *corev1.ConfigMap) { drift(k, o) }, client.FieldOwner(manager))
-				eventually(t, name+" by "+manager+" to be put right", func() error {
+				poll.Eventually(t, name+" by "+manager+" to be put right", func() error {
 					now, err := k.get(t.Context(), namespace, bundle.Name)
 					if err != nil {
 						return err

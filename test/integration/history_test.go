@@ -7,6 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/test/framework/poll"
 )
 
 // history is what a watch tells of one target.
@@ -51,7 +53,7 @@ func (k kind) observe(t *testing.T, namespace, name string) *history {
 func (h *history) until(t *testing.T, resourceVersion string) []watch.Event {
 	t.Helper()
 	var events []watch.Event
-	eventually(t, "the watch to catch up", func() error {
+	poll.Eventually(t, "the watch to catch up", func() error {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		for i, event := range h.events {

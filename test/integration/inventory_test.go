@@ -14,13 +14,14 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
 // awaitInventory waits until a Bundle's status says this of it.
 func awaitInventory(t *testing.T, bundle *v1alpha1.Bundle, want v1alpha1.BundleInventory, targets v1alpha1.TargetCounts) {
 	t.Helper()
-	eventually(t, "the inventory of Bundle "+bundle.Name, func() error {
+	poll.Eventually(t, "the inventory of Bundle "+bundle.Name, func() error {
 		if err := api.Get(t.Context(), client.ObjectKeyFromObject(bundle), bundle); err != nil {
 			return err
 		}

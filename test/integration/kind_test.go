@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 )
 
 // kind is a kind of target. Tests see objects of both in the form of a ConfigMap,
@@ -224,7 +225,7 @@ func (k kind) addData(t *testing.T, namespace, name string, data map[string]stri
 // awaitContent waits until an object has this content and nothing else.
 func (k kind) awaitContent(t *testing.T, namespace, name string, want *corev1.ConfigMap) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("the content of %s %s/%s", k, namespace, name), func() error {
+	poll.Eventually(t, fmt.Sprintf("the content of %s %s/%s", k, namespace, name), func() error {
 		got, err := k.get(t.Context(), namespace, name)
 		if err != nil {
 			return err

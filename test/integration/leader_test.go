@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -96,7 +97,7 @@ func wantWithin(t *testing.T, what string, took, bound time.Duration) {
 func awaitLeader(t *testing.T, other string) (identity string) {
 	t.Helper()
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: leaseName}}
-	eventually(t, "a leader", func() error {
+	poll.Eventually(t, "a leader", func() error {
 		if err := api.Get(t.Context(), client.ObjectKeyFromObject(lease), lease); err != nil {
 			return err
 		}

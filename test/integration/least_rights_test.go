@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -81,7 +82,7 @@ func TestLeastRights(t *testing.T) {
 				k.awaitReleased(t, namespaces, bundle.Name)
 			}
 			stop(t, o)
-			if err := rig.Await(t.Context(), "an audit without complaints", func() error { return complaints(release) }); err != nil {
+			if err := poll.Until(t.Context(), "an audit without complaints", func() error { return complaints(release) }); err != nil {
 				t.Error(err)
 			}
 		})
@@ -140,7 +141,7 @@ func (s *scene) useAll(bundle *v1alpha1.Bundle, source *corev1.ConfigMap, namesp
 	for _, namespace := range namespaces {
 		label(s.t, namespace, sceneLabel, "")
 		for _, k := range kinds {
-			eventually(s.t, "the target to go", func() error { return k.absent(s.t, bundle, namespace) })
+			poll.Eventually(s.t, "the target to go", func() error { return k.absent(s.t, bundle, namespace) })
 		}
 		label(s.t, namespace, sceneLabel, s.name)
 	}
@@ -174,7 +175,7 @@ func (s *scene) rotateOnce(namespaces []string) {
 // awaitKey waits until a target holds a text under a key, whatever else is in it.
 func (k kind) awaitKey(t *testing.T, namespace, name, key, want string) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("the key %s in %s", key, namespace), func() error {
+	poll.Eventually(t, fmt.Sprintf("the key %s in %s", key, namespace), func() error {
 		now, err := k.get(t.Context(), namespace, name)
 		if err == nil && now.Data[key] != want {
 			err = errNotYet
@@ -188,7 +189,7 @@ func (k kind) awaitKey(t *testing.T, namespace, name, key, want string) {
 func (k kind) awaitReleased(t *testing.T, namespaces []string, name string) {
 	t.Helper()
 	for _, namespace := range namespaces {
-		eventually(t, "the target in "+namespace+" to be released", func() error {
+		poll.Eventually(t, "the target in "+namespace+" to be released", func() error {
 			now, err := k.get(t.Context(), namespace, name)
 			if err == nil && now.Labels[v1alpha1.BundleLabelKey] != "" {
 				err = errNotYet
@@ -261,7 +262,7 @@ func TestListingOperator(t *testing.T) {
 		return startListingOperator(t, append(flags, "--secret-targets-enabled")...)
 	})
 	webhook.register(nil)
-	eventually(t, "readiness", webhook.ready)
+	poll.Eventually(t, "readiness", webhook.ready)
 	s := newScene(t)
 	namespaces := s.namespaces(1)
 	ca, next := newAuthority("CA"), newAuthority("Next")

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -63,7 +64,7 @@ func (r *release) settle(mode string) *x509.Certificate {
 		if r.operator == nil {
 			r.operator = startSelfManaged(r.t, startOperator)
 		}
-		eventually(r.t, "readiness", r.operator.ready)
+		poll.Eventually(r.t, "readiness", r.operator.ready)
 		secret = ownSecret()
 	}
 	secret = read(r.t, secret)
@@ -199,6 +200,6 @@ func certManagerKinds(t *testing.T) {
 			}
 		})
 		list := &unstructured.UnstructuredList{Object: map[string]any{"apiVersion": "cert-manager.io/v1", "kind": kind + "List"}}
-		eventually(t, kind+" to be served", func() error { return api.List(t.Context(), list) })
+		poll.Eventually(t, kind+" to be served", func() error { return api.List(t.Context(), list) })
 	}
 }

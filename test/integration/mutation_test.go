@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 )
 
 // T6, T7: an admission policy that puts a key of its own into each new ConfigMap: it
@@ -81,7 +82,7 @@ func injects(t *testing.T, s *scene, mark, key, value string) {
 		s.temporary(object)
 	}
 	namespace := s.labelledNamespaces(1, map[string]string{mutatedLabel: mark})[0]
-	eventually(t, "the policy to be in force", func() error {
+	poll.Eventually(t, "the policy to be in force", func() error {
 		probe := configMap(namespace, s.unique())
 		probe.Data = map[string]string{"probe": ""}
 		create(t, probe)

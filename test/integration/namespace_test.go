@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -39,12 +40,12 @@ func TestNamespacesComeAndGo(t *testing.T) {
 	awaitSynced(t, bundle, 2)
 
 	label(t, second, sceneLabel, "other")
-	eventually(t, "the target to go", func() error { return absent(t, bundle, second) })
+	poll.Eventually(t, "the target to go", func() error { return absent(t, bundle, second) })
 
 	label(t, second, sceneLabel, s.name)
 	awaitTargets(t, bundle, []string{second}, ca)
 	label(t, second, sceneLabel, "")
-	eventually(t, "the target to go", func() error { return absent(t, bundle, second) })
+	poll.Eventually(t, "the target to go", func() error { return absent(t, bundle, second) })
 
 	remove(t, namespaceNamed(first[0]))
 	awaitSynced(t, bundle, 0)
@@ -68,7 +69,7 @@ func TestTerminatingNamespaceIsLeftAlone(t *testing.T) {
 	remove(t, namespaceNamed(terminating))
 	deleted := env.Audit.Mark()
 	awaitSynced(t, bundle, 1)
-	eventually(t, "the namespace's end to take the target", func() error { return absent(t, bundle, terminating) })
+	poll.Eventually(t, "the namespace's end to take the target", func() error { return absent(t, bundle, terminating) })
 	fill(t, source, next)
 	awaitTargets(t, bundle, active, next)
 	late := s.bundle(from(source))

@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -78,7 +79,7 @@ func remove(t *testing.T, object client.Object, options ...client.DeleteOption) 
 // awaitGone waits until an object is gone.
 func awaitGone(t *testing.T, object client.Object) {
 	t.Helper()
-	eventually(t, object.GetName()+" to be gone", func() error {
+	poll.Eventually(t, object.GetName()+" to be gone", func() error {
 		err := api.Get(t.Context(), client.ObjectKeyFromObject(object), object)
 		if err == nil {
 			return fmt.Errorf("it is there, deletion timestamp %v, finalizers %q", object.GetDeletionTimestamp(), object.GetFinalizers())
@@ -95,14 +96,6 @@ func requests(t *testing.T, since rig.Mark, wanted func(rig.Request) bool) []rig
 		t.Fatal(err)
 	}
 	return slices.DeleteFunc(all, func(q rig.Request) bool { return !wanted(q) })
-}
-
-// eventually waits until check finds nothing to complain of.
-func eventually(t *testing.T, what string, check func() error) {
-	t.Helper()
-	if err := rig.Await(t.Context(), what, check); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // stays looks for some time whether check goes on finding nothing to complain

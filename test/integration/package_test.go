@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 )
 
 // layout is how a version of the package file is put in place.
@@ -87,7 +88,7 @@ func TestPackageIsReplaced(t *testing.T) {
 				t.Helper()
 				awaitTargets(t, bundle, namespaces, content)
 				parts = append(parts, "1 certificate", "2 namespaces")
-				eventually(t, "the status", func() error {
+				poll.Eventually(t, "the status", func() error {
 					if err := says(t, bundle, v1alpha1.BundleReasonSynced, parts...); err != nil {
 						return err
 					}

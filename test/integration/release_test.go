@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 )
 
 // T6: of an object in which others have something, a release takes what the
@@ -67,7 +68,7 @@ func addTheirs(t *testing.T, object *corev1.ConfigMap, theirs target) {
 // awaitContent waits until a ConfigMap has this content and nothing else.
 func awaitContent(t *testing.T, namespace, name string, want *corev1.ConfigMap) {
 	t.Helper()
-	eventually(t, "the content of ConfigMap "+namespace+"/"+name, func() error {
+	poll.Eventually(t, "the content of ConfigMap "+namespace+"/"+name, func() error {
 		got := configMap(namespace, name)
 		if err := api.Get(t.Context(), client.ObjectKeyFromObject(got), got); err != nil {
 			return err
@@ -115,7 +116,7 @@ func TestCopiesAreLeftAlone(t *testing.T) {
 	}
 	stays(t, 200*time.Millisecond, "the copies", unchanged)
 	label(t, selected, sceneLabel, "")
-	eventually(t, "the target to go", func() error { return absent(t, bundle, selected) })
+	poll.Eventually(t, "the target to go", func() error { return absent(t, bundle, selected) })
 	label(t, other, sceneLabel, "something-else")
 	awaitSynced(t, bundle, 0)
 	stays(t, 200*time.Millisecond, "the copies", unchanged)

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 )
 
 // asked is the metadata that the Bundles of these tests ask for.
@@ -245,7 +246,7 @@ func TestOthersKeepBinaryAndOwner(t *testing.T) {
 	object := configMap(namespace, bundle.Name)
 	change(t, object, func(o *corev1.ConfigMap) { o.OwnerReferences = append(o.OwnerReferences, theirs) })
 	fill(t, source, next)
-	eventually(t, "both owners", func() error {
+	poll.Eventually(t, "both owners", func() error {
 		read(t, object)
 		if err := comparePEM(object.Data[targetKey], []authority{next}); err != nil {
 			return err
@@ -259,7 +260,7 @@ func TestOthersKeepBinaryAndOwner(t *testing.T) {
 		}, object)
 	})
 	change(t, object, func(o *corev1.ConfigMap) { o.BinaryData = map[string][]byte{"store.jks": {0xfe, 0xed}} })
-	eventually(t, "the object to be shared", func() error {
+	poll.Eventually(t, "the object to be shared", func() error {
 		read(t, object)
 		if object.Annotations[v1alpha1.SharedAnnotationKey] != "true" || len(object.OwnerReferences) != 1 {
 			return fmt.Errorf("annotations %v, owners %v", object.Annotations, object.OwnerReferences)
@@ -267,7 +268,7 @@ func TestOthersKeepBinaryAndOwner(t *testing.T) {
 		return nil
 	})
 	fill(t, source, ca)
-	eventually(t, "the roll-out", func() error { return comparePEM(read(t, object).Data[targetKey], []authority{ca}) })
+	poll.Eventually(t, "the roll-out", func() error { return comparePEM(read(t, object).Data[targetKey], []authority{ca}) })
 	if len(object.BinaryData["store.jks"]) != 2 || object.OwnerReferences[0].UID != theirs.UID {
 		t.Errorf("what others had is gone: %v", object)
 	}

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -60,7 +61,7 @@ func isVerification(q rig.Request) bool {
 // awaitVerified waits until this many targets have been read since a start.
 func awaitVerified(t *testing.T, since rig.Mark, targets int) {
 	t.Helper()
-	eventually(t, "all targets to be verified", func() error {
+	poll.Eventually(t, "all targets to be verified", func() error {
 		if got := len(requests(t, since, isVerification)); got < targets {
 			return fmt.Errorf("%d of %d are", got, targets)
 		}
@@ -105,7 +106,7 @@ func TestChangesWhileDown(t *testing.T) {
 	awaitTargets(t, sourced, selected, next)
 	awaitTargets(t, renamed, selected, ca)
 	for _, bundle := range []*v1alpha1.Bundle{fixed, sourced, renamed} {
-		eventually(t, "the target to go", func() error { return absent(t, bundle, deselected) })
+		poll.Eventually(t, "the target to go", func() error { return absent(t, bundle, deselected) })
 		awaitSynced(t, bundle, 8)
 	}
 }
@@ -121,7 +122,7 @@ func TestCrash(t *testing.T) {
 	awaitTargets(t, bundle, namespaces, ca)
 	before := env.Audit.Mark()
 	fill(t, source, next)
-	eventually(t, "the first writes", func() error {
+	poll.Eventually(t, "the first writes", func() error {
 		if len(requests(t, before, writesOf(bundle))) == 0 {
 			return errNotYet
 		}
@@ -157,7 +158,7 @@ func TestAPIServerRestarts(t *testing.T) {
 	selected := slices.Concat(namespaces[:2], namespaces[3:], s.namespaces(1))
 	awaitTargets(t, fixed, selected, ca)
 	awaitTargets(t, sourced, selected, next)
-	eventually(t, "the target to go", func() error { return absent(t, fixed, namespaces[2]) })
+	poll.Eventually(t, "the target to go", func() error { return absent(t, fixed, namespaces[2]) })
 	awaitSynced(t, fixed, 4)
 	if o.Ended() {
 		t.Error("the operator ended")

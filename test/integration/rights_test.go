@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -66,7 +67,7 @@ func (a *account) may(namespace, group, resource, verbs string, names ...string)
 // await waits until the API server knows of a right: it learns by a watch.
 func (a *account) await(namespace, resource, verb, name string) {
 	a.t.Helper()
-	eventually(a.t, "the rights", func() error {
+	poll.Eventually(a.t, "the rights", func() error {
 		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 			User: "system:serviceaccount:" + rig.TrustNamespace + ":" + a.name,
 			ResourceAttributes: &authorizationv1.ResourceAttributes{
@@ -137,7 +138,7 @@ func TestTargetNamespaces(t *testing.T) {
 	inSecrets.change(t, listed[1], bundle.Name, func(object *corev1.ConfigMap) { object.Data = nil })
 	wantIn(listed, next)
 	label(t, listed[0], sceneLabel, "")
-	eventually(t, "the target to go", func() error { return inSecrets.absent(t, bundle, listed[0]) })
+	poll.Eventually(t, "the target to go", func() error { return inSecrets.absent(t, bundle, listed[0]) })
 	awaitSynced(t, bundle, 1)
 	label(t, listed[0], sceneLabel, s.name)
 	label(t, other, "some", "label")
@@ -210,7 +211,7 @@ func TestSecretsByName(t *testing.T) {
 	change(t, named, func(b *v1alpha1.Bundle) { b.Spec.Target.Secret.Key = "renamed.pem" })
 	inSecrets.await(t, named, namespaces, next)
 	label(t, namespaces[0], sceneLabel, "")
-	eventually(t, "the target to go", func() error { return inSecrets.absent(t, named, namespaces[0]) })
+	poll.Eventually(t, "the target to go", func() error { return inSecrets.absent(t, named, namespaces[0]) })
 }
 
 // byNameAccount makes an account that may write Secrets of these names alone,
@@ -294,7 +295,7 @@ func TestStopBeforeCachesAreComplete(t *testing.T) {
 		refuse(t, operator.name, "list watch", "configmaps", namespace)
 	}
 	refuse(t, operator.name, "list watch", "secrets", rig.TrustNamespace)
-	eventually(t, "the caches to be refused", func() error {
+	poll.Eventually(t, "the caches to be refused", func() error {
 		if !strings.Contains(o.Log(), "forbidden") {
 			return errNotYet
 		}

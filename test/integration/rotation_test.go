@@ -15,6 +15,7 @@ import (
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/retention"
 	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -105,7 +106,7 @@ func TestRotationSurvivesRestarts(t *testing.T) {
 func inTheOrderOfLeaving(t *testing.T, bundle *v1alpha1.Bundle, list ...authority) []authority {
 	t.Helper()
 	var state *corev1.ConfigMap
-	eventually(t, "the state", func() error {
+	poll.Eventually(t, "the state", func() error {
 		state = read(t, stateOf(bundle))
 		for _, one := range list {
 			if state.Data[one.retainedKey()] == "" {
@@ -207,7 +208,7 @@ func TestRotationStateIsNoSource(t *testing.T) {
 	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "ConfigMap "+rig.TrustNamespace+"/"+retention.Name(bundle.Name), `key "mine"`)
 	remove(t, stateOf(bundle))
 	fill(t, source, a)
-	eventually(t, "the state", func() error {
+	poll.Eventually(t, "the state", func() error {
 		return api.Get(t.Context(), client.ObjectKeyFromObject(stateOf(bundle)), stateOf(bundle))
 	})
 	awaitTargets(t, reader, namespaces, a)
@@ -235,7 +236,7 @@ func TestRotationOfALargeBundle(t *testing.T) {
 	fill(t, source, newer...)
 	awaitCondition(t, bundle, v1alpha1.BundleReasonBundleTooLarge, "8 of its certificates are retained", stateOf(bundle).Name, refusedState)
 	admit()
-	eventually(t, "the state", func() error {
+	poll.Eventually(t, "the state", func() error {
 		if text := read(t, stateOf(bundle)).Data[older[0].retainedKey()]; text == "" {
 			return errNotYet
 		}
@@ -273,7 +274,7 @@ func (s *scene) refuseState(bundle *v1alpha1.Bundle) (admit func()) {
 	}}
 	s.temporary(policy)
 	s.temporary(binding)
-	eventually(s.t, "the policy to be active", func() error {
+	poll.Eventually(s.t, "the policy to be active", func() error {
 		err := api.Update(s.t.Context(), read(s.t, stateOf(bundle)), client.DryRunAll)
 		if err == nil || !strings.Contains(err.Error(), refusedState) {
 			return fmt.Errorf("a write gives %w", err)

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -55,7 +56,7 @@ func TestBothKinds(t *testing.T) {
 	awaitSynced(t, bundle, 3)
 	label(t, added[0], sceneLabel, "")
 	for _, k := range []kind{inConfigMaps, inSecrets} {
-		eventually(t, "the target to go", func() error { return k.absent(t, bundle, added[0]) })
+		poll.Eventually(t, "the target to go", func() error { return k.absent(t, bundle, added[0]) })
 	}
 	awaitSynced(t, bundle, 2)
 
@@ -63,7 +64,7 @@ func TestBothKinds(t *testing.T) {
 	secret := bundle.Spec.Target.Secret
 	change(t, bundle, func(b *v1alpha1.Bundle) { b.Spec.Target.Secret = nil })
 	for _, namespace := range namespaces {
-		eventually(t, "the Secret to go", func() error { return inSecrets.absent(t, bundle, namespace) })
+		poll.Eventually(t, "the Secret to go", func() error { return inSecrets.absent(t, bundle, namespace) })
 	}
 	awaitSynced(t, bundle, 2)
 	change(t, bundle, func(b *v1alpha1.Bundle) { b.Spec.Target.Secret = secret })
@@ -73,7 +74,7 @@ func TestBothKinds(t *testing.T) {
 	}
 	change(t, bundle, func(b *v1alpha1.Bundle) { b.Spec.Target.ConfigMap = nil })
 	for _, namespace := range namespaces {
-		eventually(t, "the ConfigMap to go", func() error { return absent(t, bundle, namespace) })
+		poll.Eventually(t, "the ConfigMap to go", func() error { return absent(t, bundle, namespace) })
 	}
 	inSecrets.await(t, bundle, namespaces, next, ca)
 	awaitSynced(t, bundle, 2)
@@ -174,7 +175,7 @@ func TestSharedSecretIsReleased(t *testing.T) {
 			inSecrets.awaitContent(t, shared.namespace, bundle.Name, &corev1.ConfigMap{
 				ObjectMeta: metav1.ObjectMeta{Labels: shared.labels}, Data: shared.data,
 			})
-			eventually(t, "the owned target to go", func() error { return inSecrets.absent(t, bundle, owned) })
+			poll.Eventually(t, "the owned target to go", func() error { return inSecrets.absent(t, bundle, owned) })
 		})
 	}
 }
@@ -337,7 +338,7 @@ func TestCopiesOfSecretsAreLeftAlone(t *testing.T) {
 		copies = append(copies, object)
 	}
 	label(t, selected, sceneLabel, "")
-	eventually(t, "the target to go", func() error { return inSecrets.absent(t, bundle, selected) })
+	poll.Eventually(t, "the target to go", func() error { return inSecrets.absent(t, bundle, selected) })
 	label(t, other, sceneLabel, "something-else")
 	remove(t, bundle)
 	awaitGone(t, bundle)

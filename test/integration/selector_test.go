@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -163,7 +164,7 @@ func TestSelectorLeavesOwnTargetOut(t *testing.T) {
 
 			// One whose kind is asked for no more is a target still, until it is gone.
 			change(t, bundle, func(b *v1alpha1.Bundle) { b.Spec.Target = nil })
-			eventually(t, "the target to go", func() error { return k.absent(t, bundle, rig.TrustNamespace) })
+			poll.Eventually(t, "the target to go", func() error { return k.absent(t, bundle, rig.TrustNamespace) })
 			condition := awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, " 0 namespaces")
 			if want := fmt.Sprintf("%d certificate", 1+len(others)); !strings.Contains(condition.Message, want) {
 				t.Errorf("the status says %q, want %q", condition.Message, want)
@@ -199,7 +200,7 @@ func (s *scene) inTrustNamespace(k kind, except string) (held []authority) {
 	if k != inConfigMaps {
 		return nil
 	}
-	eventually(s.t, "the trust namespace to hold nothing of earlier tests", func() error {
+	poll.Eventually(s.t, "the trust namespace to hold nothing of earlier tests", func() error {
 		var list corev1.ConfigMapList
 		if err := api.List(s.t.Context(), &list, client.InNamespace(rig.TrustNamespace)); err != nil {
 			return err

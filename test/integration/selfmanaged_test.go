@@ -30,6 +30,7 @@ import (
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/webhook/serving"
 	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -200,7 +201,7 @@ func wantNoKeys(t *testing.T, o *rig.Operator, secret *corev1.Secret) {
 func TestSelfManagedWebhook(t *testing.T) {
 	cleanSelfManaged(t)
 	s := startSelfManaged(t, startOperator)
-	eventually(t, "word of the missing configuration", func() error {
+	poll.Eventually(t, "word of the missing configuration", func() error {
 		if !strings.Contains(s.operator.Log(), "there is no ValidatingWebhookConfiguration "+selfManagedName) {
 			return errNotYet
 		}
@@ -213,7 +214,7 @@ func TestSelfManagedWebhook(t *testing.T) {
 		t.Error("something is shown that no caBundle covers")
 	}
 	s.register(nil)
-	eventually(t, "readiness", s.ready)
+	poll.Eventually(t, "readiness", s.ready)
 	(&webhook{t: t}).awaitAsked(true)
 	secret := read(t, ownSecret())
 	if secret.Type != corev1.SecretTypeTLS || len(secret.Data) != 4 {
@@ -232,7 +233,7 @@ func TestSelfManagedWebhook(t *testing.T) {
 		change(t, ownConfiguration(), func(o *admissionregistrationv1.ValidatingWebhookConfiguration) {
 			o.Webhooks[1].ClientConfig.CABundle = edit
 		})
-		eventually(t, "the caBundle that was "+name+" to be put right", func() error {
+		poll.Eventually(t, "the caBundle that was "+name+" to be put right", func() error {
 			if now, err := caBundle(t.Context()); err != nil || !bytes.Equal(now, bundle) {
 				return errors.Join(errNotYet, err)
 			}
@@ -248,7 +249,7 @@ func TestSelfManagedWebhook(t *testing.T) {
 	stays(t, 2*time.Second, "the certificate", func() error { return s.shows(secret) })
 	stop(t, s.operator)
 	s.operator = addOperator(t, "--webhook-self-managed", selfManagedName, "--webhook-port", s.port, "--webhook-host", "127.0.0.1", "--readiness-probe-port", s.readiness)
-	eventually(t, "readiness after a restart", s.ready)
+	poll.Eventually(t, "readiness after a restart", s.ready)
 	if err := s.shows(secret); err != nil {
 		t.Errorf("after a restart: %v", err)
 	}
@@ -266,7 +267,7 @@ func TestSelfManagedReplicas(t *testing.T) {
 	replicas := []*selfManaged{startSelfManaged(t, startOperator), startSelfManaged(t, addOperator)}
 	replicas[0].register(nil)
 	for _, s := range replicas {
-		eventually(t, "readiness", s.ready)
+		poll.Eventually(t, "readiness", s.ready)
 	}
 	(&webhook{t: t}).awaitAsked(true)
 	first := read(t, ownSecret())
@@ -299,12 +300,12 @@ func TestSelfManagedReplicas(t *testing.T) {
 	always("a request", func() error { return api.Create(ctx, asked.DeepCopy(), client.DryRunAll) })
 	remove(t, ownSecret())
 	second := ownSecret()
-	eventually(t, "a new Secret", func() error { return api.Get(t.Context(), client.ObjectKeyFromObject(second), second) })
+	poll.Eventually(t, "a new Secret", func() error { return api.Get(t.Context(), client.ObjectKeyFromObject(second), second) })
 	if want := second.Data["ca.crt"]; bytes.Equal(want, first.Data["ca.crt"]) || !bytes.HasSuffix(want, first.Data["ca.crt"]) {
 		t.Error("it has not both the new CA and the old one")
 	}
 	for i, s := range replicas {
-		err := rig.AwaitWithin(t.Context(), 2*time.Minute, fmt.Sprintf("replica %d to show the new certificate", i), func() error { return s.shows(second) })
+		err := poll.UntilWithin(t.Context(), 2*time.Minute, fmt.Sprintf("replica %d to show the new certificate", i), func() error { return s.shows(second) })
 		if err != nil {
 			t.Error(err)
 		}
@@ -339,7 +340,7 @@ func TestSelfManagedAdoption(t *testing.T) {
 			create(t, secret)
 			s := startSelfManaged(t, startOperator)
 			s.register([]byte(issuer.Certificate))
-			eventually(t, "readiness", s.ready)
+			poll.Eventually(t, "readiness", s.ready)
 			(&webhook{t: t}).awaitAsked(true)
 			after := read(t, ownSecret())
 			if err := s.shows(after); err != nil {
@@ -382,7 +383,7 @@ func TestSelfManagedRights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the rights", func() error {
+	poll.Eventually(t, "the rights", func() error {
 		return client.IgnoreNotFound(limited.Get(t.Context(), client.ObjectKeyFromObject(ownSecret()), ownSecret()))
 	})
 	keeper := serving.NewKeeper(serving.Options{
@@ -399,13 +400,13 @@ func TestSelfManagedRights(t *testing.T) {
 		t.Fatal("it does not get ready")
 	}
 	remove(t, ownSecret())
-	eventually(t, "the Secret to be back", func() error {
+	poll.Eventually(t, "the Secret to be back", func() error {
 		return api.Get(t.Context(), client.ObjectKeyFromObject(ownSecret()), ownSecret())
 	})
 	change(t, ownConfiguration(), func(o *admissionregistrationv1.ValidatingWebhookConfiguration) {
 		o.Webhooks[0].ClientConfig.CABundle = nil
 	})
-	eventually(t, "the caBundle to be back", func() error {
+	poll.Eventually(t, "the caBundle to be back", func() error {
 		if bundle, err := caBundle(t.Context()); len(bundle) == 0 {
 			return errors.Join(errNotYet, err)
 		}

@@ -12,6 +12,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -67,7 +68,7 @@ func TestMissingSourceKeepsLastGood(t *testing.T) {
 	source.Data = map[string]string{sourceKey: pemOf(next)}
 	s.temporary(source)
 	for _, namespace := range slices.Concat(namespaces, appeared) {
-		eventually(t, "the target to go", func() error { return absent(t, bundle, namespace) })
+		poll.Eventually(t, "the target to go", func() error { return absent(t, bundle, namespace) })
 	}
 	label(t, appeared[0], "also", "this")
 	awaitTargets(t, bundle, appeared, next)
@@ -255,7 +256,7 @@ func TestRestartWithInvalidSource(t *testing.T) {
 	fill(t, source, next)
 	target{bundle: bundle, namespace: namespaces[0], certificates: []authority{next}, data: map[string]string{"theirs": "data"}}.await(t)
 	awaitTargets(t, bundle, slices.Concat(namespaces[1:3], appeared), next)
-	eventually(t, "the target to go", func() error { return absent(t, bundle, deselected) })
+	poll.Eventually(t, "the target to go", func() error { return absent(t, bundle, deselected) })
 	awaitSynced(t, bundle, 4)
 }
 

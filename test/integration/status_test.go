@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -148,7 +149,7 @@ func TestTamperedStatusIsPutRight(t *testing.T) {
 				if err := api.Status().Update(t.Context(), bundle, client.FieldOwner(manager)); err != nil {
 					t.Fatal(err)
 				}
-				eventually(t, "the status to be right", func() error {
+				poll.Eventually(t, "the status to be right", func() error {
 					if err := says(t, bundle, v1alpha1.BundleReasonSynced, "1 certificate", "1 namespace"); err != nil {
 						return err
 					}

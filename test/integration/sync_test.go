@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 )
 
 // A11: matchLabels and matchExpressions select namespaces.
@@ -49,7 +50,7 @@ func TestSyncToSelectedNamespaces(t *testing.T) {
 	})
 	awaitTargets(t, byLabel, development, ca)
 	for _, namespace := range production {
-		eventually(t, "the target to go", func() error { return absent(t, byLabel, namespace) })
+		poll.Eventually(t, "the target to go", func() error { return absent(t, byLabel, namespace) })
 	}
 	awaitSynced(t, byLabel, 2)
 }
@@ -129,7 +130,7 @@ func TestNoTarget(t *testing.T) {
 	awaitSynced(t, bundle, 2)
 	change(t, bundle, func(b *v1alpha1.Bundle) { b.Spec.Target = nil })
 	for _, namespace := range namespaces {
-		eventually(t, "the target to go", func() error { return absent(t, bundle, namespace) })
+		poll.Eventually(t, "the target to go", func() error { return absent(t, bundle, namespace) })
 	}
 	awaitSynced(t, bundle, 0)
 }
@@ -167,7 +168,7 @@ func TestDefaultCAVersion(t *testing.T) {
 	ca := newAuthority("CA")
 	change(t, bundle, func(b *v1alpha1.Bundle) { b.Spec.Sources = inLine(ca) })
 	awaitTargets(t, bundle, namespaces, ca)
-	eventually(t, "defaultCAVersion to go", func() error {
+	poll.Eventually(t, "defaultCAVersion to go", func() error {
 		awaitSynced(t, bundle, 1)
 		if bundle.Status.DefaultCAVersion != "" {
 			return fmt.Errorf("defaultCAVersion is %q", bundle.Status.DefaultCAVersion)

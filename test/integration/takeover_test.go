@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 )
 
 // left makes a target as cert-manager's trust-manager leaves it: by server-side
@@ -142,7 +143,7 @@ func TestOwnerOfOldBundleIsPutRight(t *testing.T) {
 	}
 	before := env.Audit.Mark()
 	startOperator(t)
-	eventually(t, "the owners to be right", func() error {
+	poll.Eventually(t, "the owners to be right", func() error {
 		now := read(t, configMap(namespace, bundle.Name))
 		byUID := func(a, b metav1.OwnerReference) int { return cmp.Compare(a.UID, b.UID) }
 		slices.SortFunc(now.OwnerReferences, byUID)

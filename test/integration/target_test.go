@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 )
 
 // target is what a ConfigMap or Secret should look like, whole: nothing in it may
@@ -119,7 +120,7 @@ func (w target) look(t *testing.T) (*corev1.ConfigMap, error) {
 func (w target) await(t *testing.T) *corev1.ConfigMap {
 	t.Helper()
 	var found *corev1.ConfigMap
-	eventually(t, "a target in order", func() (err error) {
+	poll.Eventually(t, "a target in order", func() (err error) {
 		found, err = w.look(t)
 		return err
 	})
@@ -137,7 +138,7 @@ func awaitTargets(t *testing.T, bundle *v1alpha1.Bundle, namespaces []string, co
 // others in them.
 func (k kind) await(t *testing.T, bundle *v1alpha1.Bundle, namespaces []string, content ...authority) {
 	t.Helper()
-	eventually(t, "all targets in order", func() error {
+	poll.Eventually(t, "all targets in order", func() error {
 		found, err := k.list(t.Context(), bundle.Name)
 		if err != nil {
 			return err

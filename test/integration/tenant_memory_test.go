@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -45,7 +46,7 @@ func TestTenantCannotFillMemory(t *testing.T) {
 	one := newTenant(t, namespaces[0])
 	one.makeHeavy(heavyObjects, (*tenant).heavy)
 	one.makeHeavy(heaviestObjects, (*tenant).heaviest)
-	eventually(t, "the objects that look like leftovers to be released", func() error {
+	poll.Eventually(t, "the objects that look like leftovers to be released", func() error {
 		for i := range heaviestObjects {
 			now := configMap(one.namespace, heaviestName(i))
 			err := api.Get(t.Context(), client.ObjectKeyFromObject(now), now) // garbage collection may have taken it

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -43,7 +44,7 @@ func newTenant(t *testing.T, namespace string) *tenant {
 		t.Fatal(err)
 	}
 	one := &tenant{Client: as, t: t, namespace: namespace}
-	eventually(t, "the tenant's rights", func() error { return one.List(t.Context(), &corev1.SecretList{}, client.InNamespace(namespace)) })
+	poll.Eventually(t, "the tenant's rights", func() error { return one.List(t.Context(), &corev1.SecretList{}, client.InNamespace(namespace)) })
 	return one
 }
 
@@ -60,7 +61,7 @@ func (one *tenant) make(object client.Object) {
 // tries again.
 func (one *tenant) edit(bundle *v1alpha1.Bundle, mutate func(*corev1.ConfigMap), options ...client.UpdateOption) {
 	one.t.Helper()
-	eventually(one.t, "the edit", func() error {
+	poll.Eventually(one.t, "the edit", func() error {
 		object := configMap(one.namespace, bundle.Name)
 		if err := one.Get(one.t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 )
 
 const (
@@ -67,7 +68,7 @@ func TestTenantStallsNobody(t *testing.T) {
 		t.Errorf("the change took %s under attack, want at most %s", attacked, stallLimit)
 	}
 	for _, bundle := range contested {
-		eventually(t, "the tenant's own target", func() error {
+		poll.Eventually(t, "the tenant's own target", func() error {
 			object, err := inConfigMaps.get(t.Context(), namespaces[0], bundle.Name)
 			if err != nil {
 				return err

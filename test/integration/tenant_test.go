@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -102,7 +103,7 @@ func TestTenantChangesNothingElsewhere(t *testing.T) {
 			if attempt.fails != "" {
 				awaitCondition(t, bundle, v1alpha1.BundleReasonSyncConfigMapTargetFailed, "1 of 4 targets failed", mine, attempt.fails)
 			} else {
-				eventually(t, "the content", func() error {
+				poll.Eventually(t, "the content", func() error {
 					now := configMap(mine, bundle.Name)
 					if err := api.Get(t.Context(), client.ObjectKeyFromObject(now), now); err != nil {
 						return err // garbage collection may take what nobody owns, until the operator makes it again
@@ -178,7 +179,7 @@ func TestTenantReachesNobody(t *testing.T) {
 
 	one.make(&corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "none"},
 		Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{"count/configmaps": resource.MustParse("0")}}})
-	eventually(t, "the quota to be active", func() error {
+	poll.Eventually(t, "the quota to be active", func() error {
 		if err := one.Create(t.Context(), configMap(mine, "probe"), client.DryRunAll); !apierrors.IsForbidden(err) {
 			return fmt.Errorf("a ConfigMap is accepted: %w", err)
 		}

@@ -21,6 +21,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -100,7 +101,7 @@ func (w *webhook) register() {
 func (w *webhook) awaitAsked(wanted bool) {
 	w.t.Helper()
 	never := newScene(w.t).newBundle(inLine(newAuthority("CA")), func(b *v1alpha1.Bundle) { b.Spec.Target.ConfigMap.Key = "a/b" })
-	err := rig.Await(context.Background(), fmt.Sprintf("the API server to ask the webhook: %t", wanted), func() error {
+	err := poll.Until(context.Background(), fmt.Sprintf("the API server to ask the webhook: %t", wanted), func() error {
 		err := api.Create(context.Background(), never.DeepCopy(), client.DryRunAll)
 		if (err != nil) != wanted || err != nil && wanted && !isInvalid(err) {
 			return fmt.Errorf("the answer is %w", errors.Join(errNotYet, err))
@@ -165,7 +166,7 @@ func (w *webhook) handshake(lowest, highest uint16) (serial *big.Int, err error)
 // awaitShown waits until the webhook shows a certificate.
 func (w *webhook) awaitShown(pair ca.Pair) {
 	w.t.Helper()
-	eventually(w.t, "the certificate to be shown", func() error {
+	poll.Eventually(w.t, "the certificate to be shown", func() error {
 		serial, err := w.handshake(tls.VersionTLS12, 0)
 		if err == nil && serial.Cmp(pair.X509().SerialNumber) != 0 {
 			err = errors.New("another one is")

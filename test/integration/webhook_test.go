@@ -21,6 +21,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -174,7 +175,7 @@ func TestWebhookWarnings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			asked := s.newBundle([]v1alpha1.BundleSource{tc.source}, tc.change)
 			// The operator's cache may be a moment behind.
-			eventually(t, "the warnings", func() error {
+			poll.Eventually(t, "the warnings", func() error {
 				user.take()
 				if err := user.Create(t.Context(), asked.DeepCopy(), client.DryRunAll); err != nil {
 					t.Fatal(err)
@@ -270,7 +271,7 @@ func TestWebhookCertificateRotation(t *testing.T) {
 	awaitLoad := func() {
 		t.Helper()
 		before := requests.Load()
-		eventually(t, "50 requests", func() error {
+		poll.Eventually(t, "50 requests", func() error {
 			if requests.Load() < before+50 && !t.Failed() {
 				return errNotYet
 			}
@@ -291,7 +292,7 @@ func TestWebhookCertificateRotation(t *testing.T) {
 	broken := w.issue()
 	broken.Key = next.Key
 	w.mount(broken)
-	eventually(t, "word of the broken pair", func() error {
+	poll.Eventually(t, "word of the broken pair", func() error {
 		if !strings.Contains(w.operator.Log(), "private key does not match public key") {
 			return errNotYet
 		}
@@ -331,7 +332,7 @@ func TestWebhookReadiness(t *testing.T) {
 		t.Error("the operator does not say once that it waits for the certificate")
 	}
 	w.mount(w.issue())
-	eventually(t, "readiness", probe)
+	poll.Eventually(t, "readiness", probe)
 }
 
 // R1: where nobody has said where a certificate is to be and there is none, as

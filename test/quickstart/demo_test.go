@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"trust-manager.io/test/framework/poll"
 )
 
 // patience is many times what anything takes that is waited for here.
@@ -124,25 +126,11 @@ func (d *demo) bundle() held {
 	return h
 }
 
-// await waits until a check finds nothing wrong.
-func (d *demo) await(what string, check func() error) {
-	d.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			d.t.Fatalf("waited %s in vain for %s: %v", patience, what, err)
-		}
-	}
-}
-
 // awaitBundle waits until the Bundle holds so many certificates, the last of this
 // name, with a default CA package whose id matches.
 func (d *demo) awaitBundle(certificates int, last, packages string) {
 	d.t.Helper()
-	d.await("the bundle", func() error {
+	poll.EventuallyWithin(d.t, patience, "the bundle", func() error {
 		got := d.bundle()
 		named, err := regexp.MatchString(packages, got.id)
 		if err == nil && (got.certificates != certificates || last != "" && got.last != last || !named) {

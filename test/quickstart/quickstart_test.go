@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"trust-manager.io/test/framework/poll"
 )
 
 const (
@@ -126,7 +128,7 @@ func (d *demo) maintain(roots held) {
 	}
 	d.run("kubectl annotate bundle example-bundle changed=yes") // so the webhook answers
 	d.play(repair[1:], map[string]func(string){"helm rollback": upgraded})
-	d.await("one pod", func() error {
+	poll.EventuallyWithin(d.t, patience, "one pod", func() error {
 		if pods := d.get("get", "pods", "-n", "cert-manager", "-o", "name"); strings.Count(pods, "pod/") != 1 {
 			return fmt.Errorf("there are %q", pods)
 		}
@@ -171,7 +173,7 @@ func (d *demo) again() {
 func (d *demo) process() string {
 	d.t.Helper()
 	var found string
-	d.await("one operator", func() error {
+	poll.EventuallyWithin(d.t, patience, "one operator", func() error {
 		var operators []string
 		for _, p := range processes(d.root) {
 			if strings.HasSuffix(p, "/trust-manager") {

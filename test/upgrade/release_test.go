@@ -20,7 +20,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/test/framework/ca"
-	"trust-manager.io/test/framework/rig"
+	"trust-manager.io/test/framework/poll"
 )
 
 const (
@@ -65,14 +65,6 @@ func packaged(t *testing.T, version string) string {
 	return path
 }
 
-// eventually waits until check finds nothing to complain of.
-func eventually(t *testing.T, what string, check func() error) {
-	t.Helper()
-	if err := rig.Await(t.Context(), what, check); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // wantRunning checks that the Deployment is of a version and that its pods are, and
 // waits until the API server asks their webhook.
 func wantRunning(t *testing.T, version string) {
@@ -84,7 +76,7 @@ func wantRunning(t *testing.T, version string) {
 	if image := deployment.Spec.Template.Spec.Containers[0].Image; !strings.HasSuffix(image, ":"+version) {
 		t.Errorf("the Deployment has the image %s, want version %s", image, version)
 	}
-	eventually(t, "one ready pod of version "+version, func() error {
+	poll.Eventually(t, "one ready pod of version "+version, func() error {
 		var pods corev1.PodList
 		if err := api.List(t.Context(), &pods, client.InNamespace(namespace), client.MatchingLabels{"app": name}); err != nil {
 			return err
@@ -95,7 +87,7 @@ func wantRunning(t *testing.T, version string) {
 		}
 		return nil
 	})
-	eventually(t, "the webhook to be asked", func() error {
+	poll.Eventually(t, "the webhook to be asked", func() error {
 		// Only the webhook knows that no ConfigMap can have such a key.
 		bad := newBundle("bad", nil, "text")
 		bad.Spec.Target.ConfigMap.Key = "a/b"
@@ -150,7 +142,7 @@ func newBundle(name string, label *string, text string) *v1alpha1.Bundle {
 // have the bundle.
 func awaitSynced(t *testing.T, name string, namespaces int) {
 	t.Helper()
-	eventually(t, "the Bundle to be synced", func() error {
+	poll.Eventually(t, "the Bundle to be synced", func() error {
 		var bundle v1alpha1.Bundle
 		if err := api.Get(t.Context(), client.ObjectKey{Name: name}, &bundle); err != nil {
 			return err
@@ -167,7 +159,7 @@ func awaitSynced(t *testing.T, name string, namespaces int) {
 // setText gives a Bundle another text.
 func setText(t *testing.T, name, text string) {
 	t.Helper()
-	eventually(t, "the Bundle to be changed", func() error {
+	poll.Eventually(t, "the Bundle to be changed", func() error {
 		var bundle v1alpha1.Bundle
 		if err := api.Get(t.Context(), client.ObjectKey{Name: name}, &bundle); err != nil {
 			return err
@@ -193,7 +185,7 @@ func removeAll(t *testing.T, bundle string) {
 	if err := api.Delete(ctx, definition); err != nil {
 		t.Error(err)
 	}
-	err := rig.Await(ctx, "the definition to go", func() error {
+	err := poll.Until(ctx, "the definition to go", func() error {
 		if err := api.Get(ctx, client.ObjectKeyFromObject(definition), definition); !apierrors.IsNotFound(err) {
 			return fmt.Errorf("it is there: %w", err)
 		}

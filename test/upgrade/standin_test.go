@@ -14,6 +14,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/poll"
 )
 
 // standin is a chart with the names and the immutable fields that an upgrade in place
@@ -55,7 +56,7 @@ func TestUpgradeFromStandIn(t *testing.T) {
 	at := versions(t, bundleName)
 
 	helm(t, "rollback", name, "1", "--wait", "--timeout", "90s")
-	eventually(t, "the pods to end", noPods(t))
+	poll.Eventually(t, "the pods to end", noPods(t))
 	time.Sleep(time.Second) // for what follows, if anything does
 	if now := versions(t, bundleName); len(changed(at, now)) > 0 {
 		t.Errorf("the rollback has changed %q", changed(at, now))

@@ -15,6 +15,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/poll"
 )
 
 // values are those of all installs: all targets are allowed, and the images have no
@@ -77,7 +78,7 @@ func TestUpgradeRollbackUninstall(t *testing.T) {
 	unchanged("an upgrade with it again")
 
 	helm(t, "uninstall", name, "--wait", "--timeout", "90s")
-	eventually(t, "the pods to end", noPods(t))
+	poll.Eventually(t, "the pods to end", noPods(t))
 	time.Sleep(time.Second) // for what follows the uninstall, if anything does
 	wantServed(t, bundleName)
 	unchanged("the uninstall")

@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 )
 
 // mainValues are those of the release that most tests run under: everything that
@@ -23,7 +24,7 @@ func (r *Rig) install(ctx context.Context) (err error) {
 	if r.Main, err = r.Install(ctx, accountName, mainValues...); err != nil {
 		return err
 	}
-	return Await(ctx, "Bundles to be served", func() error {
+	return poll.Until(ctx, "Bundles to be served", func() error {
 		return r.Client.List(ctx, &v1alpha1.BundleList{})
 	})
 }

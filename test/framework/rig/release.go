@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/test/framework/helm"
+	"trust-manager.io/test/framework/poll"
 )
 
 // unwanted are the kinds of a rendered chart that tests make themselves, if they
@@ -84,7 +85,7 @@ func flagsOf(objects helm.Objects) ([]string, error) {
 // awaitGrant waits until the API server, which learns by a watch, knows of a right.
 func (r *Rig) awaitGrant(ctx context.Context, account string, g Grant) error {
 	resource, subresource, _ := strings.Cut(g.Resource, "/")
-	return Await(ctx, "the right "+g.String(), func() error {
+	return poll.Until(ctx, "the right "+g.String(), func() error {
 		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 			User: UserOf(account),
 			ResourceAttributes: &authorizationv1.ResourceAttributes{

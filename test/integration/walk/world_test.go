@@ -9,6 +9,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -47,7 +48,7 @@ func (w *world) start() (before rig.Mark, err error) {
 
 // await waits until check finds nothing to complain of.
 func (w *world) await(what string, check func() error) error {
-	return rig.AwaitWithin(w.ctx, patience, what, check)
+	return poll.UntilWithin(w.ctx, patience, what, check)
 }
 
 // writes gives what the operator has changed, or tried to, since a mark.

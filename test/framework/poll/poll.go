@@ -1,0 +1,53 @@
+package poll
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+)
+
+const (
+	// interval is the time between two checks.
+	interval = 20 * time.Millisecond
+	// patience is many times what the slowest operation takes on a busy machine.
+	patience = 30 * time.Second
+)
+
+// Until calls check until it returns nil. After 30 seconds, or when ctx ends, it returns
+// an error that contains the last one of check.
+func Until(ctx context.Context, what string, check func() error) error {
+	return UntilWithin(ctx, patience, what, check)
+}
+
+// UntilWithin is [Until] with a limit of its own.
+func UntilWithin(ctx context.Context, limit time.Duration, what string, check func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	began := time.Now()
+	for {
+		err := check()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("timed out after %s waiting for %s: %w", time.Since(began).Round(time.Second), what, err)
+		case <-time.After(interval):
+		}
+	}
+}
+
+// Eventually calls check until it returns nil, and fails the test after 30 seconds.
+func Eventually(tb testing.TB, what string, check func() error) {
+	tb.Helper()
+	EventuallyWithin(tb, patience, what, check)
+}
+
+// EventuallyWithin is [Eventually] with a limit of its own.
+func EventuallyWithin(tb testing.TB, limit time.Duration, what string, check func() error) {
+	tb.Helper()
+	if err := UntilWithin(tb.Context(), limit, what, check); err != nil {
+		tb.Fatal(err)
+	}
+}

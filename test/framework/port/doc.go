@@ -1,0 +1,2 @@
+// Package port finds TCP ports for the servers that a test starts.
+package port
