@@ -10,25 +10,25 @@ MAKEFLAGS += --no-print-directory
 
 BIN := $(CURDIR)/bin
 # The Go modules of this repository.
-MODULES := . api test/cluster test/neighbours test/oldest test/rules hack/images hack/tools
-LINTED := . api test/cluster test/neighbours test/rules hack/images
+MODULES := . api tools/kubernetes tools/certmanager test/rules hack/images hack/tools
+LINTED := . api tools/kubernetes tools/certmanager test/rules hack/images
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # VERSION if the caller set it. Otherwise images and chart use the chart's version.
 GIVEN_VERSION := $(if $(filter file,$(origin VERSION)),,$(VERSION))
 GOFLAGS_BUILD := -trimpath -ldflags "-s -w -X trust-manager.io/internal/app.version=$(VERSION)"
 export CGO_ENABLED ?= 0
 # The packages that decide and do no I/O.
-PURE := ./internal/certs ./internal/bundle ./internal/encode ./internal/ledger ./internal/target ./internal/capackage ./internal/retention
+PURE := ./internal/certs ./internal/bundle ./internal/encode ./internal/ledger ./internal/target ./internal/capackage ./internal/retention ./internal/text
 comma := ,
 
 ##@ Main
 
 .PHONY: demo
-demo: build $(BIN)/localnode $(BIN)/helm $(BIN)/neighbours ## Start a real API server with cert-manager, the chart and a first Bundle, and leave it running
+demo: build $(BIN)/localnode $(BIN)/helm $(BIN)/certmanager ## Start a real API server with cert-manager, the chart and a first Bundle, and leave it running
 	@hack/demo.sh up
 
 .PHONY: test
-test: test-unit test-cluster test-integration test-neighbours ## Run all tests: first the unit tests, then those on a real API server
+test: test-unit test-cluster test-integration test-certmanager ## Run all tests: first the unit tests, then those on a real API server
 
 ##@ Cluster
 
@@ -64,17 +64,17 @@ test-unit: ## Run the tests that need only Go
 .PHONY: test-cluster
 test-cluster: cluster-build ## Run the tests of the cluster tool
 	@echo "== tests of the cluster tool (about a minute)"
-	@go -C test/cluster test ./...
+	@go -C tools/kubernetes test ./...
 
 .PHONY: test-integration
-test-integration: cluster-build $(BIN)/helm $(BIN)/neighbours ## Run the tests that need a real API server
+test-integration: cluster-build $(BIN)/helm $(BIN)/certmanager ## Run the tests that need a real API server
 	@echo "== tests on a real API server (about 7 minutes)"
-	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m $$(go list ./test/... | grep -v -e /test/e2e -e /test/quickstart -e /test/certmanager)
+	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m $$(go list ./test/... ./tools/... | grep -v -e /test/e2e -e /test/quickstart -e /test/certmanager)
 
-.PHONY: test-neighbours
-test-neighbours: cluster-build $(BIN)/helm $(BIN)/neighbours ## Run the tests with the real cert-manager and approver-policy
+.PHONY: test-certmanager
+test-certmanager: cluster-build $(BIN)/helm $(BIN)/certmanager ## Run the tests with the real cert-manager and approver-policy
 	@echo "== tests with cert-manager and approver-policy (about 80 seconds)"
-	@go -C test/neighbours test ./...
+	@go -C tools/certmanager test ./...
 	@go test -count=1 -timeout 10m ./test/certmanager
 
 .PHONY: test-quickstart
@@ -150,7 +150,7 @@ build: ## Build the operator and the tools into bin/
 	@mkdir -p $(BIN)
 	@echo "== building the operator and its tools (a few minutes on the first run, seconds later)"
 	@go build $(GOFLAGS_BUILD) -o $(BIN)/ ./cmd/...
-	@go -C test/cluster build $(GOFLAGS_BUILD) -o $(BIN)/cluster .
+	@go -C tools/kubernetes build $(GOFLAGS_BUILD) -o $(BIN)/cluster .
 
 .PHONY: images
 images: ## Build all images as OCI archives in bin/images, for ARCHITECTURES (amd64 arm64)
@@ -225,16 +225,16 @@ $(BIN)/golangci-lint: hack/tools/go.mod
 .PHONY: $(BIN)/cluster
 $(BIN)/cluster:
 	@mkdir -p $(BIN)
-	@go -C test/cluster build $(GOFLAGS_BUILD) -o $(BIN)/cluster .
+	@go -C tools/kubernetes build $(GOFLAGS_BUILD) -o $(BIN)/cluster .
 
 .PHONY: $(BIN)/localnode
 $(BIN)/localnode:
 	@mkdir -p $(BIN)
-	@go build $(GOFLAGS_BUILD) -o $(BIN)/localnode ./test/localnode/cmd/localnode
+	@go build $(GOFLAGS_BUILD) -o $(BIN)/localnode ./tools/localnode/cmd/localnode
 
 # It embeds the versions of go.mod, so it is rebuilt when they change. Without
 # -trimpath it shares its compiled packages with go vet and go test.
-$(BIN)/neighbours: $(shell find test/neighbours -type f)
+$(BIN)/certmanager: $(shell find tools/certmanager -type f)
 	@mkdir -p $(BIN)
 	@echo "building cert-manager and approver-policy for the tests (about 4 minutes on 2 cores, once)"
-	@go -C test/neighbours build -ldflags "-s -w" -o $@ .
+	@go -C tools/certmanager build -ldflags "-s -w" -o $@ .

@@ -84,7 +84,7 @@ end() {
 
 down() {
   end localnode
-  end neighbours
+  end certmanager
   "$bin/cluster" down --dir "$cluster"
   rm -rf "$demo"
   rm -f "$kubeconfig" "$bin/kubectl"
@@ -172,7 +172,7 @@ BUNDLE
 }
 
 # settled reports whether cert-manager is ready or has exited.
-settled() { grep -qx ready "$demo/neighbours.log" || ! runs neighbours; }
+settled() { grep -qx ready "$demo/certmanager.log" || ! runs certmanager; }
 
 # accepted reports whether the API server accepts a Bundle, which requires that the
 # webhook answers with a trusted certificate.
@@ -194,9 +194,9 @@ up() {
   "$bin/cluster" up --dir "$cluster" --kubeconfig "$kubeconfig" --apiserver-arg=--enable-aggregator-routing=true
 
   say "cert-manager"
-  background neighbours cert-manager
+  background certmanager cert-manager
   await 60 settled
-  runs neighbours || fail "cert-manager has exited"
+  runs certmanager || fail "cert-manager has exited"
 
   say "Images and chart (about 15 seconds when something has changed)"
   build_images

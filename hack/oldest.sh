@@ -7,8 +7,8 @@
 set -euo pipefail
 cd -P "$(dirname "$0")/.."
 
-version=$(go -C test/oldest list -m -f '{{.Version}}' k8s.io/kubernetes)
-sum=$(sha256sum test/oldest/go.mod | cut -c1-8)
+version=$(go -C tools/kubernetes list -modfile=oldest.mod -m -f '{{.Version}}' k8s.io/kubernetes)
+sum=$(sha256sum tools/kubernetes/oldest.mod | cut -c1-8)
 cache=${TRUST_MANAGER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/trust-manager}
 assets=$cache/kubernetes/oldest-$version-$sum
 
@@ -17,7 +17,7 @@ if [ ! -x "$assets/kube-apiserver" ]; then
   mkdir -p "$assets"
   info=k8s.io/component-base/version
   minor=${version#v1.}
-  go -C test/oldest build -o "$assets/kube-apiserver.new" -ldflags \
+  go -C tools/kubernetes build -modfile=oldest.mod -o "$assets/kube-apiserver.new" -ldflags \
     "-s -w -X $info.gitVersion=$version -X $info.gitMajor=1 -X $info.gitMinor=${minor%%.*}" \
     k8s.io/kubernetes/cmd/kube-apiserver
   mv "$assets/kube-apiserver.new" "$assets/kube-apiserver"

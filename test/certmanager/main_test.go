@@ -1,8 +1,8 @@
 // Package certmanager proves what the operator and its chart do beside the real
 // cert-manager and the real approver-policy, on a real API server: the chart is
-// installed by Helm, its pods run as processes of this machine (test/localnode), and
-// the API server asks the webhook by its Service. The neighbours come from
-// test/neighbours.
+// installed by Helm, its pods run as processes of this machine (tools/localnode), and
+// the API server asks the webhook by its Service. They come from
+// tools/certmanager.
 //
 // All tests share one release, whose values they change, so they run one after
 // another.

@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/localnode"
+	"trust-manager.io/tools/localnode"
 )
 
 // namespace is that of cert-manager, of the release, and of the trust sources.
@@ -79,7 +79,7 @@ func newStand(ctx context.Context) (*stand, error) {
 
 // neighbour starts one of the projects beside the operator.
 func (s *stand) neighbour(command string, flags ...string) (*program, error) {
-	return start("neighbours", append([]string{command, "--kubeconfig", s.kubeconfig, "--until-stdin-ends"}, flags...)...)
+	return start("certmanager", append([]string{command, "--kubeconfig", s.kubeconfig, "--until-stdin-ends"}, flags...)...)
 }
 
 // startNode runs pods from now on.

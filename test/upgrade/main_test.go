@@ -1,6 +1,6 @@
 // Package upgrade proves that no target suffers when the operator's release comes and
 // goes: Helm installs, upgrades, rolls back and uninstalls the chart on a real control
-// plane, the operator really runs as its Deployment says (test/localnode), and a watch
+// plane, the operator really runs as its Deployment says (tools/localnode), and a watch
 // over all targets sees every event on the way. A target may at no moment be without
 // all the certificates that it should have, and is never deleted or made anew.
 //
@@ -29,7 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"trust-manager.io/test/framework/rig"
-	"trust-manager.io/test/localnode"
+	"trust-manager.io/tools/localnode"
 )
 
 const (
@@ -157,12 +157,12 @@ func startNode(images string) (stop func()) {
 // startCertManager runs the real cert-manager until the test ends.
 func startCertManager(t *testing.T) {
 	t.Helper()
-	path, err := filepath.Abs(filepath.Join(root, "bin", "neighbours"))
+	path, err := filepath.Abs(filepath.Join(root, "bin", "certmanager"))
 	if err == nil {
 		_, err = os.Stat(path)
 	}
 	if err != nil {
-		t.Fatal("bin/neighbours is missing: run `make test-integration`, which builds it")
+		t.Fatal("bin/certmanager is missing: run `make test-integration`, which builds it")
 	}
 	command := exec.Command(path, "cert-manager", "--kubeconfig", env.Kubeconfig(), "--until-stdin-ends")
 	command.Stderr = os.Stderr

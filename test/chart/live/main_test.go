@@ -89,19 +89,19 @@ func run(m *testing.M) (code int, err error) {
 
 // neighbourDefinitions gives the definitions of the other projects, as YAML.
 func neighbourDefinitions() (string, error) {
-	command, err := filepath.Abs(filepath.Join(root, "bin", "neighbours"))
+	command, err := filepath.Abs(filepath.Join(root, "bin", "certmanager"))
 	if err != nil {
 		return "", err
 	}
 	if _, err := os.Stat(command); err != nil {
-		return "", errors.New("bin/neighbours is missing: run `make test-integration`, which builds it")
+		return "", errors.New("bin/certmanager is missing: run `make test-integration`, which builds it")
 	}
 	var out, fault bytes.Buffer
 	printed := exec.Command(command, "crds")
 	printed.Dir = root
 	printed.Stdout, printed.Stderr = &out, &fault
 	if err := printed.Run(); err != nil {
-		return "", fmt.Errorf("neighbours crds: %w: %s", err, fault.String())
+		return "", fmt.Errorf("certmanager crds: %w: %s", err, fault.String())
 	}
 	return out.String(), nil
 }

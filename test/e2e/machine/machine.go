@@ -1,5 +1,5 @@
 // Package machine makes this machine a cluster with a real node, for tests: the
-// control plane of test/cluster with scheduler, containerd and kubelet, so that
+// control plane of tools/kubernetes with scheduler, containerd and kubelet, so that
 // pods run.
 //
 // What always holds: commands are built from this checkout; the cluster ends when
@@ -72,7 +72,7 @@ func (m *Machine) start(ctx context.Context) (err error) {
 	if m.helm, err = helm.New(m.Root, filepath.Join(m.Dir, "helm")); err != nil {
 		return err
 	}
-	if err := m.Build(ctx, "test/cluster", ".", m.cluster); err != nil {
+	if err := m.Build(ctx, "tools/kubernetes", ".", m.cluster); err != nil {
 		return err
 	}
 	build := exec.CommandContext(ctx, m.cluster, "build", "--node")

@@ -1,4 +1,4 @@
-// Command neighbours stands in for what users have beside the operator in their
+// Command certmanager runs what users have beside the operator in their
 // clusters: cert-manager, approver-policy, and the custom resource definitions of
 // both and of Prometheus Operator.
 //
@@ -29,14 +29,14 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 )
 
-const usage = `Usage: neighbours COMMAND [FLAGS]
+const usage = `Usage: certmanager COMMAND [FLAGS]
 
   crds             print the custom resource definitions, as YAML
   cert-manager     run cert-manager's controllers and its CA injector
   approver-policy  run approver-policy, beside "cert-manager --without-approver"
 
 The last two bring their custom resource definitions with them, print "ready"
-once they watch, and end on SIGTERM or SIGINT. "neighbours COMMAND -h" lists the
+once they watch, and end on SIGTERM or SIGINT. "certmanager COMMAND -h" lists the
 flags. "crds" asks the go command where the modules' files are.
 `
 
@@ -58,7 +58,7 @@ func main() {
 	case errors.Is(err, errUsage):
 		os.Exit(2)
 	default:
-		fmt.Fprintln(os.Stderr, "neighbours:", err)
+		fmt.Fprintln(os.Stderr, "certmanager:", err)
 		os.Exit(1)
 	}
 }
@@ -80,7 +80,7 @@ func dispatch(ctx context.Context, args []string, out io.Writer) error {
 		_, err := fmt.Fprint(out, usage)
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "neighbours: no command %q\n\n%s", args[0], usage)
+	fmt.Fprintf(os.Stderr, "certmanager: no command %q\n\n%s", args[0], usage)
 	return errUsage
 }
 
@@ -92,7 +92,7 @@ type running struct {
 }
 
 func newRunning(command string) *running {
-	r := &running{flags: flag.NewFlagSet("neighbours "+command, flag.ContinueOnError)}
+	r := &running{flags: flag.NewFlagSet("certmanager "+command, flag.ContinueOnError)}
 	r.flags.StringVar(&r.kubeconfig, "kubeconfig", "", "the `file` of an administrator of the cluster (required)")
 	r.flags.BoolVar(&r.untilEOF, "until-stdin-ends", false, "end with standard input too, and so with the process that holds it")
 	return r

@@ -25,7 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/test/localnode"
+	"trust-manager.io/tools/localnode"
 )
 
 const (
@@ -103,7 +103,7 @@ func (c *cluster) startNode() (stop func()) {
 func (c *cluster) startControlPlane() {
 	c.t.Helper()
 	binary := filepath.Join(c.dir, "cluster-command")
-	c.must("go", "build", "-C", root+"/test/cluster", "-o", binary, ".")
+	c.must("go", "build", "-C", root+"/tools/kubernetes", "-o", binary, ".")
 	command := exec.Command(binary, "run", "--dir", filepath.Join(c.dir, "cluster"), "--kubeconfig", c.kubeconfig, "--apiserver-arg=--enable-aggregator-routing=true")
 	command.Stderr = os.Stderr
 	input, err := command.StdinPipe()

@@ -18,7 +18,7 @@ import (
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
-	"trust-manager.io/test/localnode"
+	"trust-manager.io/tools/localnode"
 )
 
 func main() {

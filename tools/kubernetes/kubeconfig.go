@@ -11,7 +11,7 @@ import (
 
 // kubeconfigMark is the first line of every kubeconfig written here. Only a file
 // that starts with it is ever replaced: a user's own holds keys to other places.
-const kubeconfigMark = "# Written by test/cluster. It may be replaced and removed by that command.\n"
+const kubeconfigMark = "# Written by tools/kubernetes. It may be replaced and removed by that command.\n"
 
 const kubeconfigText = kubeconfigMark + `apiVersion: v1
 kind: Config

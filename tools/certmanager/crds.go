@@ -37,7 +37,7 @@ var neighbours = []neighbour{
 }
 
 func crdsCommand(ctx context.Context, args []string, out io.Writer) error {
-	flags := flag.NewFlagSet("neighbours crds", flag.ContinueOnError)
+	flags := flag.NewFlagSet("certmanager crds", flag.ContinueOnError)
 	only := flags.String("only", "", "the one `project` to print: cert-manager, approver-policy or prometheus-operator")
 	if err := parse(flags, args); err != nil {
 		return err

@@ -1,6 +1,6 @@
-// The oldest Kubernetes that takes the CRD's rules, for tests of what it accepts.
-// It has a module of its own, as the present one has in test/cluster.
-module trust-manager.io/test/oldest
+// The oldest Kubernetes that accepts the rules of the CRD, for the tests of what it accepts:
+// used in place of go.mod, by -modfile (hack/oldest.sh).
+module trust-manager.io/tools/kubernetes
 
 go 1.26.0
 

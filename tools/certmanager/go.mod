@@ -1,4 +1,4 @@
-module trust-manager.io/test/neighbours
+module trust-manager.io/tools/certmanager
 
 go 1.26.0
 

@@ -39,7 +39,7 @@ func required(module string) (string, error) {
 	line := regexp.MustCompile(`(?m)^\s*(?:require )?` + regexp.QuoteMeta(module) + ` (v\S+)`)
 	found := line.FindSubmatch(goMod)
 	if found == nil {
-		return "", fmt.Errorf("go.mod of test/cluster does not require %s: add it with `go get -C test/cluster %s`", module, module)
+		return "", fmt.Errorf("go.mod of tools/kubernetes does not require %s: add it with `go get -C tools/kubernetes %s`", module, module)
 	}
 	return string(found[1]), nil
 }

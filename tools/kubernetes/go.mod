@@ -1,4 +1,4 @@
-module trust-manager.io/test/cluster
+module trust-manager.io/tools/kubernetes
 
 go 1.26.0
 
