@@ -52,7 +52,7 @@ func TestFilterOfABundleActsInTime(t *testing.T) {
 	operator(t)
 	s := newScene(t)
 	namespaces := s.namespaces(1)
-	end := time.Now().Add(4 * time.Second).Truncate(time.Second)
+	end := time.Now().Add(soon).Truncate(time.Second)
 	root, short := newAuthority("CA"), newAuthority("Short", ca.ValidUntil(end))
 	drops := s.bundle(inLine(root, short), filtering(v1alpha1.BundleFilters{Expired: v1alpha1.FilterDrop}))
 	rejects := s.bundle(inLine(root, short), filtering(v1alpha1.BundleFilters{Expired: v1alpha1.FilterReject}))

@@ -25,7 +25,7 @@ func TestExpiringSoon(t *testing.T) {
 	s := newScene(t)
 	s.namespaces(1)
 	const days30 = 30 * 24 * time.Hour
-	begins := time.Now().Add(5 * time.Second).Truncate(time.Second)
+	begins := time.Now().Add(soon).Truncate(time.Second)
 	short, root := newAuthority("Short", ca.ValidUntil(begins.Add(days30))), newAuthority("CA")
 	source := s.source(short, root)
 	bundle := s.bundle(from(source))

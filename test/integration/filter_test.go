@@ -18,7 +18,7 @@ func TestExpiredCertificateLeavesByItself(t *testing.T) {
 	startOperator(t, "--filter-expired-certificates", "--secret-targets-enabled")
 	s := newScene(t)
 	namespaces := s.namespaces(2)
-	end := time.Now().Add(6 * time.Second).Truncate(time.Second)
+	end := time.Now().Add(soon).Truncate(time.Second)
 	root, short, old := newAuthority("CA"), newAuthority("Short", ca.ValidUntil(end)), newAuthority("Old", ca.ValidUntil(time.Now().Add(-time.Minute)))
 	source := s.source(old, short, root)
 	bundle := s.bundle(from(source), formats(jks(), p12("", "")), func(b *v1alpha1.Bundle) {
@@ -111,7 +111,7 @@ func TestLastCertificateExpires(t *testing.T) {
 	startOperator(t, "--filter-expired-certificates")
 	s := newScene(t)
 	namespaces := s.namespaces(1)
-	end := time.Now().Add(4 * time.Second).Truncate(time.Second)
+	end := time.Now().Add(soon).Truncate(time.Second)
 	short := newAuthority("Short", ca.ValidUntil(end))
 	bundle := s.bundle(inLine(short))
 	awaitTargets(t, bundle, namespaces, short)

@@ -43,7 +43,7 @@ func TestRotation(t *testing.T) {
 	namespaces := s.namespaces(2)
 	a, b := newAuthority("A"), newAuthority("B")
 	source := s.source(a)
-	const long = 8 * time.Second
+	const long = soon
 	bundle := s.bundle(from(source), retaining(long))
 	awaitTargets(t, bundle, namespaces, a)
 	fill(t, source, b)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,6 +24,10 @@ const (
 	sourceKey = "ca.crt"
 	targetKey = "trust-bundle.pem"
 )
+
+// soon is when something ends that a test first wants to see as it was: far enough for a
+// slow machine on which other tests run.
+const soon = 15 * time.Second
 
 // scene is a test's own corner of the cluster: names that no other test uses,
 // and namespaces that its Bundles select.
