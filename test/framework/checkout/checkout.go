@@ -1,4 +1,3 @@
-// Package checkout tells tests where the checkout is that they run in.
 package checkout
 
 import (
@@ -7,8 +6,7 @@ import (
 	"path/filepath"
 )
 
-// Root finds the folder of the root module: the nearest one above the working
-// directory, or that itself, with a go.mod.
+// Root returns the nearest folder with a go.mod: the working directory or one above it.
 func Root() (string, error) {
 	start, err := os.Getwd()
 	if err != nil {

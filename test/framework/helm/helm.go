@@ -1,8 +1,3 @@
-// Package helm runs the real Helm on the project's own chart, for tests.
-//
-// It is the one Helm of bin/, with no settings of the user and no cluster but the
-// one that it is told of. What is rendered is handed on as objects; whether they are
-// right is for the tests to say.
 package helm
 
 import (
@@ -20,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
-// Helm is the command, for one checkout.
+// Helm is the Helm command of a checkout.
 type Helm struct {
 	// Chart is the folder of the project's chart.
 	Chart string
@@ -28,8 +23,8 @@ type Helm struct {
 	binary, home string
 }
 
-// New finds the command in bin/ of the checkout that has this folder at its root.
-// Helm keeps what it needs to remember in the folder home.
+// New returns the command in bin/ of the checkout at root. Helm keeps its state in the
+// folder home.
 func New(root, home string) (*Helm, error) {
 	h := &Helm{Chart: filepath.Join(root, "deploy", "charts", "trust-manager"), binary: filepath.Join(root, "bin", "helm"), home: home}
 	if _, err := os.Stat(h.binary); err != nil {
@@ -38,7 +33,7 @@ func New(root, home string) (*Helm, error) {
 	return h, nil
 }
 
-// Run runs Helm and gives what it writes. An error has what it says is wrong.
+// Run runs Helm and returns its output. An error contains Helm's message.
 func (h *Helm) Run(ctx context.Context, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, h.binary, args...)
 	command.Env = append(os.Environ(), "HELM_CONFIG_HOME="+h.home, "HELM_DATA_HOME="+h.home, "HELM_CACHE_HOME="+h.home,
@@ -51,8 +46,7 @@ func (h *Helm) Run(ctx context.Context, args ...string) (string, error) {
 	return out.String(), nil
 }
 
-// Template renders the chart. Nothing of a cluster is known to the chart but what
-// the arguments tell it.
+// Template renders the chart without access to a cluster.
 func (h *Helm) Template(ctx context.Context, release, namespace string, args ...string) (Objects, error) {
 	text, err := h.Run(ctx, append([]string{"template", release, h.Chart, "--namespace", namespace}, args...)...)
 	if err != nil {
@@ -81,8 +75,8 @@ func Parse(text string) (Objects, error) {
 	}
 }
 
-// Package packages the chart as one of another version, which is that of its images
-// too, into a folder, and gives the path of the package.
+// Package packages the chart, with this version of the chart and its images, into a
+// folder, and returns the path of the package.
 func (h *Helm) Package(ctx context.Context, version, folder string) (path string, err error) {
 	_, err = h.Run(ctx, "package", h.Chart, "--version", version, "--app-version", version, "--destination", folder)
 	return filepath.Join(folder, filepath.Base(h.Chart)+"-"+version+".tgz"), err

@@ -14,8 +14,7 @@ import (
 	"encoding/pem"
 )
 
-// Keys makes one key of each kind that is found in files, none of which anything else
-// is made of.
+// Keys returns a new key of each kind that occurs in files.
 func Keys() ([]Key, error) {
 	long, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -62,11 +61,11 @@ func newKey(name, label string, der, secret []byte) Key {
 	return Key{Name: name, PEM: string(pem.EncodeToMemory(&pem.Block{Type: label, Bytes: der})), secret: secret}
 }
 
-// encryptedKey gives an EncryptedPrivateKeyInfo (RFC 5958, section 3), and of what it
-// holds the part that is encrypted. Nobody decrypts it.
+// encryptedKey returns an EncryptedPrivateKeyInfo (RFC 5958, section 3) and its encrypted
+// part, which is random.
 func encryptedKey() (der, secret []byte, err error) {
 	secret = make([]byte, 160)
-	_, _ = rand.Read(secret) // never fails, says its documentation
+	_, _ = rand.Read(secret) // never fails
 	der, err = asn1.Marshal(struct {
 		Algorithm pkix.AlgorithmIdentifier
 		Data      []byte
@@ -74,8 +73,7 @@ func encryptedKey() (der, secret []byte, err error) {
 	return der, secret, err
 }
 
-// openSSH gives a key without a passphrase in OpenSSH's own form: strings with their
-// lengths, the public key, and the private one among padding.
+// openSSH returns a key without a passphrase in OpenSSH's format.
 func openSSH(key ed25519.PrivateKey) []byte {
 	const algorithm = "ssh-ed25519"
 	number := func(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }

@@ -1,10 +1,3 @@
-// Package leak makes private keys to be planted, and finds what is left of them in
-// whatever a program gives out.
-//
-// What always holds: a key is found by any 15 characters of it in a row, in each form
-// in which programs show bytes: as they are, in hexadecimal, in base64 wherever it
-// begins, in base64 of that again. What all keys of a type have in common does not
-// count.
 package leak
 
 import (
@@ -18,44 +11,44 @@ import (
 
 // Key is a private key.
 type Key struct {
-	// Name says what kind of key it is.
+	// Name describes the kind of key.
 	Name string
-	// PEM is the key as it stands in a file.
+	// PEM is the key in a file.
 	PEM string
-	// secret is what no other key has, as a part of the PEM block's bytes.
+	// secret is the part of the PEM block's bytes that is unique to this key.
 	secret []byte
 }
 
-// DER gives the bytes of the key.
+// DER returns the bytes of the key.
 func (k Key) DER() []byte {
 	block, _ := pem.Decode([]byte(k.PEM))
 	return block.Bytes
 }
 
-// Base64 gives the key without the lines around it.
+// Base64 returns the lines between BEGIN and END.
 func (k Key) Base64() string {
 	lines := strings.Split(strings.TrimSpace(k.PEM), "\n")
 	return strings.Join(lines[1:len(lines)-1], "\n") + "\n"
 }
 
-// Hex gives the secret part in hexadecimal, which can stand in the name of an object.
+// Hex returns the secret part in hexadecimal, which is valid in the name of an object.
 func (k Key) Hex() string { return hex.EncodeToString(k.secret) }
 
 const (
-	// width is the length of the fragments that are looked for, in bytes; by chance, a
-	// text of 100 MB has one with a probability of 1 in 10^9.
+	// width is the length of a fragment in bytes. A random text of 100 MB contains one
+	// with a probability of 1 in 10^9.
 	width = 12
-	// step is how far apart they begin.
+	// step is the distance between the starts of two fragments.
 	step = 4
 )
 
 // Search finds fragments of keys.
 type Search struct {
-	// fragments have the key and the form that they are of.
+	// fragments holds the key and the form of each fragment.
 	fragments map[[width]byte]string
 }
 
-// NewSearch makes a Search for keys.
+// NewSearch returns a [Search] for keys.
 func NewSearch(keys ...Key) *Search {
 	s := &Search{fragments: map[[width]byte]string{}}
 	for _, key := range keys {
@@ -70,7 +63,7 @@ func NewSearch(keys ...Key) *Search {
 	return s
 }
 
-// forms are how the secret may be written, from wherever it begins.
+// forms returns the ways in which programs write the secret, at each offset.
 func (k Key) forms() map[string][][]byte {
 	text := k.text()
 	forms := map[string][][]byte{
@@ -87,7 +80,7 @@ func (k Key) forms() map[string][][]byte {
 	return forms
 }
 
-// text gives the part of the PEM text, with its line ends, that has the secret.
+// text returns the part of the PEM text, including line ends, that encodes the secret.
 func (k Key) text() []byte {
 	from := bytes.Index(k.DER(), k.secret)
 	// Four characters hold three bytes, and a line 64 characters.
@@ -101,8 +94,8 @@ func inHex(data []byte) [][]byte {
 	return [][]byte{lower, bytes.ToUpper(lower)}
 }
 
-// inBase64 gives the text for each of the three places, of a group of three bytes, at
-// which data can begin; without the last character, which depends on what follows.
+// inBase64 returns the text for each of the three offsets, in a group of three bytes, at
+// which data can begin. It leaves out the last character, which depends on what follows.
 func inBase64(data []byte) (texts [][]byte) {
 	for skipped := range 3 {
 		rest := data[min(skipped, len(data)):]
@@ -114,7 +107,7 @@ func inBase64(data []byte) (texts [][]byte) {
 	return texts
 }
 
-// Find gives what is found in a text: each key once for each form, sorted.
+// Find returns the keys in a text, sorted, once for each form.
 func (s *Search) Find(text []byte) []string {
 	found := map[string]bool{}
 	s.find(text, found)

@@ -22,7 +22,7 @@ func keys(t *testing.T) []Key {
 	return made
 }
 
-// shown are ways in which a program may show what it should not.
+// shown are ways in which a program may show a key.
 var shown = map[string]func(k Key) []byte{
 	"the file":                 func(k Key) []byte { return []byte("text " + k.PEM + " text") },
 	"without the lines around": func(k Key) []byte { return []byte(k.Base64()) },
@@ -67,7 +67,7 @@ func logged(k Key, handler func(*bytes.Buffer) slog.Handler) []byte {
 	return out.Bytes()
 }
 
-// A key is found however it is shown, and under its own name.
+// A key is found however it is shown, under its own name.
 func TestFind(t *testing.T) {
 	t.Parallel()
 	for _, key := range keys(t) {
@@ -81,7 +81,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// Other keys of the same kinds, and what is no key, are not taken for it.
+// Other keys of the same kinds, and text without a key, are not found.
 func TestFindNothing(t *testing.T) {
 	t.Parallel()
 	search := NewSearch(keys(t)...)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Until checks until there is no error, until the limit, or until the context ends.
+// Until ends when check succeeds, at the limit, or with the context.
 func TestUntil(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 // is used.
 var given sync.Map
 
-// Free returns as many TCP ports of an address as are asked for, on which nothing listens.
-// An empty address stands for all of the machine's. No port is returned twice.
+// Free returns TCP ports of an address on which nothing listens. An empty address means
+// all addresses of the machine. No port is returned twice.
 func Free(address string, count int) ([]int, error) {
 	var ports []int
 	for len(ports) < count {

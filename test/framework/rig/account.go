@@ -17,9 +17,9 @@ import (
 // tokenLifetime is longer than any run of tests, in seconds.
 const tokenLifetime = 24 * 60 * 60
 
-// Account makes a service account in TrustNamespace that has no rights at all, and
-// gives the path of a kubeconfig of it, for an operator under other rights than
-// those of the chart.
+// Account creates a service account without any rights in [TrustNamespace], and returns
+// the path of its kubeconfig. A test uses it to run an operator with other rights than the
+// chart's.
 func (r *Rig) Account(ctx context.Context, name string) (path string, err error) {
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: TrustNamespace, Name: name}}
 	if err := r.Client.Create(ctx, account); err != nil {
@@ -28,8 +28,8 @@ func (r *Rig) Account(ctx context.Context, name string) (path string, err error)
 	return writeAccount(ctx, r.Client, r.Config, name, r.dir)
 }
 
-// writeAccount writes a kubeconfig with a token of a service account, so that the
-// operator can do what its roles say and no more.
+// writeAccount writes a kubeconfig with a token of a service account, whose rights are
+// those of its roles and no more.
 func writeAccount(ctx context.Context, api client.Client, server *rest.Config, account, dir string) (path string, err error) {
 	token, err := requestToken(ctx, api, account, nil)
 	if err != nil {
@@ -39,8 +39,8 @@ func writeAccount(ctx context.Context, api client.Client, server *rest.Config, a
 	return path, writeKubeconfig(server, &clientcmdapi.AuthInfo{Token: token}, path)
 }
 
-// requestToken gives a token of a service account. One that is bound to an object
-// is worth nothing any more when that is deleted.
+// requestToken returns a token of a service account. A token that is bound to an object
+// becomes invalid when the object is deleted.
 func requestToken(ctx context.Context, api client.Client, account string, bound *authenticationv1.BoundObjectReference) (string, error) {
 	object := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: TrustNamespace, Name: account}}
 	lifetime := int64(tokenLifetime)

@@ -19,28 +19,28 @@ import (
 )
 
 const (
-	// FaultyLabel is, with the value "true", that of namespaces about which the
-	// webhook is asked. All others know nothing of it.
+	// FaultyLabel, with the value "true", selects the namespaces whose writes the API
+	// server sends to the webhook.
 	FaultyLabel = "rig/faulty"
-	// Refusal is what the webhook says when it refuses.
+	// Refusal is the message with which the webhook denies a write.
 	Refusal = "the rig refuses this write"
-	// hangLimit is how long a call can hang, in seconds: the longest that the
-	// API server allows.
+	// hangLimit is the webhook's timeout in seconds, the longest that the API server
+	// allows.
 	hangLimit = 30
 )
 
-// Admission is a validating webhook that the API server asks about the
-// operator's writes of ConfigMaps and Secrets in namespaces with FaultyLabel. It
-// admits them until a test says otherwise. It is safe for concurrent use.
+// Admission is a validating webhook for the operator's writes of ConfigMaps and Secrets in
+// namespaces with [FaultyLabel]. It admits them until a test makes it deny them or hang. It
+// is safe for concurrent use.
 type Admission struct {
 	server *httptest.Server
 
 	mu sync.Mutex
-	// refusing has how writes in a namespace are refused; hanging are namespaces whose
-	// writes hang until the channel is closed.
+	// refusing holds the status of denied writes, by namespace; hanging holds the
+	// namespaces whose writes hang until the channel is closed.
 	refusing map[string]metav1.Status
 	hanging  map[string]chan struct{}
-	// waiting counts the calls that hang now.
+	// waiting is the number of calls that hang.
 	waiting int
 }
 
@@ -81,12 +81,12 @@ func (a *Admission) configuration() *admissionregistrationv1.ValidatingWebhookCo
 	}
 }
 
-// Refuse makes writes in the namespaces fail.
+// Refuse makes the webhook deny writes in the namespaces.
 func (a *Admission) Refuse(namespaces ...string) {
 	a.RefuseWith(metav1.Status{Message: Refusal}, namespaces...)
 }
 
-// RefuseWith makes writes in the namespaces fail with a status.
+// RefuseWith makes the webhook deny writes in the namespaces with a status.
 func (a *Admission) RefuseWith(status metav1.Status, namespaces ...string) {
 	a.Admit(namespaces...)
 	a.mu.Lock()
@@ -96,8 +96,8 @@ func (a *Admission) RefuseWith(status metav1.Status, namespaces ...string) {
 	}
 }
 
-// Terminating is how the API server refuses a write in a namespace that is being
-// deleted, also for moments after the namespace was created again.
+// Terminating returns the status with which the API server denies a write in a namespace
+// that is being deleted, and for a moment after such a namespace is re-created.
 func Terminating(namespace string) metav1.Status {
 	return metav1.Status{
 		Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden,
@@ -108,13 +108,14 @@ func Terminating(namespace string) metav1.Status {
 	}
 }
 
-// Missing is how the API server refuses a write in a namespace that it does not know.
+// Missing returns the status with which the API server denies a write in a namespace that
+// does not exist.
 func Missing(namespace string) metav1.Status {
 	return apierrors.NewNotFound(corev1.Resource("namespaces"), namespace).Status()
 }
 
-// Hang makes writes in the namespaces hang, for 30 seconds or until the
-// namespace is admitted again or the caller has gone.
+// Hang makes writes in the namespaces hang: for 30 seconds, until Admit is called for the
+// namespace, or until the caller gives up.
 func (a *Admission) Hang(namespaces ...string) {
 	a.Admit(namespaces...)
 	a.mu.Lock()
@@ -124,7 +125,7 @@ func (a *Admission) Hang(namespaces ...string) {
 	}
 }
 
-// Admit lets writes in the namespaces pass, those that hang included.
+// Admit makes the webhook admit writes in the namespaces, including those that hang.
 func (a *Admission) Admit(namespaces ...string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -137,7 +138,7 @@ func (a *Admission) Admit(namespaces ...string) {
 	}
 }
 
-// Waiting gives the number of calls that hang now.
+// Waiting returns the number of calls that hang.
 func (a *Admission) Waiting() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -159,10 +160,9 @@ func (a *Admission) ServeHTTP(response http.ResponseWriter, request *http.Reques
 	})
 }
 
-// readHead reads an AdmissionReview as far as the object that it is about, which
-// may be large: parsing it would cost more than the rest of the write, and so
-// spoil the times that tests take. The rest is read and thrown away, so that the
-// connection can be used again.
+// readHead reads an AdmissionReview up to its object and discards the rest, so that the
+// connection can be reused. Parsing a large object would take longer than the rest of the
+// write, and distort the durations that tests measure.
 func readHead(body io.Reader) (about admissionv1.AdmissionRequest, err error) {
 	decoder := json.NewDecoder(body)
 	for about.UID == "" || about.Namespace == "" {
@@ -184,7 +184,7 @@ func readHead(body io.Reader) (about admissionv1.AdmissionRequest, err error) {
 	return about, err
 }
 
-// judge returns how a write is refused, or nil.
+// judge returns the status with which a write is denied, or nil.
 func (a *Admission) judge(ctx context.Context, namespace string) *metav1.Status {
 	a.mu.Lock()
 	refusal, refused := a.refusing[namespace]

@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// conflict is what the API server says where somebody else was faster.
+// conflict returns the API server's response to a write that lost a race.
 func conflict(request *http.Request) *apierrors.StatusError {
 	resource := schema.GroupResource{Resource: "objects"}
 	name, _ := written(request)
@@ -19,8 +19,8 @@ func conflict(request *http.Request) *apierrors.StatusError {
 	return apierrors.NewConflict(resource, name, nil)
 }
 
-// namespaceEnd returns one of the two answers of an API server whose namespace is not
-// active.
+// namespaceEnd returns one of the API server's two responses to a write in a namespace
+// that is not active.
 func namespaceEnd(request *http.Request, number uint64) *apierrors.StatusError {
 	status := Terminating
 	if number%2 == 0 {

@@ -14,12 +14,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// leases are the one group whose requests Since and AllSince leave out: keeping a
-// Lease is no work.
+// leases is the API group whose requests Since and AllSince leave out.
 const leases = "coordination.k8s.io"
 
-// auditPolicy has the API server log what accounts of the operator's namespace do,
-// once it is done: writes and reads of single objects, lists and watches.
+// auditPolicy makes the API server log the completed requests of the service accounts in
+// the operator's namespace.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived, ResponseStarted]
@@ -35,36 +34,36 @@ type Audit struct {
 	policy, log string
 }
 
-// Request is one request of the operator that the API server has answered.
+// Request is a completed request of the operator.
 type Request struct {
-	// Verb is that of Kubernetes, in lower case: get, create, update and so on.
+	// Verb is the Kubernetes verb, in lower case: get, create, update and so on.
 	Verb string
-	// User is who asked.
+	// User is the name of the user that made the request.
 	User string
-	// Group is the API group, empty for the core's. Resource is the plural, with the
-	// subresource after a slash, if any; it is empty where a URL was asked for.
+	// Group is the API group, empty for the core group. Resource is the plural name,
+	// followed by a slash and the subresource, if any; it is empty for a non-resource URL.
 	Group, Resource string
 	Namespace, Name string
-	// Code is the HTTP status of the answer.
+	// Code is the HTTP status of the response.
 	Code int
-	// Denied says that the account had no right to it.
+	// Denied reports whether the authorizer denied it.
 	Denied bool
-	// Received and Answered are the API server's times.
+	// Received and Answered are times of the API server's clock.
 	Received, Answered time.Time
 }
 
-// String gives a request as failures of tests show it.
+// String returns the request as shown in failures of tests.
 func (q Request) String() string {
 	return fmt.Sprintf("%s %s %s/%s: %d", q.Verb, q.Resource, q.Namespace, q.Name, q.Code)
 }
 
-// IsWrite says whether the request was to change something.
+// IsWrite reports whether the request, one for a single object, changes it.
 func (q Request) IsWrite() bool { return q.Verb != "get" }
 
-// Done says whether the API server did what was asked.
+// Done reports whether the request succeeded.
 func (q Request) Done() bool { return q.Code < 300 }
 
-// Mark is a moment in the audit log.
+// Mark is a position in the audit log.
 type Mark struct {
 	offset int64
 	time   time.Time
@@ -75,12 +74,12 @@ func newAudit(dir string) (*Audit, error) {
 	return a, os.WriteFile(a.policy, []byte(auditPolicy), 0o600)
 }
 
-// arguments are those of the API server that make it write the log.
+// arguments returns the arguments that make the API server write the log.
 func (a *Audit) arguments() []string {
 	return []string{"--audit-policy-file=" + a.policy, "--audit-log-path=" + a.log}
 }
 
-// Mark gives the present moment.
+// Mark returns the current position.
 func (a *Audit) Mark() Mark {
 	mark := Mark{time: time.Now()}
 	if info, err := os.Stat(a.log); err == nil {
@@ -89,38 +88,38 @@ func (a *Audit) Mark() Mark {
 	return mark
 }
 
-// Since gives the requests about single objects that the API server received after
-// the mark and has answered by now, in the order of the answers.
+// Since returns the completed requests for single objects that the API server received
+// after the mark, in the order of completion.
 func (a *Audit) Since(mark Mark) ([]Request, error) {
 	all, err := a.AllSince(mark)
 	return slices.DeleteFunc(all, func(q Request) bool { return q.Verb == "list" || q.Verb == "watch" }), err
 }
 
-// AllSince gives what Since does, and lists and watches too. A watch that goes on
-// has not been answered.
+// AllSince returns what [Audit.Since] does, and lists and watches too. A watch completes
+// when it ends.
 func (a *Audit) AllSince(mark Mark) ([]Request, error) {
 	all, err := a.read(mark.offset)
 	return slices.DeleteFunc(all, func(q Request) bool { return q.Group == leases || !q.Received.After(mark.time) }), err
 }
 
-// Of gives all that an account of TrustNamespace has asked for since the start.
+// Of returns all completed requests of a service account in [TrustNamespace].
 func (a *Audit) Of(account string) ([]Request, error) {
 	all, err := a.read(0)
 	user := UserOf(account)
 	return slices.DeleteFunc(all, func(q Request) bool { return q.User != user }), err
 }
 
-// Denied gives the requests since the start that an account had no right to.
+// Denied returns all requests that the authorizer denied.
 func (a *Audit) Denied() ([]Request, error) {
 	all, err := a.read(0)
 	return slices.DeleteFunc(all, func(q Request) bool { return !q.Denied }), err
 }
 
-// read gives the requests that were answered after an offset in the log.
+// read returns the requests in the log after an offset.
 func (a *Audit) read(offset int64) ([]Request, error) {
 	file, err := os.Open(a.log)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil // nothing has happened yet
+		return nil, nil // no request yet
 	} else if err != nil {
 		return nil, err
 	}
@@ -129,7 +128,7 @@ func (a *Audit) read(offset int64) ([]Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The last line may be in the making.
+	// The last line may be incomplete.
 	text = text[:bytes.LastIndexByte(text, '\n')+1]
 	var requests []Request
 	for line := range bytes.Lines(text) {

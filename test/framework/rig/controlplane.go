@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// The processes of the control plane that tests meddle with.
+// The processes of the control plane that tests stop and restart.
 const (
 	Etcd      = "etcd"
 	APIServer = "kube-apiserver"
-	// ControllerManager collects garbage and ends namespaces.
+	// ControllerManager runs the garbage collector and the namespace controller.
 	ControllerManager = "kube-controller-manager"
 )
 
-// stopLimit is a few times what the control plane takes to stop.
+// stopLimit is several times as long as the control plane takes to stop.
 const stopLimit = 30 * time.Second
 
-// controlPlane is one `cluster run`, which ends with its standard input, and so
+// controlPlane is one `cluster run`. It ends when its standard input is closed, and so
 // with this process.
 type controlPlane struct {
 	binary, dir string
@@ -31,8 +31,8 @@ type controlPlane struct {
 	input      io.Closer
 }
 
-// startControlPlane starts a control plane and waits until it can be used. Where
-// its binaries are not in the cache they are built, and progress tells so.
+// startControlPlane starts a control plane and waits until it is ready. It builds binaries
+// that are not in the cache, and logs that to progress.
 func startControlPlane(binary, dir string, progress io.Writer, arguments ...string) (*controlPlane, error) {
 	c := &controlPlane{binary: binary, dir: filepath.Join(dir, "cluster"), kubeconfig: filepath.Join(dir, "admin.kubeconfig")}
 	flags := []string{"run", "--dir", c.dir, "--kubeconfig", c.kubeconfig}

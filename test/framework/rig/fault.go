@@ -7,47 +7,46 @@ import (
 	"strings"
 )
 
-// Fault is one kind of harm that a Proxy does to a request.
+// Fault is a kind of fault that a [Proxy] injects into a request.
 type Fault string
 
-// The faults, by the names under which they are counted.
+// The faults. [Proxy.Injected] counts them by these names.
 const (
-	// Conflict: a write is answered as where somebody else was faster, and never
-	// reaches the API server.
+	// Conflict: a write fails as if it had lost a race, and does not reach the API
+	// server.
 	Conflict Fault = "writes answered by 409 (Conflict, AlreadyExists)"
-	// NamespaceEnd: a write into a namespace that is active is refused as if it were
-	// terminating, or gone, as the API server does for a moment after the namespace was
-	// created again.
+	// NamespaceEnd: a write in an active namespace is denied as if the namespace were
+	// terminating or did not exist. The API server does this for a moment after a
+	// namespace is re-created.
 	NamespaceEnd Fault = "writes refused as if their namespace were terminating or gone"
-	// TooManyRequests: as by the API server's priority and fairness.
+	// TooManyRequests: the response of the API server's priority and fairness.
 	TooManyRequests Fault = "requests answered by 429 with Retry-After"
 	ServerError     Fault = "requests answered by 500"
 	Unauthorized    Fault = "requests answered by 401"
-	// Hang: no answer, until the caller has enough of it.
+	// Hang: no response until the caller gives up.
 	Hang Fault = "requests left without an answer"
-	// LostAnswer: the API server does what was asked, and nobody hears of it.
+	// LostAnswer: the API server handles the request, and its response is lost.
 	LostAnswer Fault = "requests done whose answer was lost"
-	// CutAnswer: the connection ends within the answer.
+	// CutAnswer: the connection ends in the middle of the response.
 	CutAnswer Fault = "answers cut in the middle"
-	// HalfClosed: the connection is closed in the direction of the caller within the
-	// answer, and what the caller still sends is taken for a while.
+	// HalfClosed: the connection is closed towards the caller in the middle of the
+	// response, and accepts what the caller sends for a while.
 	HalfClosed Fault = "connections half closed in the middle of an answer"
-	// CutWatch: the watch ends after a while, between two events or within one.
+	// CutWatch: the watch ends after a while, between two events or in the middle of one.
 	CutWatch Fault = "watches cut"
-	// DelayedWatch: nothing comes for a while, and then all of it.
+	// DelayedWatch: the watch delivers nothing for a while, and then everything.
 	DelayedWatch Fault = "watches delayed"
-	// ReplayedWatch: the watch begins in the past, so that the API server tells
-	// again what has happened since, or says that it does not remember.
+	// ReplayedWatch: the watch begins at an older resource version, so that the API
+	// server repeats events or reports that the version is too old.
 	ReplayedWatch Fault = "watches replayed from an older resource version"
 )
 
-// AllFaults are all that meet requests which are in order. Unauthorized is not one
-// of them: it is about who asks.
+// AllFaults are all faults except Unauthorized, which depends on the caller.
 var AllFaults = []Fault{
 	Conflict, NamespaceEnd, TooManyRequests, ServerError, Hang, LostAnswer, CutAnswer, HalfClosed, CutWatch, DelayedWatch, ReplayedWatch,
 }
 
-// hits says whether a fault can be done to a request.
+// hits reports whether a fault applies to a request.
 func (f Fault) hits(request *http.Request) bool {
 	query := request.URL.Query()
 	watches, _ := strconv.ParseBool(query.Get("watch"))
@@ -70,11 +69,11 @@ func (f Fault) hits(request *http.Request) bool {
 	}
 }
 
-// mostReplayed is how many resource versions a watch is put back at most. All
-// resources share them.
+// mostReplayed is the largest number of resource versions by which a watch is set back.
+// All resources share one sequence of versions.
 const mostReplayed = 50
 
-// resourceVersion gives that of a query, or 0.
+// resourceVersion returns the resource version in a query, or 0.
 func resourceVersion(query url.Values) int {
 	number, err := strconv.Atoi(query.Get("resourceVersion"))
 	if err != nil {
@@ -92,8 +91,8 @@ func namespaceOf(request *http.Request) string {
 	return ""
 }
 
-// written says whether a request is a write of a ConfigMap, a Secret or the status
-// of a Bundle, and gives the object's name, if it is in the path.
+// written reports whether a request writes a ConfigMap, a Secret or the status of a
+// Bundle, and returns the object's name, if it is in the path.
 func written(request *http.Request) (name string, ok bool) {
 	switch request.Method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// halfTime is how long a connection stays that was closed in one direction.
+// halfTime is how long a half-closed connection stays open.
 const halfTime = 3 * time.Second
 
-// closable accepts connections that can be closed in one direction, below TLS.
+// closable accepts connections that can be half-closed below TLS.
 type closable struct{ net.Listener }
 
 // Accept implements net.Listener.
@@ -25,24 +25,23 @@ func (l closable) Accept() (net.Conn, error) {
 	return &half{Conn: connection}, nil
 }
 
-// half is a connection of a client. Once it has been closed in the direction of the
-// client it still takes what comes from there, until halfTime is over; what the server
-// writes goes nowhere. It is safe for concurrent use.
+// half is a client's connection. After closeWrite it still accepts what the client sends,
+// for halfTime, and discards what the server writes. It is safe for concurrent use.
 type half struct {
 	net.Conn
 
 	mu sync.Mutex
-	// until is up to when it stays, zero while it is whole.
+	// until is when a half-closed connection ends. It is zero before.
 	until time.Time
 }
 
-// closeWrite has the client see the end of what comes: a FIN, and nothing of TLS.
+// closeWrite sends a FIN to the client, without closing the TLS session.
 func (h *half) closeWrite() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if tcp, ok := h.Conn.(*net.TCPConn); ok && h.until.IsZero() {
 		h.until = time.Now().Add(halfTime)
-		_ = tcp.CloseWrite() // the client may have just gone
+		_ = tcp.CloseWrite() // the client may have closed it
 	}
 }
 
@@ -60,19 +59,19 @@ func (h *half) Write(from []byte) (int, error) {
 	return h.Conn.Write(from)
 }
 
-// Close implements net.Conn. A connection that is half closed stays until halfTime is over.
+// Close implements net.Conn. A half-closed connection stays open for halfTime.
 func (h *half) Close() error {
 	until := h.stays()
 	if until.IsZero() {
 		return h.Conn.Close()
 	}
 	time.AfterFunc(time.Until(until), func() { _ = h.Conn.Close() })
-	return h.SetReadDeadline(time.Unix(1, 0)) // whoever still reads has it that it is closed
+	return h.SetReadDeadline(time.Unix(1, 0)) // ends reads that are in progress
 }
 
 type halfKey struct{}
 
-// withHalf has halfOf find the connection that a request came by.
+// withHalf stores the connection in the context of its requests, for halfOf.
 func withHalf(ctx context.Context, connection net.Conn) context.Context {
 	if secure, ok := connection.(*tls.Conn); ok {
 		return context.WithValue(ctx, halfKey{}, secure.NetConn())
@@ -80,19 +79,19 @@ func withHalf(ctx context.Context, connection net.Conn) context.Context {
 	return ctx
 }
 
-// halfOf gives the connection of the client that asked for an answer.
+// halfOf returns the connection of the client that a response is for.
 func halfOf(response *http.Response) *half {
 	connection, _ := response.Request.Context().Value(halfKey{}).(*half)
 	return connection
 }
 
-// halved closes the client's connection in the direction of the client after some bytes,
-// or at the end where that comes first.
+// halved half-closes the client's connection after some bytes, or at the end of the
+// response.
 type halved struct {
 	io.ReadCloser
 	left    int64
 	client  *half
-	request context.Context //nolint:containedctx // that of the one request
+	request context.Context //nolint:containedctx // of this request
 }
 
 func (h *halved) Read(into []byte) (int, error) {
@@ -100,7 +99,7 @@ func (h *halved) Read(into []byte) (int, error) {
 		n, err := h.ReadCloser.Read(into[:min(int64(len(into)), h.left)])
 		h.left -= int64(n)
 		if err == nil || n > 0 {
-			return n, nil // what there is goes to the client first
+			return n, nil // these bytes go to the client first
 		}
 	}
 	h.client.closeWrite()

@@ -9,20 +9,20 @@ import (
 	"time"
 )
 
-// errHarm ends an answer that the API server has given.
+// errHarm ends a response of the API server.
 var errHarm = errors.New("the rig has cut the answer")
 
-// The bounds of what is done to watches.
+// The bounds of faults in watches and responses.
 const (
-	// watchCutAfter is how long a watch lasts that is cut.
+	// watchCutAfter is how long a watch with CutWatch lasts.
 	watchCutAfter = 3 * time.Second
-	// watchDelay is how long nothing comes from a watch that is delayed.
+	// watchDelay is how long a watch with DelayedWatch delivers nothing.
 	watchDelay = 2 * time.Second
-	// mostBytes is after how many bytes an answer is cut, if that is in its middle.
+	// mostBytes is the largest number of bytes after which a response is cut.
 	mostBytes = 3000
 )
 
-// harm is what is done to an answer of the API server, nothing by default.
+// harm is a fault in a response of the API server. The zero value is none.
 type harm struct {
 	fault  Fault
 	number uint64
@@ -30,7 +30,7 @@ type harm struct {
 
 type harmKey struct{}
 
-// withHarm has doHarm find what to do to the answer.
+// withHarm stores harm in the context of a request, for doHarm.
 func withHarm(request *http.Request, fault Fault, number uint64) *http.Request {
 	if fault == "" {
 		return request
@@ -38,8 +38,8 @@ func withHarm(request *http.Request, fault Fault, number uint64) *http.Request {
 	return request.WithContext(context.WithValue(request.Context(), harmKey{}, harm{fault, number}))
 }
 
-// doHarm does to an answer what was chosen for its request. An error has nothing of
-// the answer go on.
+// doHarm injects into a response the fault that was chosen for its request. After an
+// error, none of the response is forwarded.
 func doHarm(response *http.Response) error {
 	h, _ := response.Request.Context().Value(harmKey{}).(harm)
 	share := func(of time.Duration) time.Duration { return time.Duration(h.number % uint64(of)) }
@@ -59,8 +59,8 @@ func doHarm(response *http.Response) error {
 	return nil
 }
 
-// halfClose closes the connection of the caller half, after half the answer, or after
-// some time where nobody knows how long that gets.
+// halfClose half-closes the caller's connection after half of the response, or after some
+// time if its length is unknown.
 func (h harm) halfClose(response *http.Response, after time.Duration) {
 	client := halfOf(response)
 	body := &halved{response.Body, response.ContentLength / 2, client, response.Request.Context()}
@@ -72,8 +72,8 @@ func (h harm) halfClose(response *http.Response, after time.Duration) {
 	response.Body = body
 }
 
-// cutWatch has a watch end within an event, or after some time: with an error, or as
-// if it had come to its end.
+// cutWatch ends a watch in the middle of an event or after some time, with an error or
+// without.
 func (h harm) cutWatch(body io.ReadCloser, after time.Duration) io.ReadCloser {
 	if h.number%3 == 0 {
 		return &shortened{body, h.middle(-1)}
@@ -85,7 +85,7 @@ func (h harm) cutWatch(body io.ReadCloser, after time.Duration) io.ReadCloser {
 	return ended{body}
 }
 
-// ended takes each error for the end.
+// ended reports every error as io.EOF.
 type ended struct{ io.ReadCloser }
 
 func (e ended) Read(into []byte) (int, error) {
@@ -96,8 +96,8 @@ func (e ended) Read(into []byte) (int, error) {
 	return n, err
 }
 
-// middle gives where to cut an answer that is so long, or -1 for one of unknown
-// length.
+// middle returns after how many bytes to cut a response of this length, or -1 if the
+// length is unknown.
 func (h harm) middle(length int64) int64 {
 	if length <= 0 {
 		length = mostBytes
@@ -105,7 +105,7 @@ func (h harm) middle(length int64) int64 {
 	return int64(h.number>>1) % length
 }
 
-// shortened ends with an error after some bytes.
+// shortened fails after some bytes.
 type shortened struct {
 	io.ReadCloser
 	left int64
@@ -120,8 +120,7 @@ func (s *shortened) Read(into []byte) (int, error) {
 	return n, err
 }
 
-// delayed holds back what it reads every now and then. It never adds more than one
-// pause to what comes meanwhile: nothing has to wait longer than that.
+// delayed pauses between reads. No event is delayed by more than one pause.
 type delayed struct {
 	io.ReadCloser
 	pause time.Duration

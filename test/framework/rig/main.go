@@ -10,8 +10,8 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// mainValues are those of the release that most tests run under: everything that
-// needs rights of its own is on.
+// mainValues are the values of the release that most tests use. They enable every feature
+// that needs rights of its own.
 var mainValues = []string{
 	"secretTargets.enabled=true", "secretTargets.authorizedSecretsAll=true", "app.webhook.tls.mode=selfManaged",
 }

@@ -5,13 +5,13 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// WithoutAudit are the arguments of an API server that keeps no audit log: for one
-// it encodes each object that is written a second time, which is no part of what a
-// benchmark is to measure. Audit then sees nothing.
+// WithoutAudit are arguments of the API server that turn its audit log off, for
+// benchmarks: the log makes it encode each object that is written a second time. Audit
+// then returns nothing.
 var WithoutAudit = []string{"--audit-policy-file=", "--audit-log-path="}
 
-// AccountConfig gives the configuration of clients that act as the operator does,
-// under its own account, without a rate limit.
+// AccountConfig returns a client configuration for the operator's service account, without
+// a rate limit.
 func (r *Rig) AccountConfig() (*rest.Config, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", r.Main.Kubeconfig)
 	if err != nil {
@@ -21,15 +21,15 @@ func (r *Rig) AccountConfig() (*rest.Config, error) {
 	return config, nil
 }
 
-// UseOperator has another program started as the operator from now on, such as one
-// that takes profiles of it, and gives the one of before.
+// UseOperator makes the Rig start another program as the operator, for example one with
+// profiling, and returns the path of the previous one.
 func (r *Rig) UseOperator(path string) (before string) {
 	before, r.commands.operator = r.commands.operator, path
 	return before
 }
 
-// PID gives the operator's process.
+// PID returns the operator's process ID.
 func (o *Operator) PID() int { return o.command.Process.Pid }
 
-// Done gives a channel that is closed when the operator has ended.
+// Done returns a channel that is closed when the operator ends.
 func (o *Operator) Done() <-chan struct{} { return o.ended }

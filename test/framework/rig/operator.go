@@ -10,26 +10,26 @@ import (
 	"time"
 )
 
-// endLimit is how long an operator may take to end: the deadline of a write that
-// is under way, and some seconds.
+// endLimit is how long an operator may take to end: the deadline of a write in progress,
+// and some seconds.
 const endLimit = 15 * time.Second
 
-// Operator is one running operator.
+// Operator is an operator process.
 type Operator struct {
 	command *exec.Cmd
 	log     output
 	ended   chan struct{}
 }
 
-// StartOperator starts the operator under its own service account, with no
-// leader election and no ports; flags come after that and so win. It does not
-// wait until the operator is ready, and must be ended by Stop or Kill.
+// StartOperator starts the operator under its own service account, without leader election
+// and ports; flags override that. It does not wait until the operator is ready. The caller
+// must end it with [Operator.Stop] or [Operator.Kill].
 func (r *Rig) StartOperator(flags ...string) (*Operator, error) {
 	return r.startOperator(nil, flags)
 }
 
-// StartListingOperator is StartOperator for an operator that fills its caches by
-// lists, as all do on API servers that do not offer to stream them by a watch.
+// StartListingOperator is [Rig.StartOperator] for an operator that fills its caches by
+// lists, as it does with an API server that cannot stream them by a watch.
 func (r *Rig) StartListingOperator(flags ...string) (*Operator, error) {
 	return r.startOperator([]string{"KUBE_FEATURE_WatchListClient=false"}, flags)
 }
@@ -56,8 +56,8 @@ func (r *Rig) startOperator(environment, flags []string) (*Operator, error) {
 	return o, nil
 }
 
-// RunOperator runs the operator with these flags alone until it ends by itself,
-// which it must do within seconds, and returns its exit code and output.
+// RunOperator runs the operator with only these flags until it exits by itself, which it
+// must do within seconds, and returns its exit code and output.
 func (r *Rig) RunOperator(flags ...string) (code int, log string, err error) {
 	o := &Operator{}
 	o.command = exec.Command(r.commands.operator, flags...)
@@ -74,8 +74,8 @@ func (r *Rig) RunOperator(flags ...string) (code int, log string, err error) {
 	return o.command.ProcessState.ExitCode(), o.Log(), nil
 }
 
-// Stop ends the operator by SIGTERM. It is an error if that takes long, if the
-// exit code is not 0, or if the operator had ended by itself.
+// Stop ends the operator with SIGTERM. It returns an error if that takes too long, if the
+// exit code is not 0, or if the operator had already ended.
 func (o *Operator) Stop() error {
 	if o.Ended() {
 		return fmt.Errorf("the operator had ended by itself: %s", o.command.ProcessState)
@@ -94,7 +94,7 @@ func (o *Operator) Stop() error {
 	return nil
 }
 
-// Kill ends the operator by SIGKILL, as a crash of its node would.
+// Kill ends the operator with SIGKILL, like a crash of its node.
 func (o *Operator) Kill() error {
 	if o.Ended() {
 		return fmt.Errorf("the operator had ended by itself: %s", o.command.ProcessState)
@@ -104,14 +104,14 @@ func (o *Operator) Kill() error {
 	return err
 }
 
-// Pause makes the operator stand still, as on a machine that has no time for it,
-// until Resume.
+// Pause suspends the operator's process until [Operator.Resume], like an overloaded
+// machine.
 func (o *Operator) Pause() error { return o.command.Process.Signal(syscall.SIGSTOP) }
 
 // Resume ends a Pause.
 func (o *Operator) Resume() error { return o.command.Process.Signal(syscall.SIGCONT) }
 
-// Ended says whether the operator has ended.
+// Ended reports whether the operator has ended.
 func (o *Operator) Ended() bool {
 	select {
 	case <-o.ended:
@@ -121,13 +121,13 @@ func (o *Operator) Ended() bool {
 	}
 }
 
-// Log gives all that the operator has written to its output streams.
+// Log returns the operator's output so far.
 func (o *Operator) Log() string { return o.log.since(0) }
 
-// LogSize gives the length of the log so far, in bytes, for LogSince.
+// LogSize returns the length of the log so far, in bytes, for [Operator.LogSince].
 func (o *Operator) LogSize() int { return len(o.Log()) }
 
-// LogSince gives the log without its first bytes.
+// LogSince returns the log without its first bytes.
 func (o *Operator) LogSince(size int) string { return o.log.since(size) }
 
 // output collects what a process writes. It is safe for concurrent use.

@@ -22,16 +22,14 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// hangTime bounds how long a request is left without an answer: longer than the
-// operator waits for one.
+// hangTime is how long a request gets no response: longer than the operator waits for one.
 const hangTime = 15 * time.Second
 
-// Proxy stands before the API server and does harm to a share of the requests that
-// pass. What it lets through reaches the API server as it is, under the caller's own
-// token. It is safe for concurrent use.
+// Proxy is a proxy of the API server that injects faults into a share of the requests. It
+// forwards the others unchanged, with the caller's own token. It is safe for concurrent
+// use.
 type Proxy struct {
-	// Kubeconfig is the path of a kubeconfig of the operator's account that leads
-	// through the proxy.
+	// Kubeconfig is the path of a kubeconfig of the operator's account for the proxy.
 	Kubeconfig string
 
 	dir     string
@@ -40,23 +38,23 @@ type Proxy struct {
 
 	mu     sync.Mutex
 	random *rand.Rand
-	// percent of the requests meet one of the faults, where one can hit them.
+	// percent is the share of requests that get one of the faults, if one applies.
 	percent  int
 	faults   []Fault
 	requests int
 	injected map[Fault]int
 }
 
-// StartProxy starts a proxy that lets everything pass until Inject says otherwise.
-// What it chooses at random comes from the seed. It must be stopped, after the
-// operators that use it.
+// StartProxy starts a proxy that forwards everything until [Proxy.Inject] is called. The
+// seed determines its random choices. The caller must stop it, after the operators that
+// use it.
 func (r *Rig) StartProxy(ctx context.Context, seed uint64) (*Proxy, error) {
 	upstream, err := url.Parse(r.Config.Host)
 	if err != nil {
 		return nil, err
 	}
-	// The operator's own token goes on; of the administrator's configuration
-	// nothing but its authority is used.
+	// Requests keep the operator's own token; only the CA of the administrator's
+	// configuration is used.
 	transport, err := rest.TransportFor(&rest.Config{Host: r.Config.Host, TLSClientConfig: rest.TLSClientConfig{CAData: r.Config.CAData}})
 	if err != nil {
 		return nil, err
@@ -70,9 +68,9 @@ func (r *Rig) StartProxy(ctx context.Context, seed uint64) (*Proxy, error) {
 	return p, err
 }
 
-// newProxy starts a proxy before any server.
+// newProxy starts a proxy of any server.
 func newProxy(upstream *url.URL, transport http.RoundTripper, seed uint64) *Proxy {
-	silent := log.New(io.Discard, "", 0) // of connections that end: that is what it is for
+	silent := log.New(io.Discard, "", 0) // connections end by design
 	p := &Proxy{random: rand.New(rand.NewPCG(seed, 0)), injected: map[Fault]int{}}
 	p.forward = &httputil.ReverseProxy{
 		Rewrite:        func(p *httputil.ProxyRequest) { p.SetURL(upstream) },
@@ -80,7 +78,7 @@ func newProxy(upstream *url.URL, transport http.RoundTripper, seed uint64) *Prox
 		FlushInterval:  -1, // watches
 		ModifyResponse: doHarm,
 		ErrorLog:       silent,
-		// Without an API server there is no answer, and with a lost one neither.
+		// Without an API server, or with LostAnswer, there is no response.
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { abort() },
 	}
 	p.server = httptest.NewUnstartedServer(p)
@@ -92,44 +90,44 @@ func newProxy(upstream *url.URL, transport http.RoundTripper, seed uint64) *Prox
 	return p
 }
 
-// config says how to reach the proxy.
+// config returns the client configuration for the proxy.
 func (p *Proxy) config() *rest.Config {
 	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.server.Certificate().Raw})
 	return &rest.Config{Host: p.server.URL, TLSClientConfig: rest.TLSClientConfig{CAData: authority}}
 }
 
-// Inject has a share of all requests, in percent, meet one of the faults from now on.
-// One that none of them can hit passes. Without a fault all pass.
+// Inject makes a share of all requests, in percent, get one of the faults from now on.
+// Requests to which none applies are forwarded. Without faults, all requests are.
 func (p *Proxy) Inject(percent int, faults ...Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.percent, p.faults = percent, faults
 }
 
-// Injected tells how often each fault was done so far.
+// Injected returns how often each fault was injected so far.
 func (p *Proxy) Injected() map[Fault]int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return maps.Clone(p.injected)
 }
 
-// Requests is how many requests have come so far.
+// Requests returns the number of requests so far.
 func (p *Proxy) Requests() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.requests
 }
 
-// CutConnections ends all connections of the operators at once.
+// CutConnections closes all connections of the operators.
 func (p *Proxy) CutConnections() { p.server.CloseClientConnections() }
 
-// Stop ends the proxy.
+// Stop stops the proxy.
 func (p *Proxy) Stop() {
 	p.server.CloseClientConnections()
 	p.server.Close()
 }
 
-// choose gives the fault that a request meets, or none, and a number to do it by.
+// choose returns the fault for a request, or none, and a random number to apply it with.
 func (p *Proxy) choose(request *http.Request) (Fault, uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -143,8 +141,8 @@ func (p *Proxy) choose(request *http.Request) (Fault, uint64) {
 	return fault, p.random.Uint64()
 }
 
-// fitting gives the faults that can hit a request, and every other time of a watch,
-// which is rare, those that can hit nothing else.
+// fitting returns the faults that apply to a request. Since watches are rare, it returns
+// for every other one only the faults that apply to nothing else.
 func (p *Proxy) fitting(request *http.Request) []Fault {
 	var all, ofWatches []Fault
 	for _, fault := range p.faults {
@@ -161,7 +159,7 @@ func (p *Proxy) fitting(request *http.Request) []Fault {
 	return all
 }
 
-// ServeHTTP answers one request, or has the API server do so.
+// ServeHTTP answers a request or forwards it to the API server.
 func (p *Proxy) ServeHTTP(response http.ResponseWriter, request *http.Request) {
 	fault, number := p.choose(request)
 	switch fault {
@@ -192,8 +190,8 @@ func (p *Proxy) ServeHTTP(response http.ResponseWriter, request *http.Request) {
 	}
 }
 
-// abort ends the request, and the connection where no other request uses it, so
-// that the caller sees the loss of it and no answer.
+// abort ends the request without a response, and its connection unless other requests use
+// it.
 func abort() {
 	panic(http.ErrAbortHandler)
 }

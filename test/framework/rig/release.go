@@ -15,24 +15,24 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// unwanted are the kinds of a rendered chart that tests make themselves, if they
-// need them: the operator is a process here, and no pod.
+// unwanted are the kinds of a rendered chart that Install skips, since the operator runs as
+// a process. Tests that need such an object create it.
 var unwanted = []string{"Deployment", "Service", "ValidatingWebhookConfiguration"}
 
-// Release is the chart with some values, of which all is in the cluster that an
-// operator needs to run as a process.
+// Release is the chart rendered with some values, and installed as far as an operator
+// process needs it.
 type Release struct {
-	// Account is its service account, in TrustNamespace, Kubeconfig the path of a
-	// kubeconfig of it, and Grants are all of its rights.
+	// Account is the name of its service account in TrustNamespace, Kubeconfig the path
+	// of the account's kubeconfig, and Grants are all rights of the account.
 	Account, Kubeconfig string
 	Grants              []Grant
-	// Flags are those that the chart gives to the operator.
+	// Flags are the operator's flags in the chart.
 	Flags []string
 }
 
-// Install renders the chart with values such as "a.b=c", all objects named after the
-// release, and applies what an operator needs. It waits until the API server knows
-// of all its rights.
+// Install renders the chart with values such as "a.b=c" and applies what an operator needs.
+// All objects are named after the release. It waits until the API server grants all rights
+// of the account.
 func (r *Rig) Install(ctx context.Context, name string, values ...string) (*Release, error) {
 	args := []string{"--set", "nameOverride=" + name}
 	for _, value := range values {
@@ -66,7 +66,7 @@ func (r *Rig) Install(ctx context.Context, name string, values ...string) (*Rele
 	return release, err
 }
 
-// flagsOf gives the arguments of the operator's container.
+// flagsOf returns the arguments of the operator's container.
 func flagsOf(objects helm.Objects) ([]string, error) {
 	for _, object := range objects {
 		if object.GetKind() != "Deployment" {
@@ -82,7 +82,7 @@ func flagsOf(objects helm.Objects) ([]string, error) {
 	return nil, fmt.Errorf("the chart renders no Deployment")
 }
 
-// awaitGrant waits until the API server, which learns by a watch, knows of a right.
+// awaitGrant waits until the API server, whose authorizer has a cache, grants a right.
 func (r *Rig) awaitGrant(ctx context.Context, account string, g Grant) error {
 	resource, subresource, _ := strings.Cut(g.Resource, "/")
 	return poll.Until(ctx, "the right "+g.String(), func() error {

@@ -1,14 +1,3 @@
-// Package rig runs the real thing for tests: a Kubernetes control plane on
-// loopback, in it the CRD and the RBAC rules that Helm renders from the chart, and
-// the operator as a child process under the chart's service account.
-//
-// What always holds: cluster and operator are built from this checkout; what the
-// operator asks of the API server is told by the API server's audit log, not by
-// the operator; faults come from outside, never from a hook in the product; all
-// processes end with the test process (on macOS, the operator only if that ends
-// in good order).
-//
-// It knows nothing of what the operator should do: that is for the tests to say.
 package rig
 
 import (
@@ -29,35 +18,35 @@ import (
 	"trust-manager.io/test/framework/helm"
 )
 
-// The account that the operator runs under, as the chart has it.
+// The operator's service account in the chart.
 const (
-	// TrustNamespace is the namespace of the account, and of the sources.
+	// TrustNamespace is the namespace of the account and of the sources.
 	TrustNamespace = "cert-manager"
 	accountName    = "trust-manager"
 	accountUser    = accountUsers + accountName
 	accountUsers   = "system:serviceaccount:" + TrustNamespace + ":"
 )
 
-// ownersPlugin has the API server refuse an owner reference that blocks the owner's
-// deletion, unless the writer may update the owner's finalizers. OpenShift has it on.
+// ownersPlugin makes the API server deny an owner reference that blocks the owner's
+// deletion, unless the writer may update the owner's finalizers. OpenShift enables it.
 const ownersPlugin = "OwnerReferencesPermissionEnforcement"
 
-// UserOf gives the user that a service account of TrustNamespace is.
+// UserOf returns the user name of a service account in [TrustNamespace].
 func UserOf(account string) string { return accountUsers + account }
 
-// Rig is one control plane and what is needed to run operators against it.
+// Rig is a control plane on which operators can run.
 type Rig struct {
-	// Client acts as the administrator of the cluster, without a rate limit, and
-	// Config is what other clients like it are made of.
+	// Client is a client of the cluster's administrator, without a rate limit, and Config
+	// its configuration.
 	Client client.WithWatch
 	Config *rest.Config
-	// Audit has the requests of the operators' accounts.
+	// Audit holds the requests of the operators' accounts.
 	Audit *Audit
-	// Helm is the real one, for the chart of this checkout.
+	// Helm runs Helm on the chart of this checkout.
 	Helm *helm.Helm
-	// Main is the release that StartOperator runs the operator of.
+	// Main is the release of the operator that StartOperator starts.
 	Main *Release
-	// Admission makes writes of the operator fail or hang.
+	// Admission can make writes of the operator fail or hang.
 	Admission *Admission
 
 	dir          string
@@ -66,16 +55,15 @@ type Rig struct {
 	spawner      *spawner
 }
 
-// Start builds the commands, starts a control plane and installs what the
-// operator needs. What takes long is told on progress. Arguments of the API server come
-// after those of the rig and so win. The Rig must be stopped.
+// Start builds the commands, starts a control plane and installs what the operator needs.
+// It logs long steps to progress. Arguments of the API server override those of the Rig.
+// The caller must stop the Rig.
 func Start(ctx context.Context, progress io.Writer, serverArguments ...string) (*Rig, error) {
 	return started(func(r *Rig) error { return r.start(ctx, progress, serverArguments) })
 }
 
-// StartEmpty starts a control plane, with these arguments of the API server, that has
-// nothing of the operator in it: for tests that have Helm install it. The Rig has a
-// Client, a Config, a Kubeconfig and Helm, and cannot start operators.
+// StartEmpty starts a control plane without the operator, for tests that install it with
+// Helm. The Rig has a Client, a Config, a Kubeconfig and Helm, and cannot start operators.
 func StartEmpty(ctx context.Context, progress io.Writer, arguments ...string) (*Rig, error) {
 	return started(func(r *Rig) error { return r.startCluster(ctx, progress, arguments...) })
 }
@@ -103,8 +91,7 @@ func (r *Rig) start(ctx context.Context, progress io.Writer, serverArguments []s
 	if err := r.install(ctx); err != nil {
 		return err
 	}
-	// The garbage collector looks for new kinds of objects only every 30 s, but
-	// finds all of them when it starts.
+	// The garbage collector discovers new kinds only every 30 s, and at its start.
 	if err := r.Restart(ControllerManager); err != nil {
 		return err
 	}
@@ -112,7 +99,7 @@ func (r *Rig) start(ctx context.Context, progress io.Writer, serverArguments []s
 	return err
 }
 
-// startCluster builds the commands, and starts a control plane with nothing in it.
+// startCluster builds the commands and starts an empty control plane.
 func (r *Rig) startCluster(ctx context.Context, progress io.Writer, arguments ...string) error {
 	root, err := checkout.Root()
 	if err != nil {
@@ -143,7 +130,7 @@ func newClient(config *rest.Config) (client.WithWatch, error) {
 	return client.NewWithWatch(config, client.Options{Scheme: scheme})
 }
 
-// Stop ends the control plane and removes all files.
+// Stop stops the control plane and removes all files.
 func (r *Rig) Stop() error {
 	if r.Admission != nil {
 		r.Admission.stop()
@@ -155,17 +142,17 @@ func (r *Rig) Stop() error {
 	return errors.Join(err, os.RemoveAll(r.dir))
 }
 
-// Kubeconfig gives the path of the administrator's kubeconfig.
+// Kubeconfig returns the path of the administrator's kubeconfig.
 func (r *Rig) Kubeconfig() string { return r.controlPlane.kubeconfig }
 
-// Signal sends a signal, such as "STOP" and "CONT", to a process of the control
-// plane, such as ControllerManager.
+// Signal sends a signal such as "STOP" or "CONT" to a process of the control plane, such as
+// [ControllerManager].
 func (r *Rig) Signal(process, signal string) error {
 	return r.controlPlane.control("signal", "--process", process, "--signal", signal)
 }
 
-// Restart stops a process of the control plane, such as APIServer, starts it again
-// on the same data, and waits until it can be used.
+// Restart stops a process of the control plane, such as [APIServer], starts it again with
+// the same data, and waits until it is ready.
 func (r *Rig) Restart(process string) error {
 	return r.controlPlane.control("restart", "--process", process)
 }

@@ -11,18 +11,18 @@ import (
 	"trust-manager.io/test/framework/helm"
 )
 
-// Grant is one right that a role gives: one verb on one resource, everywhere or in a
-// namespace, on all objects or on that of one name.
+// Grant is one right of a role: one verb on one resource, in all namespaces or in one, for
+// all objects or for one name.
 type Grant struct {
-	// Role names the rule that it comes from, for people.
+	// Role is the role that grants it, for messages.
 	Role            string
 	Verb            string
 	Group, Resource string
-	// Namespace and Name are empty where the right is not limited to one.
+	// Namespace and Name are empty if the right is not limited to one.
 	Namespace, Name string
 }
 
-// String gives the right as failures of tests show it.
+// String returns the right as shown in failures of tests.
 func (g Grant) String() string {
 	limits := ""
 	if g.Name != "" {
@@ -34,8 +34,8 @@ func (g Grant) String() string {
 	return fmt.Sprintf("%s: %s %s%s", g.Role, g.Verb, strings.TrimSuffix(g.Resource+"."+g.Group, "."), limits)
 }
 
-// Grants gives the rights that rendered roles and bindings give to a service
-// account. A rule with a wildcard, or about URLs, is an error: the chart has none.
+// Grants returns the rights that rendered roles and bindings grant to a service account. A
+// rule with a wildcard or a non-resource URL is an error, since the chart has none.
 func Grants(objects helm.Objects, namespace, account string) ([]Grant, error) {
 	rules := map[string][]rbacv1.PolicyRule{}
 	var all []Grant
@@ -83,7 +83,7 @@ func roleKey(kind, namespace, name string) string {
 	return kind + " " + namespace + "/" + name
 }
 
-// expand gives the single rights of a rule.
+// expand returns the single rights of a rule.
 func expand(role, namespace string, rule rbacv1.PolicyRule) (all []Grant, err error) {
 	if len(rule.NonResourceURLs) > 0 || slices.Contains(slices.Concat(rule.Verbs, rule.APIGroups, rule.Resources), "*") {
 		return nil, fmt.Errorf("%s has a rule that is not about single verbs and resources: %s", role, rule.String())
@@ -104,21 +104,21 @@ func expand(role, namespace string, rule rbacv1.PolicyRule) (all []Grant, err er
 	return all, nil
 }
 
-// covers says whether the right is enough for what was asked for.
+// covers reports whether the right allows the request.
 func (g Grant) covers(q Request) bool {
 	return g.Verb == q.Verb && g.Group == q.Group && g.Resource == q.Resource &&
 		(g.Namespace == "" || g.Namespace == q.Namespace) && (g.Name == "" || g.Name == q.Name)
 }
 
-// narrower says whether g gives less than other does.
+// narrower reports whether g grants less than other.
 func (g Grant) narrower(other Grant) bool {
 	return g != other && (other.Namespace == "" || other.Namespace == g.Namespace) && (other.Name == "" || other.Name == g.Name) &&
 		(g.Namespace != other.Namespace || g.Name != other.Name)
 }
 
-// Unused gives the rights that none of the requests needed. Where several rights are
-// enough for a request, it needed none but the narrowest of them: a right in all
-// namespaces is used only by what was asked outside of those that have their own.
+// Unused returns the rights that none of the requests needed. If several rights allow a
+// request, only the narrowest counts as used: a right in all namespaces is used only by
+// requests in namespaces without a right of their own.
 func Unused(grants []Grant, requests []Request) []Grant {
 	used := map[Grant]bool{}
 	for _, q := range authorized(requests) {
@@ -137,9 +137,9 @@ func Unused(grants []Grant, requests []Request) []Grant {
 	return slices.DeleteFunc(slices.Clone(grants), func(g Grant) bool { return used[g] })
 }
 
-// authorized gives what the API server has asked its authorizer about successful
-// requests. A POST has no name at that time, whatever the object's is; and a PATCH
-// that creates an object needs the right to create one of that name too.
+// authorized returns what the API server asked its authorizer for requests that were not
+// denied. A POST has no name at that time. A PATCH that creates an object also needs the
+// right to create an object of that name.
 func authorized(requests []Request) (all []Request) {
 	for _, q := range requests {
 		if q.Denied {
@@ -157,5 +157,5 @@ func authorized(requests []Request) (all []Request) {
 	return all
 }
 
-// created is the HTTP status of a request that has made an object.
+// created is the HTTP status of a request that created an object.
 const created = 201

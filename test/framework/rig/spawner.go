@@ -5,9 +5,8 @@ import (
 	"runtime"
 )
 
-// spawner starts processes that are to end with this one. On Linux the kernel
-// sees to that, but it is the end of the starting thread that counts; so all of
-// them are started by one goroutine that keeps its thread for good.
+// spawner starts processes that end with this one. On Linux the kernel kills them when the
+// thread that started them ends; one goroutine, locked to its thread, starts all of them.
 type spawner struct {
 	commands chan *exec.Cmd
 	errors   chan error

@@ -2,7 +2,7 @@ package rig
 
 import "syscall"
 
-// tied has a process killed when the thread ends that has started it.
+// tied makes the kernel kill a process when the thread that started it ends.
 func tied() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

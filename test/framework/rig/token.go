@@ -11,19 +11,19 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// Token is a token of the operator's account that can be made worthless, in a file
-// that a kubeconfig refers to, as those are that the kubelet mounts into pods.
+// Token is a token of the operator's account that a test can invalidate. It is in a file
+// that a kubeconfig refers to, like the token that the kubelet mounts into a pod.
 type Token struct {
-	// Kubeconfig is the path of a kubeconfig that leads through a Proxy.
+	// Kubeconfig is the path of a kubeconfig for a Proxy.
 	Kubeconfig string
 
 	rig  *Rig
 	file string
-	// bound is the Secret with which the token ends, nil where there is none.
+	// bound is the Secret whose deletion invalidates the token.
 	bound *corev1.Secret
 }
 
-// ExpiringToken makes a Token for operators behind the proxy.
+// ExpiringToken creates a [Token] for operators behind the proxy.
 func (r *Rig) ExpiringToken(ctx context.Context, p *Proxy) (*Token, error) {
 	t := &Token{rig: r, file: filepath.Join(p.dir, "token"), Kubeconfig: filepath.Join(p.dir, "expiring.kubeconfig")}
 	if err := t.Renew(ctx); err != nil {
@@ -32,7 +32,7 @@ func (r *Rig) ExpiringToken(ctx context.Context, p *Proxy) (*Token, error) {
 	return t, writeKubeconfig(p.config(), &clientcmdapi.AuthInfo{TokenFile: t.file}, t.Kubeconfig)
 }
 
-// Renew puts a new token into the file.
+// Renew writes a new token to the file.
 func (t *Token) Renew(ctx context.Context) error {
 	bound := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: TrustNamespace, GenerateName: "token-of-rig-"}}
 	if err := t.rig.Client.Create(ctx, bound); err != nil {
@@ -48,8 +48,8 @@ func (t *Token) Renew(ctx context.Context) error {
 	return os.WriteFile(t.file, []byte(token), 0o600)
 }
 
-// Expire makes the token worthless. The API server may honour it for 10 s more,
-// since it remembers whom it has let in.
+// Expire invalidates the token. The API server may accept it for 10 s more, since it
+// caches the result of authentication.
 func (t *Token) Expire(ctx context.Context) error {
 	return t.rig.Client.Delete(ctx, t.bound)
 }

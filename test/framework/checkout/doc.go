@@ -1,0 +1,2 @@
+// Package checkout finds the checkout that a test runs in.
+package checkout
