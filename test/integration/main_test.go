@@ -1,11 +1,3 @@
-// Package integration proves what the operator does, on a real control plane.
-// Each test names the rules of the contract that it proves, such as S11 or T7.
-//
-// The tests share one control plane. Any operator acts on all Bundles, so only
-// one runs at a time: first come the tests that need their own, one after
-// another, and then those that share one, side by side (t.Parallel). Namespaces
-// stay until the end: deleting them would keep the machine busy while other
-// tests take times.
 package integration
 
 import (

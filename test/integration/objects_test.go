@@ -17,7 +17,7 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// create makes objects, several at a time.
+// create creates objects, several at a time.
 func create(t *testing.T, objects ...client.Object) {
 	t.Helper()
 	const parallel = 8
@@ -43,7 +43,7 @@ func create(t *testing.T, objects ...client.Object) {
 	}
 }
 
-// read reads an object anew.
+// read reads an object again.
 func read[object client.Object](t *testing.T, o object) object {
 	t.Helper()
 	if err := api.Get(t.Context(), client.ObjectKeyFromObject(o), o); err != nil {
@@ -52,7 +52,7 @@ func read[object client.Object](t *testing.T, o object) object {
 	return o
 }
 
-// change changes an object as it is now, by an update.
+// change reads an object, changes and updates it, and retries after a conflict.
 func change[object client.Object](t *testing.T, o object, mutate func(object), options ...client.UpdateOption) {
 	t.Helper()
 	for {
@@ -88,7 +88,7 @@ func awaitGone(t *testing.T, object client.Object) {
 	})
 }
 
-// requests gives what the operator has asked of the API server since the mark.
+// requests returns the operator's requests since the mark that are wanted.
 func requests(t *testing.T, since rig.Mark, wanted func(rig.Request) bool) []rig.Request {
 	t.Helper()
 	all, err := env.Audit.Since(since)
@@ -98,8 +98,7 @@ func requests(t *testing.T, since rig.Mark, wanted func(rig.Request) bool) []rig
 	return slices.DeleteFunc(all, func(q rig.Request) bool { return !wanted(q) })
 }
 
-// stays looks for some time whether check goes on finding nothing to complain
-// of.
+// stays checks for some time that check keeps returning nil.
 func stays(t *testing.T, long time.Duration, what string, check func() error) {
 	t.Helper()
 	for end := time.Now().Add(long); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {

@@ -12,11 +12,11 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// shownLog bounds how much of the operator's log a failed test shows, in lines.
+// shownLog is how many lines of the operator's log a failed test shows.
 const shownLog = 80
 
-// shared is the operator that most tests use: with a default CA package and
-// Secret targets, and otherwise with the defaults. Tests that run side by side use no other.
+// shared is the operator that parallel tests use: with a default CA package and Secret
+// targets, and otherwise with the defaults.
 var shared sharedOperator
 
 type sharedOperator struct {
@@ -29,7 +29,7 @@ type sharedOperator struct {
 // defaultCA is the one certificate of the shared operator's default CA package.
 var defaultCA = newAuthority("Default CA")
 
-// operator has the shared operator run.
+// operator starts the shared operator unless it runs.
 func operator(t *testing.T) {
 	t.Helper()
 	if err := shared.start(); err != nil {
@@ -57,7 +57,7 @@ func (s *sharedOperator) start() (err error) {
 
 func (s *sharedOperator) packagePath() string { return filepath.Join(s.folder, "package.json") }
 
-// stop ends the shared operator, if it runs. An error has the end of its log.
+// stop stops the shared operator if it runs. An error contains the end of its log.
 func (s *sharedOperator) stop() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,7 +72,7 @@ func (s *sharedOperator) stop() error {
 	return nil
 }
 
-// logAbout gives what the shared operator has logged about a scene.
+// logAbout returns what the shared operator logged about a scene.
 func (s *sharedOperator) logAbout(scene string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,15 +96,15 @@ func noOperator(t *testing.T) {
 	}
 }
 
-// startOperator runs an operator of the test's own, in place of the shared one,
-// until the test ends it or ends itself.
+// startOperator runs an operator for this test, in place of the shared one, until the test
+// stops it or ends.
 func startOperator(t *testing.T, flags ...string) *rig.Operator {
 	t.Helper()
 	noOperator(t)
 	return addOperator(t, flags...)
 }
 
-// startListingOperator is startOperator for one that does as it does on an API server
+// startListingOperator is startOperator for an operator that behaves as with an API server
 // that cannot stream lists.
 func startListingOperator(t *testing.T, flags ...string) *rig.Operator {
 	t.Helper()
@@ -112,7 +112,7 @@ func startListingOperator(t *testing.T, flags ...string) *rig.Operator {
 	return untilEnd(t, env.StartListingOperator, flags)
 }
 
-// addOperator runs one more operator.
+// addOperator runs another operator, until the test stops it or ends.
 func addOperator(t *testing.T, flags ...string) *rig.Operator {
 	t.Helper()
 	return untilEnd(t, env.StartOperator, flags)

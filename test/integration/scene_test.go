@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// sceneLabel has the name of the scene that a namespace belongs to.
+	// sceneLabel is the label of namespaces whose value is the name of their scene.
 	sceneLabel = "integration/scene"
-	// sourceKey is the key of sources, targetKey that of targets.
+	// sourceKey is the key in sources, and targetKey the key in targets.
 	sourceKey = "ca.crt"
 	targetKey = "trust-bundle.pem"
 )
@@ -29,11 +29,11 @@ const (
 // slow machine on which other tests run.
 const soon = 15 * time.Second
 
-// scene is a test's own corner of the cluster: names that no other test uses,
-// and namespaces that its Bundles select.
+// scene creates the objects of one test. No other test uses their names, and its Bundles
+// select only its namespaces.
 type scene struct {
 	t *testing.T
-	// name is the value of sceneLabel, and the start of all names.
+	// name is the value of sceneLabel and the prefix of all names.
 	name string
 	made int
 }
@@ -51,26 +51,26 @@ func newScene(t *testing.T) *scene {
 	s := &scene{t: t, name: fmt.Sprintf("%s-%d", name, scenes.Add(1))}
 	t.Cleanup(func() {
 		if log := shared.logAbout(s.name); t.Failed() && log != "" {
-			t.Logf("what the shared operator has logged about it, the end:\n%s", log)
+			t.Logf("the end of what the shared operator logged about it:\n%s", log)
 		}
 	})
 	return s
 }
 
-// unique gives a name that nothing in the cluster has yet.
+// unique returns a name that no object has.
 func (s *scene) unique() string {
 	s.made++
 	return fmt.Sprintf("%s-%d", s.name, s.made)
 }
 
-// namespaces makes namespaces of the scene.
+// namespaces creates namespaces of the scene.
 func (s *scene) namespaces(count int) []string {
 	s.t.Helper()
 	return s.labelledNamespaces(count, map[string]string{sceneLabel: s.name})
 }
 
-// faultyNamespaces makes namespaces of the scene that env.Admission can make
-// fail, and that work again when the test ends.
+// faultyNamespaces creates namespaces of the scene in which env.Admission can make writes
+// fail, until the test ends.
 func (s *scene) faultyNamespaces(count int) []string {
 	s.t.Helper()
 	names := s.labelledNamespaces(count, map[string]string{sceneLabel: s.name, rig.FaultyLabel: "true"})
@@ -91,13 +91,13 @@ func (s *scene) labelledNamespaces(count int, labels map[string]string) []string
 	return names
 }
 
-// source makes a ConfigMap in the trust namespace with the CAs under sourceKey.
+// source creates a ConfigMap in the trust namespace with the CAs under sourceKey.
 func (s *scene) source(content ...authority) *corev1.ConfigMap {
 	s.t.Helper()
 	return s.sourceOf(pemOf(content...))
 }
 
-// sourceOf makes a ConfigMap in the trust namespace with a text under sourceKey.
+// sourceOf creates a ConfigMap in the trust namespace with a text under sourceKey.
 func (s *scene) sourceOf(text string) *corev1.ConfigMap {
 	s.t.Helper()
 	object := &corev1.ConfigMap{
@@ -108,7 +108,7 @@ func (s *scene) sourceOf(text string) *corev1.ConfigMap {
 	return object
 }
 
-// secret makes a Secret in the trust namespace with the CAs under sourceKey.
+// secret creates a Secret in the trust namespace with the CAs under sourceKey.
 func (s *scene) secret(content ...authority) *corev1.Secret {
 	s.t.Helper()
 	object := &corev1.Secret{
@@ -119,8 +119,8 @@ func (s *scene) secret(content ...authority) *corev1.Secret {
 	return object
 }
 
-// bundle makes a Bundle with these sources and a ConfigMap target under
-// targetKey in all namespaces of the scene. Changes are made to it before.
+// bundle creates a Bundle with these sources and a ConfigMap target under targetKey in all
+// namespaces of the scene. It applies changes before.
 func (s *scene) bundle(sources []v1alpha1.BundleSource, changes ...func(*v1alpha1.Bundle)) *v1alpha1.Bundle {
 	s.t.Helper()
 	bundle := s.newBundle(sources, changes...)
@@ -128,7 +128,7 @@ func (s *scene) bundle(sources []v1alpha1.BundleSource, changes ...func(*v1alpha
 	return bundle
 }
 
-// newBundle gives the Bundle that bundle would make.
+// newBundle returns the Bundle that bundle would create.
 func (s *scene) newBundle(sources []v1alpha1.BundleSource, changes ...func(*v1alpha1.Bundle)) *v1alpha1.Bundle {
 	bundle := &v1alpha1.Bundle{
 		ObjectMeta: metav1.ObjectMeta{Name: s.unique()},
@@ -148,7 +148,7 @@ func (s *scene) newBundle(sources []v1alpha1.BundleSource, changes ...func(*v1al
 	return bundle
 }
 
-// temporary makes an object that goes when the test ends.
+// temporary creates an object, and deletes it when the test ends.
 func (s *scene) temporary(object client.Object) {
 	s.t.Helper()
 	create(s.t, object)
@@ -160,7 +160,7 @@ func (s *scene) temporary(object client.Object) {
 	})
 }
 
-// from gives sources that read sourceKey of objects.
+// from returns sources that read sourceKey of objects.
 func from(objects ...client.Object) []v1alpha1.BundleSource {
 	var sources []v1alpha1.BundleSource
 	for _, object := range objects {
@@ -174,25 +174,25 @@ func from(objects ...client.Object) []v1alpha1.BundleSource {
 	return sources
 }
 
-// inLine gives a source of CAs that stand in the Bundle.
+// inLine returns an inline source with these CAs.
 func inLine(content ...authority) []v1alpha1.BundleSource {
 	text := pemOf(content...)
 	return []v1alpha1.BundleSource{{InLine: &text}}
 }
 
-// defaultCAs gives the source of the default CAs.
+// defaultCAs returns the source of the default CAs.
 func defaultCAs() []v1alpha1.BundleSource {
 	yes := true
 	return []v1alpha1.BundleSource{{UseDefaultCAs: &yes}}
 }
 
-// fill gives a source other content.
+// fill replaces the content of a source.
 func fill(t *testing.T, source *corev1.ConfigMap, content ...authority) {
 	t.Helper()
 	change(t, source, func(source *corev1.ConfigMap) { source.Data[sourceKey] = pemOf(content...) })
 }
 
-// label gives a namespace a label, or takes it away if the value is empty.
+// label sets a label of a namespace, or removes it if the value is empty.
 func label(t *testing.T, namespace, key, value string) {
 	t.Helper()
 	change(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, func(object *corev1.Namespace) {

@@ -23,17 +23,17 @@ type target struct {
 	bundle       *v1alpha1.Bundle
 	namespace    string
 	certificates []authority
-	// What others have in it. With data it is shared.
+	// Foreign content. With data, the target is shared.
 	data, labels, annotations map[string]string
-	// typed is the type that others gave a Secret; the zero value is Opaque.
+	// typed is the type of an existing Secret; the zero value is Opaque.
 	typed corev1.SecretType
-	// orphaned says that it has no owner any more, and otherwise stays as it is.
+	// orphaned reports whether its owner reference was removed.
 	orphaned bool
 }
 
 var sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// check says how an object differs from what it should look like.
+// check compares an object with the target.
 func (w target) check(got *corev1.ConfigMap) error {
 	asked := w.kind.asked(w.bundle)
 	if err := comparePEM(got.Data[asked.Key], w.certificates); err != nil {
@@ -75,7 +75,8 @@ func (w target) check(got *corev1.ConfigMap) error {
 	return compareText(typeOf(got), w.kind.typeOf(w.typed))
 }
 
-// compareContent compares all that people put into a target, but for the type.
+// compareContent compares everything in a target but metadata of the API server and the
+// type.
 func compareContent(want, got *corev1.ConfigMap) error {
 	content := func(object *corev1.ConfigMap) map[string]any {
 		if object = object.DeepCopy(); typeOf(object) != "" {
@@ -95,7 +96,7 @@ func compareContent(want, got *corev1.ConfigMap) error {
 	return nil
 }
 
-// ownedBy gives the reference that a target has to its Bundle.
+// ownedBy returns the owner reference of a Bundle's targets.
 func ownedBy(bundle *v1alpha1.Bundle) metav1.OwnerReference {
 	yes := true
 	return metav1.OwnerReference{
@@ -116,26 +117,26 @@ func (w target) look(t *testing.T) (*corev1.ConfigMap, error) {
 	return got, nil
 }
 
-// await waits until the object looks as it should, and gives it.
+// await waits until the object matches, and returns it.
 func (w target) await(t *testing.T) *corev1.ConfigMap {
 	t.Helper()
 	var found *corev1.ConfigMap
-	poll.Eventually(t, "a target in order", func() (err error) {
+	poll.Eventually(t, "a target in sync", func() (err error) {
 		found, err = w.look(t)
 		return err
 	})
 	return found
 }
 
-// awaitTargets waits until a Bundle's ConfigMaps hold these CAs, with nothing of
-// others in them.
+// awaitTargets waits until a Bundle's ConfigMaps hold exactly these CAs, and no foreign
+// content.
 func awaitTargets(t *testing.T, bundle *v1alpha1.Bundle, namespaces []string, content ...authority) {
 	t.Helper()
 	inConfigMaps.await(t, bundle, namespaces, content...)
 }
 
-// await waits until a Bundle's targets of the kind hold these CAs, with nothing of
-// others in them.
+// await waits until a Bundle's targets of the kind hold exactly these CAs, and no foreign
+// content.
 func (k kind) await(t *testing.T, bundle *v1alpha1.Bundle, namespaces []string, content ...authority) {
 	t.Helper()
 	poll.Eventually(t, "all targets in order", func() error {
