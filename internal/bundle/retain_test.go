@@ -288,3 +288,57 @@ func TestRetainIsDeterministic(t *testing.T) {
 		t.Errorf("(-forwards +backwards):\n%s", diff)
 	}
 }
+
+// K5: a certificate that is known by its fingerprint only is retained until its time
+// whatever the filters are, and is missing from the bundle all the while. It is complete
+// again once this process has seen it.
+func TestRetainByFingerprint(t *testing.T) {
+	t.Parallel()
+	drop := bundle.Filter{Expired: bundle.Drop, NonCA: bundle.Drop, NotSelfSigned: bundle.Drop}
+	known := dated(2, now.AddDate(1, 0, 0), true)
+	shell := certs.Certificate{Fingerprint: known.Fingerprint}
+	for name, before := range map[string]bundle.State{
+		"present before":            {Present: []certs.Certificate{shell}},
+		"retained":                  {Retained: []bundle.Retained{{Certificate: shell, Left: now}}},
+		"present before, and stale": {Present: []certs.Certificate{shell, shell}},
+		"retained, and present too": {Present: []certs.Certificate{shell}, Retained: []bundle.Retained{{Certificate: shell, Left: now}}},
+	} {
+		h := newHistory(t)
+		h.filter, h.state = drop, before
+		h.filter.NotSelfSigned = bundle.Keep // of made-up certificates
+		if built := h.wants(0, []int{1}, numbers("a", 1)); len(built.Unavailable) != 1 || len(h.state.Retained) != 1 {
+			t.Errorf("%s: %d unavailable, %d retained", name, len(built.Unavailable), len(h.state.Retained))
+		}
+		if built := h.wants(time.Hour+time.Second, []int{1}, numbers("a", 1)); len(built.Unavailable) != 0 || len(h.state.Retained) != 0 {
+			t.Errorf("%s, in the end: %d unavailable, %d retained", name, len(built.Unavailable), len(h.state.Retained))
+		}
+	}
+	h := newHistory(t)
+	h.wants(0, []int{1, 2}, numbers("a", 1, 2))
+	h.state = bundle.State{Present: []certs.Certificate{shell}}
+	if built := h.wants(time.Minute, []int{1, 2}, numbers("a", 1)); len(built.Retained) != 1 || len(built.Unavailable) != 0 {
+		t.Errorf("seen before: %d retained, %d unavailable", len(built.Retained), len(built.Unavailable))
+	}
+}
+
+// K5: a retention begins when a certificate is first missed, also if the state could not be
+// saved since; turning rotation off ends that.
+func TestRetainBeginsOnce(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	h.wants(0, []int{1, 2}, numbers("a", 1, 2))
+	stored := h.state
+	h.wants(0, []int{1, 2}, numbers("a", 1))
+	h.state = stored // it was not saved
+	h.wants(30*time.Minute, []int{1, 2}, numbers("a", 1))
+	if left := h.state.Retained[0].Left; !left.Equal(now) {
+		t.Errorf("it left at %s, want %s", left, now)
+	}
+	h.state = stored
+	h.wants(31*time.Minute, []int{1}, numbers("a", 1))
+
+	h.rotation.Retain = 0
+	h.wants(0, []int{1}, numbers("a", 1))
+	h.rotation.Retain, h.state = time.Hour, stored
+	h.wants(0, []int{1, 2}, numbers("a", 1))
+}

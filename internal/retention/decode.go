@@ -1,6 +1,7 @@
 package retention
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
@@ -37,7 +38,7 @@ const (
 	// object, one per line: fingerprint, time when it left, NotAfter.
 	keyRetainedFingerprints = "fingerprints-retained"
 	// keyPresentFingerprints has the fingerprints of the certificates that do not fit
-	// under keyPresent, as 32 bytes each, concatenated.
+	// under keyPresent, as encodeFingerprints writes them.
 	keyPresentFingerprints = "fingerprints-present"
 	// keyUnreadable has a former value of keyPresent that could not be read.
 	keyUnreadable = "unreadable-present"
@@ -52,42 +53,11 @@ const leftMark = "# Left its sources:"
 // Decode returns the state in an object. The faults describe what could not be read, and
 // under which key.
 func Decode(object *corev1.ConfigMap) (state bundle.State, faults []string) {
-	addFault := func(key, fault string) {
-		faults = append(faults, fmt.Sprintf("ConfigMap %s/%s, key %q: %s", object.Namespace, object.Name, key, fault))
+	addFault := func(key, description string) {
+		faults = append(faults, fmt.Sprintf("ConfigMap %s/%s, key %q: %s", object.Namespace, object.Name, key, description))
 	}
 	for key, value := range object.Data {
-		switch {
-		case key == keyReadme:
-		case key == keySources:
-			state.Known = nonEmptyLines(value)
-		case key == keyMissing:
-			state.Missing = nonEmptyLines(value)
-		case key == keyEvicted:
-			for _, line := range nonEmptyLines(value) {
-				if evicted, ok := decodeEvicted(line); ok {
-					state.Evicted = append(state.Evicted, evicted)
-				}
-			}
-		case key == keyRetainedFingerprints:
-			for _, line := range nonEmptyLines(value) {
-				retained, ok := decodeFingerprint(line)
-				switch {
-				case ok:
-					state.Retained = append(state.Retained, retained)
-				case !strings.HasPrefix(line, commentMark):
-					addFault(key, "a line is not of the form <SHA-256> <time when it left> [<time when it expires>], so its certificate is not retained")
-				}
-			}
-		case strings.HasPrefix(key, keyRetained):
-			retained, fault := decodeRetained(key, value)
-			if fault != "" {
-				addFault(key, fault)
-				continue
-			}
-			state.Retained = append(state.Retained, retained)
-		default:
-			addFault(key, "the operator does not use this key and ignores it; delete it")
-		}
+		decodeText(&state, key, value, addFault)
 	}
 	for key := range object.BinaryData {
 		if key != keyPresent && key != keyPresentFingerprints {
@@ -99,7 +69,7 @@ func Decode(object *corev1.ConfigMap) (state bundle.State, faults []string) {
 	if state.Present, err = decodePresent(present); err != nil {
 		addFault(keyPresent, "this is not a list of certificates in DER; certificates that left their sources after it was damaged are not retained")
 	}
-	state.Present = append(state.Present, decodeFingerprints(object.BinaryData[keyPresentFingerprints])...)
+	state.Present = append(state.Present, decodeFingerprints(object.BinaryData[keyPresentFingerprints], present)...)
 	if err != nil || !exists {
 		// Without the list, certificates of a missing source could not be retained, so no
 		// source may be tolerated as missing.
@@ -110,6 +80,42 @@ func Decode(object *corev1.ConfigMap) (state bundle.State, faults []string) {
 	})
 	slices.Sort(faults)
 	return state, faults
+}
+
+// decodeText reads one key of the object's text.
+func decodeText(state *bundle.State, key, value string, addFault func(key, description string)) {
+	switch {
+	case key == keyReadme:
+	case key == keySources:
+		state.Known = nonEmptyLines(value)
+	case key == keyMissing:
+		state.Missing = nonEmptyLines(value)
+	case key == keyEvicted:
+		for _, line := range nonEmptyLines(value) {
+			if evicted, ok := decodeEvicted(line); ok {
+				state.Evicted = append(state.Evicted, evicted)
+			}
+		}
+	case key == keyRetainedFingerprints:
+		for _, line := range nonEmptyLines(value) {
+			retained, ok := decodeFingerprint(line)
+			switch {
+			case ok:
+				state.Retained = append(state.Retained, retained)
+			case !strings.HasPrefix(line, commentMark):
+				addFault(key, "a line is not of the form <SHA-256> <time when it left> [<time when it expires>], so its certificate is not retained")
+			}
+		}
+	case strings.HasPrefix(key, keyRetained):
+		retained, fault := decodeRetained(key, value)
+		if fault != "" {
+			addFault(key, fault)
+			return
+		}
+		state.Retained = append(state.Retained, retained)
+	default:
+		addFault(key, "the operator does not use this key and ignores it; delete it")
+	}
 }
 
 // decodeRetained reads a retained certificate. If it is invalid, fault describes why.
@@ -172,11 +178,21 @@ func decodeFingerprint(line string) (retained bundle.Retained, ok bool) {
 	return retained, ok
 }
 
-// decodeFingerprints reads fingerprints of 32 bytes each, and ignores an incomplete last
-// one.
-func decodeFingerprints(value []byte) []certs.Certificate {
-	var list []certs.Certificate
-	for ; len(value) >= sha256.Size; value = value[sha256.Size:] {
+// encodeFingerprints returns fingerprints of 32 bytes each, after the SHA-256 of the
+// certificates that are stored beside them. An earlier version of the operator changes those
+// and leaves the fingerprints, which are then stale.
+func encodeFingerprints(fingerprints, present []byte) []byte {
+	sum := sha256.Sum256(present)
+	return append(sum[:], fingerprints...)
+}
+
+// decodeFingerprints returns the certificates that encodeFingerprints names, or nil if they
+// are stale. Bytes beyond the last whole fingerprint name nothing.
+func decodeFingerprints(value, present []byte) (list []certs.Certificate) {
+	if sum := sha256.Sum256(present); !bytes.HasPrefix(value, sum[:]) {
+		return nil
+	}
+	for value = value[sha256.Size:]; len(value) >= sha256.Size; value = value[sha256.Size:] {
 		list = append(list, certs.Certificate{Fingerprint: [sha256.Size]byte(value)})
 	}
 	return list

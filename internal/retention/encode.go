@@ -58,7 +58,7 @@ type fingerprintSet map[[sha256.Size]byte]bool
 // still in a source before retained ones, which are stored nowhere else.
 func reduce(excess int, spec bundle.Spec, state bundle.State) fingerprintSet {
 	reduced := fingerprintSet{}
-	excess += len(fingerprintsComment)
+	excess += len(fingerprintsComment) + sha256.Size // what introduces the fingerprints
 	larger := func(a, b certs.Certificate) int {
 		return cmp.Or(cmp.Compare(len(b.DER), len(a.DER)), bytes.Compare(a.Fingerprint[:], b.Fingerprint[:]))
 	}
@@ -184,15 +184,19 @@ func binaryData(existing *corev1.ConfigMap, state bundle.State, reduced fingerpr
 	delete(binary, keyPresentFingerprints)
 	if len(state.Present)+len(state.Known) > 0 {
 		der := []byte{} // not nil: an empty list differs from a missing one
+		var fingerprints []byte
 		for i := range state.Present {
 			certificate := &state.Present[i]
 			if len(certificate.DER) == 0 || reduced[certificate.Fingerprint] {
-				binary[keyPresentFingerprints] = append(binary[keyPresentFingerprints], certificate.Fingerprint[:]...)
+				fingerprints = append(fingerprints, certificate.Fingerprint[:]...)
 				continue
 			}
 			der = append(der, certificate.DER...)
 		}
 		binary[keyPresent] = der
+		if len(fingerprints) > 0 {
+			binary[keyPresentFingerprints] = encodeFingerprints(fingerprints, der)
+		}
 	}
 	return binary
 }
