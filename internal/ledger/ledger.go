@@ -159,6 +159,22 @@ func (l *Ledger) Synced(bundle string, revision uint64, place Place) (changed bo
 	return changed
 }
 
+// Pending records that a target which was in sync no longer is, and that this is not a
+// failure yet. It reports whether the status changes.
+func (l *Ledger) Pending(bundle string, revision uint64, place Place, now time.Time) (changed bool) {
+	l.update(bundle, revision, func(e *entry) {
+		if current, known := e.places[place]; !known || current != synced {
+			return
+		}
+		if e.counts[pending] == 0 {
+			e.since, e.wrote = now, true
+		}
+		e.set(place, pending)
+		changed = true
+	})
+	return changed
+}
+
 // Failed records why a target could not be synced, or could not be released after it was
 // no longer wanted. It reports whether the failure or its cause is new.
 func (l *Ledger) Failed(bundle string, revision uint64, place Place, cause string) (changed bool) {

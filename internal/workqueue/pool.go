@@ -241,12 +241,13 @@ func (p *Pool[K, G]) finish(ctx context.Context, key K, done chan<- struct{}, to
 	}
 }
 
-// retry requeues a key that has failed. The lock is held.
+// retry requeues a key that has failed. The lock is held. An error of RetrySoon does not
+// count towards the delay of other errors.
 func (p *Pool[K, G]) retry(ctx context.Context, key K, err error) {
-	p.failures[key]++
-	priority, delay := LowPriority, backoff(p.failures[key])
-	if IsSoon(err) {
-		priority, delay = HighPriority, min(delay, soonBackoff)
+	priority, delay := HighPriority, jitter(soonBackoff)
+	if !IsSoon(err) {
+		p.failures[key]++
+		priority, delay = LowPriority, backoff(p.failures[key])
 	}
 	log.FromContext(ctx).V(1).Info("The work on a key failed and is retried",
 		"key", fmt.Sprint(key), "after", delay.String(), "error", text.Truncate(err.Error(), maxLoggedError))
@@ -260,6 +261,11 @@ func backoff(failures int) time.Duration {
 	if failures < 9 { // 2^8 × 250 ms exceeds maxBackoff
 		delay = min(maxBackoff, minBackoff<<(failures-1))
 	}
+	return jitter(delay)
+}
+
+// jitter returns a delay that is up to a fifth shorter.
+func jitter(delay time.Duration) time.Duration {
 	return delay - time.Duration(rand.Int64N(int64(delay)/5)) //nolint:gosec // only spreads the load
 }
 

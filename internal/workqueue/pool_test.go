@@ -508,4 +508,8 @@ func TestPoolRetrySoon(t *testing.T) {
 			t.Errorf("queued %+v, want priority %d within %s", added, HighPriority, soonBackoff)
 		}
 	}
+	failed(t, p, key("roots", "a"))
+	if added := recorder.Take(); len(added) != 1 || added[0].After > minBackoff {
+		t.Errorf("after another error, queued %+v, want the first delay", added)
+	}
 }

@@ -35,8 +35,12 @@ type Queue[K comparable] struct {
 // New returns an empty queue. The name is that of its controller, in logs and metrics.
 func New[K comparable](name string) *Queue[K] {
 	return From(name, priorityqueue.New(name, func(o *priorityqueue.Opts[K]) {
-		o.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[K](minFailureDelay, maxFailureDelay)
+		o.RateLimiter = newRateLimiter[K]()
 	}))
+}
+
+func newRateLimiter[K comparable]() workqueue.TypedRateLimiter[K] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[K](minFailureDelay, maxFailureDelay)
 }
 
 // From returns a queue on top of an existing priority queue.

@@ -43,3 +43,16 @@ func TestQueueOptions(t *testing.T) {
 		t.Errorf("options %+v", options)
 	}
 }
+
+// A key that keeps failing is retried every 10 s at least.
+func TestQueueBoundsTheDelayAfterFailures(t *testing.T) {
+	t.Parallel()
+	limiter := newRateLimiter[string]()
+	var last time.Duration
+	for range 20 {
+		last = limiter.When("key")
+	}
+	if last != 10*time.Second {
+		t.Errorf("after 20 failures the delay is %s, want 10s", last)
+	}
+}
