@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"trust-manager.io/test/framework/port"
 	"trust-manager.io/test/framework/rig"
 	"trust-manager.io/tools/localnode"
 )
@@ -65,7 +65,7 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	if ports, err = freePorts("app.webhook.port", "app.metrics.port", "app.readinessProbe.port"); err != nil {
+	if ports, err = portValues("app.webhook.port", "app.metrics.port", "app.readinessProbe.port"); err != nil {
 		return 1, err
 	}
 	images := filepath.Join(folder, "images")
@@ -85,16 +85,16 @@ func run(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-// freePorts gives values that set ports, each to one that is free: those of pods are
-// the machine's.
-func freePorts(keys ...string) (values []string, err error) {
-	for _, key := range keys {
-		listener, err := net.Listen("tcp4", ":0")
-		if err != nil {
-			return nil, err
-		}
-		defer listener.Close() //nolint:errcheck // nothing was sent
-		values = append(values, key+"="+strconv.Itoa(listener.Addr().(*net.TCPAddr).Port))
+// portValues sets each of these values to a free port: pods listen on the machine's own
+// addresses.
+func portValues(keys ...string) ([]string, error) {
+	free, err := port.Free("", len(keys))
+	if err != nil {
+		return nil, err
+	}
+	var values []string
+	for i, key := range keys {
+		values = append(values, key+"="+strconv.Itoa(free[i]))
 	}
 	return values, nil
 }

@@ -185,20 +185,6 @@ func (c *cluster) upgrade(version string, args ...string) {
 	}, args...)...)
 }
 
-// await waits until a check finds nothing wrong.
-func (c *cluster) await(what string, check func() error) {
-	c.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			c.t.Fatalf("waited %s in vain for %s: %v", patience, what, err)
-		}
-	}
-}
-
 // port gives a port of this test process: below those of control planes and of
 // outgoing connections.
 func port(i int) string { return fmt.Sprint(12000 + os.Getpid()%2600*3 + i) }

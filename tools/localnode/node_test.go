@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/poll"
 )
 
 // The chart comes up by `helm upgrade --wait` as on a node: the webhook is asked, the
@@ -33,7 +34,7 @@ func TestNodeRunsTheChart(t *testing.T) {
 	first := c.operator("1")
 
 	c.upgrade("none")
-	c.await("the reason why the new pod does not run", func() error {
+	poll.EventuallyWithin(c.t, patience, "the reason why the new pod does not run", func() error {
 		return c.waiting("ErrImagePull", "trust-manager.io/images/roots:none")
 	})
 	if now := c.operator("1"); now != first {
@@ -51,7 +52,7 @@ func TestNodeRunsTheChart(t *testing.T) {
 	if err := syscall.Kill(second, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	c.await("another process", func() error {
+	poll.EventuallyWithin(c.t, patience, "another process", func() error {
 		if third := c.find("2"); third == 0 || third == second {
 			return fmt.Errorf("it is %d", third)
 		}
@@ -66,7 +67,7 @@ func TestNodeRunsTheChart(t *testing.T) {
 	c.startNode()
 	c.operator("2")
 	c.must(helm, "uninstall", "-n", "cert-manager", "trust-manager", "--wait")
-	c.await("all pods to go", func() error {
+	poll.EventuallyWithin(c.t, patience, "all pods to go", func() error {
 		var pods corev1.PodList
 		err := c.api.List(t.Context(), &pods)
 		if err == nil && len(pods.Items) > 0 || c.find("2") != 0 {
@@ -107,7 +108,7 @@ func (c *cluster) create(name string) {
 // awaitPackage waits until a Bundle is synced with a package whose id begins so.
 func (c *cluster) awaitPackage(name, prefix string) {
 	c.t.Helper()
-	c.await("the Bundle to have the package "+prefix, func() error {
+	poll.EventuallyWithin(c.t, patience, "the Bundle to have the package "+prefix, func() error {
 		bundle := &v1alpha1.Bundle{}
 		err := c.api.Get(c.t.Context(), client.ObjectKey{Name: name}, bundle)
 		if version := bundle.Status.DefaultCAVersion; err == nil && !strings.HasPrefix(version, prefix) {
@@ -147,7 +148,7 @@ func (c *cluster) waiting(reason, message string) error {
 // operator waits for the one process of the operator with a version of the package.
 func (c *cluster) operator(version string) (pid int) {
 	c.t.Helper()
-	c.await("the operator's process", func() error {
+	poll.EventuallyWithin(c.t, patience, "the operator's process", func() error {
 		if pid = c.find(version); pid == 0 {
 			return errors.New("there is none")
 		}

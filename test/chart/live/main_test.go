@@ -29,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"trust-manager.io/test/framework/helm"
+	"trust-manager.io/test/framework/poll"
 )
 
 // Set by TestMain.
@@ -151,7 +152,7 @@ func define(ctx context.Context, text string) error {
 }
 
 func awaitServed(ctx context.Context, name string) error {
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	return poll.UntilWithin(ctx, time.Minute, name+" to be established", func() error {
 		definition := &unstructured.Unstructured{}
 		definition.SetAPIVersion("apiextensions.k8s.io/v1")
 		definition.SetKind("CustomResourceDefinition")
@@ -167,6 +168,6 @@ func awaitServed(ctx context.Context, name string) error {
 				return nil
 			}
 		}
-	}
-	return fmt.Errorf("%s is not established after a minute", name)
+		return errors.New("it is not")
+	})
 }
