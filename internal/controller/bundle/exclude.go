@@ -16,7 +16,7 @@ import (
 // emergency must not believe that it is gone if it is not.
 const (
 	warnNoBundle = "WARNING: spec.exclude has not reached the targets: no bundle has been built since the operator started, " +
-		"so there is no bundle to remove certificates from; repair the source, or remove it from spec.sources: "
+		"so there is no bundle to remove certificates from; resolve this first: "
 	warnNothingLeft = "WARNING: what spec.exclude names is still in the targets: nothing else would be left, and an empty bundle is never written; " +
 		"add a source, or delete the Bundle with its targets: "
 	warnEndedStays = "WARNING: what is no longer retained is still in the targets: nothing else would be left, and an empty bundle is never written; " +

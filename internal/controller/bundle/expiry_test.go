@@ -11,6 +11,7 @@ import (
 	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/workqueue"
 	"trust-manager.io/internal/workqueue/queuetest"
+	"trust-manager.io/test/framework/ca"
 )
 
 // S12: a bundle that time alone will change is built again just after the last
@@ -97,5 +98,21 @@ func TestReconcileAwaitsExpiry(t *testing.T) {
 	}
 	if summary, _ := w.ledger.Summary("roots"); summary.Attempt.Reason != v1alpha1.BundleReasonSourceNotFound || !summary.Built {
 		t.Errorf("expired: summary %+v", summary)
+	}
+}
+
+// S12, T10: a bundle that is too large is rebuilt when a certificate in it expires: it may
+// fit then.
+func TestReconcileAwaitsExpiryOfALargeBundle(t *testing.T) {
+	t.Parallel()
+	b, w := bundlesOf(t)
+	b.filter = bundle.Filter{Expired: bundle.Drop}
+	large := ca.New("1", ca.Padded(500_000)).Certificate + ca.New("2", ca.Padded(500_000)).Certificate
+	w.edit(func(obj *v1alpha1.Bundle) { obj.Spec.Sources[0].InLine = &large })
+	b.rebuilt(t, w)
+	w.wantAttempt(t, "too large", v1alpha1.BundleReasonBundleTooLarge, 0)
+	want := []queuetest.Added[string]{{Priority: workqueue.HighPriority, After: maxRequeue, Key: "roots"}}
+	if diff := cmp.Diff(want, w.bundleNotes.Take()); diff != "" {
+		t.Errorf("queued (-want +got):\n%s", diff)
 	}
 }

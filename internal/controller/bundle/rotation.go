@@ -24,8 +24,9 @@ import (
 )
 
 // maxStale is how many conflicts in a row, each cacheLagRetry after the one before, count
-// as a cache that lags. More of them mean another writer, which a user has to know of.
-const maxStale = 20
+// as a cache that lags: about 5 s. More of them mean another writer, which a user has to
+// know of.
+const maxStale = 100
 
 // record is the rotation state of a Bundle as it is stored in the trust namespace.
 type record struct {
@@ -207,7 +208,7 @@ func unavailable(retained []bundle.Retained, rotation bundle.Rotation) error {
 	return bundle.Problems{{
 		Origin: certs.Origin{Field: bundle.RetainedField},
 		Reason: v1alpha1.BundleReasonBundleTooLarge,
-		Detail: fmt.Sprintf("%s did not fit into the rotation state, which has their fingerprints only, and the operator has restarted since; "+
+		Detail: fmt.Sprintf("of %s only the fingerprints are known, since they did not fit into the rotation state; "+
 			"the bundle waits until %s, when the retention of the last of them ends; to continue without them, exclude them by SHA-256, or delete their lines in the state",
 			text.Count(len(retained), "retained certificate"), last.UTC().Format(time.RFC3339)),
 	}}

@@ -570,7 +570,7 @@ func TestRotationByFingerprint(t *testing.T) {
 			b, w = w.restarted(t, b)
 			w.fillLarge(t, "small", 1)
 			w.wantRefused(t, b, "after a restart", v1alpha1.BundleReasonBundleTooLarge)
-			w.wantAttempt(t, "after a restart", v1alpha1.BundleReasonBundleTooLarge, 0, "which has their fingerprints only", "until 2026-11-23T13:00:00Z")
+			w.wantAttempt(t, "after a restart", v1alpha1.BundleReasonBundleTooLarge, 0, "only the fingerprints are known", "until 2026-11-23T13:00:00Z")
 			object := w.cache.ConfigMaps[at].DeepCopy()
 			release(w, object)
 			object.ResourceVersion += "1"
@@ -579,7 +579,7 @@ func TestRotationByFingerprint(t *testing.T) {
 				t.Fatal(err)
 			}
 			summary, _ := w.ledger.Summary("roots")
-			if strings.Contains(summary.Attempt.Message, "fingerprints only") {
+			if strings.Contains(summary.Attempt.Message, "only the fingerprints") {
 				t.Errorf("still %s: %s", summary.Attempt.Reason, summary.Attempt.Message)
 			}
 		})
