@@ -24,6 +24,7 @@ import (
 	"trust-manager.io/internal/revision"
 	"trust-manager.io/internal/source"
 	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/target/writer"
 	"trust-manager.io/internal/workqueue"
 )
 
@@ -133,7 +134,7 @@ func newBundleReconciler(mgr manager.Manager, shared *shared, options Options) *
 }
 
 func addTargets(mgr manager.Manager, shared *shared, options Options) error {
-	writer, err := target.NewWriter(mgr.GetConfig(), mgr.GetHTTPClient())
+	targetWriter, err := writer.New(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
 		return err
 	}
@@ -141,7 +142,7 @@ func addTargets(mgr manager.Manager, shared *shared, options Options) error {
 		Objects:       mgr.GetCache(),
 		Targets:       shared.targets,
 		Live:          mgr.GetAPIReader(),
-		Writer:        writer,
+		Writer:        targetWriter,
 		CreateByApply: options.SecretsByName,
 		Scope:         shared.scope,
 		Revisions:     shared.revisions,

@@ -14,9 +14,9 @@ import (
 // Changes are the changes to an object that also holds foreign entries.
 type Changes struct {
 	// Set has the new values of entries.
-	Set map[field]string
+	Set map[Field]string
 	// Drop has the entries to remove.
-	Drop map[field]bool
+	Drop map[Field]bool
 	// SetOwner is the owner reference to add or repair, or nil.
 	SetOwner *metav1.OwnerReference
 	// DropOwners are the UIDs of owner references to remove.
@@ -46,26 +46,26 @@ func (c Changes) content() bool {
 // fails with a conflict if the object has changed since it was read.
 func (c Changes) patchBody(kind bundle.Kind, uid, resourceVersion string) ([]byte, error) {
 	sections := map[string]map[string]any{}
-	put := func(at field, value any) {
-		if sections[at.section] == nil {
-			sections[at.section] = map[string]any{}
+	put := func(field Field, value any) {
+		if sections[field.Section] == nil {
+			sections[field.Section] = map[string]any{}
 		}
-		sections[at.section][at.key] = value
+		sections[field.Section][field.Key] = value
 	}
-	for at, value := range c.Set {
-		if at.isBinary(kind) {
-			put(at, []byte(value))
+	for field, value := range c.Set {
+		if field.isBinary(kind) {
+			put(field, []byte(value))
 		} else {
-			put(at, value)
+			put(field, value)
 		}
 	}
-	for at := range c.Drop {
-		put(at, nil)
+	for field := range c.Drop {
+		put(field, nil)
 	}
 	meta := map[string]any{"uid": uid, "resourceVersion": resourceVersion}
 	body := map[string]any{"metadata": meta}
 	for name, section := range sections {
-		if name == sectionLabels || name == sectionAnnotations {
+		if name == SectionLabels || name == SectionAnnotations {
 			meta[name] = section
 		} else {
 			body[name] = section
@@ -105,24 +105,24 @@ func compare(object *Object, desired Desired) difference {
 	entries := object.entries()
 	wanted := desired.Shape.entries()
 	stale, others := split(object, entries, object.written(desired.Shape), wanted)
-	for at := range object.claimed() {
+	for field := range object.claimed() {
 		// Another manager wrote the desired value too, so the entry stays when it is no
 		// longer desired. An entry with another value is changed, which ends that claim.
-		if value, isWanted := wanted[at]; isWanted && entries[at] == value && !isReserved(at) {
+		if value, isWanted := wanted[field]; isWanted && entries[field] == value && !isReserved(field) {
 			others.any = true
 		}
 	}
 	shared := others.data
 	if shared {
-		wanted[field{sectionAnnotations, v1alpha1.SharedAnnotationKey}] = "true"
-		delete(stale, field{sectionAnnotations, v1alpha1.SharedAnnotationKey})
+		wanted[Field{SectionAnnotations, v1alpha1.SharedAnnotationKey}] = "true"
+		delete(stale, Field{SectionAnnotations, v1alpha1.SharedAnnotationKey})
 	}
 	d := difference{clean: !others.any && !object.Immutable}
 	d.changes.Drop = stale
-	d.changes.Set = map[field]string{}
-	for at, value := range wanted {
-		if present, ok := entries[at]; !ok || present != value {
-			d.changes.Set[at] = value
+	d.changes.Set = map[Field]string{}
+	for field, value := range wanted {
+		if present, ok := entries[field]; !ok || present != value {
+			d.changes.Set[field] = value
 		}
 	}
 	d.ownerMissing = d.changes.setOwner(object, desired.Owner, shared)
@@ -140,7 +140,7 @@ type removal struct {
 func subtract(object *Object, desired Desired) removal {
 	ours, others := split(object, object.entries(), object.written(desired.Shape), nil)
 	if desired.Orphaned {
-		maps.DeleteFunc(ours, func(at field, _ bool) bool { return !isReserved(at) })
+		maps.DeleteFunc(ours, func(field Field, _ bool) bool { return !isReserved(field) })
 	}
 	r := removal{changes: Changes{Drop: ours}, nothingLeft: !others.any}
 	for _, reference := range object.Meta.OwnerReferences {
@@ -158,18 +158,18 @@ type foreign struct {
 
 // split separates the entries of an object that are the operator's and no longer desired
 // (stale) from foreign ones.
-func split(object *Object, entries map[field]string, written map[field]bool, wanted map[field]string) (stale map[field]bool, others foreign) {
-	stale = map[field]bool{}
-	for at := range entries {
-		_, isWanted := wanted[at]
-		_, hasCounterpart := wanted[at.counterpart()] // a Secret has one form only
+func split(object *Object, entries map[Field]string, written map[Field]bool, wanted map[Field]string) (stale map[Field]bool, others foreign) {
+	stale = map[Field]bool{}
+	for field := range entries {
+		_, isWanted := wanted[field]
+		_, hasCounterpart := wanted[field.counterpart()] // a Secret has one form only
 		switch {
 		case isWanted:
-		case hasCounterpart || written[at] || isReserved(at):
-			stale[at] = true
+		case hasCounterpart || written[field] || isReserved(field):
+			stale[field] = true
 		default:
 			others.any = true
-			others.data = others.data || at.isData()
+			others.data = others.data || field.isData()
 		}
 	}
 	others.any = others.any || len(object.Meta.Finalizers) > 0 || object.Typed
@@ -181,22 +181,22 @@ func split(object *Object, entries map[field]string, written map[field]bool, wan
 
 // counterpart returns the entry that excludes this one: the API server refuses an object
 // with the same key in data and in binaryData.
-func (f field) counterpart() field {
-	switch f.section {
-	case sectionData:
-		return field{sectionBinary, f.key}
-	case sectionBinary:
-		return field{sectionData, f.key}
+func (f Field) counterpart() Field {
+	switch f.Section {
+	case SectionData:
+		return Field{SectionBinaryData, f.Key}
+	case SectionBinaryData:
+		return Field{SectionData, f.Key}
 	}
-	return field{}
+	return Field{}
 }
 
 // isReserved reports whether the name of an entry is reserved for the operator.
-func isReserved(at field) bool {
-	switch at {
-	case field{sectionLabels, v1alpha1.BundleLabelKey},
-		field{sectionAnnotations, v1alpha1.BundleHashAnnotationKey},
-		field{sectionAnnotations, v1alpha1.SharedAnnotationKey}:
+func isReserved(field Field) bool {
+	switch field {
+	case Field{SectionLabels, v1alpha1.BundleLabelKey},
+		Field{SectionAnnotations, v1alpha1.BundleHashAnnotationKey},
+		Field{SectionAnnotations, v1alpha1.SharedAnnotationKey}:
 		return true
 	}
 	return false
@@ -233,28 +233,28 @@ func sameOwner(a, b metav1.OwnerReference) bool {
 }
 
 // entries returns all entries of the object's maps.
-func (o *Object) entries() map[field]string {
+func (o *Object) entries() map[Field]string {
 	return entriesOf(o.Kind, o.Text, o.Binary, o.Meta.Labels, o.Meta.Annotations)
 }
 
 // entries returns all entries of the shape.
-func (s *Shape) entries() map[field]string {
+func (s *Shape) entries() map[Field]string {
 	return entriesOf(s.Kind, s.Text, s.Binary, s.Labels, s.Annotations)
 }
 
-func entriesOf(kind bundle.Kind, text map[string]string, binary map[string][]byte, labels, annotations map[string]string) map[field]string {
-	entries := make(map[field]string, len(text)+len(binary)+len(labels)+len(annotations))
+func entriesOf(kind bundle.Kind, text map[string]string, binary map[string][]byte, labels, annotations map[string]string) map[Field]string {
+	entries := make(map[Field]string, len(text)+len(binary)+len(labels)+len(annotations))
 	for key, value := range binary {
-		entries[field{binarySection(kind), key}] = string(value)
+		entries[Field{binarySection(kind), key}] = string(value)
 	}
-	collectEntries(entries, sectionData, text)
-	collectEntries(entries, sectionLabels, labels)
-	collectEntries(entries, sectionAnnotations, annotations)
+	collectEntries(entries, SectionData, text)
+	collectEntries(entries, SectionLabels, labels)
+	collectEntries(entries, SectionAnnotations, annotations)
 	return entries
 }
 
-func collectEntries(into map[field]string, section string, values map[string]string) {
+func collectEntries(into map[Field]string, section string, values map[string]string) {
 	for key, value := range values {
-		into[field{section, key}] = value
+		into[Field{section, key}] = value
 	}
 }

@@ -22,7 +22,7 @@ func TestPatchBody(t *testing.T) {
 			`{"metadata":{"resourceVersion":"7","uid":"object-uid"}}`,
 		},
 		"values set in every map": {
-			Changes{Set: map[field]string{
+			Changes{Set: map[Field]string{
 				text("ca.pem"): "PEM\n", label("team"): "a", label("app"): "x", annotation("note"): "",
 			}},
 			`{"data":{"ca.pem":"PEM\n"},"metadata":{"annotations":{"note":""},"labels":{"app":"x","team":"a"},"resourceVersion":"7","uid":"object-uid"}}`,
@@ -32,7 +32,7 @@ func TestPatchBody(t *testing.T) {
 			`{"binaryData":{"old.jks":null},"data":{"old.pem":null},"metadata":{"annotations":{"note":null},"labels":{"team":null},"resourceVersion":"7","uid":"object-uid"}}`,
 		},
 		"a key moved from binaryData": {
-			Changes{Set: map[field]string{text("ca.pem"): "PEM\n"}, Drop: dropped(binaryData("ca.pem"))},
+			Changes{Set: map[Field]string{text("ca.pem"): "PEM\n"}, Drop: dropped(binaryData("ca.pem"))},
 			`{"binaryData":{"ca.pem":null},"data":{"ca.pem":"PEM\n"},"metadata":{"resourceVersion":"7","uid":"object-uid"}}`,
 		},
 		"an owner set": {
@@ -48,7 +48,7 @@ func TestPatchBody(t *testing.T) {
 			`{"metadata":{"ownerReferences":[{"$patch":"delete","uid":"older-uid"},{"apiVersion":"trust.cert-manager.io/v1alpha1","kind":"Bundle","name":"roots","uid":"bundle-uid","controller":true,"blockOwnerDeletion":true}],"resourceVersion":"7","uid":"object-uid"}}`,
 		},
 		"text that JSON escapes": {
-			Changes{Set: map[field]string{annotation(`a"b`): "<\u2028\\"}},
+			Changes{Set: map[Field]string{annotation(`a"b`): "<\u2028\\"}},
 			`{"metadata":{"annotations":{"a\"b":"\u003c\u2028\\"},"resourceVersion":"7","uid":"object-uid"}}`,
 		},
 	}
@@ -69,7 +69,7 @@ func TestPatchBody(t *testing.T) {
 // Binary values are base64, and a Secret has them in data.
 func TestPatchBodyBinary(t *testing.T) {
 	t.Parallel()
-	changes := Changes{Set: map[field]string{text("a"): "\xff", binaryData("b"): "\xff"}, Drop: dropped(text("c"))}
+	changes := Changes{Set: map[Field]string{text("a"): "\xff", binaryData("b"): "\xff"}, Drop: dropped(text("c"))}
 	for kind, want := range map[bundle.Kind]string{
 		bundle.ConfigMap: `{"binaryData":{"b":"/w=="},"data":{"a":"\ufffd","c":null},"metadata":{"resourceVersion":"7","uid":"object-uid"}}`,
 		bundle.Secret:    `{"binaryData":{"b":"\ufffd"},"data":{"a":"/w==","c":null},"metadata":{"resourceVersion":"7","uid":"object-uid"}}`,
@@ -89,7 +89,7 @@ func TestPatchBodyBinary(t *testing.T) {
 func TestApplyBody(t *testing.T) {
 	t.Parallel()
 	action := expected(Action{Verb: Apply, UID: objectUID, ResourceVersion: version}, wanted())
-	got, err := action.applyBody()
+	got, err := action.ApplyBody()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestApplyBodyOfNewSecret(t *testing.T) {
 	if action.Verb != Apply || action.RequireLiveBundle {
 		t.Fatalf("action %+v, want an apply", action)
 	}
-	got, err := action.applyBody()
+	got, err := action.ApplyBody()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -190,7 +190,7 @@ func TestDecideOwnObject(t *testing.T) {
 		},
 		"immutable, other label: metadata may still change": {
 			object(immutable, withLabel("team", "b")),
-			patch(Changes{Set: map[field]string{label("team"): "a"}}), erase, skip,
+			patch(Changes{Set: map[Field]string{label("team"): "a"}}), erase, skip,
 		},
 		"T8 being deleted":          {object(deleting), Action{Verb: Wait, Holding: held(true)}, skip, skip},
 		"T12 being deleted, shared": {object(deleting, shared), confirmed(Action{Verb: Wait, Holding: held(true)}), skip, skip},
@@ -223,7 +223,7 @@ func TestDecideObjectWithOthers(t *testing.T) {
 	const kubectl = "kubectl-edit"
 	update := metav1.ManagedFieldsOperationUpdate
 	drop := remove(Changes{Drop: oursDropped(), DropOwners: owners})
-	share := patch(Changes{Set: map[field]string{annotation(sharedKey): "true"}, DropOwners: owners})
+	share := patch(Changes{Set: map[Field]string{annotation(sharedKey): "true"}, DropOwners: owners})
 	unshare := remove(Changes{Drop: oursDropped(annotation(sharedKey))})
 	cases := map[string]decisions{
 		"text":                    {object(withText("theirs", "x")), share, drop, skip},
@@ -231,7 +231,7 @@ func TestDecideObjectWithOthers(t *testing.T) {
 		"text and shared already": {object(withText("theirs", "x"), shared), noOp(false), unshare, confirmed(unshare)},
 		"text and shared, own text changed": {
 			object(withText("theirs", "x"), shared, withText("ca.pem", "other")),
-			patch(Changes{Set: map[field]string{text("ca.pem"): "PEM\n"}}), unshare, confirmed(unshare),
+			patch(Changes{Set: map[Field]string{text("ca.pem"): "PEM\n"}}), unshare, confirmed(unshare),
 		},
 		"text, marked shared and owned": {
 			object(withText("theirs", "x"), withAnnotation(sharedKey, "true")),
@@ -241,7 +241,7 @@ func TestDecideObjectWithOthers(t *testing.T) {
 		},
 		"text, and no owner": {
 			object(withText("theirs", "x"), withOwners()),
-			patch(Changes{Set: map[field]string{annotation(sharedKey): "true"}}), skip, skip,
+			patch(Changes{Set: map[Field]string{annotation(sharedKey): "true"}}), skip, skip,
 		},
 		"label":                        {object(withLabel("theirs", "x")), noOp(false), drop, skip},
 		"annotation":                   {object(withAnnotation("theirs", "x")), noOp(false), drop, skip},
@@ -263,7 +263,7 @@ func TestDecideObjectWithOthers(t *testing.T) {
 		},
 		"label, and the text changed": {
 			object(withLabel("theirs", "x"), withText("ca.pem", "other")),
-			patch(Changes{Set: map[field]string{text("ca.pem"): "PEM\n"}}), drop, skip,
+			patch(Changes{Set: map[Field]string{text("ca.pem"): "PEM\n"}}), drop, skip,
 		},
 		"label, and an older owner": {
 			object(withLabel("theirs", "x"), withOwners(ownedBy("older-uid"))),
@@ -279,7 +279,7 @@ func TestDecideObjectWithOthers(t *testing.T) {
 		"finalizer, and the key moved to binaryData by others": {
 			object(withFinalizer, withoutText("ca.pem"), withBinary("ca.pem", "x"),
 				also(managed(kubectl, update, `{"f:binaryData":{"f:ca.pem":{}}}`))),
-			patch(Changes{Set: map[field]string{text("ca.pem"): "PEM\n"}, Drop: dropped(binaryData("ca.pem"))}),
+			patch(Changes{Set: map[Field]string{text("ca.pem"): "PEM\n"}, Drop: dropped(binaryData("ca.pem"))}),
 			remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), skip,
 		},
 		"an old key of the operator that another manager also claims": {
@@ -314,7 +314,7 @@ func TestDecideObjectWithOthers(t *testing.T) {
 		},
 		"managedFields cleared, and the key moved to binaryData: an apply would be refused": {
 			object(withLabel("theirs", "x"), withoutText("ca.pem"), withBinary("ca.pem", "x"), tracked()),
-			patch(Changes{Set: map[field]string{text("ca.pem"): "PEM\n"}, Drop: dropped(binaryData("ca.pem"))}),
+			patch(Changes{Set: map[Field]string{text("ca.pem"): "PEM\n"}, Drop: dropped(binaryData("ca.pem"))}),
 			remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note")), DropOwners: owners}), skip,
 		},
 		"managedFields cleared, shared already": {
@@ -336,7 +336,7 @@ func TestDecideObjectWithOthers(t *testing.T) {
 			&Object{Meta: metav1.ObjectMeta{Name: "roots", Namespace: "team-a", UID: objectUID, ResourceVersion: version,
 				ManagedFields: []metav1.ManagedFieldsEntry{managed(kubectl, update, `{"f:data":{"f:theirs":{}}}`)}},
 				Text: map[string]string{"theirs": "x"}},
-			patch(Changes{Set: map[field]string{
+			patch(Changes{Set: map[Field]string{
 				text("ca.pem"): "PEM\n", label(bundleLabel): "roots", label("team"): "a",
 				annotation(hashKey): "digest", annotation("note"): "b", annotation(sharedKey): "true",
 			}}), skip, skip,
@@ -487,7 +487,7 @@ func TestDecideValueOfTwo(t *testing.T) {
 	want.Shape.Labels["team"] = "b"
 	check(t, want, Observed{State: Full, Object: object(both)}, Action{
 		Verb: Patch, UID: objectUID, ResourceVersion: version, Holding: held(false),
-		Changes: Changes{Set: map[field]string{label("team"): "b"}},
+		Changes: Changes{Set: map[Field]string{label("team"): "b"}},
 	})
 	// A changed value ends the claim.
 	check(t, wanted(), Observed{State: Full, Object: object(both, withAnnotation("note", "theirs"))}, Action{
@@ -502,10 +502,10 @@ func TestUntrackedObjectIsLookedAtAgain(t *testing.T) {
 	tracked := metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{{Manager: FieldManager}}}
 	for _, verb := range []Verb{Patch, Apply, Create, Replace} {
 		action := Action{Verb: verb, Shape: shape()}
-		if !action.isMutated(&metav1.ObjectMeta{}) {
+		if !action.IsMutated(&metav1.ObjectMeta{}) {
 			t.Errorf("%s: an untracked object counts as what was sent", verb)
 		}
-		if whole := verb == Create || verb == Replace; action.isMutated(&tracked) != whole {
+		if whole := verb == Create || verb == Replace; action.IsMutated(&tracked) != whole {
 			t.Errorf("%s: an object without data counts as what was sent: %t", verb, !whole)
 		}
 	}

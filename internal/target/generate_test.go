@@ -175,13 +175,13 @@ func also(entry metav1.ManagedFieldsEntry) func(*Object) {
 
 // Entries, as in Changes.
 
-func text(key string) field       { return field{sectionData, key} }
-func binaryData(key string) field { return field{sectionBinary, key} }
-func label(key string) field      { return field{sectionLabels, key} }
-func annotation(key string) field { return field{sectionAnnotations, key} }
+func text(key string) Field       { return Field{SectionData, key} }
+func binaryData(key string) Field { return Field{SectionBinaryData, key} }
+func label(key string) Field      { return Field{SectionLabels, key} }
+func annotation(key string) Field { return Field{SectionAnnotations, key} }
 
-func dropped(entries ...field) map[field]bool {
-	set := map[field]bool{}
+func dropped(entries ...Field) map[Field]bool {
+	set := map[Field]bool{}
 	for _, entry := range entries {
 		set[entry] = true
 	}
@@ -189,7 +189,7 @@ func dropped(entries ...field) map[field]bool {
 }
 
 // oursDropped has all entries of the operator, and more.
-func oursDropped(more ...field) map[field]bool {
+func oursDropped(more ...Field) map[Field]bool {
 	return dropped(append(more, text("ca.pem"), label(bundleLabel), label("team"), annotation(hashKey), annotation("note"))...)
 }
 
@@ -200,7 +200,7 @@ func held(clean bool) Holding {
 
 // sameAction compares two Actions, apart from the Reason, which is text for people.
 func sameAction(want, got Action) string {
-	return cmp.Diff(want, got, cmp.AllowUnexported(field{}), cmpopts.EquateEmpty(), cmpopts.IgnoreFields(Action{}, "Reason"))
+	return cmp.Diff(want, got, cmp.AllowUnexported(Field{}), cmpopts.EquateEmpty(), cmpopts.IgnoreFields(Action{}, "Reason"))
 }
 
 // expected fills in the inputs of the decision in an Action.

@@ -28,8 +28,8 @@ type Object struct {
 	Typed bool
 }
 
-// fromConfigMap returns a ConfigMap as an Object that shares its memory.
-func fromConfigMap(configMap *corev1.ConfigMap) *Object {
+// FromConfigMap returns a ConfigMap as an Object that shares its memory.
+func FromConfigMap(configMap *corev1.ConfigMap) *Object {
 	return &Object{
 		Kind:      bundle.ConfigMap,
 		Meta:      configMap.ObjectMeta,
@@ -39,8 +39,8 @@ func fromConfigMap(configMap *corev1.ConfigMap) *Object {
 	}
 }
 
-// fromSecret returns a Secret as an Object that shares its memory.
-func fromSecret(secret *corev1.Secret) *Object {
+// FromSecret returns a Secret as an Object that shares its memory.
+func FromSecret(secret *corev1.Secret) *Object {
 	return &Object{
 		Kind:      bundle.Secret,
 		Meta:      secret.ObjectMeta,
@@ -50,43 +50,43 @@ func fromSecret(secret *corev1.Secret) *Object {
 	}
 }
 
-// field identifies one entry of an object, by the names of the map and its key in
+// Field identifies one entry of an object, by the names of the map and its key in
 // managedFields.
-type field struct{ section, key string }
+type Field struct{ Section, Key string }
 
-// The maps of an object whose entries the operator writes. Values in data are
-// text in a ConfigMap and binary in a Secret.
+// The maps of an object whose entries the operator writes. Values in data are text in a
+// ConfigMap and binary in a Secret.
 const (
-	sectionData        = "data"
-	sectionBinary      = "binaryData"
-	sectionLabels      = "labels"
-	sectionAnnotations = "annotations"
+	SectionData        = "data"
+	SectionBinaryData  = "binaryData"
+	SectionLabels      = "labels"
+	SectionAnnotations = "annotations"
 )
 
 // isData reports whether the entry is data, as opposed to metadata.
-func (f field) isData() bool { return f.section == sectionData || f.section == sectionBinary }
+func (f Field) isData() bool { return f.Section == SectionData || f.Section == SectionBinaryData }
 
 // isBinary reports whether the value is binary, which is base64 in JSON.
-func (f field) isBinary(kind bundle.Kind) bool { return f.section == binarySection(kind) }
+func (f Field) isBinary(kind bundle.Kind) bool { return f.Section == binarySection(kind) }
 
 // binarySection returns the name of the map that holds binary values.
 func binarySection(kind bundle.Kind) string {
 	if kind == bundle.Secret {
-		return sectionData
+		return SectionData
 	}
-	return sectionBinary
+	return SectionBinaryData
 }
 
 // written returns the entries that the operator has written and no other manager claims,
 // according to managedFields. If those were cleared, an entry with the same value as in
 // the shape counts as the operator's; the shape may be nil.
-func (o *Object) written(shape *Shape) map[field]bool {
-	ours := map[field]bool{}
+func (o *Object) written(shape *Shape) map[Field]bool {
+	ours := map[Field]bool{}
 	if len(o.Meta.ManagedFields) == 0 && shape != nil {
 		present := o.entries()
-		for at, value := range shape.entries() {
-			if current, ok := present[at]; ok && current == value {
-				ours[at] = true
+		for field, value := range shape.entries() {
+			if current, ok := present[field]; ok && current == value {
+				ours[field] = true
 			}
 		}
 	}
@@ -95,16 +95,16 @@ func (o *Object) written(shape *Shape) map[field]bool {
 			collect(entry.FieldsV1, ours)
 		}
 	}
-	for at := range o.claimed() {
-		delete(ours, at)
+	for field := range o.claimed() {
+		delete(ours, field)
 	}
 	return ours
 }
 
 // claimed returns the entries that other managers have written, according to
 // managedFields. The operator may have written the same values.
-func (o *Object) claimed() map[field]bool {
-	others := map[field]bool{}
+func (o *Object) claimed() map[Field]bool {
+	others := map[Field]bool{}
 	for _, entry := range o.Meta.ManagedFields {
 		if entry.Manager != FieldManager && entry.Manager != beforeFirstApply {
 			collect(entry.FieldsV1, others)
@@ -115,7 +115,7 @@ func (o *Object) claimed() map[field]bool {
 
 // collect adds the entries that a managedFields record lists. A record that cannot be
 // parsed lists none, so its entries count as foreign.
-func collect(record *metav1.FieldsV1, into map[field]bool) {
+func collect(record *metav1.FieldsV1, into map[Field]bool) {
 	if record == nil {
 		return
 	}
@@ -131,14 +131,14 @@ func collect(record *metav1.FieldsV1, into map[field]bool) {
 		return
 	}
 	for section, entries := range map[string]map[string]json.RawMessage{
-		sectionData:        root.Data,
-		sectionBinary:      root.Binary,
-		sectionLabels:      root.Meta.Labels,
-		sectionAnnotations: root.Meta.Annotations,
+		SectionData:        root.Data,
+		SectionBinaryData:  root.Binary,
+		SectionLabels:      root.Meta.Labels,
+		SectionAnnotations: root.Meta.Annotations,
 	} {
 		for name := range entries {
 			if key, ok := strings.CutPrefix(name, "f:"); ok {
-				into[field{section, key}] = true
+				into[Field{section, key}] = true
 			}
 		}
 	}

@@ -29,9 +29,9 @@ func typed(o *Object) { o.Typed = true }
 func TestDecideSecret(t *testing.T) {
 	t.Parallel()
 	theirs := also(managed("kubectl", metav1.ManagedFieldsOperationUpdate, `{"f:data":{"f:theirs":{}}}`))
-	share := patch(Changes{Set: map[field]string{annotation(sharedKey): "true"}, DropOwners: owners})
+	share := patch(Changes{Set: map[Field]string{annotation(sharedKey): "true"}, DropOwners: owners})
 	drop := remove(Changes{Drop: oursDropped(), DropOwners: owners})
-	put := patch(Changes{Set: map[field]string{text("ca.pem"): "PEM\n"}})
+	put := patch(Changes{Set: map[Field]string{text("ca.pem"): "PEM\n"}})
 	cases := map[string]decisions{
 		"T11 in sync":      {secret(), noOp(true), erase, skip},
 		"T7 value changed": {secret(withBinary("ca.pem", "other")), replace(), erase, skip},
@@ -81,7 +81,7 @@ func TestTyped(t *testing.T) {
 	for kind, want := range map[corev1.SecretType]bool{
 		"": false, corev1.SecretTypeOpaque: false, corev1.SecretTypeTLS: true, corev1.SecretTypeBasicAuth: true, "example.com/own": true,
 	} {
-		if got := fromSecret(&corev1.Secret{Type: kind}).Typed; got != want {
+		if got := FromSecret(&corev1.Secret{Type: kind}).Typed; got != want {
 			t.Errorf("%q: typed = %t", kind, got)
 		}
 	}

@@ -24,6 +24,7 @@ import (
 	"trust-manager.io/internal/request"
 	"trust-manager.io/internal/revision"
 	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/target/writer"
 	"trust-manager.io/internal/workqueue"
 )
 
@@ -61,7 +62,7 @@ type Config struct {
 	// targets, and Live reads Bundles from the API server.
 	Objects, Targets, Live client.Reader
 	// Writer reads and writes target objects.
-	Writer *target.Writer
+	Writer *writer.Writer
 	// CreateByApply reports that Secrets may be created by their names only (RBAC).
 	CreateByApply bool
 	Scope         target.Scope
@@ -78,7 +79,7 @@ type Config struct {
 // Reconciler brings targets in sync.
 type Reconciler struct {
 	objects, targets, live client.Reader
-	writer                 *target.Writer
+	writer                 *writer.Writer
 	scope                  target.Scope
 	revisions              *revision.Store
 	ledger                 *ledger.Ledger
@@ -312,7 +313,7 @@ func afterError(action target.Action, err error) (step, error) {
 }
 
 // afterWrite records a write that succeeded, and returns the next step.
-func (r *Reconciler) afterWrite(action target.Action, desired *desiredState, written target.Written) step {
+func (r *Reconciler) afterWrite(action target.Action, desired *desiredState, written writer.Written) step {
 	switch {
 	case action.Verb == target.Apply && action.UID == "":
 		r.byApplyUntil.Store(r.clock.Now().Add(createByApplyFor).Unix())

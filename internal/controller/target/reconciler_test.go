@@ -25,6 +25,7 @@ import (
 	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/target/writer"
 	"trust-manager.io/internal/workqueue"
 	"trust-manager.io/internal/workqueue/queuetest"
 )
@@ -69,9 +70,9 @@ func targetsOf(t *testing.T, byMethod map[string]any) (*Reconciler, *world, *ans
 	return x, w, server
 }
 
-func writerTo(t *testing.T, server http.RoundTripper) *target.Writer {
+func writerTo(t *testing.T, server http.RoundTripper) *writer.Writer {
 	t.Helper()
-	writer, err := target.NewWriter(&rest.Config{Host: "http://server"}, &http.Client{Transport: server})
+	writer, err := writer.New(&rest.Config{Host: "http://server"}, &http.Client{Transport: server})
 	if err != nil {
 		t.Fatal(err)
 	}

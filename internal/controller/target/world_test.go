@@ -15,6 +15,7 @@ import (
 	"trust-manager.io/internal/metrics"
 	"trust-manager.io/internal/revision"
 	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/target/writer"
 	"trust-manager.io/internal/workqueue"
 	"trust-manager.io/internal/workqueue/queuetest"
 )
@@ -32,7 +33,7 @@ type world struct {
 }
 
 // newWorld returns a world without objects and its Reconciler, which uses a writer.
-func newWorld(writer *target.Writer) (*Reconciler, *world) {
+func newWorld(writer *writer.Writer) (*Reconciler, *world) {
 	w := &world{
 		cache: &fake.Cache{}, time: fake.NewClock(), revisions: revision.New(), ledger: ledger.New(),
 		targetNotes: &queuetest.Recorder[target.Key]{}, statusNotes: &queuetest.Recorder[string]{},

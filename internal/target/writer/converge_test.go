@@ -1,4 +1,4 @@
-package target
+package writer
 
 import (
 	"encoding/json"
@@ -8,10 +8,12 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/target"
 )
 
 // steps limits the decisions until a target is in sync: a read, a forced apply, a read
@@ -23,26 +25,26 @@ const steps = 6
 // reconciliation the story checks the operator's promises (T4, T6, T7, T11).
 type story struct {
 	*testing.T
-	key    Key
+	key    target.Key
 	server *server
 	writer *Writer
-	want   Desired
+	want   target.Desired
 	shape  int
 	// memory is what the operator knows after its last write, or Unknown.
-	memory Observed
+	memory target.Observed
 	// editor is the field manager of the other writers.
 	editor string
 	// theirs are the foreign entries of the object, under names that the operator never
 	// uses.
-	theirs map[field]string
+	theirs map[target.Field]string
 	// claimed are entries under the operator's names that other managers have written
 	// too, or that are not tracked; they may stay after a release.
-	claimed map[field]bool
-	told    []string
+	claimed map[target.Field]bool
+	history []string
 }
 
 // shapes returns one of the shapes that a story uses.
-func shapes(kind bundle.Kind, number int) *Shape {
+func shapes(kind bundle.Kind, number int) *target.Shape {
 	s := shape()
 	switch number {
 	case 1:
@@ -62,10 +64,10 @@ func shapes(kind bundle.Kind, number int) *Shape {
 func newStory(t *testing.T, kind bundle.Kind) *story {
 	t.Helper()
 	server := newServer(t, kind)
-	want := wanted()
+	want := wantedOf(kind)
 	want.Shape = shapes(kind, 0)
 	return &story{T: t, key: keyOf(kind), server: server, writer: server.writer(), want: want, editor: "kubectl",
-		theirs: map[field]string{}, claimed: map[field]bool{}}
+		theirs: map[target.Field]string{}, claimed: map[target.Field]bool{}}
 }
 
 // events are the possible events of a story.
@@ -76,7 +78,7 @@ var events = []struct {
 	{"look", (*story).look},
 	{"look", (*story).look},
 	{"look", (*story).look},
-	{"read and look", func(s *story) { s.memory = Observed{}; s.look() }},
+	{"read and look", func(s *story) { s.memory = target.Observed{}; s.look() }},
 	{"look at the cache", (*story).lookAtCache},
 	{"want shape 0", func(s *story) { s.reshape(0) }},
 	{"want shape 1", func(s *story) { s.reshape(1) }},
@@ -137,7 +139,7 @@ var events = []struct {
 	}},
 	{"others make it immutable", func(s *story) { s.edit(func(o *stored) { o.Immutable = new(true) }) }},
 	{"others delete it", (*story).deleteIt},
-	{"others edit under the operator's name", func(s *story) { s.editor = FieldManager }},
+	{"others edit under the operator's name", func(s *story) { s.editor = target.FieldManager }},
 	{"others edit under their name", func(s *story) { s.editor = "kubectl" }},
 	{"others write during the next write", func(s *story) {
 		s.server.interfere = func() { s.add(label("theirs")) }
@@ -185,9 +187,9 @@ func (s *story) make(object *stored, manager string) {
 }
 
 // at returns the entry in an object of the story's kind: a Secret has one map of data.
-func (s *story) at(entry field) field {
-	if s.key.Kind == bundle.Secret && entry.section == sectionBinary {
-		entry.section = sectionData
+func (s *story) at(entry target.Field) target.Field {
+	if s.key.Kind == bundle.Secret && entry.Section == target.SectionBinaryData {
+		entry.Section = target.SectionData
 	}
 	return entry
 }
@@ -199,27 +201,27 @@ func (s *story) edit(change func(*stored)) {
 }
 
 // write sets an entry under one of the operator's names.
-func (s *story) write(at field, value string) {
+func (s *story) write(at target.Field, value string) {
 	s.claimed[at] = true
 	s.edit(func(o *stored) { set(o, at, value) })
 }
 
-func set(o *stored, at field, value string) {
-	switch at.section {
-	case sectionData:
-		o.Data[at.key] = value
-	case sectionBinary:
-		o.BinaryData[at.key] = []byte(value)
-	case sectionLabels:
-		o.Labels[at.key] = value
-	case sectionAnnotations:
-		o.Annotations[at.key] = value
+func set(o *stored, at target.Field, value string) {
+	switch at.Section {
+	case target.SectionData:
+		o.Data[at.Key] = value
+	case target.SectionBinaryData:
+		o.BinaryData[at.Key] = []byte(value)
+	case target.SectionLabels:
+		o.Labels[at.Key] = value
+	case target.SectionAnnotations:
+		o.Annotations[at.Key] = value
 	}
 }
 
 // add adds a foreign entry to the object. Under the operator's field manager it would be
 // the operator's.
-func (s *story) add(entry field) {
+func (s *story) add(entry target.Field) {
 	at := s.at(entry)
 	s.server.edit("kubectl", func(o *stored) { set(o, at, "theirs") })
 	if _, ok := s.present()[at]; ok {
@@ -228,12 +230,12 @@ func (s *story) add(entry field) {
 }
 
 // drop removes a foreign entry.
-func (s *story) drop(at field) {
+func (s *story) drop(at target.Field) {
 	s.server.edit("kubectl", func(o *stored) {
-		if at.section == sectionData {
-			delete(o.Data, at.key)
+		if at.Section == target.SectionData {
+			delete(o.Data, at.Key)
 		} else {
-			delete(o.Labels, at.key)
+			delete(o.Labels, at.Key)
 		}
 	})
 	if _, ok := s.present()[at]; !ok {
@@ -271,15 +273,15 @@ func (s *story) deleteIt() {
 // forgetObject clears the expectations if the object no longer exists.
 func (s *story) forgetObject() {
 	if s.server.live == nil {
-		s.theirs, s.claimed = map[field]string{}, map[field]bool{}
+		s.theirs, s.claimed = map[target.Field]string{}, map[target.Field]bool{}
 	}
 }
 
 // present returns the entries of the object.
-func (s *story) present() map[field]bool {
-	entries := map[field]bool{}
+func (s *story) present() map[target.Field]bool {
+	entries := map[target.Field]bool{}
 	if object := s.server.object(); object != nil {
-		for at := range object.whole(s.key.Kind).entries() {
+		for at := range entriesOf(object.whole(s.key.Kind)) {
 			entries[at] = true
 		}
 	}
@@ -289,7 +291,7 @@ func (s *story) present() map[field]bool {
 // look decides and acts until the target is in sync or released, and checks the result.
 func (s *story) look() {
 	if s.server.live == nil || s.server.live.GetResourceVersion() != s.memory.ResourceVersion {
-		s.memory = Observed{} // a watch event reports a change
+		s.memory = target.Observed{} // a watch event reports a change
 	}
 	s.lookFrom(s.memory)
 }
@@ -297,21 +299,21 @@ func (s *story) look() {
 // lookAtCache is look after a restart, when the cache has only objects with the label. If
 // the operator may write by name only, it reads first.
 func (s *story) lookAtCache() {
-	s.memory = Observed{}
+	s.memory = target.Observed{}
 	if object := s.server.object(); !s.server.byName && (object == nil || object.Labels[bundleLabel] == "") {
-		s.memory = Observed{State: Absent}
+		s.memory = target.Observed{State: target.Absent}
 	}
 	s.lookFrom(s.memory)
 }
 
-func (s *story) lookFrom(seen Observed) {
+func (s *story) lookFrom(seen target.Observed) {
 	before, alone := s.server.object(), s.server.interfere == nil
-	inSync := before != nil && s.decide(s.want.Shape != nil, before).Verb == NoOp
+	inSync := before != nil && s.decide(s.want.Shape != nil, before).Verb == target.NoOp
 	for range steps {
 		next, action := s.step(seen)
 		if next == nil {
 			s.forgetObject()
-			if action.Verb == Refuse && alone && before.ResourceVersion != s.server.live.GetResourceVersion() {
+			if action.Verb == target.Refuse && alone && before.ResourceVersion != s.server.live.GetResourceVersion() {
 				s.fatalf("T8: it was written all the same")
 			}
 			s.judge(action, before, inSync)
@@ -326,63 +328,63 @@ func (s *story) lookFrom(seen Observed) {
 }
 
 // decide returns the decision about an object as if it had just been read.
-func (s *story) decide(selected bool, object *stored) Action {
+func (s *story) decide(selected bool, object *stored) target.Action {
 	want := s.want
 	want.Selected = selected
-	return Decide(s.key, want, Observed{State: Full, Object: object.whole(s.key.Kind)})
+	return target.Decide(s.key, want, target.Observed{State: target.Full, Object: object.whole(s.key.Kind)})
 }
 
 // step decides and acts once, like the controller. next is nil at the end.
-func (s *story) step(seen Observed) (next *Observed, action Action) {
-	action = Decide(s.key, s.want, seen)
-	s.told = append(s.told, fmt.Sprintf("  %s: %s", action.Verb, action.Reason))
+func (s *story) step(seen target.Observed) (next *target.Observed, action target.Action) {
+	action = target.Decide(s.key, s.want, seen)
+	s.history = append(s.history, fmt.Sprintf("  %s: %s", action.Verb, action.Reason))
 	switch action.Verb {
-	case NoOp:
-		s.memory = Observed{State: Cached, UID: action.UID, ResourceVersion: action.ResourceVersion, Holding: action.Holding}
+	case target.NoOp:
+		s.memory = target.Observed{State: target.Cached, UID: action.UID, ResourceVersion: action.ResourceVersion, Holding: action.Holding}
 		return nil, action
-	case Skip, Wait, Refuse:
-		s.memory = Observed{}
+	case target.Skip, target.Wait, target.Refuse:
+		s.memory = target.Observed{}
 		return nil, action
-	case Read:
+	case target.Read:
 		return s.read(), action
 	}
 	written, err := s.writer.Write(s.Context(), action)
 	switch {
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err):
 		return s.read(), action
-	case apierrors.IsForbidden(err) && action.Verb == Create:
+	case apierrors.IsForbidden(err) && action.Verb == target.Create:
 		next := s.read()
 		next.ByName = true
 		return next, action
 	case err != nil:
 		s.fatalf("%s: %v", action.Verb, err)
-	case action.Verb == Apply || written.Mutated:
+	case action.Verb == target.Apply || written.Mutated:
 		return s.read(), action
-	case action.Verb == Delete || !s.want.Selected:
-		s.memory = Observed{}
+	case action.Verb == target.Delete || !s.want.Selected:
+		s.memory = target.Observed{}
 		return nil, action
 	}
-	s.memory = Observed{State: Cached, UID: written.UID, ResourceVersion: written.ResourceVersion, Holding: action.Holding}
+	s.memory = target.Observed{State: target.Cached, UID: written.UID, ResourceVersion: written.ResourceVersion, Holding: action.Holding}
 	return nil, action
 }
 
-func (s *story) read() *Observed {
+func (s *story) read() *target.Observed {
 	object, err := s.writer.Read(s.Context(), s.key)
 	switch {
 	case err != nil:
 		s.fatalf("reading: %v", err)
 	case object == nil:
-		return &Observed{State: Absent}
+		return &target.Observed{State: target.Absent}
 	}
-	return &Observed{State: Full, Object: object}
+	return &target.Observed{State: target.Full, Object: object}
 }
 
 // judge checks the object after the operator's last action.
-func (s *story) judge(last Action, before *stored, inSync bool) {
-	present := map[field]string{}
+func (s *story) judge(last target.Action, before *stored, inSync bool) {
+	present := map[target.Field]string{}
 	object := s.server.object()
 	if object != nil {
-		present = object.whole(s.key.Kind).entries()
+		present = entriesOf(object.whole(s.key.Kind))
 	}
 	for at, value := range s.theirs {
 		if present[at] != value {
@@ -390,12 +392,12 @@ func (s *story) judge(last Action, before *stored, inSync bool) {
 		}
 	}
 	switch {
-	case last.Verb == Refuse:
-		controlled := object.whole(s.key.Kind).foreignController("roots") != nil
+	case last.Verb == target.Refuse:
+		controlled := isForeignControlled(object.whole(s.key.Kind))
 		if !controlled && (object.Immutable == nil || !*object.Immutable) {
 			s.fatalf("refused without a reason")
 		}
-	case last.Verb == Wait:
+	case last.Verb == target.Wait:
 		if object.DeletionTimestamp == nil {
 			s.fatalf("waits for an object that is not being deleted")
 		}
@@ -407,21 +409,21 @@ func (s *story) judge(last Action, before *stored, inSync bool) {
 }
 
 // judgeWanted checks an object that has been repaired.
-func (s *story) judgeWanted(object *stored, present map[field]string) {
+func (s *story) judgeWanted(object *stored, present map[target.Field]string) {
 	if object == nil {
 		s.fatalf("T7: there is no object")
 	}
-	if action := s.decide(true, object); action.Verb != NoOp {
+	if action := s.decide(true, object); action.Verb != target.NoOp {
 		s.fatalf("T11: the next look would %s, because %s", action.Verb, action.Reason)
 	}
-	wanted := s.want.Shape.entries()
+	wanted := entriesOfShape(s.want.Shape)
 	var foreignData bool
 	for at := range present {
 		_, ok := wanted[at]
 		if !ok && !s.claimed[at] && s.theirs[at] == "" && at != annotation(sharedKey) {
 			s.fatalf("the stale entry %v stays", at)
 		}
-		foreignData = foreignData || !ok && (at.section == sectionData || at.section == sectionBinary)
+		foreignData = foreignData || !ok && (at.Section == target.SectionData || at.Section == target.SectionBinaryData)
 	}
 	for at, value := range wanted {
 		if present[at] != value {
@@ -430,31 +432,31 @@ func (s *story) judgeWanted(object *stored, present map[field]string) {
 	}
 	var bundles []metav1.OwnerReference
 	for _, owner := range object.OwnerReferences {
-		if isBundle(owner, "roots") {
+		if isBundle(owner) {
 			bundles = append(bundles, owner)
 		}
 	}
 	switch mark := present[annotation(sharedKey)]; {
 	case foreignData && (len(bundles) > 0 || mark != "true"):
 		s.fatalf("T4: shared with others, but owned by %v, mark %q", bundles, mark)
-	case !foreignData && (len(bundles) != 1 || !sameOwner(bundles[0], s.want.Owner) || mark != ""):
+	case !foreignData && (len(bundles) != 1 || !apiequality.Semantic.DeepEqual(bundles[0], s.want.Owner) || mark != ""):
 		s.fatalf("T4: not shared, but owned by %v, mark %q", bundles, mark)
 	}
 }
 
 // judgeReleased checks the remainder of an object that was in sync before its release.
-func (s *story) judgeReleased(object *stored, present map[field]string) {
+func (s *story) judgeReleased(object *stored, present map[target.Field]string) {
 	if object == nil || object.DeletionTimestamp != nil {
 		return
 	}
-	ours := s.want.Shape.entries()
+	ours := entriesOfShape(s.want.Shape)
 	for at := range present {
 		if _, ok := ours[at]; isReserved(at) || ok && !s.claimed[at] {
 			s.fatalf("T6: %v is left behind", at)
 		}
 	}
 	for _, owner := range object.OwnerReferences {
-		if isBundle(owner, "roots") {
+		if isBundle(owner) {
 			s.fatalf("T6: the owner %v is left behind", owner)
 		}
 	}
@@ -465,7 +467,7 @@ func (s *story) judgeReleased(object *stored, present map[field]string) {
 
 func (s *story) fatalf(format string, args ...any) {
 	s.Helper()
-	for _, line := range s.told {
+	for _, line := range s.history {
 		s.Log(line)
 	}
 	if object := s.server.object(); object != nil {
@@ -475,16 +477,16 @@ func (s *story) fatalf(format string, args ...any) {
 	s.Fatalf(format, args...)
 }
 
-// tell runs a story. At its end the target is reconciled and released.
-func tell(t *testing.T, kind bundle.Kind, course []byte) {
+// play runs a story. At its end the target is reconciled and released.
+func play(t *testing.T, kind bundle.Kind, course []byte) {
 	t.Helper()
 	s := newStory(t, kind)
 	for _, b := range course {
 		event := events[int(b)%len(events)]
-		s.told = append(s.told, event.name)
+		s.history = append(s.history, event.name)
 		event.event(s)
 	}
-	s.told = append(s.told, "at the end: select, look, deselect, look")
+	s.history = append(s.history, "at the end: select, look, deselect, look")
 	s.want.Selected = true
 	s.look()
 	s.want.Selected = false
@@ -505,7 +507,7 @@ func TestConvergence(t *testing.T) {
 				for i := range course {
 					course[i] = byte(random.IntN(len(events)))
 				}
-				tell(t, kind, course)
+				play(t, kind, course)
 			}
 		})
 	}
@@ -520,7 +522,7 @@ func FuzzConvergence(f *testing.F) {
 			t.Skip("longer than any story needs to be")
 		}
 		for _, kind := range kinds {
-			tell(t, kind, course)
+			play(t, kind, course)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package target
+package writer
 
 import (
 	"context"
@@ -13,13 +13,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/target"
 )
 
 // created creates the target of the Bundle roots on a server, and returns the object as
 // the operator reads it.
-func created(t *testing.T, s *server) *Object {
+func created(t *testing.T, s *server) *target.Object {
 	t.Helper()
-	action := Decide(keyOf(s.kind), wantedOf(s.kind), Observed{State: Absent})
+	action := target.Decide(keyOf(s.kind), wantedOf(s.kind), target.Observed{State: target.Absent})
 	if _, err := s.writer().Write(t.Context(), action); err != nil {
 		t.Fatal(err)
 	}
@@ -27,24 +28,13 @@ func created(t *testing.T, s *server) *Object {
 }
 
 // read returns the object as the operator reads it.
-func (s *server) read(t *testing.T) *Object {
+func (s *server) read(t *testing.T) *target.Object {
 	t.Helper()
 	read, err := s.writer().Read(t.Context(), keyOf(s.kind))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return read
-}
-
-// eachKind runs a test for each kind of target.
-func eachKind(t *testing.T, test func(t *testing.T, kind bundle.Kind)) {
-	t.Helper()
-	for _, kind := range kinds {
-		t.Run(string(kind), func(t *testing.T) {
-			t.Parallel()
-			test(t, kind)
-		})
-	}
 }
 
 func TestReadNothing(t *testing.T) {
@@ -78,11 +68,11 @@ func TestCreateAndRead(t *testing.T) {
 		want := wantedOf(kind)
 		want.Shape = shapes(kind, 1)
 		s := newServer(t, kind)
-		if _, err := s.writer().Write(t.Context(), Decide(keyOf(kind), want, Observed{State: Absent})); err != nil {
+		if _, err := s.writer().Write(t.Context(), target.Decide(keyOf(kind), want, target.Observed{State: target.Absent})); err != nil {
 			t.Fatal(err)
 		}
 		got := s.read(t)
-		object := &Object{
+		object := &target.Object{
 			Kind: kind,
 			Meta: metav1.ObjectMeta{
 				Name: "roots", Namespace: "team-a", UID: "uid-1", ResourceVersion: "2",
@@ -97,7 +87,7 @@ func TestCreateAndRead(t *testing.T) {
 		if len(got.Meta.ManagedFields) != 1 || got.Meta.ManagedFields[0].Manager != "trust-manager" {
 			t.Errorf("managed by %v, want trust-manager", got.Meta.ManagedFields)
 		}
-		if action := Decide(keyOf(kind), want, Observed{State: Full, Object: got}); action.Verb != NoOp {
+		if action := target.Decide(keyOf(kind), want, target.Observed{State: target.Full, Object: got}); action.Verb != target.NoOp {
 			t.Errorf("then the action is %s, because %s", action.Verb, action.Reason)
 		}
 		if s.object().Type != map[bundle.Kind]corev1.SecretType{bundle.Secret: "Opaque"}[kind] {
@@ -109,19 +99,19 @@ func TestCreateAndRead(t *testing.T) {
 // Each verb is one request, of the cheapest kind.
 func TestWriteRequests(t *testing.T) {
 	t.Parallel()
-	relabel := Changes{Set: map[field]string{label("team"): "b"}}
+	relabel := target.Changes{Set: map[target.Field]string{label("team"): "b"}}
 	cases := map[string]struct {
-		action      Action
+		action      target.Action
 		method      string
 		query       string
 		contentType string
 	}{
-		"replace": {Action{Verb: Replace}, http.MethodPut, "fieldManager=trust-manager", protobuf},
+		"replace": {target.Action{Verb: target.Replace}, http.MethodPut, "fieldManager=trust-manager", protobuf},
 		"patch": {
-			Action{Verb: Patch, Changes: relabel}, http.MethodPatch,
+			target.Action{Verb: target.Patch, Changes: relabel}, http.MethodPatch,
 			"fieldManager=trust-manager", "application/strategic-merge-patch+json",
 		},
-		"apply": {Action{Verb: Apply}, http.MethodPatch, "fieldManager=trust-manager&force=true", "application/apply-patch+yaml"},
+		"apply": {target.Action{Verb: target.Apply}, http.MethodPatch, "fieldManager=trust-manager&force=true", "application/apply-patch+yaml"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -176,7 +166,7 @@ func TestCreateRequest(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind bundle.Kind) {
 		s := newServer(t, kind)
 		s.byName = true
-		create := Decide(keyOf(kind), wantedOf(kind), Observed{State: Absent})
+		create := target.Decide(keyOf(kind), wantedOf(kind), target.Observed{State: target.Absent})
 		if _, err := s.writer().Write(t.Context(), create); !apierrors.IsForbidden(err) || s.live != nil {
 			t.Errorf("error %v, object %v", err, s.live)
 		}
@@ -192,11 +182,11 @@ func TestCreateByName(t *testing.T) {
 	want := created(t, elsewhere)
 	s := newServer(t, bundle.Secret)
 	s.byName = true
-	for _, seen := range []func() Observed{
-		func() Observed { return Observed{State: Absent, ByName: true} },
-		func() Observed { return Observed{State: Full, Object: s.read(t)} },
+	for _, seen := range []func() target.Observed{
+		func() target.Observed { return target.Observed{State: target.Absent, ByName: true} },
+		func() target.Observed { return target.Observed{State: target.Full, Object: s.read(t)} },
 	} {
-		action := Decide(keyOf(s.kind), wantedOf(s.kind), seen())
+		action := target.Decide(keyOf(s.kind), wantedOf(s.kind), seen())
 		if _, err := s.writer().Write(t.Context(), action); err != nil {
 			t.Fatalf("%s: %v", action.Verb, err)
 		}
@@ -205,12 +195,12 @@ func TestCreateByName(t *testing.T) {
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(metav1.ObjectMeta{}, "ManagedFields", "ResourceVersion")); diff != "" {
 		t.Errorf("(-elsewhere +got):\n%s", diff)
 	}
-	for at := range want.written(nil) {
-		if !got.written(nil)[at] {
+	for at := range tracked(t, want) {
+		if !tracked(t, got)[at] {
 			t.Errorf("%v is not tracked as the operator's", at)
 		}
 	}
-	if action := Decide(keyOf(s.kind), wantedOf(s.kind), Observed{State: Full, Object: got}); action.Verb != NoOp {
+	if action := target.Decide(keyOf(s.kind), wantedOf(s.kind), target.Observed{State: target.Full, Object: got}); action.Verb != target.NoOp {
 		t.Errorf("then the action is %s, because %s", action.Verb, action.Reason)
 	}
 }
@@ -224,7 +214,7 @@ func TestCreateByNameWritesNothingOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := s.object()
-	action := Decide(keyOf(s.kind), wantedOf(s.kind), Observed{State: Absent, ByName: true})
+	action := target.Decide(keyOf(s.kind), wantedOf(s.kind), target.Observed{State: target.Absent, ByName: true})
 	if _, err := s.writer().Write(t.Context(), action); !apierrors.IsConflict(err) {
 		t.Errorf("error %v, want a conflict", err)
 	}
@@ -236,19 +226,19 @@ func TestCreateByNameWritesNothingOver(t *testing.T) {
 // A write fails if the object, or its version, is not the one that was decided about.
 func TestWritePreconditions(t *testing.T) {
 	t.Parallel()
-	for _, verb := range []Verb{Replace, Patch, Apply, Delete} {
-		for name, change := range map[string]func(*Action){
-			"another version": func(a *Action) { a.ResourceVersion = "1" },
-			"another object":  func(a *Action) { a.UID = "another" },
+	for _, verb := range []target.Verb{target.Replace, target.Patch, target.Apply, target.Delete} {
+		for name, change := range map[string]func(*target.Action){
+			"another version": func(a *target.Action) { a.ResourceVersion = "1" },
+			"another object":  func(a *target.Action) { a.UID = "another" },
 		} {
 			t.Run(string(verb)+", "+name, func(t *testing.T) {
 				t.Parallel()
 				eachKind(t, func(t *testing.T, kind bundle.Kind) {
 					s := newServer(t, kind)
 					before := created(t, s)
-					action := expected(Action{
+					action := expected(target.Action{
 						Verb: verb, UID: string(before.Meta.UID), ResourceVersion: before.Meta.ResourceVersion,
-						Changes: Changes{Set: map[field]string{label("team"): "b"}},
+						Changes: target.Changes{Set: map[target.Field]string{label("team"): "b"}},
 					}, wantedOf(kind))
 					action.Key = keyOf(kind)
 					change(&action)
@@ -268,7 +258,7 @@ func TestWriteDelete(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, bundle.ConfigMap)
 	before := created(t, s)
-	action := expected(Action{Verb: Delete, UID: string(before.Meta.UID), ResourceVersion: before.Meta.ResourceVersion}, deselected())
+	action := expected(target.Action{Verb: target.Delete, UID: string(before.Meta.UID), ResourceVersion: before.Meta.ResourceVersion}, deselectedOf(bundle.ConfigMap))
 	written, err := s.writer().Write(t.Context(), action)
 	if written != (Written{}) || err != nil || s.live != nil {
 		t.Errorf("written %+v, error %v, object %v", written, err, s.live)
@@ -278,11 +268,11 @@ func TestWriteDelete(t *testing.T) {
 // An action without a request is an error of the caller, and no request is sent.
 func TestWriteRefusesOtherVerbs(t *testing.T) {
 	t.Parallel()
-	for _, verb := range []Verb{NoOp, Skip, Wait, Refuse, Read, "", "other"} {
+	for _, verb := range []target.Verb{target.NoOp, target.Skip, target.Wait, target.Refuse, target.Read, "", "other"} {
 		t.Run(string(verb), func(t *testing.T) {
 			t.Parallel()
 			s := newServer(t, bundle.ConfigMap)
-			_, err := s.writer().Write(t.Context(), expected(Action{Verb: verb}, wanted()))
+			_, err := s.writer().Write(t.Context(), expected(target.Action{Verb: verb}, wantedOf(bundle.ConfigMap)))
 			if err == nil || len(s.requests) > 0 {
 				t.Errorf("error %v, %d requests", err, len(s.requests))
 			}
@@ -299,7 +289,7 @@ func TestWriterStopsWithItsContext(t *testing.T) {
 	if _, err := writer.Read(ctx, roots); err == nil {
 		t.Error("Read returns no error")
 	}
-	if _, err := writer.Write(ctx, expected(Action{Verb: Create}, wanted())); err == nil {
+	if _, err := writer.Write(ctx, expected(target.Action{Verb: target.Create}, wantedOf(bundle.ConfigMap))); err == nil {
 		t.Error("Write returns no error")
 	}
 }
@@ -318,17 +308,17 @@ func TestApplyBringsTrackingBack(t *testing.T) {
 		if fields := s.object().ManagedFields; len(fields) != 0 {
 			t.Fatalf("managedFields %v, want none", fields)
 		}
-		action := Decide(keyOf(kind), wantedOf(kind), Observed{State: Full, Object: s.read(t)})
-		if action.Verb != Apply {
+		action := target.Decide(keyOf(kind), wantedOf(kind), target.Observed{State: target.Full, Object: s.read(t)})
+		if action.Verb != target.Apply {
 			t.Fatalf("the action is %s", action.Verb)
 		}
 		if _, err := s.writer().Write(t.Context(), action); err != nil {
 			t.Fatal(err)
 		}
-		if !s.read(t).written(nil)[text("ca.pem")] {
+		if !tracked(t, s.read(t))[text("ca.pem")] {
 			t.Error("the key is not tracked as the operator's")
 		}
-		if action := Decide(keyOf(kind), wantedOf(kind), Observed{State: Full, Object: s.read(t)}); action.Verb != NoOp {
+		if action := target.Decide(keyOf(kind), wantedOf(kind), target.Observed{State: target.Full, Object: s.read(t)}); action.Verb != target.NoOp {
 			t.Errorf("then the action is %s, because %s", action.Verb, action.Reason)
 		}
 	})

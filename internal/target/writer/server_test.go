@@ -1,4 +1,4 @@
-package target
+package writer
 
 import (
 	"bytes"
@@ -30,6 +30,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/target"
 )
 
 // server is an API server in memory, for one ConfigMap or Secret. Patches and the tracking
@@ -57,9 +58,6 @@ type server struct {
 	requests []*http.Request
 	bodies   [][]byte
 }
-
-// kinds are the kinds of targets.
-var kinds = []bundle.Kind{bundle.ConfigMap, bundle.Secret}
 
 func newServer(tb testing.TB, kind bundle.Kind) *server {
 	tb.Helper()
@@ -97,12 +95,12 @@ func (o *stored) typed(kind bundle.Kind) runtime.Object {
 }
 
 // whole returns the object as the operator reads it.
-func (o *stored) whole(kind bundle.Kind) *Object {
+func (o *stored) whole(kind bundle.Kind) *target.Object {
 	switch object := o.typed(kind).(type) {
 	case *corev1.Secret:
-		return fromSecret(object)
+		return target.FromSecret(object)
 	case *corev1.ConfigMap:
-		return fromConfigMap(object)
+		return target.FromConfigMap(object)
 	}
 	return nil
 }
@@ -131,7 +129,7 @@ func (s *server) empty() runtime.Object { return (&stored{}).typed(s.kind) }
 // writer returns a Writer that uses the server.
 func (s *server) writer() *Writer {
 	s.tb.Helper()
-	writer, err := NewWriter(&rest.Config{Host: "http://server"}, &http.Client{Transport: s})
+	writer, err := New(&rest.Config{Host: "http://server"}, &http.Client{Transport: s})
 	if err != nil {
 		s.tb.Fatal(err)
 	}

@@ -1,9 +1,10 @@
-package target
+package writer
 
 import (
 	"testing"
 
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/target"
 )
 
 // The API server does not track entries that a mutating admission webhook adds to every
@@ -13,18 +14,18 @@ func TestWebhookThatAddsToTargets(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		adds   func(*stored)
-		theirs field
+		theirs target.Field
 	}{
 		"a label":       {func(o *stored) { o.Labels["injected"] = "x" }, label("injected")},
 		"an annotation": {func(o *stored) { o.Annotations["injected"] = "x" }, annotation("injected")},
-		"a finalizer":   {func(o *stored) { o.Finalizers = []string{"example.com/injected"} }, field{}},
+		"a finalizer":   {func(o *stored) { o.Finalizers = []string{"example.com/injected"} }, target.Field{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			eachKind(t, func(t *testing.T, kind bundle.Kind) {
 				s := newStory(t, kind)
 				s.server.webhook = tc.adds
-				if tc.theirs != (field{}) {
+				if tc.theirs != (target.Field{}) {
 					s.theirs[tc.theirs] = "x"
 				}
 				s.look()
@@ -41,10 +42,10 @@ func TestWebhookThatAddsToTargets(t *testing.T) {
 // wantPeace checks that nothing is written after a restart.
 func (s *story) wantPeace() {
 	s.Helper()
-	s.memory = Observed{}
+	s.memory = target.Observed{}
 	s.look()
 	before := s.server.live.GetResourceVersion()
-	s.memory = Observed{}
+	s.memory = target.Observed{}
 	s.look()
 	s.look()
 	if after := s.server.live.GetResourceVersion(); after != before {
@@ -76,11 +77,11 @@ func TestWriteTellsOfAlterations(t *testing.T) {
 			eachKind(t, func(t *testing.T, kind bundle.Kind) {
 				s := newServer(t, kind)
 				s.webhook = tc.webhook
-				created, err := s.writer().Write(t.Context(), Decide(keyOf(kind), wantedOf(kind), Observed{State: Absent}))
+				created, err := s.writer().Write(t.Context(), target.Decide(keyOf(kind), wantedOf(kind), target.Observed{State: target.Absent}))
 				if err != nil || created.Mutated != tc.mutated {
 					t.Errorf("created: %+v, error %v", created, err)
 				}
-				replace := expected(Action{Verb: Replace, UID: created.UID, ResourceVersion: created.ResourceVersion}, wantedOf(kind))
+				replace := expected(target.Action{Verb: target.Replace, UID: created.UID, ResourceVersion: created.ResourceVersion}, wantedOf(kind))
 				replace.Key = keyOf(kind)
 				if replaced, err := s.writer().Write(t.Context(), replace); err != nil || replaced.Mutated != tc.mutated {
 					t.Errorf("replaced: %+v, error %v", replaced, err)

@@ -1,4 +1,4 @@
-package target
+package writer
 
 import (
 	"fmt"
@@ -17,10 +17,10 @@ func encoderOf(codecs runtime.NegotiatedSerializer) (runtime.Encoder, error) {
 	return codecs.EncoderForVersion(info.Serializer, corev1.SchemeGroupVersion), nil
 }
 
-// encodeWhole encodes an object for a create or replace. The client could do so too, but
+// encodeObject encodes an object for a create or replace. The client could do so too, but
 // with a second copy of the bytes: with many large objects in flight, that is much of the
 // operator's peak memory.
-func encodeWhole(encoder runtime.Encoder, object runtime.Object) ([]byte, error) {
+func encodeObject(encoder runtime.Encoder, object runtime.Object) ([]byte, error) {
 	var all body
 	err := encoder.Encode(object, &all)
 	return all, err

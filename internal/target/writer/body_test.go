@@ -1,4 +1,4 @@
-package target
+package writer
 
 import (
 	"bytes"
@@ -11,26 +11,27 @@ import (
 	"k8s.io/client-go/rest"
 
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/target"
 )
 
 // largeSize is about the size of the public roots as PEM, in bytes.
 const largeSize = 220_000
 
 // largeAction replaces a large object.
-func largeAction(kind bundle.Kind) Action {
-	shape := &Shape{Kind: kind, Labels: map[string]string{"team": "a"}}
+func largeAction(kind bundle.Kind) target.Action {
+	shape := &target.Shape{Kind: kind, Labels: map[string]string{"team": "a"}}
 	if kind == bundle.Secret {
 		shape.Binary = map[string][]byte{"ca.crt": bytes.Repeat([]byte("x"), largeSize)}
 	} else {
 		shape.Text = map[string]string{"ca.crt": string(bytes.Repeat([]byte("x"), largeSize))}
 	}
-	return Action{Verb: Replace, Key: keyOf(kind), UID: "uid", ResourceVersion: "7", Shape: shape,
+	return target.Action{Verb: target.Replace, Key: keyOf(kind), UID: "uid", ResourceVersion: "7", Shape: shape,
 		Owner: metav1.OwnerReference{Name: "roots"}}
 }
 
 func offlineWriter(tb testing.TB) *Writer {
 	tb.Helper()
-	w, err := NewWriter(&rest.Config{Host: "http://127.0.0.1"}, http.DefaultClient)
+	w, err := New(&rest.Config{Host: "http://127.0.0.1"}, http.DefaultClient)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -44,11 +45,11 @@ func TestEncodeWhole(t *testing.T) {
 	var bodies [][]byte
 	for _, kind := range []bundle.Kind{bundle.ConfigMap, bundle.Secret} {
 		action := largeAction(kind)
-		got, err := encodeWhole(w.encoder, action.object())
+		got, err := encodeObject(w.encoder, action.Object())
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := runtime.Encode(w.encoder, action.object())
+		want, err := runtime.Encode(w.encoder, action.Object())
 		if err != nil {
 			t.Fatal(err)
 		}

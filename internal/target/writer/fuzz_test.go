@@ -1,4 +1,4 @@
-package target
+package writer
 
 import (
 	"encoding/json"
@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/target"
 )
 
 // FuzzObject checks, for any object that a tenant may have created under the name of a
@@ -23,7 +24,7 @@ func FuzzObject(f *testing.F) {
 		f.Add([]byte(seed), true)
 		f.Add([]byte(seed), false)
 	}
-	writer, err := NewWriter(&rest.Config{Host: "http://api"}, http.DefaultClient)
+	writer, err := New(&rest.Config{Host: "http://api"}, http.DefaultClient)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -40,8 +41,8 @@ func FuzzObject(f *testing.F) {
 				}
 				object.Binary[foreignKey] = []byte("theirs")
 			}
-			for _, want := range []Desired{wantedOf(kind), {Owner: ownedBy(bundleUID), Shape: of(kind, shape())}, {Owner: ownedBy(bundleUID)}, bundleDeleted()} {
-				checkAction(t, writer, Decide(keyOf(kind), want, Observed{State: Full, Object: object}), object, want, others)
+			for _, want := range []target.Desired{wantedOf(kind), {Owner: ownedBy(bundleUID), Shape: of(kind, shape())}, {Owner: ownedBy(bundleUID)}, bundleDeleted()} {
+				checkAction(t, writer, target.Decide(keyOf(kind), want, target.Observed{State: target.Full, Object: object}), object, want, others)
 			}
 		}
 	})
@@ -58,57 +59,57 @@ func objectSeeds() []string {
 	}
 	list := []string{
 		`{}`, `{"metadata": {` + labels + `, ` + controller + `}, "data": {"ca.pem": "PEM\n"}}`,
-		`{"metadata": {` + labels + `, ` + controller + `, ` + fields(FieldManager, `{"f:data": {"f:ca.pem": {}, ".": {}}, "f:metadata": {"f:labels": {"f:team": {}}}}`) + `}, "data": {"ca.pem": "PEM\n"}}`,
+		`{"metadata": {` + labels + `, ` + controller + `, ` + fields(target.FieldManager, `{"f:data": {"f:ca.pem": {}, ".": {}}, "f:metadata": {"f:labels": {"f:team": {}}}}`) + `}, "data": {"ca.pem": "PEM\n"}}`,
 		`{"metadata": {"annotations": {"` + sharedKey + `": "true"}, "labels": {"` + bundleLabel + `": "roots"}}, "data": {"ca.pem": "other", "more": ""}}`,
 		`{"metadata": {"finalizers": ["a/b"], "deletionTimestamp": "2026-01-01T00:00:00Z"}, "immutable": true}`,
 		`{"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "roots", "uid": "u", "controller": true}]}}`,
 		`{"metadata": {"ownerReferences": [{"apiVersion": "trust.cert-manager.io/v9/x", "kind": "Bundle", "name": "roots"}, {"uid": "bundle-uid"}]}}`,
 	}
 	for _, record := range []string{`[]`, `null`, `{"f:data": []}`, `{"f:data": {"k:{}": {}}}`, `{"f:metadata": {"f:labels": null}}`, `{"f:data": {"f:": {}}}`, `"f:data"`} {
-		list = append(list, `{"metadata": {`+labels+`, `+fields(FieldManager, record)+`}, "data": {"ca.pem": "x"}, "binaryData": {"b": "AA=="}}`,
+		list = append(list, `{"metadata": {`+labels+`, `+fields(target.FieldManager, record)+`}, "data": {"ca.pem": "x"}, "binaryData": {"b": "AA=="}}`,
 			`{"metadata": {`+labels+`, `+fields("kubectl", record)+`}, "data": {"ca.pem": "x"}}`)
 	}
 	return list
 }
 
 // decoded reads JSON as an object of the kind; nil if that fails.
-func decoded(kind bundle.Kind, text []byte) *Object {
+func decoded(kind bundle.Kind, text []byte) *target.Object {
 	if kind == bundle.Secret {
 		var secret corev1.Secret
 		if json.Unmarshal(text, &secret) != nil {
 			return nil
 		}
-		return fromSecret(&secret)
+		return target.FromSecret(&secret)
 	}
 	var configMap corev1.ConfigMap
 	if json.Unmarshal(text, &configMap) != nil {
 		return nil
 	}
-	return fromConfigMap(&configMap)
+	return target.FromConfigMap(&configMap)
 }
 
-func checkAction(t *testing.T, writer *Writer, action Action, object *Object, want Desired, others bool) {
+func checkAction(t *testing.T, writer *Writer, action target.Action, object *target.Object, want target.Desired, others bool) {
 	t.Helper()
 	if action.Key != keyOf(object.Kind) {
 		t.Fatalf("it is about %s", action.Key)
 	}
-	if !slices.Contains([]Verb{Replace, Patch, Apply, Delete}, action.Verb) {
+	if !slices.Contains([]target.Verb{target.Replace, target.Patch, target.Apply, target.Delete}, action.Verb) {
 		return
 	}
 	if action.UID != string(object.Meta.UID) || action.ResourceVersion != object.Meta.ResourceVersion {
 		t.Errorf("%s of %s at %s, seen was %s at %s", action.Verb, action.UID, action.ResourceVersion, object.Meta.UID, object.Meta.ResourceVersion)
 	}
-	if others && (action.Verb == Replace || action.Verb == Delete) {
+	if others && (action.Verb == target.Replace || action.Verb == target.Delete) {
 		t.Errorf("%s of an object with foreign data", action.Verb)
 	}
 	for at := range action.Changes.Drop {
-		if at.key == foreignKey {
+		if at.Key == foreignKey {
 			t.Error("foreign data is removed")
 		}
 	}
-	if wanted := want.Shape; action.Verb == Patch && want.Selected && wanted != nil {
-		entries := wanted.entries()
-		entries[field{sectionAnnotations, sharedKey}] = "true"
+	if wanted := want.Shape; action.Verb == target.Patch && want.Selected && wanted != nil {
+		entries := entriesOfShape(wanted)
+		entries[annotation(sharedKey)] = "true"
 		for at, value := range action.Changes.Set {
 			if entries[at] != value {
 				t.Errorf("%v is written, which the bundle does not have", at)
