@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A certificate that a CA issues is valid for its hosts alone, and for those who trust
-// this CA alone.
+// A certificate that a CA issues is valid only for its hosts, and only for clients that
+// trust this CA.
 func TestIssue(t *testing.T) {
 	t.Parallel()
 	issuer, other := New("Root"), New("Root")
@@ -47,13 +47,18 @@ func TestIntermediate(t *testing.T) {
 	}
 }
 
-// The bytes of a fixed CA depend on its number alone; those of a new one are its own.
+// The bytes of a fixed CA depend only on its number, and those of a new one on nothing.
 func TestFixed(t *testing.T) {
 	t.Parallel()
-	if Fixed(1) != Fixed(1) || Fixed(1) == Fixed(2) || Roots(1, 2) != Fixed(1).Certificate+Fixed(2).Certificate {
-		t.Error("the certificates of the fixed CAs 1 and 2 are not one and the same each, or not two")
+	first, second, again := Fixed(1), Fixed(2), Fixed(1)
+	if first != again || first == second {
+		t.Error("the CA 1 differs between two calls, or is the same as 2")
 	}
-	if New("a") == New("a") {
+	if Roots(1, 2) != first.Certificate+second.Certificate {
+		t.Error("Roots does not return the certificates of the CAs 1 and 2")
+	}
+	one, other := New("a"), New("a")
+	if one == other {
 		t.Error("two new CAs are the same")
 	}
 }

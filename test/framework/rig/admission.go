@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// FaultyLabel, with the value "true", selects the namespaces whose writes the API
+	// FaultyLabel selects, with the value "true", the namespaces whose writes the API
 	// server sends to the webhook.
 	FaultyLabel = "rig/faulty"
 	// Refusal is the message with which the webhook denies a write.
