@@ -35,7 +35,7 @@ func (s *listServer) list(_ context.Context, options metav1.ListOptions) (runtim
 	page := &metav1.PartialObjectMetadataList{ListMeta: metav1.ListMeta{ResourceVersion: "7"}}
 	page.Items = append(page.Items, s.objects[from:to]...)
 	if to < len(s.objects) {
-		page.Continue = strconv.Itoa(to)
+		page.Continue, page.RemainingItemCount = strconv.Itoa(to), new(int64(len(s.objects)-to))
 	}
 	return page, nil
 }
@@ -53,6 +53,7 @@ func TestInPages(t *testing.T) {
 		"one page":      {8, "", []int64{8}},
 		"small objects": {1100, "", []int64{8, 16, 32, 64, 128, 256, 500, 500}},
 		"large objects": {20, heavy, []int64{8, 4, 2, 4, 2}},
+		"huge objects":  {16, strings.Repeat("x", 1200<<10), []int64{8, 4, 2, 1, 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -70,7 +71,7 @@ func TestInPages(t *testing.T) {
 				t.Errorf("limits (-want +got):\n%s", diff)
 			}
 			list, _ := got.(*metav1.PartialObjectMetadataList)
-			if len(list.Items) != tc.objects || list.Continue != "" || list.ResourceVersion != "7" {
+			if len(list.Items) != tc.objects || list.Continue != "" || list.RemainingItemCount != nil || list.ResourceVersion != "7" {
 				t.Errorf("%d objects, continue %q, resource version %q", len(list.Items), list.Continue, list.ResourceVersion)
 			}
 			for i := range list.Items {

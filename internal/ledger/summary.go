@@ -140,15 +140,16 @@ func (s Summary) Condition(now time.Time) (condition metav1.Condition, wait time
 
 // success returns the message of a finished rollout, with the first few notes.
 func (s Summary) success() string {
-	message := fmt.Sprintf("The bundle of %s is in %s", text.Count(s.Attempt.Certificates, "certificate"), text.Count(s.Namespaces, "namespace"))
+	reached := fmt.Sprintf("The bundle of %s is in %s", text.Count(s.Attempt.Certificates, "certificate"), text.Count(s.Namespaces, "namespace"))
 	shown := s.Attempt.Notes[:min(len(s.Attempt.Notes), maxShownNotes)]
+	parts := []string{reached}
 	for _, note := range shown {
-		message += "; note: " + foreign(note, maxCause)
+		parts = append(parts, "note: "+foreign(note, maxCause))
 	}
 	if more := len(s.Attempt.Notes) - len(shown); more > 0 {
-		message += fmt.Sprintf("; and %d more", more)
+		parts = append(parts, fmt.Sprintf("and %d more", more))
 	}
-	return message
+	return strings.Join(parts, "; ")
 }
 
 // fallback describes the targets while nothing can be built.

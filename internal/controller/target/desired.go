@@ -34,6 +34,7 @@ func (r *Reconciler) desired(ctx context.Context, key target.Key) (*desiredState
 	case err != nil:
 		return nil, err
 	case obj.DeletionTimestamp != nil:
+		r.terminations.forget(key)
 		return nil, nil
 	}
 	revision, number := r.revisions.Get(key.Bundle)

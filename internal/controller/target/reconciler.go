@@ -33,10 +33,6 @@ const (
 	// apply, a read and a write are four; another writer that keeps changing the object
 	// must not occupy a worker forever.
 	maxSteps = 8
-	// maxFullObjects limits the objects that are in memory in full at the same time: enough
-	// to read thousands per second. With labels and managedFields, an object of 1.5 MiB
-	// takes tens of MiB.
-	maxFullObjects = 4
 	// createByApplyFor is how long Secrets are created by apply before the cheaper POST
 	// is tried again: the refusal may have been that of a quota, or RBAC may have changed.
 	createByApplyFor = 10 * time.Minute
@@ -93,8 +89,6 @@ type Reconciler struct {
 	conflicts    *conflictLimiter
 	priorities   *namespaceLimiter
 	terminations *terminations
-	// fullObjects has an entry for each object that is in memory in full.
-	fullObjects chan struct{}
 	// alwaysByApply reports that Secrets are always created by apply. Otherwise
 	// byApplyUntil is the time until which they are, in seconds since 1970: RBAC may refuse
 	// a POST, which is authorized without a name.
@@ -121,7 +115,6 @@ func New(config Config) *Reconciler {
 		conflicts:     newConflictLimiter(),
 		priorities:    newNamespaceLimiter(config.Clock),
 		terminations:  newTerminations(),
-		fullObjects:   make(chan struct{}, maxFullObjects),
 		alwaysByApply: config.CreateByApply,
 	}
 }
@@ -204,39 +197,29 @@ func (r *Reconciler) reconcileOnce(ctx context.Context, key target.Key, desired 
 	return r.execute(ctx, action, desired)
 }
 
-// decide returns what to do about a target, and how much is known of it. A full object is
-// in memory only for the decision, and at most maxFullObjects are: its owner may have made
-// it as large as the API server allows.
-func (r *Reconciler) decide(ctx context.Context, key target.Key, desired *desiredState, current step) (target.Action, target.State, error) {
-	observe := r.observeCached
+// decide returns what to do about a target, and how much is known of it.
+func (r *Reconciler) decide(ctx context.Context, key target.Key, desired *desiredState, current step) (action target.Action, state target.State, err error) {
+	decide := func(observed target.Observed) {
+		action, state = target.Decide(key, desired.Desired, observed), observed.State
+	}
 	if current.live {
-		select {
-		case r.fullObjects <- struct{}{}:
-			defer func() { <-r.fullObjects }()
-		case <-ctx.Done():
-			return target.Action{}, target.Unknown, ctx.Err()
-		}
-		observe = func(ctx context.Context, key target.Key) (target.Observed, error) {
-			return r.observeLive(ctx, key, current.byApply)
-		}
+		err = r.writer.Read(ctx, key, func(object *target.Object) { decide(r.observeLive(key, object, current.byApply)) })
+		return action, state, err
 	}
-	observed, err := observe(ctx, key)
-	if err != nil {
-		return target.Action{}, target.Unknown, err
+	observed, err := r.observeCached(ctx, key)
+	if err == nil {
+		decide(observed)
 	}
-	return target.Decide(key, desired.Desired, observed), observed.State, nil
+	return action, state, err
 }
 
-// observeLive reads the object from the API server.
-func (r *Reconciler) observeLive(ctx context.Context, key target.Key, byApply bool) (target.Observed, error) {
-	object, err := r.writer.Read(ctx, key)
-	switch {
-	case err != nil:
-		return target.Observed{}, err
-	case object == nil:
-		return target.Observed{State: target.Absent, DeletedInSync: true, ByName: byApply || r.createsByApply(key)}, nil
+// observeLive returns the state of an object that was read from the API server, or of one
+// that does not exist there.
+func (r *Reconciler) observeLive(key target.Key, object *target.Object, byApply bool) target.Observed {
+	if object == nil {
+		return target.Observed{State: target.Absent, DeletedInSync: true, ByName: byApply || r.createsByApply(key)}
 	}
-	return target.Observed{State: target.Full, Object: object}, nil
+	return target.Observed{State: target.Full, Object: object}
 }
 
 // observeCached returns the state of the object in the cache and earlier observations.
@@ -303,7 +286,7 @@ func (r *Reconciler) write(ctx context.Context, action target.Action, desired *d
 // afterError returns the next step after a write that failed.
 func afterError(action target.Action, err error) (step, error) {
 	switch {
-	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) && action.Verb != target.Create:
+	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) && action.Verb != target.Create && !isNamespaceEnd(err):
 		return step{live: true}, nil
 	case action.Verb == target.Create && action.Key.Kind == bundle.Secret && apierrors.IsForbidden(err) && !isNamespaceEnd(err):
 		// A Role may be limited to the names of authorized Secrets.

@@ -53,8 +53,13 @@ func (r *Reconciler) recordTerminating(ctx context.Context, key target.Key, desi
 		return nil
 	}
 	now := r.clock.Now()
-	if now.Sub(r.terminations.first(key, now)) >= terminatingGrace &&
-		r.ledger.Failed(key.Bundle, desired.revision, place(key), request.Explain(refusal)) {
+	// The target may have been in sync: the end of an earlier namespace of this name may
+	// not have been observed.
+	changed := r.ledger.Pending(key.Bundle, desired.revision, place(key), now)
+	if now.Sub(r.terminations.first(key, now)) >= terminatingGrace {
+		changed = r.ledger.Failed(key.Bundle, desired.revision, place(key), request.Explain(refusal))
+	}
+	if changed {
 		r.statuses.AddAfter(workqueue.DefaultPriority, statusDelay, key.Bundle)
 	}
 	return workqueue.RetrySoon(fmt.Errorf("%w: %w", errActiveNamespace, refusal))

@@ -11,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"trust-manager.io/internal/controller/fake"
-	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/workqueue"
 )
 
@@ -25,6 +24,14 @@ func TestRefusedAsTerminating(t *testing.T) {
 		"terminating": terminatingError(),
 		"not found":   apierrors.NewNotFound(corev1.Resource("namespaces"), "a"),
 	} {
+		t.Run("Secret by name, "+name, func(t *testing.T) {
+			t.Parallel()
+			x, w, _ := secretsOf(t, map[string]any{"GET": apierrors.NewNotFound(corev1.Resource("secrets"), "roots"), "PATCH": refusal})
+			x.alwaysByApply = true
+			if err := x.converge(fake.Quiet(t), fake.SecretKey("roots", "a")); !errors.Is(err, errActiveNamespace) || w.account(t) != (account{1, 0, 0}) {
+				t.Errorf("error %v, account %+v", err, w.account(t))
+			}
+		})
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			x, w, server := targetsOf(t, map[string]any{"POST": refusal})
@@ -48,16 +55,21 @@ func TestRefusedAsTerminating(t *testing.T) {
 			}
 
 			server.byMethod["POST"] = refusal
-			w.ledger.Begin("roots", 1, []ledger.Place{place(k)}, w.time.Time)
-			x.observations.Forget(k)
-			refused("refused again later", time.Hour, account{1, 0, 0})
+			x.observations.Forget(k) // a namespace of the same name, whose predecessor's end was missed
+			refused("in sync before", time.Hour, account{1, 0, 0})
 			fake.Terminating(w.cache.Namespaces[0])
 			if err := x.recordOutcome(fake.Quiet(t), k, &desiredState{revision: 1}, refusal); err != nil || w.account(t) != (account{}) {
 				t.Errorf("once the cache shows the end: error %v, account %+v", err, w.account(t))
 			}
-			if len(x.terminations.since) > 0 {
-				t.Errorf("still recorded: %v", x.terminations.since)
+			refusedAndGone := func() {
+				t.Helper()
+				if err := x.recordOutcome(fake.Quiet(t), k, &desiredState{revision: 1}, refusal); err != nil || len(x.terminations.since) > 0 {
+					t.Errorf("error %v, still recorded: %v", err, x.terminations.since)
+				}
 			}
+			refusedAndGone()
+			w.cache.Namespaces = nil
+			refusedAndGone()
 		})
 	}
 }

@@ -369,7 +369,7 @@ func (s *story) step(seen target.Observed) (next *target.Observed, action target
 }
 
 func (s *story) read() *target.Observed {
-	object, err := s.writer.Read(s.Context(), s.key)
+	object, err := readObject(s.Context(), s.writer, s.key)
 	switch {
 	case err != nil:
 		s.fatalf("reading: %v", err)

@@ -1,6 +1,7 @@
 package writer
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"strings"
@@ -203,4 +204,10 @@ func tracked(t *testing.T, o *target.Object) map[target.Field]bool {
 func expected(action target.Action, desired target.Desired) target.Action {
 	action.Key, action.Owner, action.Shape = roots, desired.Owner, desired.Shape
 	return action
+}
+
+// readObject returns what Read passes on.
+func readObject(ctx context.Context, w *Writer, key target.Key) (object *target.Object, err error) {
+	err = w.Read(ctx, key, func(o *target.Object) { object = o })
+	return object, err
 }

@@ -3,6 +3,7 @@ package writer
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,10 +25,17 @@ const (
 	metadataOnly = protobuf + ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 )
 
+// maxObjects is how many objects are held in full at a time: decoding and deciding take
+// milliseconds. With labels and managedFields, an object of 1.5 MiB takes tens of MiB.
+const maxObjects = 4
+
 // Writer reads and writes target objects. It is safe for concurrent use.
 type Writer struct {
 	client  rest.Interface
 	encoder runtime.Encoder
+	decoder runtime.Decoder
+	// objects has an entry for each object that is held in full.
+	objects chan struct{}
 }
 
 // New returns a Writer that uses the client configuration, but with the cheapest encoding
@@ -44,7 +52,8 @@ func New(config *rest.Config, client *http.Client) (*Writer, error) {
 	config = rest.CopyConfig(config)
 	config.APIPath = "/api"
 	config.GroupVersion = &corev1.SchemeGroupVersion
-	codecs := serializer.NewCodecFactory(scheme).WithoutConversion()
+	factory := serializer.NewCodecFactory(scheme)
+	codecs := factory.WithoutConversion()
 	config.NegotiatedSerializer = codecs
 	config.ContentType = protobuf
 	config.AcceptContentTypes = protobuf
@@ -57,31 +66,56 @@ func New(config *rest.Config, client *http.Client) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Writer{restClient, encoder}, nil
+	return &Writer{
+		client:  restClient,
+		encoder: encoder,
+		decoder: factory.UniversalDeserializer(),
+		objects: make(chan struct{}, maxObjects),
+	}, nil
 }
 
-// Read returns the target's object in full, or nil if it does not exist.
-func (w *Writer) Read(ctx context.Context, key target.Key) (*target.Object, error) {
-	object, err := read(ctx, addressed(w.client.Get(), key), key.Kind)
+// Read calls a function with the target's object in full, or with nil if it does not exist.
+// The function must not retain the object: its owner may have made it as large as the API
+// server takes it, and only a few are held at a time. A read waits for its turn only once
+// the API server has answered.
+func (w *Writer) Read(ctx context.Context, key target.Key, use func(*target.Object)) error {
+	body, err := addressed(w.client.Get(), key).Stream(ctx)
 	if apierrors.IsNotFound(err) {
-		return nil, nil
+		use(nil)
+		return nil
 	}
-	return object, err
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }() // everything that matters has been read
+	select {
+	case w.objects <- struct{}{}:
+		defer func() { <-w.objects }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	data, err := io.ReadAll(body)
+	if err != nil {
+		return err
+	}
+	object, err := w.decode(data, key.Kind)
+	if err != nil {
+		return err
+	}
+	use(object)
+	return nil
 }
 
-func read(ctx context.Context, request *rest.Request, kind bundle.Kind) (*target.Object, error) {
+// decode decodes an object in any encoding that the API server may use.
+func (w *Writer) decode(data []byte, kind bundle.Kind) (*target.Object, error) {
 	if kind == bundle.Secret {
-		var secret corev1.Secret
-		if err := request.Do(ctx).Into(&secret); err != nil {
-			return nil, err
-		}
-		return target.FromSecret(&secret), nil
+		secret := &corev1.Secret{}
+		_, _, err := w.decoder.Decode(data, nil, secret)
+		return target.FromSecret(secret), err
 	}
-	var configMap corev1.ConfigMap
-	if err := request.Do(ctx).Into(&configMap); err != nil {
-		return nil, err
-	}
-	return target.FromConfigMap(&configMap), nil
+	configMap := &corev1.ConfigMap{}
+	_, _, err := w.decoder.Decode(data, nil, configMap)
+	return target.FromConfigMap(configMap), err
 }
 
 // Written is the result of a write.

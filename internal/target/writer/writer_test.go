@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -30,7 +32,7 @@ func created(t *testing.T, s *server) *target.Object {
 // read returns the object as the operator reads it.
 func (s *server) read(t *testing.T) *target.Object {
 	t.Helper()
-	read, err := s.writer().Read(t.Context(), keyOf(s.kind))
+	read, err := readObject(t.Context(), s.writer(), keyOf(s.kind))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +42,7 @@ func (s *server) read(t *testing.T) *target.Object {
 func TestReadNothing(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, kind bundle.Kind) {
-		object, err := newServer(t, kind).writer().Read(t.Context(), keyOf(kind))
+		object, err := readObject(t.Context(), newServer(t, kind).writer(), keyOf(kind))
 		if object != nil || err != nil {
 			t.Errorf("object %v, error %v; want neither", object, err)
 		}
@@ -53,7 +55,7 @@ func TestReadRefused(t *testing.T) {
 	eachKind(t, func(t *testing.T, kind bundle.Kind) {
 		s := newServer(t, kind)
 		s.refuses = apierrors.NewForbidden(s.resource(), "roots", errors.New("no rights"))
-		object, err := s.writer().Read(t.Context(), keyOf(kind))
+		object, err := readObject(t.Context(), s.writer(), keyOf(kind))
 		if object != nil || !apierrors.IsForbidden(err) {
 			t.Errorf("object %v, error %v", object, err)
 		}
@@ -286,7 +288,7 @@ func TestWriterStopsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	writer := newServer(t, bundle.ConfigMap).writer()
-	if _, err := writer.Read(ctx, roots); err == nil {
+	if _, err := readObject(ctx, writer, roots); err == nil {
 		t.Error("Read returns no error")
 	}
 	if _, err := writer.Write(ctx, expected(target.Action{Verb: target.Create}, wantedOf(bundle.ConfigMap))); err == nil {
@@ -322,4 +324,36 @@ func TestApplyBringsTrackingBack(t *testing.T) {
 			t.Errorf("then the action is %s, because %s", action.Verb, action.Reason)
 		}
 	})
+}
+
+// SECURITY.md 1.10: only a few objects are held in full at a time. A read that waits for its
+// turn ends with its context.
+func TestReadHoldsAFewObjects(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, bundle.ConfigMap)
+	w := s.writer()
+	if _, err := w.Write(t.Context(), target.Decide(keyOf(bundle.ConfigMap), wantedOf(bundle.ConfigMap), target.Observed{State: target.Absent})); err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	held, release := make(chan struct{}), make(chan struct{})
+	for range maxObjects {
+		group.Go(func() {
+			err := w.Read(context.Background(), keyOf(bundle.ConfigMap), func(*target.Object) { held <- struct{}{}; <-release })
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		<-held
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := w.Read(ctx, keyOf(bundle.ConfigMap), func(*target.Object) { t.Error("one more is held") }); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error %v", err)
+	}
+	close(release)
+	group.Wait()
+	if _, err := readObject(t.Context(), w, keyOf(bundle.ConfigMap)); err != nil {
+		t.Error(err)
+	}
 }
