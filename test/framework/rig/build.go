@@ -18,7 +18,7 @@ type commands struct {
 func build(ctx context.Context, root, dir string, progress io.Writer) (commands, error) {
 	built := commands{cluster: filepath.Join(dir, "cluster-command"), operator: filepath.Join(dir, "trust-manager")}
 	for output, source := range map[string][2]string{
-		built.cluster:  {filepath.Join(root, "test", "cluster"), "."},
+		built.cluster:  {filepath.Join(root, "tools", "kubernetes"), "."},
 		built.operator: {root, "./cmd/trust-manager"},
 	} {
 		command := exec.CommandContext(ctx, "go", "build", "-C", source[0], "-o", output, source[1])
