@@ -82,7 +82,7 @@ func (s *scene) packageOf(path string, keys []leak.Key, good authority) *v1alpha
 			s.t.Fatal(err)
 		}
 		renamed(s.t, filepath.Dir(path), encoded)
-		awaitCondition(s.t, bundle, v1alpha1.BundleReasonSynced, "its new version cannot be used", "canary-"+string(rune('a'+i))+"-")
+		awaitCondition(s.t, bundle, v1alpha1.BundleReasonSynced, "its new version is invalid", "canary-"+string(rune('a'+i))+"-")
 	}
 	return bundle
 }

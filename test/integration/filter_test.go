@@ -88,7 +88,7 @@ func TestFilterLeavesNothing(t *testing.T) {
 	fill(t, source, old)
 	awaitCondition(t, bundle, v1alpha1.BundleReasonSourceNotFound, "the filters leave no certificate", "1 expired", "1 certificate that is not a CA")
 	fill(t, source)
-	awaitCondition(t, bundle, v1alpha1.BundleReasonSourceBuildError, source.Name, "no certificate in it")
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSourceBuildError, source.Name, "no certificate found")
 	if now := read(t, configMap(namespaces[0], bundle.Name)).ResourceVersion; now != held {
 		t.Error("the target was written")
 	}

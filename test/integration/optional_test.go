@@ -64,7 +64,7 @@ func TestNothingButOptionalSources(t *testing.T) {
 	}
 	selecting, _ := s.selecting(sourceKey)
 	bundle := s.bundle(optional([]v1alpha1.BundleSource{selecting}))
-	awaitCondition(t, bundle, v1alpha1.BundleReasonSourceNotFound, "no certificate at all")
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSourceNotFound, "contain no certificates")
 	if err := absent(t, bundle, namespaces[0]); err != nil {
 		t.Error(err)
 	}

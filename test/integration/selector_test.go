@@ -80,7 +80,7 @@ func TestSelectorMatchesNothing(t *testing.T) {
 	alone := s.bundle([]v1alpha1.BundleSource{configMaps})
 	awaitTargets(t, bundle, namespaces, ca)
 	awaitSynced(t, bundle, 1)
-	awaitCondition(t, alone, v1alpha1.BundleReasonSourceNotFound, "no certificate at all")
+	awaitCondition(t, alone, v1alpha1.BundleReasonSourceNotFound, "contain no certificates")
 
 	source := s.source(next)
 	s.selected(source)

@@ -379,8 +379,8 @@ func TestWebhookUnderAbuse(t *testing.T) {
 		"no request":      {"application/json", review + `"request": null}`, `"code":400`},
 		"no Bundle":       {"application/json", review + `"request": {"operation": "CREATE", "object": [1]}}`, `"code":400`},
 		"another type":    {"text/plain", review + `"request": {}}`, `"code":400`},
-		"deeply nested":   {"application/json", strings.Repeat(`{"a":[`, 1<<16), "larger than"},
-		"larger than all": {"application/json", strings.Repeat("[", 8<<20), "larger than"},
+		"deeply nested":   {"application/json", strings.Repeat(`{"a":[`, 1<<16), "too large"},
+		"larger than all": {"application/json", strings.Repeat("[", 8<<20), "too large"},
 	} {
 		if answer, err := post(tc.contentType, strings.NewReader(tc.body)); err != nil || !strings.Contains(answer, tc.want) || strings.Contains(answer, `"allowed":true`) {
 			t.Errorf("%s: the answer is %.300q (%v), want %s", name, answer, err, tc.want)
