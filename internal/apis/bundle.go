@@ -1,32 +1,68 @@
-package bundle
+package apis
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
 )
 
-// FromV1alpha1 converts a Bundle of trust.cert-manager.io/v1alpha1. The error is
-// [Problems], each with the path of an invalid field. The API server rejects most of
-// these values before they get here.
-func FromV1alpha1(obj *v1alpha1.Bundle) (Spec, error) {
-	spec := Spec{
-		Name:       obj.Name,
-		Generation: obj.Generation,
-		Owner:      *metav1.NewControllerRef(obj, v1alpha1.GroupVersion.WithKind(v1alpha1.BundleKind)),
-		Namespaces: labels.Everything(),
-		Filter:     filterFromV1alpha1(obj.Spec.Filters),
-		Rotation:   RotationFromV1alpha1(obj.Spec),
+// Bundle adapts the Bundle of trust.cert-manager.io/v1alpha1.
+type Bundle struct{}
+
+// bundleMarks are the marks of the targets of Bundles.
+var bundleMarks = bundle.Marks{
+	Kind:   v1alpha1.BundleKind,
+	Owner:  schema.GroupKind{Group: v1alpha1.GroupName, Kind: v1alpha1.BundleKind},
+	Label:  v1alpha1.BundleLabelKey,
+	Hash:   v1alpha1.BundleHashAnnotationKey,
+	Shared: v1alpha1.SharedAnnotationKey,
+}
+
+// GroupVersionKind implements [Adapter].
+func (Bundle) GroupVersionKind() schema.GroupVersionKind {
+	return v1alpha1.GroupVersion.WithKind(v1alpha1.BundleKind)
+}
+
+// New implements [Adapter].
+func (Bundle) New() client.Object { return &v1alpha1.Bundle{} }
+
+// NewList implements [Adapter].
+func (Bundle) NewList() client.ObjectList { return &v1alpha1.BundleList{} }
+
+// Marks implements [Adapter].
+func (Bundle) Marks() *bundle.Marks { return &bundleMarks }
+
+// Spec implements [Adapter]. The API server rejects most invalid values before they get
+// here.
+func (b Bundle) Spec(obj client.Object) (bundle.Spec, bundle.Problems) {
+	source, ok := obj.(*v1alpha1.Bundle)
+	if !ok {
+		return bundle.Spec{}, bundle.Problems{{Reason: certs.SourceBuildError, Detail: fmt.Sprintf("a %T is not a Bundle", obj)}}
 	}
-	var problems Problems
-	spec.Filter.Exclude, problems = Exclusions(obj)
-	for i, source := range obj.Spec.Sources {
-		converted, problem := sourceFromV1alpha1(fmt.Sprintf("spec.sources[%d]", i), source)
+	spec := bundle.Spec{
+		ID:         bundle.ID{Kind: bundleMarks.Kind, Name: source.Name},
+		Generation: source.Generation,
+		Owner:      *metav1.NewControllerRef(source, b.GroupVersionKind()),
+		Marks:      &bundleMarks,
+		Namespaces: labels.Everything(),
+		Filter:     filterOf(source.Spec.Filters),
+		Rotation:   rotationOf(source.Spec),
+	}
+	var problems bundle.Problems
+	spec.Filter.Exclude, problems = exclusionsOf(source.Spec.Exclude)
+	for i, source := range source.Spec.Sources {
+		converted, problem := sourceOf(fmt.Sprintf("spec.sources[%d]", i), source)
 		switch {
 		case problem != nil:
 			problems = append(problems, problem)
@@ -34,43 +70,40 @@ func FromV1alpha1(obj *v1alpha1.Bundle) (Spec, error) {
 			spec.Sources = append(spec.Sources, *converted)
 		}
 	}
-	if target := obj.Spec.Target; target != nil {
-		problems = append(problems, spec.targetFromV1alpha1(target)...)
+	if target := source.Spec.Target; target != nil {
+		problems = append(problems, setTargets(&spec, target)...)
 	}
-	if len(problems) > 0 {
-		return Spec{}, problems
-	}
-	return spec, nil
+	return spec, problems
 }
 
-// sourceFromV1alpha1 converts one source. It returns nil for `useDefaultCAs: false`.
-func sourceFromV1alpha1(field string, source v1alpha1.BundleSource) (*Source, *certs.Problem) {
+// sourceOf converts one source. It returns nil for `useDefaultCAs: false`.
+func sourceOf(field string, source v1alpha1.BundleSource) (*bundle.Source, *certs.Problem) {
 	switch {
 	case source.ConfigMap != nil:
-		return objectFromV1alpha1(field+".configMap", ConfigMap, source.ConfigMap)
+		return objectOf(field+".configMap", bundle.ConfigMap, source.ConfigMap)
 	case source.Secret != nil:
-		return objectFromV1alpha1(field+".secret", Secret, source.Secret)
+		return objectOf(field+".secret", bundle.Secret, source.Secret)
 	case source.InLine != nil:
-		return &Source{Field: field + ".inLine", Text: *source.InLine}, nil
+		return &bundle.Source{Field: field + ".inLine", Text: *source.InLine}, nil
 	case source.UseDefaultCAs != nil && *source.UseDefaultCAs:
-		return &Source{Field: field + ".useDefaultCAs", DefaultCAs: true}, nil
+		return &bundle.Source{Field: field + ".useDefaultCAs", DefaultCAs: true}, nil
 	}
 	return nil, nil
 }
 
-func objectFromV1alpha1(field string, kind Kind, source *v1alpha1.SourceObject) (*Source, *certs.Problem) {
-	object := &ObjectSource{Kind: kind, Name: source.Name, Key: source.Key, AllKeys: source.IncludeAllKeys, Optional: source.Optional}
+func objectOf(field string, kind bundle.Kind, source *v1alpha1.SourceObject) (*bundle.Source, *certs.Problem) {
+	object := &bundle.ObjectSource{Kind: kind, Name: source.Name, Key: source.Key, AllKeys: source.IncludeAllKeys, Optional: source.Optional}
 	if source.Selector != nil {
-		selector, problem := selectorFromV1alpha1(field+".selector", source.Selector)
+		selector, problem := selectorOf(field+".selector", source.Selector)
 		if problem != nil {
 			return nil, problem
 		}
 		object.Selector = selector
 	}
-	return &Source{Field: field, Object: object}, nil
+	return &bundle.Source{Field: field, Object: object}, nil
 }
 
-func selectorFromV1alpha1(field string, labelSelector *v1alpha1.LabelSelector) (labels.Selector, *certs.Problem) {
+func selectorOf(field string, labelSelector *v1alpha1.LabelSelector) (labels.Selector, *certs.Problem) {
 	selector, err := metav1.LabelSelectorAsSelector(labelSelector.ToMetaV1())
 	if err != nil {
 		return nil, &certs.Problem{Origin: certs.Origin{Field: field}, Reason: certs.SourceBuildError, Detail: err.Error()}
@@ -78,44 +111,56 @@ func selectorFromV1alpha1(field string, labelSelector *v1alpha1.LabelSelector) (
 	return selector, nil
 }
 
-func (s *Spec) targetFromV1alpha1(target *v1alpha1.BundleTarget) Problems {
+// setTargets converts the targets. Every target has the PEM file first, and then the
+// additional formats.
+func setTargets(spec *bundle.Spec, target *v1alpha1.BundleTarget) bundle.Problems {
+	stores := storesOf(target.AdditionalFormats)
 	for _, template := range []struct {
-		kind   Kind
+		kind   bundle.Kind
+		field  string
 		object *v1alpha1.TargetObject
-	}{{ConfigMap, target.ConfigMap}, {Secret, target.Secret}} {
-		if template.object != nil {
-			s.Targets = append(s.Targets, Target{
-				Kind:        template.kind,
-				Key:         template.object.Key,
-				Labels:      template.object.Metadata.Labels,
-				Annotations: template.object.Metadata.Annotations,
-			})
+	}{{bundle.ConfigMap, "spec.target.configMap", target.ConfigMap}, {bundle.Secret, "spec.target.secret", target.Secret}} {
+		if template.object == nil {
+			continue
 		}
+		pem := bundle.File{Field: template.field, Format: bundle.PEM, Key: template.object.Key}
+		spec.Targets = append(spec.Targets, bundle.Target{
+			Field:       template.field,
+			Kind:        template.kind,
+			Files:       append([]bundle.File{pem}, stores...),
+			Labels:      template.object.Metadata.Labels,
+			Annotations: template.object.Metadata.Annotations,
+		})
 	}
-	s.Stores = storesFromV1alpha1(target.AdditionalFormats)
 	if target.NamespaceSelector != nil {
-		selector, problem := selectorFromV1alpha1("spec.target.namespaceSelector", target.NamespaceSelector)
+		selector, problem := selectorOf("spec.target.namespaceSelector", target.NamespaceSelector)
 		if problem != nil {
-			return Problems{problem}
+			return bundle.Problems{problem}
 		}
-		s.Namespaces = selector
+		spec.Namespaces = selector
 	}
 	return nil
 }
 
-// storesFromV1alpha1 converts the additional formats. The API server sets the default
-// passwords, but an older Bundle may be stored without them.
-func storesFromV1alpha1(formats *v1alpha1.AdditionalFormats) []Store {
+// storesOf converts the additional formats. The API server sets the default passwords, but
+// an older Bundle may be stored without them.
+func storesOf(formats *v1alpha1.AdditionalFormats) []bundle.File {
 	if formats == nil {
 		return nil
 	}
-	var stores []Store
+	var stores []bundle.File
 	if jks := formats.JKS; jks != nil {
-		stores = append(stores, Store{Format: JKS, Key: jks.Key, Password: valueOr(jks.Password, v1alpha1.DefaultJKSPassword)})
+		stores = append(stores, bundle.File{
+			Field:    "spec.target.additionalFormats.jks",
+			Format:   bundle.JKS,
+			Key:      jks.Key,
+			Password: valueOr(jks.Password, v1alpha1.DefaultJKSPassword),
+		})
 	}
 	if pkcs12 := formats.PKCS12; pkcs12 != nil {
-		stores = append(stores, Store{
-			Format:   PKCS12,
+		stores = append(stores, bundle.File{
+			Field:    "spec.target.additionalFormats.pkcs12",
+			Format:   bundle.PKCS12,
 			Key:      pkcs12.Key,
 			Password: valueOr(pkcs12.Password, v1alpha1.DefaultPKCS12Password),
 			Profile:  string(cmp.Or(pkcs12.Profile, v1alpha1.PKCS12ProfileLegacyRC2)),
@@ -132,20 +177,50 @@ func valueOr(value *string, defaultValue string) string {
 	return *value
 }
 
-// filterFromV1alpha1 converts the filters. Unset policies stay unset.
-func filterFromV1alpha1(filters *v1alpha1.BundleFilters) Filter {
+// filterOf converts the filters. Unset policies stay unset.
+func filterOf(filters *v1alpha1.BundleFilters) bundle.Filter {
 	if filters == nil {
-		return Filter{}
+		return bundle.Filter{}
 	}
-	return Filter{Expired: Policy(filters.Expired), NonCA: Policy(filters.NotCA), NotSelfSigned: Policy(filters.NotSelfSigned)}
+	return bundle.Filter{
+		Expired:       bundle.Policy(filters.Expired),
+		NonCA:         bundle.Policy(filters.NotCA),
+		NotSelfSigned: bundle.Policy(filters.NotSelfSigned),
+	}
 }
 
-// RotationFromV1alpha1 converts the rotation. A Bundle without a target retains nothing.
-func RotationFromV1alpha1(spec v1alpha1.BundleSpec) Rotation {
-	if spec.Rotation == nil || spec.Target == nil {
-		return Rotation{}
+// exclusionsOf converts the exclusions.
+func exclusionsOf(entries []v1alpha1.Exclusion) (list []bundle.Exclusion, problems bundle.Problems) {
+	for i, entry := range entries {
+		field := fmt.Sprintf("spec.exclude[%d]", i)
+		exclusion := bundle.Exclusion{Field: field, Subject: entry.Subject}
+		for _, fingerprint := range []struct {
+			name, text string
+			into       **[sha256.Size]byte
+		}{{"sha256", entry.SHA256, &exclusion.Certificate}, {"publicKeySHA256", entry.PublicKeySHA256, &exclusion.PublicKey}} {
+			digits, err := hex.DecodeString(strings.ReplaceAll(fingerprint.text, ":", ""))
+			switch {
+			case fingerprint.text == "":
+			case err != nil || len(digits) != sha256.Size:
+				problems = append(problems, &certs.Problem{
+					Origin: certs.Origin{Field: field + "." + fingerprint.name}, Reason: certs.SourceBuildError,
+					Detail: "a SHA-256 has 64 hexadecimal digits, optionally with a colon after every second digit",
+				})
+			default:
+				*fingerprint.into = (*[sha256.Size]byte)(digits)
+			}
+		}
+		list = append(list, exclusion)
 	}
-	rotation := Rotation{Retain: spec.Rotation.Retain.Duration, Max: v1alpha1.DefaultMaxRetained}
+	return list, problems
+}
+
+// rotationOf converts the rotation. A Bundle without a target retains nothing.
+func rotationOf(spec v1alpha1.BundleSpec) bundle.Rotation {
+	if spec.Rotation == nil || spec.Target == nil {
+		return bundle.Rotation{}
+	}
+	rotation := bundle.Rotation{Retain: spec.Rotation.Retain.Duration, Max: v1alpha1.DefaultMaxRetained}
 	if spec.Rotation.MaxRetained != nil {
 		rotation.Max = int(*spec.Rotation.MaxRetained)
 	}

@@ -1,10 +1,12 @@
-package bundle_test
+package apis_test
 
 import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -12,7 +14,12 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/certs"
+	"trust-manager.io/internal/ledger"
+	"trust-manager.io/internal/rotation"
+	"trust-manager.io/internal/target"
 )
 
 // v1alpha1Bundle returns a Bundle with the metadata that the API server sets.
@@ -23,7 +30,7 @@ func v1alpha1Bundle(spec v1alpha1.BundleSpec) *v1alpha1.Bundle {
 	}
 }
 
-func TestFromV1alpha1(t *testing.T) {
+func TestBundleSpec(t *testing.T) {
 	t.Parallel()
 	from := v1alpha1Bundle(v1alpha1.BundleSpec{
 		Sources: []v1alpha1.BundleSource{
@@ -42,8 +49,9 @@ func TestFromV1alpha1(t *testing.T) {
 		Filters: &v1alpha1.BundleFilters{Expired: v1alpha1.FilterReject, NotCA: v1alpha1.FilterDrop, NotSelfSigned: v1alpha1.FilterKeep},
 	})
 	want := bundle.Spec{
-		Name:       "roots",
+		ID:         bundle.ID{Kind: "Bundle", Name: "roots"},
 		Generation: 7,
+		Marks:      apis.Bundle{}.Marks(),
 		Owner: metav1.OwnerReference{
 			APIVersion: "trust.cert-manager.io/v1alpha1", Kind: "Bundle", Name: "roots", UID: "0b9c",
 			Controller: new(true), BlockOwnerDeletion: new(true),
@@ -56,13 +64,14 @@ func TestFromV1alpha1(t *testing.T) {
 		},
 		Filter: bundle.Filter{Expired: bundle.Reject, NonCA: bundle.Drop, NotSelfSigned: bundle.Keep},
 		Targets: []bundle.Target{{
-			Kind: bundle.ConfigMap, Key: "bundle.pem",
+			Field: "spec.target.configMap", Kind: bundle.ConfigMap,
+			Files:  []bundle.File{{Field: "spec.target.configMap", Format: bundle.PEM, Key: "bundle.pem"}},
 			Labels: map[string]string{"l": "1"}, Annotations: map[string]string{"a": "2"},
 		}},
 	}
-	got, err := bundle.FromV1alpha1(from)
-	if err != nil {
-		t.Fatal(err)
+	got, problems := apis.Bundle{}.Spec(from)
+	if len(problems) > 0 {
+		t.Fatal(problems)
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(bundle.Spec{}, "Namespaces")); diff != "" {
 		t.Errorf("spec (-want +got):\n%s", diff)
@@ -73,7 +82,7 @@ func TestFromV1alpha1(t *testing.T) {
 }
 
 // A5: useDefaultCAs: false is not a source, and does not shift the others.
-func TestFromV1alpha1DefaultCAs(t *testing.T) {
+func TestBundleSpecDefaultCAs(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		value bool
@@ -84,11 +93,11 @@ func TestFromV1alpha1DefaultCAs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := bundle.FromV1alpha1(v1alpha1Bundle(v1alpha1.BundleSpec{
+			got, problems := apis.Bundle{}.Spec(v1alpha1Bundle(v1alpha1.BundleSpec{
 				Sources: []v1alpha1.BundleSource{{UseDefaultCAs: &tc.value}, {InLine: new("text")}},
 			}))
-			if err != nil {
-				t.Fatal(err)
+			if len(problems) > 0 {
+				t.Fatal(problems)
 			}
 			var fields []string
 			for _, source := range got.Sources {
@@ -105,7 +114,7 @@ func TestFromV1alpha1DefaultCAs(t *testing.T) {
 }
 
 // A6, A11: which namespaces get which targets.
-func TestFromV1alpha1Namespaces(t *testing.T) {
+func TestBundleSpecNamespaces(t *testing.T) {
 	t.Parallel()
 	target := func(selector *v1alpha1.LabelSelector) *v1alpha1.BundleTarget {
 		return &v1alpha1.BundleTarget{ConfigMap: &v1alpha1.TargetObject{Key: "k"}, NamespaceSelector: selector}
@@ -124,9 +133,9 @@ func TestFromV1alpha1Namespaces(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := bundle.FromV1alpha1(v1alpha1Bundle(v1alpha1.BundleSpec{Target: tc.target}))
-			if err != nil {
-				t.Fatal(err)
+			got, problems := apis.Bundle{}.Spec(v1alpha1Bundle(v1alpha1.BundleSpec{Target: tc.target}))
+			if len(problems) > 0 {
+				t.Fatal(problems)
 			}
 			if len(got.Targets) != tc.targets {
 				t.Errorf("%d targets, want %d", len(got.Targets), tc.targets)
@@ -146,8 +155,9 @@ func notProd() *v1alpha1.LabelSelector {
 	}}
 }
 
-// Each invalid field is reported with its path, and no Spec is returned.
-func TestFromV1alpha1Refuses(t *testing.T) {
+// Each invalid field is reported with its path. The Spec still has the exclusions, which
+// apply all the same.
+func TestBundleSpecRefuses(t *testing.T) {
 	t.Parallel()
 	badSelector := &v1alpha1.LabelSelector{MatchExpressions: []v1alpha1.LabelSelectorRequirement{{Key: "k", Operator: "Near"}}}
 	cases := map[string]struct {
@@ -177,15 +187,12 @@ func TestFromV1alpha1Refuses(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := bundle.FromV1alpha1(v1alpha1Bundle(tc.spec))
-			if diff := cmp.Diff(bundle.Spec{}, got); diff != "" {
-				t.Errorf("a spec beside the error (-want +got):\n%s", diff)
+			tc.spec.Exclude = []v1alpha1.Exclusion{{Subject: "CN=a"}}
+			got, problems := apis.Bundle{}.Spec(v1alpha1Bundle(tc.spec))
+			if got.ID.Name != "roots" || len(got.Filter.Exclude) != 1 {
+				t.Errorf("without the ID or the exclusions: %+v", got)
 			}
-			var problems bundle.Problems
-			if !errors.As(err, &problems) {
-				t.Fatalf("error %v is not Problems", err)
-			}
-			if problems.Reason() != tc.reason {
+			if len(problems) == 0 || problems.Reason() != tc.reason {
 				t.Errorf("reason %q, want %q", problems.Reason(), tc.reason)
 			}
 			var fields []string
@@ -201,7 +208,7 @@ func TestFromV1alpha1Refuses(t *testing.T) {
 
 // A5, V1: if no entry is a source, the Spec has none and Build then fails. The API server
 // rejects such Bundles, but older ones may be stored.
-func TestFromV1alpha1WithoutSources(t *testing.T) {
+func TestBundleSpecWithoutSources(t *testing.T) {
 	t.Parallel()
 	for name, sources := range map[string][]v1alpha1.BundleSource{
 		"none":           nil,
@@ -211,16 +218,15 @@ func TestFromV1alpha1WithoutSources(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := bundle.FromV1alpha1(v1alpha1Bundle(v1alpha1.BundleSpec{Sources: sources}))
-			if err != nil {
-				t.Fatal(err)
+			got, problems := apis.Bundle{}.Spec(v1alpha1Bundle(v1alpha1.BundleSpec{Sources: sources}))
+			if len(problems) > 0 {
+				t.Fatal(problems)
 			}
 			if len(got.Sources) != 0 {
 				t.Errorf("sources %v", got.Sources)
 			}
 			var builder bundle.Builder
-			var problems bundle.Problems
-			if _, err := builder.Build(nil, bundle.Filter{}, now); !errors.As(err, &problems) || problems.Reason() != "SourceNotFound" {
+			if _, err := builder.Build(nil, bundle.Filter{}, time.Time{}); !errors.As(err, &problems) || problems.Reason() != "SourceNotFound" {
 				t.Errorf("error %v", err)
 			}
 		})
@@ -229,7 +235,7 @@ func TestFromV1alpha1WithoutSources(t *testing.T) {
 
 // T4: the Bundle is the controller of its targets, and they block its deletion.
 // The conversion reads a Bundle of the cache, and does not modify it.
-func TestFromV1alpha1ChangesNothing(t *testing.T) {
+func TestBundleSpecChangesNothing(t *testing.T) {
 	t.Parallel()
 	from := v1alpha1Bundle(v1alpha1.BundleSpec{
 		Sources: []v1alpha1.BundleSource{{InLine: new("text")}},
@@ -238,9 +244,9 @@ func TestFromV1alpha1ChangesNothing(t *testing.T) {
 		},
 	})
 	before := from.DeepCopy()
-	got, err := bundle.FromV1alpha1(from)
-	if err != nil {
-		t.Fatal(err)
+	got, problems := apis.Bundle{}.Spec(from)
+	if len(problems) > 0 {
+		t.Fatal(problems)
 	}
 	if diff := cmp.Diff(before, from); diff != "" {
 		t.Errorf("the Bundle has changed (-before +after):\n%s", diff)
@@ -251,16 +257,16 @@ func TestFromV1alpha1ChangesNothing(t *testing.T) {
 }
 
 // A3: sources by selector, and of all keys.
-func TestFromV1alpha1Objects(t *testing.T) {
+func TestBundleSpecObjects(t *testing.T) {
 	t.Parallel()
 	from := v1alpha1Bundle(v1alpha1.BundleSpec{Sources: []v1alpha1.BundleSource{
 		{ConfigMap: &v1alpha1.SourceObject{Selector: &v1alpha1.LabelSelector{MatchLabels: map[string]string{"ca": "yes"}}, Key: "ca.crt"}},
 		{Secret: &v1alpha1.SourceObject{Selector: &v1alpha1.LabelSelector{}, IncludeAllKeys: true, Optional: true}},
 		{ConfigMap: &v1alpha1.SourceObject{Name: "a", IncludeAllKeys: true}},
 	}})
-	got, err := bundle.FromV1alpha1(from)
-	if err != nil {
-		t.Fatal(err)
+	got, problems := apis.Bundle{}.Spec(from)
+	if len(problems) > 0 {
+		t.Fatal(problems)
 	}
 	var described []string
 	for _, source := range got.Sources {
@@ -283,51 +289,53 @@ func TestFromV1alpha1Objects(t *testing.T) {
 
 // A7 to A10: targets of both kinds, and key stores with the defaults for an unset
 // password and profile.
-func TestFromV1alpha1Targets(t *testing.T) {
+func TestBundleSpecTargets(t *testing.T) {
 	t.Parallel()
 	object := &v1alpha1.TargetObject{Key: "k"}
 	target := func(formats *v1alpha1.AdditionalFormats) *v1alpha1.BundleTarget {
 		return &v1alpha1.BundleTarget{ConfigMap: object, AdditionalFormats: formats}
 	}
-	configMap, secret := bundle.Target{Kind: bundle.ConfigMap, Key: "k"}, bundle.Target{Kind: bundle.Secret, Key: "k"}
+	pem := func(field string) bundle.File { return bundle.File{Field: field, Format: bundle.PEM, Key: "k"} }
+	configMap := func(stores ...bundle.File) bundle.Target {
+		const field = "spec.target.configMap"
+		return bundle.Target{Field: field, Kind: bundle.ConfigMap, Files: append([]bundle.File{pem(field)}, stores...)}
+	}
+	secret := bundle.Target{Field: "spec.target.secret", Kind: bundle.Secret, Files: []bundle.File{pem("spec.target.secret")}}
+	const jks, pkcs12 = "spec.target.additionalFormats.jks", "spec.target.additionalFormats.pkcs12"
 	cases := map[string]struct {
 		target  *v1alpha1.BundleTarget
 		targets []bundle.Target
-		stores  []bundle.Store
 	}{
-		"A7: a Secret": {&v1alpha1.BundleTarget{Secret: object}, []bundle.Target{secret}, nil},
-		"A7: both":     {&v1alpha1.BundleTarget{Secret: object, ConfigMap: object}, []bundle.Target{configMap, secret}, nil},
+		"A7: a Secret": {&v1alpha1.BundleTarget{Secret: object}, []bundle.Target{secret}},
+		"A7: both":     {&v1alpha1.BundleTarget{Secret: object, ConfigMap: object}, []bundle.Target{configMap(), secret}},
 		"A9: a JKS without a password": {
 			target(&v1alpha1.AdditionalFormats{JKS: &v1alpha1.JKS{Key: "j"}}),
-			[]bundle.Target{configMap}, []bundle.Store{{Format: bundle.JKS, Key: "j", Password: "changeit"}},
+			[]bundle.Target{configMap(bundle.File{Field: jks, Format: bundle.JKS, Key: "j", Password: "changeit"})},
 		},
 		"A10: a PKCS#12 without anything": {
 			target(&v1alpha1.AdditionalFormats{PKCS12: &v1alpha1.PKCS12{Key: "p"}}),
-			[]bundle.Target{configMap}, []bundle.Store{{Format: bundle.PKCS12, Key: "p", Profile: "LegacyRC2"}},
+			[]bundle.Target{configMap(bundle.File{Field: pkcs12, Format: bundle.PKCS12, Key: "p", Profile: "LegacyRC2"})},
 		},
 		"A8: both, with everything": {
 			target(&v1alpha1.AdditionalFormats{
 				JKS:    &v1alpha1.JKS{Key: "j", Password: new("a")},
 				PKCS12: &v1alpha1.PKCS12{Key: "p", Password: new("b"), Profile: v1alpha1.PKCS12ProfileModern2023},
 			}),
-			[]bundle.Target{configMap}, []bundle.Store{
-				{Format: bundle.JKS, Key: "j", Password: "a"},
-				{Format: bundle.PKCS12, Key: "p", Password: "b", Profile: "Modern2023"},
-			},
+			[]bundle.Target{configMap(
+				bundle.File{Field: jks, Format: bundle.JKS, Key: "j", Password: "a"},
+				bundle.File{Field: pkcs12, Format: bundle.PKCS12, Key: "p", Password: "b", Profile: "Modern2023"},
+			)},
 		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := bundle.FromV1alpha1(v1alpha1Bundle(v1alpha1.BundleSpec{Target: tc.target}))
-			if err != nil {
-				t.Fatal(err)
+			got, problems := apis.Bundle{}.Spec(v1alpha1Bundle(v1alpha1.BundleSpec{Target: tc.target}))
+			if len(problems) > 0 {
+				t.Fatal(problems)
 			}
 			if diff := cmp.Diff(tc.targets, got.Targets); diff != "" {
 				t.Errorf("targets (-want +got):\n%s", diff)
-			}
-			if diff := cmp.Diff(tc.stores, got.Stores); diff != "" {
-				t.Errorf("stores (-want +got):\n%s", diff)
 			}
 			for _, kind := range []bundle.Kind{bundle.ConfigMap, bundle.Secret} {
 				want := slices.ContainsFunc(tc.targets, func(t bundle.Target) bool { return t.Kind == kind })
@@ -336,5 +344,74 @@ func TestFromV1alpha1Targets(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The API server rejects these values; one that gets through must not crash.
+func TestExclusionsRefuse(t *testing.T) {
+	t.Parallel()
+	spec, problems := apis.Bundle{}.Spec(v1alpha1Bundle(v1alpha1.BundleSpec{Exclude: []v1alpha1.Exclusion{
+		{SHA256: "00"}, {PublicKeySHA256: strings.Repeat("g", 64)}, {Subject: "CN=a"},
+	}}))
+	var fields []string
+	for _, problem := range problems {
+		fields = append(fields, problem.Origin.Field)
+	}
+	if diff := cmp.Diff([]string{"spec.exclude[0].sha256", "spec.exclude[1].publicKeySHA256"}, fields); diff != "" || len(spec.Filter.Exclude) != 3 {
+		t.Errorf("%d exclusions; problems (-want +got):\n%s", len(spec.Filter.Exclude), diff)
+	}
+}
+
+// The texts of the API that the operator uses are those that its types document.
+func TestConstants(t *testing.T) {
+	t.Parallel()
+	for api, internal := range map[string]string{
+		v1alpha1.BundleConditionSynced:                 ledger.ConditionSynced,
+		v1alpha1.BundleConditionExpiringSoon:           ledger.ConditionExpiringSoon,
+		v1alpha1.BundleReasonNotExpiringSoon:           ledger.ReasonNotExpiringSoon,
+		v1alpha1.BundleReasonSyncing:                   ledger.ReasonSyncing,
+		v1alpha1.BundleReasonSourceNotFound:            string(certs.SourceNotFound),
+		v1alpha1.BundleReasonSourceBuildError:          string(certs.SourceBuildError),
+		v1alpha1.BundleReasonBundleTooLarge:            string(bundle.TooLarge),
+		v1alpha1.BundleReasonRotationStateFailed:       string(bundle.RotationStateFailed),
+		v1alpha1.BundleReasonSyncConfigMapTargetFailed: target.TypeOf(bundle.ConfigMap).SyncFailed,
+		v1alpha1.BundleReasonSyncSecretTargetFailed:    target.TypeOf(bundle.Secret).SyncFailed,
+		v1alpha1.BundleReasonSecretTargetsDisabled:     string(target.TypeOf(bundle.Secret).Disabled(bundle.Target{}).Reason),
+		v1alpha1.RotationLabelKey:                      rotation.LabelKey,
+	} {
+		if api != internal {
+			t.Errorf("the API has %q, the operator %q", api, internal)
+		}
+	}
+	if ledger.ReasonSynced != v1alpha1.BundleReasonSynced || ledger.ReasonExpiringSoon != v1alpha1.BundleReasonExpiringSoon {
+		t.Error("the reasons of success differ")
+	}
+}
+
+// A status that is written and read again reports the same (C1, K4).
+func TestBundleStatus(t *testing.T) {
+	t.Parallel()
+	at := metav1.NewTime(time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC))
+	for name, want := range map[string]ledger.Report{
+		"empty": {},
+		"full": {
+			Conditions:       []metav1.Condition{{Type: "Synced", Status: metav1.ConditionTrue, Reason: "Synced", Message: "m", ObservedGeneration: 3}},
+			DefaultCAVersion: "v",
+			Inventory: &ledger.Inventory{
+				Certificates: 1, MissingSources: 2, Duplicate: 3, Expired: 4, NotCA: 5, NotSelfSigned: 6, Excluded: 7, RetainedCount: 8,
+				Sources:    []ledger.SourceCount{{Field: "f", Certificates: 9}},
+				Retained:   []ledger.CertificateTime{{Subject: "s", SHA256: "h", Time: at}},
+				NextExpiry: &ledger.CertificateTime{Subject: "t", SHA256: "i", Time: metav1.NewTime(at.Add(time.Hour))},
+			},
+			Targets: &ledger.TargetCounts{Wanted: 10, Synced: 11, Failed: 12},
+		},
+	} {
+		status, ok := apis.Bundle{}.Status(want).(*v1alpha1.BundleStatus)
+		if !ok {
+			t.Fatal("the status is not that of a Bundle")
+		}
+		if diff := cmp.Diff(want, apis.Bundle{}.Report(&v1alpha1.Bundle{Status: *status})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
 }

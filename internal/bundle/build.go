@@ -53,20 +53,20 @@ type Bundle struct {
 	Unavailable []Retained
 	// Missing counts the sources that are missing and that rotation tolerates.
 	Missing int
-	// Left counts the certificates of the sources that are not in the bundle.
-	Left Left
+	// Omitted counts the certificates of the sources that are not in the bundle.
+	Omitted Omitted
 	// Notes describe what users should know although the bundle is good.
 	Notes []string
 	// EarliestNotAfter is when the first of the certificates expires.
 	EarliestNotAfter time.Time
-	// Changes is the last moment at which the bundle is valid, if time alone changes it:
+	// ValidUntil is the last moment at which the bundle is valid, if time alone changes it:
 	// a retention ends, or a certificate expires that the filter then keeps out. It is
 	// zero otherwise.
-	Changes time.Time
+	ValidUntil time.Time
 }
 
-// Left counts certificates of the sources that are not in the bundle, by reason.
-type Left struct {
+// Omitted counts certificates of the sources that are not in the bundle, by reason.
+type Omitted struct {
 	Duplicate, Expired, NonCA, NotSelfSigned, Excluded int
 }
 

@@ -10,8 +10,8 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// maxShown is how many certificates or fields a note names.
-const maxShown = 3
+// maxDisplayed is how many certificates or fields a note names.
+const maxDisplayed = 3
 
 // collector accumulates the certificates and notes of one build.
 type collector struct {
@@ -62,7 +62,7 @@ func (c *collector) add(field string, results []certs.Result) {
 		for i := range result.Certificates {
 			certificate := &result.Certificates[i]
 			if _, duplicate := c.seen[certificate.Fingerprint]; duplicate {
-				c.bundle.Left.Duplicate++
+				c.bundle.Omitted.Duplicate++
 				continue
 			}
 			c.seen[certificate.Fingerprint] = struct{}{}
@@ -145,12 +145,12 @@ func (c *collector) finish() Bundle {
 	}
 	c.bundle.Notes = slices.Concat(notes, c.retentionNotes, c.droppedNotes(), c.bundle.Notes)
 	c.bundle.Missing = len(c.tolerated)
-	c.bundle.Left.Excluded = len(c.excluded)
-	for i, count := range []*int{&c.bundle.Left.Expired, &c.bundle.Left.NonCA, &c.bundle.Left.NotSelfSigned} {
+	c.bundle.Omitted.Excluded = len(c.excluded)
+	for i, count := range []*int{&c.bundle.Omitted.Expired, &c.bundle.Omitted.NonCA, &c.bundle.Omitted.NotSelfSigned} {
 		*count = len(c.dropped[i])
 	}
 	if c.filter.Expired.keepsOut() {
-		c.bundle.Changes = earlier(c.bundle.Changes, c.bundle.EarliestNotAfter)
+		c.bundle.ValidUntil = earlier(c.bundle.ValidUntil, c.bundle.EarliestNotAfter)
 	}
 	return c.bundle
 }
@@ -178,10 +178,10 @@ func originsNote(singular, plural string, origins []certs.Origin) string {
 		note = fmt.Sprintf(plural, count)
 	}
 	var places []string
-	for _, origin := range origins[:min(count, maxShown)] {
+	for _, origin := range origins[:min(count, maxDisplayed)] {
 		places = append(places, origin.String())
 	}
-	if count > maxShown {
+	if count > maxDisplayed {
 		places = append(places, "…")
 	}
 	return note + " (" + strings.Join(places, "; ") + ")"

@@ -2,54 +2,22 @@ package bundle
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
 
-	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/certs"
 )
 
 // Exclusion identifies certificates that are never in a bundle: by their fingerprint, by
-// the SHA-256 of their public key, or by their subject.
+// the SHA-256 of their public key, or by their subject. It applies even if the rest of the
+// Spec cannot be used, since an exclusion is for emergencies.
 type Exclusion struct {
 	// Field is the path of the entry in the Bundle.
 	Field       string
 	Certificate *[sha256.Size]byte
 	PublicKey   *[sha256.Size]byte
 	Subject     string
-}
-
-// Exclusions converts the exclusions of a Bundle. They apply even if the rest of the
-// Bundle cannot be used, since an exclusion is for emergencies.
-func Exclusions(obj *v1alpha1.Bundle) ([]Exclusion, Problems) {
-	var (
-		list     []Exclusion
-		problems Problems
-	)
-	for i, entry := range obj.Spec.Exclude {
-		field := fmt.Sprintf("spec.exclude[%d]", i)
-		exclusion := Exclusion{Field: field, Subject: entry.Subject}
-		for _, fingerprint := range []struct {
-			name, text string
-			into       **[sha256.Size]byte
-		}{{"sha256", entry.SHA256, &exclusion.Certificate}, {"publicKeySHA256", entry.PublicKeySHA256, &exclusion.PublicKey}} {
-			digits, err := hex.DecodeString(strings.ReplaceAll(fingerprint.text, ":", ""))
-			switch {
-			case fingerprint.text == "":
-			case err != nil || len(digits) != sha256.Size:
-				problems = append(problems, &certs.Problem{
-					Origin: certs.Origin{Field: field + "." + fingerprint.name}, Reason: certs.SourceBuildError,
-					Detail: "a SHA-256 has 64 hexadecimal digits, optionally with a colon after every second digit",
-				})
-			default:
-				*fingerprint.into = (*[sha256.Size]byte)(digits)
-			}
-		}
-		list = append(list, exclusion)
-	}
-	return list, problems
 }
 
 // excluder looks up certificates in exclusions and records which of them matched.
@@ -100,14 +68,14 @@ func (e *excluder) unmatched() string {
 			fields = append(fields, e.list[i].Field)
 		}
 	}
-	more := len(fields) - maxShown
+	more := len(fields) - maxDisplayed
 	switch {
 	case len(fields) == 0:
 		return ""
 	case len(fields) == 1:
 		return fields[0] + " matches no certificate in the sources and no retained certificate"
 	case more > 0:
-		fields = append(fields[:maxShown], fmt.Sprintf("and %d more", more))
+		fields = append(fields[:maxDisplayed], fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(fields, ", ") + " match no certificate in the sources and no retained certificate"
 }
@@ -118,7 +86,7 @@ func (e *excluder) unmatched() string {
 func (b Bundle) Without(exclusions []Exclusion, hasEnded func(*certs.Certificate) bool) (rest Bundle, excluded, ended int) {
 	excluder := newExcluder(exclusions)
 	rest = b
-	rest.Certificates, rest.Retained, rest.EarliestNotAfter, rest.Changes = nil, nil, time.Time{}, time.Time{}
+	rest.Certificates, rest.Retained, rest.EarliestNotAfter, rest.ValidUntil = nil, nil, time.Time{}, time.Time{}
 	retainedFrom := len(b.Certificates) - len(b.Retained)
 	for i := range b.Certificates {
 		switch {
@@ -134,7 +102,7 @@ func (b Bundle) Without(exclusions []Exclusion, hasEnded func(*certs.Certificate
 			rest.Retained = append(rest.Retained, b.Retained[i-retainedFrom])
 		}
 	}
-	rest.Left.Excluded += excluded
+	rest.Omitted.Excluded += excluded
 	return rest, excluded, ended
 }
 

@@ -58,7 +58,7 @@ type rule struct {
 	singular, plural string
 }
 
-// rules are in the order of their notes and of the fields of [Left].
+// rules are in the order of their notes and of the fields of [Omitted].
 var rules = [...]rule{{
 	policy: func(f Filter) Policy { return f.Expired },
 	matches: func(c *certs.Certificate, now time.Time, _ *selfSignedCache) bool {

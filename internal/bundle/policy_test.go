@@ -86,13 +86,13 @@ func TestChanges(t *testing.T) {
 	inputs := []bundle.Input{given(dated(1, end.Add(1), true), dated(2, end, true), dated(3, now.Add(-1), true))}
 	for policy, want := range map[bundle.Policy]time.Time{"": {}, bundle.Keep: {}, bundle.Drop: end} {
 		got, err := new(bundle.Builder).Build(inputs, bundle.Filter{Expired: policy}, now)
-		if err != nil || !got.Changes.Equal(want) {
-			t.Errorf("%q: until %s, want %s; error %v", policy, got.Changes, want, err)
+		if err != nil || !got.ValidUntil.Equal(want) {
+			t.Errorf("%q: until %s, want %s; error %v", policy, got.ValidUntil, want, err)
 		}
 	}
 	got, err := new(bundle.Builder).Build(inputs[:1], bundle.Filter{Expired: bundle.Reject}, now.Add(-2))
-	if err != nil || !got.Changes.Equal(now.Add(-1)) {
-		t.Errorf("Reject: until %s, error %v", got.Changes, err)
+	if err != nil || !got.ValidUntil.Equal(now.Add(-1)) {
+		t.Errorf("Reject: until %s, error %v", got.ValidUntil, err)
 	}
 }
 

@@ -7,6 +7,14 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
+// The reasons why a bundle cannot be written that are not faults of its sources.
+const (
+	// TooLarge: a target would exceed the size limit of the API server.
+	TooLarge certs.Reason = "BundleTooLarge"
+	// RotationStateFailed: the state that spec.rotation requires cannot be saved.
+	RotationStateFailed certs.Reason = "RotationStateFailed"
+)
+
 // maxShownProblems is how many problems a message describes in full: enough to act on,
 // while the message of a condition stays readable.
 const maxShownProblems = 3

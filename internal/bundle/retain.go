@@ -121,7 +121,7 @@ func (c *collector) retain(previous State, rotation Rotation) State {
 	next.Retained = candidates[excess:]
 	next.Evicted = c.evicted(previous, candidates[:excess], rotation)
 	for _, retained := range next.Retained {
-		c.bundle.Changes = earlier(c.bundle.Changes, rotation.Until(retained))
+		c.bundle.ValidUntil = earlier(c.bundle.ValidUntil, rotation.Until(retained))
 		if len(retained.Certificate.DER) == 0 {
 			c.bundle.Unavailable = append(c.bundle.Unavailable, retained)
 			continue
@@ -212,10 +212,10 @@ func (c *collector) noteRetained(next State, rotation Rotation) {
 			note = fmt.Sprintf("%d certificates that have left their sources are retained", count)
 		}
 		var shown []string
-		for _, retained := range c.bundle.Retained[:min(count, maxShown)] {
+		for _, retained := range c.bundle.Retained[:min(count, maxDisplayed)] {
 			shown = append(shown, strconv.Quote(retained.Certificate.ShownSubject())+" until "+rotation.Until(retained).UTC().Format(time.RFC3339))
 		}
-		if count > maxShown {
+		if count > maxDisplayed {
 			shown = append(shown, "…")
 		}
 		c.retentionNotes = append(c.retentionNotes, note+" ("+strings.Join(shown, "; ")+")")

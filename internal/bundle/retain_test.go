@@ -74,8 +74,8 @@ func TestRetain(t *testing.T) {
 	h := newHistory(t)
 	h.wants(0, []int{1, 2, 3}, numbers("x", 1, 2), numbers("y", 3))
 	built := h.wants(time.Minute, []int{2, 3, 1}, numbers("x", 2), numbers("y", 3))
-	if want := now.Add(time.Minute + time.Hour); !built.Changes.Equal(want) {
-		t.Errorf("it holds until %s, want %s", built.Changes, want)
+	if want := now.Add(time.Minute + time.Hour); !built.ValidUntil.Equal(want) {
+		t.Errorf("it holds until %s, want %s", built.ValidUntil, want)
 	}
 	h.wants(time.Minute, []int{2, 1, 3}, numbers("x", 2), numbers("y", 2, 1)) // 3 left, and 1 is back
 	if got := len(h.state.Retained); got != 1 {
@@ -113,8 +113,8 @@ func TestRetainNever(t *testing.T) {
 	h := newHistory(t)
 	h.wants(0, []int{1, 2, 3, 9}, first)
 	built := h.wants(0, []int{9, 1, 2, 3}, last)
-	if !built.Changes.Equal(short.NotAfter) {
-		t.Errorf("it holds until %s", built.Changes)
+	if !built.ValidUntil.Equal(short.NotAfter) {
+		t.Errorf("it holds until %s", built.ValidUntil)
 	}
 	h.wants(time.Minute+1, []int{9, 2, 3}, last)
 	h.filter = bundle.Filter{NonCA: bundle.Reject}

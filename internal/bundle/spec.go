@@ -16,14 +16,16 @@ const (
 	Secret    Kind = "Secret"
 )
 
-// Spec is the spec of a Bundle, independent of its API kind and version.
+// Spec is the specification of a bundle, independent of its API kind and version.
 type Spec struct {
-	// Name is the name of the Bundle and of its target objects.
-	Name string
+	// ID identifies the Bundle. Its target objects have the same name.
+	ID ID
 	// Generation is the generation of the Bundle that the Spec was converted from.
 	Generation int64
 	// Owner refers to the Bundle, as a controller that blocks owner deletion.
 	Owner metav1.OwnerReference
+	// Marks are the metadata of the targets by which the operator recognizes them.
+	Marks *Marks
 	// Sources are in the order of their certificates in the bundle.
 	Sources []Source
 	// Filter has the policies of the Bundle itself; the operator's flags apply to those
@@ -33,9 +35,6 @@ type Spec struct {
 	Rotation Rotation
 	// Targets has at most one target of each kind.
 	Targets []Target
-	// Stores are the key stores that every target holds in addition to the PEM text,
-	// at most one of each format.
-	Stores []Store
 	// Namespaces selects the namespaces of the targets.
 	Namespaces labels.Selector
 }
@@ -66,28 +65,35 @@ type ObjectSource struct {
 
 // Target describes the target objects of one kind.
 type Target struct {
-	Kind Kind
-	// Key is the key of the PEM text.
-	Key string
+	// Field is the path of the target in the Bundle.
+	Field string
+	Kind  Kind
+	// Files are the entries of the object's data, each under a key of its own. Their order
+	// is part of the target's digest.
+	Files []File
 	// Labels and Annotations are set on the object in addition to the operator's own.
 	Labels      map[string]string
 	Annotations map[string]string
 }
 
-// Format is the format of a key store.
+// Format is the format of a file.
 type Format string
 
-// The formats of key stores.
+// The formats of files.
 const (
+	PEM    Format = "PEM"
 	JKS    Format = "JKS"
 	PKCS12 Format = "PKCS#12"
 )
 
-// Store describes a key store in the targets.
-type Store struct {
+// File describes one file with the whole bundle.
+type File struct {
+	// Field is the path of the file in the Bundle.
+	Field  string
 	Format Format
-	// Key is the key of the store in the target.
-	Key      string
+	// Key is the key of the file in the target.
+	Key string
+	// Password protects a key store. A PEM file has none.
 	Password string
 	// Profile names the algorithms of a PKCS#12 store; it is never empty for one.
 	Profile string

@@ -8,7 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
-	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/controller/metadata"
 	"trust-manager.io/internal/target"
 )
@@ -21,17 +21,17 @@ type targetCache struct{ cache.Cache }
 func (c targetCache) GetCache() cache.Cache { return c.Cache }
 
 // newTargetCache returns the cache of all objects of these kinds, in these namespaces or in
-// all, that carry the bundle label, as metadata stripped to what decisions need.
-func newTargetCache(mgr manager.Manager, scope target.Scope) (cache.Cache, error) {
-	labelled, err := labels.NewRequirement(v1alpha1.BundleLabelKey, selection.Exists, nil)
+// all, that carry the label of these marks, as metadata stripped to what decisions need.
+func newTargetCache(mgr manager.Manager, marks *bundle.Marks, scope target.Scope) (cache.Cache, error) {
+	labelled, err := labels.NewRequirement(marks.Label, selection.Exists, nil)
 	if err != nil {
 		return nil, err
 	}
 	shared := true
 	byObject := map[client.Object]cache.ByObject{}
-	sets := newLabelInterner()
+	sets := newLabelInterner(marks)
 	for _, kind := range scope.Kinds {
-		byObject[metadata.New(metadata.OfKind(kind))] = cache.ByObject{
+		byObject[metadata.New(target.TypeOf(kind).GVK)] = cache.ByObject{
 			Label:                 labels.NewSelector().Add(*labelled),
 			Transform:             sets.strip,
 			UnsafeDisableDeepCopy: &shared,

@@ -11,13 +11,16 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/apis"
+	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/controller/metadata"
+	"trust-manager.io/internal/target"
 )
 
 // full gives an object with everything that the API server may set.
 func full() *metav1.PartialObjectMetadata {
-	object := metadata.New(metadata.ConfigMap)
+	object := metadata.New(target.TypeOf(bundle.ConfigMap).GVK)
 	object.ObjectMeta = metav1.ObjectMeta{
 		Name: "roots", Namespace: "a", UID: "uid", ResourceVersion: "7", Generation: 3,
 		Labels:            map[string]string{v1alpha1.BundleLabelKey: "roots", "theirs": "x"},
@@ -33,18 +36,18 @@ func full() *metav1.PartialObjectMetadata {
 // Design rule 8: the cache holds what decisions read, and nothing else.
 func TestStripTarget(t *testing.T) {
 	t.Parallel()
-	want := metadata.New(metadata.ConfigMap)
+	want := metadata.New(target.TypeOf(bundle.ConfigMap).GVK)
 	want.ObjectMeta = metav1.ObjectMeta{
 		Name: "roots", Namespace: "a", UID: "uid", ResourceVersion: "7",
 		Labels:      map[string]string{v1alpha1.BundleLabelKey: "roots"},
 		Annotations: map[string]string{v1alpha1.SharedAnnotationKey: "true"},
 	}
-	checkStripped(t, newLabelInterner().strip, full(), want)
+	checkStripped(t, newLabelInterner(apis.Bundle{}.Marks()).strip, full(), want)
 	want.Annotations = nil
 	for _, annotations := range []map[string]string{nil, {v1alpha1.SharedAnnotationKey: strings.Repeat("true", 1000)}} {
 		unshared := full()
 		unshared.Annotations = annotations
-		checkStripped(t, newLabelInterner().strip, unshared, want)
+		checkStripped(t, newLabelInterner(apis.Bundle{}.Marks()).strip, unshared, want)
 	}
 }
 
@@ -52,7 +55,7 @@ func TestStripTarget(t *testing.T) {
 // only so many are remembered.
 func TestLabelSets(t *testing.T) {
 	t.Parallel()
-	sets := newLabelInterner()
+	sets := newLabelInterner(apis.Bundle{}.Marks())
 	for number := range maxLabelSets + 10 {
 		name := strconv.Itoa(number)
 		if got := sets.get(name); len(got) != 1 || got[v1alpha1.BundleLabelKey] != name {

@@ -13,7 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
-	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/apis"
+	"trust-manager.io/internal/build"
 	"trust-manager.io/internal/bundle"
 	bundlecontroller "trust-manager.io/internal/controller/bundle"
 	"trust-manager.io/internal/controller/metadata"
@@ -22,6 +23,7 @@ import (
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/metrics"
 	"trust-manager.io/internal/revision"
+	"trust-manager.io/internal/rotation/store"
 	"trust-manager.io/internal/source"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/target/writer"
@@ -58,7 +60,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 	if err != nil {
 		return err
 	}
-	targets, err := newTargetCache(mgr, scope)
+	targets, err := newTargetCache(mgr, apis.Bundle{}.Marks(), scope)
 	if err != nil {
 		return err
 	}
@@ -66,14 +68,15 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 		return fmt.Errorf("preparing the caches: %w", err)
 	}
 	shared := &shared{
+		apis:      apis.All(),
 		scope:     scope,
 		targets:   targets,
 		revisions: revision.New(),
 		ledger:    ledger.New(),
 		queues: queues{
-			bundles:  workqueue.New[string]("bundle"),
+			bundles:  workqueue.New[bundle.ID]("bundle"),
 			targets:  workqueue.New[target.Key]("target"),
-			statuses: workqueue.New[string]("status"),
+			statuses: workqueue.New[bundle.ID]("status"),
 		},
 	}
 	shared.pool = targetcontroller.NewPool(options.Concurrency, shared.queues.targets, options.Clock)
@@ -88,7 +91,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 		return err
 	}
 	statuses := status.New(status.Config{
-		Bundles: mgr.GetCache(), Client: mgr.GetClient(), Events: mgr.GetEventRecorder(target.FieldManager),
+		APIs: shared.apis, Bundles: mgr.GetCache(), Client: mgr.GetClient(), Events: mgr.GetEventRecorder(target.FieldManager),
 		Ledger: shared.ledger, Queue: shared.queues.statuses, Clock: options.Clock,
 	})
 	if err := statuses.Register(mgr); err != nil {
@@ -99,6 +102,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 
 // shared are the values that more than one controller is given.
 type shared struct {
+	apis      apis.Adapters
 	scope     target.Scope
 	targets   cache.Cache
 	revisions *revision.Store
@@ -109,27 +113,31 @@ type shared struct {
 }
 
 type queues struct {
-	bundles, statuses *workqueue.Queue[string]
+	bundles, statuses *workqueue.Queue[bundle.ID]
 	targets           *workqueue.Queue[target.Key]
 }
 
 func newBundleReconciler(mgr manager.Manager, shared *shared, options Options) *bundlecontroller.Reconciler {
 	return bundlecontroller.New(bundlecontroller.Config{
-		Objects:        mgr.GetCache(),
-		Targets:        shared.targets,
-		Client:         mgr.GetClient(),
-		TrustNamespace: options.TrustNamespace,
-		Sources:        source.NewGatherer(mgr.GetCache(), options.TrustNamespace, options.DefaultCAs),
-		Filter:         options.Filter,
-		Scope:          shared.scope,
-		Revisions:      shared.revisions,
-		Ledger:         shared.ledger,
-		Queue:          shared.queues.bundles,
-		Statuses:       shared.queues.statuses,
-		TargetQueue:    shared.queues.targets,
-		TargetPool:     shared.pool,
-		Clock:          options.Clock,
-		Metrics:        shared.metrics,
+		APIs:    shared.apis,
+		Objects: mgr.GetCache(),
+		Targets: shared.targets,
+		Builds: build.Config{
+			Sources: source.NewGatherer(mgr.GetCache(), options.TrustNamespace, options.DefaultCAs),
+			Filter:  options.Filter,
+			Scope:   shared.scope,
+			Clock:   options.Clock,
+		},
+		States:      store.New(mgr.GetCache(), mgr.GetClient(), options.TrustNamespace, options.Clock),
+		Scope:       shared.scope,
+		Revisions:   shared.revisions,
+		Ledger:      shared.ledger,
+		Queue:       shared.queues.bundles,
+		Statuses:    shared.queues.statuses,
+		TargetQueue: shared.queues.targets,
+		TargetPool:  shared.pool,
+		Clock:       options.Clock,
+		Metrics:     shared.metrics,
 	})
 }
 
@@ -139,6 +147,7 @@ func addTargets(mgr manager.Manager, shared *shared, options Options) error {
 		return err
 	}
 	return targetcontroller.New(targetcontroller.Config{
+		APIs:          shared.apis,
 		Objects:       mgr.GetCache(),
 		Targets:       shared.targets,
 		Live:          mgr.GetAPIReader(),
@@ -198,18 +207,21 @@ func CacheOptions(trustNamespace string) cache.Options {
 		Namespaces:            map[string]cache.Config{trustNamespace: {}},
 		UnsafeDisableDeepCopy: &shared,
 	}
+	byObject := map[client.Object]cache.ByObject{
+		&corev1.ConfigMap{}: sources,
+		&corev1.Secret{}:    sources,
+		metadata.New(metadata.Namespace): {
+			UnsafeDisableDeepCopy: &shared,
+			Transform:             stripNamespace,
+		},
+	}
+	for _, adapter := range apis.All() {
+		byObject[adapter.New()] = cache.ByObject{UnsafeDisableDeepCopy: &shared}
+	}
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		NewInformer:      newInformer(stripNamespace),
-		ByObject: map[client.Object]cache.ByObject{
-			&v1alpha1.Bundle{}:  {UnsafeDisableDeepCopy: &shared},
-			&corev1.ConfigMap{}: sources,
-			&corev1.Secret{}:    sources,
-			metadata.New(metadata.Namespace): {
-				UnsafeDisableDeepCopy: &shared,
-				Transform:             stripNamespace,
-			},
-		},
+		ByObject:         byObject,
 	}
 }
 
@@ -226,17 +238,24 @@ func RESTConfig(config *rest.Config) *rest.Config {
 // prepareCaches registers every informer and index before the caches start, so that a
 // complete cache is complete for all queues.
 func prepareCaches(ctx context.Context, objects, targets cache.Cache, kinds []bundle.Kind) error {
-	for _, object := range []client.Object{
-		&v1alpha1.Bundle{}, &corev1.ConfigMap{}, &corev1.Secret{}, metadata.New(metadata.Namespace),
-	} {
+	for _, object := range []client.Object{&corev1.ConfigMap{}, &corev1.Secret{}, metadata.New(metadata.Namespace)} {
 		if _, err := objects.GetInformer(ctx, object); err != nil {
 			return err
 		}
 	}
 	for _, kind := range kinds {
-		if _, err := targets.GetInformer(ctx, metadata.New(metadata.OfKind(kind))); err != nil {
+		if _, err := targets.GetInformer(ctx, metadata.New(target.TypeOf(kind).GVK)); err != nil {
 			return err
 		}
 	}
-	return objects.IndexField(ctx, &v1alpha1.Bundle{}, bundlecontroller.SourceIndex, bundlecontroller.IndexSources)
+	for _, adapter := range apis.All() {
+		if _, err := objects.GetInformer(ctx, adapter.New()); err != nil {
+			return err
+		}
+		index := bundlecontroller.IndexSources(adapter)
+		if err := objects.IndexField(ctx, adapter.New(), bundlecontroller.SourceIndex, index); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/apis"
+	"trust-manager.io/internal/bundle"
 	bundlecontroller "trust-manager.io/internal/controller/bundle"
 	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/source"
@@ -42,15 +44,15 @@ func TestDefaultCAsWatch(t *testing.T) {
 			t.Fatal(err)
 		}
 		write("2", text)
-		cache := &fake.Cache{Index: bundlecontroller.IndexSources, Bundles: []*v1alpha1.Bundle{
+		cache := &fake.Cache{Index: bundlecontroller.IndexSources(apis.Bundle{}), Bundles: []*v1alpha1.Bundle{
 			fake.Bundle("roots", v1alpha1.BundleSource{UseDefaultCAs: new(true)}), fake.Bundle("other", fake.FromConfigMap("a")),
 		}}
-		recorder := &queuetest.Recorder[string]{}
-		bundles := bundlecontroller.New(bundlecontroller.Config{Objects: cache, Queue: workqueue.From("test", recorder)})
+		recorder := &queuetest.Recorder[bundle.ID]{}
+		bundles := bundlecontroller.New(bundlecontroller.Config{APIs: apis.All(), Objects: cache, Queue: workqueue.From("test", recorder)})
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- watchDefaultCAs(bundles, cas, logr.Discard())(ctx) }()
-		var queued []queuetest.Added[string]
+		var queued []queuetest.Added[bundle.ID]
 		for deadline := time.Now().Add(20 * time.Second); len(queued) == 0 && time.Now().Before(deadline); {
 			time.Sleep(5 * time.Millisecond)
 			queued = recorder.Take()
@@ -59,7 +61,7 @@ func TestDefaultCAsWatch(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if diff := cmp.Diff([]queuetest.Added[string]{{Priority: workqueue.HighPriority, After: 0, Key: "roots"}}, queued); diff != "" {
+		if diff := cmp.Diff([]queuetest.Added[bundle.ID]{{Priority: workqueue.HighPriority, After: 0, Key: fake.ID("roots")}}, queued); diff != "" {
 			t.Errorf("%s: queued (-want +got):\n%s", name, diff)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/controller/fake"
 )
 
@@ -63,7 +64,7 @@ func TestInPages(t *testing.T) {
 				object.Name, object.Annotations["theirs"] = strconv.Itoa(i), tc.note
 				server.objects = append(server.objects, *object)
 			}
-			got, err := inPages(server.list, newLabelInterner().strip)(t.Context(), metav1.ListOptions{ResourceVersion: "0", Limit: 500})
+			got, err := inPages(server.list, newLabelInterner(apis.Bundle{}.Marks()).strip)(t.Context(), metav1.ListOptions{ResourceVersion: "0", Limit: 500})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -88,7 +89,7 @@ func TestInPages(t *testing.T) {
 func TestInPagesFails(t *testing.T) {
 	t.Parallel()
 	server := &listServer{objects: make([]metav1.PartialObjectMetadata, 20), fails: fake.ErrDenied}
-	if _, err := inPages(server.list, newLabelInterner().strip)(t.Context(), metav1.ListOptions{}); !errors.Is(err, fake.ErrDenied) {
+	if _, err := inPages(server.list, newLabelInterner(apis.Bundle{}.Marks()).strip)(t.Context(), metav1.ListOptions{}); !errors.Is(err, fake.ErrDenied) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/internal/controller/metadata"
 	"trust-manager.io/internal/request"
+	"trust-manager.io/internal/target"
 )
 
 // permissionRetry is how often the operator checks whether it may watch namespaces that it
@@ -40,7 +40,7 @@ func canList(ctx context.Context, live client.Reader, namespace string, kinds []
 	defer cancel()
 	for _, kind := range kinds {
 		list := &metav1.PartialObjectMetadataList{}
-		list.SetGroupVersionKind(metadata.OfKind(kind))
+		list.SetGroupVersionKind(target.TypeOf(kind).GVK)
 		if apierrors.IsForbidden(live.List(ctx, list, client.InNamespace(namespace), client.Limit(1))) {
 			return false
 		}

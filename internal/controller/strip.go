@@ -6,7 +6,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
 )
 
 // maxLabelSets bounds what a labelInterner holds: many times as many label sets as a large
@@ -18,25 +18,27 @@ const maxLabelSets = 10_000
 // name. A map takes more memory than everything else that the cache has of a target.
 // Readers of the cache never change it. It is safe for concurrent use.
 type labelInterner struct {
-	mu sync.Mutex
+	marks *bundle.Marks
+	// shared are the annotations of every target in the cache that is shared.
+	shared map[string]string
+	mu     sync.Mutex
 	// of has the set of each value of the bundle label.
 	of map[string]map[string]string
 }
 
-func newLabelInterner() *labelInterner { return &labelInterner{of: map[string]map[string]string{}} }
-
-// isShared are the annotations of every target in the cache that is shared.
-var isShared = map[string]string{v1alpha1.SharedAnnotationKey: "true"}
+func newLabelInterner(marks *bundle.Marks) *labelInterner {
+	return &labelInterner{marks: marks, shared: map[string]string{marks.Shared: bundle.IsShared}, of: map[string]map[string]string{}}
+}
 
 // get returns the set that has the bundle label with this value, and nothing else.
-func (l *labelInterner) get(bundle string) map[string]string {
+func (l *labelInterner) get(name string) map[string]string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	set, ok := l.of[bundle]
+	set, ok := l.of[name]
 	if !ok {
-		set = map[string]string{v1alpha1.BundleLabelKey: bundle}
+		set = map[string]string{l.marks.Label: name}
 		if len(l.of) < maxLabelSets {
-			l.of[bundle] = set
+			l.of[name] = set
 		}
 	}
 	return set
@@ -49,10 +51,10 @@ func (l *labelInterner) strip(object any) (any, error) {
 	if !ok {
 		return object, nil
 	}
-	set := l.get(full.Labels[v1alpha1.BundleLabelKey])
+	set := l.get(full.Labels[l.marks.Label])
 	name := full.Name
-	if bundle := set[v1alpha1.BundleLabelKey]; bundle == name {
-		name = bundle
+	if value := set[l.marks.Label]; value == name {
+		name = value // one string for both
 	}
 	stripped := &metav1.PartialObjectMetadata{TypeMeta: full.TypeMeta, ObjectMeta: metav1.ObjectMeta{
 		Name:            name,
@@ -62,8 +64,8 @@ func (l *labelInterner) strip(object any) (any, error) {
 		Labels:          set,
 	}}
 	// No value is kept that another writer chooses: it may be large.
-	if full.Annotations[v1alpha1.SharedAnnotationKey] == isShared[v1alpha1.SharedAnnotationKey] {
-		stripped.Annotations = isShared
+	if l.marks.Shares(full) {
+		stripped.Annotations = l.shared
 	}
 	return stripped, nil
 }

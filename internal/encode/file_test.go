@@ -22,16 +22,16 @@ func TestStore(t *testing.T) {
 		return file
 	}
 	for name, tc := range map[string]struct {
-		store bundle.Store
+		store bundle.File
 		want  []byte
 	}{
-		"JKS":                         {bundle.Store{Format: bundle.JKS, Password: password}, written(encode.JKS(list, password))},
-		"JKS, the profile is no part": {bundle.Store{Format: bundle.JKS, Password: password, Profile: "x"}, written(encode.JKS(list, password))},
-		"PKCS#12":                     {bundle.Store{Format: bundle.PKCS12, Password: password, Profile: "LegacyDES"}, written(encode.PKCS12(list, password, encode.LegacyDES))},
-		"PKCS#12 without a password":  {bundle.Store{Format: bundle.PKCS12, Profile: "Modern2023"}, written(encode.PKCS12(list, "", encode.Modern2023))},
-		"PKCS#12 without a profile":   {bundle.Store{Format: bundle.PKCS12, Password: password}, written(encode.PKCS12(list, password, encode.LegacyRC2))},
+		"JKS":                         {bundle.File{Format: bundle.JKS, Password: password}, written(encode.JKS(list, password))},
+		"JKS, the profile is no part": {bundle.File{Format: bundle.JKS, Password: password, Profile: "x"}, written(encode.JKS(list, password))},
+		"PKCS#12":                     {bundle.File{Format: bundle.PKCS12, Password: password, Profile: "LegacyDES"}, written(encode.PKCS12(list, password, encode.LegacyDES))},
+		"PKCS#12 without a password":  {bundle.File{Format: bundle.PKCS12, Profile: "Modern2023"}, written(encode.PKCS12(list, "", encode.Modern2023))},
+		"PKCS#12 without a profile":   {bundle.File{Format: bundle.PKCS12, Password: password}, written(encode.PKCS12(list, password, encode.LegacyRC2))},
 	} {
-		if got, err := encode.Store(tc.store, list); err != nil || !bytes.Equal(got, tc.want) {
+		if got, err := encode.File(tc.store, list); err != nil || !bytes.Equal(got, tc.want) {
 			t.Errorf("%s: %d bytes that are not those of its format, error %v", name, len(got), err)
 		}
 	}
@@ -41,16 +41,16 @@ func TestStore(t *testing.T) {
 func TestStoreRefuses(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		store bundle.Store
+		store bundle.File
 		list  []certs.Certificate
 		says  string
 	}{
-		"another format":         {bundle.Store{Format: "BCFKS", Password: password}, nil, `"BCFKS"`},
-		"no format":              {bundle.Store{}, nil, `""`},
-		"what the format cannot": {bundle.Store{Format: bundle.JKS}, nil, "password"},
-		"another profile":        {bundle.Store{Format: bundle.PKCS12, Profile: "x"}, nil, "profile"},
+		"another format":         {bundle.File{Format: "BCFKS", Password: password}, nil, `"BCFKS"`},
+		"no format":              {bundle.File{}, nil, `""`},
+		"what the format cannot": {bundle.File{Format: bundle.JKS}, nil, "password"},
+		"another profile":        {bundle.File{Format: bundle.PKCS12, Profile: "x"}, nil, "profile"},
 	} {
-		if got, err := encode.Store(tc.store, tc.list); got != nil || err == nil || !strings.Contains(err.Error(), tc.says) {
+		if got, err := encode.File(tc.store, tc.list); got != nil || err == nil || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: %d bytes, error %v", name, len(got), err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/ledger"
+	"trust-manager.io/internal/target"
 )
 
 // maxMessage is the maximum length of a condition's message in the API, in bytes.
@@ -24,7 +25,7 @@ func TestCondition(t *testing.T) {
 	built := ledger.Attempt{Generation: 7, Content: ledger.Content{Certificates: 2}}
 	invalid := ledger.Attempt{Generation: 7, Reason: "SourceBuildError", Message: "block 3 is damaged"}
 	failure := func(kind bundle.Kind, namespace string) ledger.Failure {
-		return ledger.Failure{Place: ledger.Place{Kind: kind, Namespace: namespace}, Cause: "webhook denied it"}
+		return ledger.Failure{Target: target.Ref{Kind: kind, Namespace: namespace}, Cause: "webhook denied it"}
 	}
 	no, yes := metav1.ConditionFalse, metav1.ConditionTrue
 	cases := map[string]struct {
@@ -59,21 +60,21 @@ func TestCondition(t *testing.T) {
 		},
 		"C1 rolling out with failures": {
 			ledger.Summary{Attempt: built, Built: true, Wanted: 4, Synced: 1, Failed: 1, Failures: []ledger.Failure{failure(bundle.ConfigMap, "a")},
-				ConfigMapFailed: true, Wrote: true, Since: start.Add(-time.Hour)},
+				FailedReason: "SyncConfigMapTargetFailed", Wrote: true, Since: start.Add(-time.Hour)},
 			no, "Syncing", "Rolling out: 1 of 4 targets hold the current bundle, 1 of 4 targets failed: ConfigMap in namespace a: webhook denied it",
 		},
 		"C2 a ConfigMap failed": {
-			ledger.Summary{Attempt: built, Built: true, Wanted: 2, Synced: 1, Failed: 1, Failures: []ledger.Failure{failure(bundle.ConfigMap, "a")}, ConfigMapFailed: true},
+			ledger.Summary{Attempt: built, Built: true, Wanted: 2, Synced: 1, Failed: 1, Failures: []ledger.Failure{failure(bundle.ConfigMap, "a")}, FailedReason: "SyncConfigMapTargetFailed"},
 			no, "SyncConfigMapTargetFailed", "1 of 2 targets failed: ConfigMap in namespace a: webhook denied it",
 		},
 		"C2 a Secret failed": {
-			ledger.Summary{Attempt: built, Built: true, Wanted: 1, Failed: 1, Failures: []ledger.Failure{failure(bundle.Secret, "a")}},
+			ledger.Summary{Attempt: built, Built: true, Wanted: 1, Failed: 1, Failures: []ledger.Failure{failure(bundle.Secret, "a")}, FailedReason: "SyncSecretTargetFailed"},
 			no, "SyncSecretTargetFailed", "1 of 1 target failed: Secret in namespace a: webhook denied it",
 		},
 		"C2 both failed, and more than are shown": {
 			ledger.Summary{Attempt: built, Built: true, Wanted: 9, Synced: 4, Failed: 5, Failures: []ledger.Failure{
 				failure(bundle.ConfigMap, "a"), failure(bundle.ConfigMap, "b"), failure(bundle.Secret, "a"),
-			}, ConfigMapFailed: true},
+			}, FailedReason: "SyncConfigMapTargetFailed"},
 			no, "SyncConfigMapTargetFailed", "5 of 9 targets failed: ConfigMap in namespace a: webhook denied it; " +
 				"ConfigMap in namespace b: webhook denied it; Secret in namespace a: webhook denied it; and 2 more",
 		},
@@ -87,7 +88,7 @@ func TestCondition(t *testing.T) {
 			no, "SourceBuildError", "block 3 is damaged. The last good bundle stays: 3 of 3 targets hold it",
 		},
 		"S11 the last good one stays, with failures": {
-			ledger.Summary{Attempt: invalid, Built: true, Wanted: 3, Synced: 2, Failed: 1, Failures: []ledger.Failure{failure(bundle.ConfigMap, "a")}, ConfigMapFailed: true},
+			ledger.Summary{Attempt: invalid, Built: true, Wanted: 3, Synced: 2, Failed: 1, Failures: []ledger.Failure{failure(bundle.ConfigMap, "a")}, FailedReason: "SyncConfigMapTargetFailed"},
 			no, "SourceBuildError", "block 3 is damaged. The last good bundle stays: 2 of 3 targets hold it; " +
 				"1 of 3 targets failed: ConfigMap in namespace a: webhook denied it",
 		},
@@ -158,11 +159,11 @@ func TestRestartSaysNothingOnTheWay(t *testing.T) {
 	t.Parallel()
 	l := begun(configMap("a"), configMap("b"))
 	later := start.Add(time.Hour)
-	l.Synced("roots", 1, configMap("a"))
+	l.Synced(id("roots"), 1, configMap("a"))
 	if _, wait, keep := summary(t, l).Condition(later); wait != 0 || !keep {
 		t.Errorf("on the way: wait %s, keep %t", wait, keep)
 	}
-	l.Synced("roots", 1, configMap("b"))
+	l.Synced(id("roots"), 1, configMap("b"))
 	if condition, _, keep := summary(t, l).Condition(later); keep || condition.Reason != "Synced" {
 		t.Errorf("at the end: reason %q, keep %t", condition.Reason, keep)
 	}
@@ -173,7 +174,7 @@ func TestRestartSaysNothingOnTheWay(t *testing.T) {
 func TestBuiltButNotBegun(t *testing.T) {
 	t.Parallel()
 	l := ledger.New()
-	l.Tried("roots", ledger.Attempt{UID: "uid", Generation: 1, Content: ledger.Content{Certificates: 2}})
+	l.RecordBuild(id("roots"), ledger.Attempt{UID: "uid", Generation: 1, Content: ledger.Content{Certificates: 2}})
 	if condition, _, keep := summary(t, l).Condition(start); !keep {
 		t.Errorf("it says %s %s: %s", condition.Status, condition.Reason, condition.Message)
 	}
@@ -189,8 +190,8 @@ func TestWordsDoNotFollowTheOrderOfEvents(t *testing.T) {
 		for attempt := range 5 {
 			random.Shuffle(len(places), func(i, j int) { places[i], places[j] = places[j], places[i] })
 			l := ledger.New()
-			l.Tried("roots", ledger.Attempt{Generation: 2, Content: ledger.Content{Certificates: 5}})
-			l.Begin("roots", 1, places, start)
+			l.RecordBuild(id("roots"), ledger.Attempt{Generation: 2, Content: ledger.Content{Certificates: 5}})
+			l.StartRollout(id("roots"), 1, places, start)
 			random.Shuffle(len(places), func(i, j int) { places[i], places[j] = places[j], places[i] })
 			for _, place := range places {
 				outcomes[place](l, place)
@@ -207,26 +208,26 @@ func TestWordsDoNotFollowTheOrderOfEvents(t *testing.T) {
 }
 
 // randomOutcomes returns places with an outcome for each.
-func randomOutcomes(random *rand.Rand) ([]ledger.Place, map[ledger.Place]func(*ledger.Ledger, ledger.Place)) {
-	kinds := map[string]func(*ledger.Ledger, ledger.Place){
-		"pending": func(l *ledger.Ledger, p ledger.Place) { l.Writing("roots", 1, p) },
-		"synced":  func(l *ledger.Ledger, p ledger.Place) { l.Synced("roots", 1, p) },
-		"failed":  func(l *ledger.Ledger, p ledger.Place) { l.Failed("roots", 1, p, "cause in "+p.Namespace) },
-		"recovered": func(l *ledger.Ledger, p ledger.Place) {
-			l.Failed("roots", 1, p, "soon over")
-			l.Synced("roots", 1, p)
+func randomOutcomes(random *rand.Rand) ([]target.Ref, map[target.Ref]func(*ledger.Ledger, target.Ref)) {
+	kinds := map[string]func(*ledger.Ledger, target.Ref){
+		"pending": func(l *ledger.Ledger, p target.Ref) { l.MarkWriting(id("roots"), 1, p) },
+		"synced":  func(l *ledger.Ledger, p target.Ref) { l.Synced(id("roots"), 1, p) },
+		"failed":  func(l *ledger.Ledger, p target.Ref) { l.Failed(id("roots"), 1, p, "cause in "+p.Namespace) },
+		"recovered": func(l *ledger.Ledger, p target.Ref) {
+			l.Failed(id("roots"), 1, p, "soon over")
+			l.Synced(id("roots"), 1, p)
 		},
-		"forgotten": func(l *ledger.Ledger, p ledger.Place) {
-			l.Failed("roots", 1, p, "of no interest")
-			l.Forget("roots", p)
+		"forgotten": func(l *ledger.Ledger, p target.Ref) {
+			l.Failed(id("roots"), 1, p, "of no interest")
+			l.Forget(id("roots"), p)
 		},
 	}
 	names := []string{"pending", "synced", "synced", "failed", "recovered", "forgotten"}[random.IntN(2):]
-	var places []ledger.Place
-	outcomes := map[ledger.Place]func(*ledger.Ledger, ledger.Place){}
+	var places []target.Ref
+	outcomes := map[target.Ref]func(*ledger.Ledger, target.Ref){}
 	for i := range 1 + random.IntN(12) {
 		for _, kind := range []bundle.Kind{bundle.ConfigMap, bundle.Secret}[:1+random.IntN(2)] {
-			place := ledger.Place{Kind: kind, Namespace: fmt.Sprint("team-", i)}
+			place := target.Ref{Kind: kind, Namespace: fmt.Sprint("team-", i)}
 			places = append(places, place)
 			outcomes[place] = kinds[names[random.IntN(len(names))]]
 		}
@@ -241,14 +242,14 @@ func TestMessageIsBounded(t *testing.T) {
 	const many = 5000
 	loud := strings.Repeat("ä very long cause. ", 10_000)
 	l := ledger.New()
-	l.Tried("roots", ledger.Attempt{Content: ledger.Content{Certificates: 1}})
-	var places []ledger.Place
+	l.RecordBuild(id("roots"), ledger.Attempt{Content: ledger.Content{Certificates: 1}})
+	var places []target.Ref
 	for i := range many {
 		places = append(places, configMap(fmt.Sprintf("team-%04d-%s", i, strings.Repeat("x", 50))))
 	}
-	l.Begin("roots", 1, places, start)
+	l.StartRollout(id("roots"), 1, places, start)
 	for _, place := range places {
-		l.Failed("roots", 1, place, loud)
+		l.Failed(id("roots"), 1, place, loud)
 	}
 	s := summary(t, l)
 	if s.Failed != many {
@@ -297,7 +298,7 @@ func TestCauseIsCutBetweenCharacters(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := ledger.Summary{Built: true, Wanted: 1, Failed: 1, Failures: []ledger.Failure{{Place: configMap("a"), Cause: tc.cause}}}
+			s := ledger.Summary{Built: true, Wanted: 1, Failed: 1, Failures: []ledger.Failure{{Target: configMap("a"), Cause: tc.cause}}}
 			condition, _, _ := s.Condition(start)
 			want := "1 of 1 target failed: ConfigMap in namespace a: " + tc.want
 			if condition.Message != want {

@@ -8,15 +8,14 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/text"
 )
 
-// Soon is how long before its NotAfter a certificate counts as expiring soon: long enough
-// to replace a CA in working hours.
-const Soon = 30 * 24 * time.Hour
+// ExpiringSoonPeriod is how long before its NotAfter a certificate counts as expiring soon:
+// long enough to replace a CA in working hours.
+const ExpiringSoonPeriod = 30 * 24 * time.Hour
 
 // maxShownExpiring is how many certificates that expire soon a message names.
 const maxShownExpiring = 3
@@ -62,8 +61,8 @@ func (e Expiry) Within(duration time.Duration, now time.Time) int {
 // Next returns the time until one more certificate counts as expiring soon, or 0 if none
 // will.
 func (e Expiry) Next(now time.Time) time.Duration {
-	if soon := e.Within(Soon, now); soon < len(e.Ends) {
-		return e.Ends[soon].Add(-Soon).Sub(now) + time.Millisecond
+	if soon := e.Within(ExpiringSoonPeriod, now); soon < len(e.Ends) {
+		return e.Ends[soon].Add(-ExpiringSoonPeriod).Sub(now) + time.Millisecond
 	}
 	return 0
 }
@@ -76,15 +75,15 @@ func (s Summary) Expiring(previous *metav1.Condition, now time.Time) *metav1.Con
 		return previous
 	}
 	condition := &metav1.Condition{
-		Type: v1alpha1.BundleConditionExpiringSoon, Status: metav1.ConditionTrue,
-		Reason: v1alpha1.BundleReasonExpiringSoon, ObservedGeneration: s.Attempt.Generation,
+		Type: ConditionExpiringSoon, Status: metav1.ConditionTrue,
+		Reason: ReasonExpiringSoon, ObservedGeneration: s.Attempt.Generation,
 	}
-	soon := s.Expiry.Within(Soon, now)
+	soon := s.Expiry.Within(ExpiringSoonPeriod, now)
 	switch {
 	case soon > 0:
 		condition.Message = s.Expiry.message(soon)
 	case previous != nil:
-		condition.Status, condition.Reason = metav1.ConditionFalse, v1alpha1.BundleReasonNotExpiringSoon
+		condition.Status, condition.Reason = metav1.ConditionFalse, ReasonNotExpiringSoon
 		condition.Message = "No certificate of the bundle expires within 30 days"
 	default:
 		return nil

@@ -13,10 +13,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/ledger"
+	"trust-manager.io/internal/target"
 )
 
 // made returns a fake certificate with this common name.
@@ -66,19 +67,18 @@ func TestInventory(t *testing.T) {
 	gone := made(t, 5, "Gone", later)
 	filter := bundle.Filter{Expired: bundle.Drop, NonCA: bundle.Drop, Exclude: []bundle.Exclusion{{Subject: "CN=Gone"}}}
 	got := contentOf(t, filter, []certs.Certificate{a, old, gone}, nil, []certs.Certificate{b, leaf, a, gone})
-	want := &v1alpha1.BundleInventory{
+	want := &ledger.Inventory{
 		Certificates: 2,
-		Sources: []v1alpha1.SourceInventory{
+		Sources: []ledger.SourceCount{
 			{Field: "spec.sources[0].configMap", Certificates: 1}, {Field: "spec.sources[1].configMap"}, {Field: "spec.sources[2].configMap", Certificates: 1},
 		},
-		Dropped:    v1alpha1.DroppedCertificates{Duplicate: 2, Expired: 1, NotCA: 1},
-		Excluded:   1,
-		NextExpiry: &v1alpha1.CertificateExpiry{NotAfter: metav1.NewTime(later), Subject: "CN=B", SHA256: b.SHA256()},
+		Duplicate: 2, Expired: 1, NotCA: 1, Excluded: 1,
+		NextExpiry: &ledger.CertificateTime{Time: metav1.NewTime(later), Subject: "CN=B", SHA256: b.SHA256()},
 	}
 	if diff := cmp.Diff(want, got.Inventory); diff != "" {
 		t.Errorf("inventory (-want +got):\n%s", diff)
 	}
-	if got.Certificates != 2 || !got.EarliestNotAfter.Equal(later) || !got.Changes.Equal(later) {
+	if got.Certificates != 2 || !got.EarliestNotAfter.Equal(later) || !got.ValidUntil.Equal(later) {
 		t.Errorf("content %+v", got)
 	}
 }
@@ -123,8 +123,8 @@ func worst(tb testing.TB, subject string, failing bool) ledger.Summary {
 		summary.Attempt.Reason, summary.Attempt.Message = "RotationStateFailed", strings.Repeat(subject, 100)
 		summary.Synced, summary.Failed = 0, 10_000
 		for range 3 {
-			place := ledger.Place{Kind: bundle.ConfigMap, Namespace: strings.Repeat("n", 63)}
-			summary.Failures = append(summary.Failures, ledger.Failure{Place: place, Cause: strings.Repeat(subject, 300)})
+			place := target.Ref{Kind: bundle.ConfigMap, Namespace: strings.Repeat("n", 63)}
+			summary.Failures = append(summary.Failures, ledger.Failure{Target: place, Cause: strings.Repeat(subject, 300)})
 		}
 	}
 	return summary
@@ -140,10 +140,10 @@ func TestStatusSize(t *testing.T) {
 			summary := worst(t, subject, failing)
 			condition, _, _ := summary.Condition(start)
 			expiring := summary.Expiring(nil, start)
-			status := v1alpha1.BundleStatus{
+			status := apis.Bundle{}.Status(ledger.Report{
 				Conditions: []metav1.Condition{condition, *expiring}, DefaultCAVersion: summary.Attempt.DefaultCAVersion,
 				Inventory: summary.Inventory, Targets: summary.Targets(),
-			}
+			})
 			encoded, err := json.Marshal(status)
 			if err != nil {
 				t.Fatal(err)

@@ -4,15 +4,9 @@ import (
 	"sync"
 	"time"
 
-	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/target"
 )
-
-// Place identifies one target of a bundle.
-type Place struct {
-	Kind      bundle.Kind
-	Namespace string
-}
 
 // state is the state of one target.
 type state uint8
@@ -37,9 +31,9 @@ type Attempt struct {
 	// DefaultCAVersion is the id of the default CA package in use, or empty. After a
 	// failed attempt it remains that of the last good bundle.
 	DefaultCAVersion string
-	// Amended is true if the latest attempt failed and Content is that of the last good
+	// Reduced is true if the latest attempt failed and Content is that of the last good
 	// bundle without the excluded certificates.
-	Amended bool
+	Reduced bool
 	// Content describes the new bundle, after a success.
 	Content
 }
@@ -53,11 +47,11 @@ type Content struct {
 	Retained, Missing int
 	// EarliestNotAfter is when the first of them expires.
 	EarliestNotAfter time.Time
-	// Changes is the last moment at which the bundle is valid, or zero if time alone does
+	// ValidUntil is the last moment at which the bundle is valid, or zero if time alone does
 	// not change it.
-	Changes time.Time
+	ValidUntil time.Time
 	// Inventory is the description of the bundle in the status; it is immutable.
-	Inventory *v1alpha1.BundleInventory
+	Inventory *Inventory
 	// Expiry describes when the certificates expire.
 	Expiry Expiry
 }
@@ -65,21 +59,21 @@ type Content struct {
 // Ledger has one entry for each bundle. It is safe for concurrent use.
 type Ledger struct {
 	mu      sync.Mutex
-	entries map[string]*entry
+	entries map[bundle.ID]*entry
 }
 
 type entry struct {
 	attempt Attempt
 	// content describes the last good bundle.
 	content Content
-	// revision is the number of the revision that is rolled out to the places; 0 for none.
+	// revision is the number of the revision that is rolled out; 0 for none.
 	revision uint64
-	places   map[Place]state
-	causes   map[Place]string
+	targets  map[target.Ref]state
+	causes   map[target.Ref]string
 	counts   [failed + 1]int
-	// kinds counts the places of each kind.
+	// kinds counts the targets of each kind.
 	kinds map[bundle.Kind]int
-	// since is when the first of the pending places became pending, and wrote is true if
+	// since is when the first of the pending targets became pending, and wrote is true if
 	// any of them has needed a write.
 	since time.Time
 	wrote bool
@@ -87,58 +81,58 @@ type entry struct {
 
 // New returns an empty Ledger.
 func New() *Ledger {
-	return &Ledger{entries: map[string]*entry{}}
+	return &Ledger{entries: map[bundle.ID]*entry{}}
 }
 
-// Tried records the outcome of an attempt to build a bundle.
-func (l *Ledger) Tried(bundle string, attempt Attempt) {
+// RecordBuild records the outcome of an attempt to build a bundle.
+func (l *Ledger) RecordBuild(id bundle.ID, attempt Attempt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.entry(bundle)
+	e := l.entry(id)
 	if attempt.Reason != "" && e.revision != 0 {
 		// The targets still hold the last good bundle, and thus its package.
 		attempt.DefaultCAVersion = e.attempt.DefaultCAVersion
 	}
-	if attempt.Reason == "" || attempt.Amended {
+	if attempt.Reason == "" || attempt.Reduced {
 		e.content = attempt.Content
 	}
 	e.attempt = attempt
 }
 
-// Begin starts the rollout of a new revision: all places are pending.
-func (l *Ledger) Begin(bundle string, revision uint64, wanted []Place, now time.Time) {
+// StartRollout starts the rollout of a new revision: all targets are pending.
+func (l *Ledger) StartRollout(id bundle.ID, revision uint64, wanted []target.Ref, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.entry(bundle)
+	e := l.entry(id)
 	e.revision = revision
-	e.places = make(map[Place]state, len(wanted))
+	e.targets = make(map[target.Ref]state, len(wanted))
 	e.causes = nil
 	e.counts = [failed + 1]int{}
 	e.kinds = nil
 	e.since, e.wrote = now, false
-	for _, place := range wanted {
-		e.set(place, pending)
+	for _, ref := range wanted {
+		e.set(ref, pending)
 	}
 }
 
-// Want adds a place as pending, unless the ledger has it already.
-func (l *Ledger) Want(bundle string, revision uint64, place Place, now time.Time) {
-	l.update(bundle, revision, func(e *entry) {
-		if _, known := e.places[place]; known {
+// AddTarget adds a target as pending, unless the ledger has it already.
+func (l *Ledger) AddTarget(id bundle.ID, revision uint64, ref target.Ref, now time.Time) {
+	l.update(id, revision, func(e *entry) {
+		if _, known := e.targets[ref]; known {
 			return
 		}
 		if e.counts[pending] == 0 {
 			e.since, e.wrote = now, false
 		}
-		e.set(place, pending)
+		e.set(ref, pending)
 	})
 }
 
-// Writing records that a pending place needs a write. It reports whether this is the first
+// MarkWriting records that a pending target needs a write. It reports whether this is the first
 // write of the rollout, which is when the status may change.
-func (l *Ledger) Writing(bundle string, revision uint64, place Place) (changed bool) {
-	l.update(bundle, revision, func(e *entry) {
-		if current, known := e.places[place]; known && current == pending {
+func (l *Ledger) MarkWriting(id bundle.ID, revision uint64, ref target.Ref) (changed bool) {
+	l.update(id, revision, func(e *entry) {
+		if current, known := e.targets[ref]; known && current == pending {
 			changed = !e.wrote
 			e.wrote = true
 		}
@@ -148,11 +142,11 @@ func (l *Ledger) Writing(bundle string, revision uint64, place Place) (changed b
 
 // Synced records that a target is in sync. It reports whether the status changes: this
 // was the last pending target, or one that had failed.
-func (l *Ledger) Synced(bundle string, revision uint64, place Place) (changed bool) {
-	l.update(bundle, revision, func(e *entry) {
-		previous, known := e.places[place]
+func (l *Ledger) Synced(id bundle.ID, revision uint64, ref target.Ref) (changed bool) {
+	l.update(id, revision, func(e *entry) {
+		previous, known := e.targets[ref]
 		if known && previous != synced {
-			e.set(place, synced)
+			e.set(ref, synced)
 			changed = e.counts[pending] == 0 || previous == failed
 		}
 	})
@@ -161,15 +155,15 @@ func (l *Ledger) Synced(bundle string, revision uint64, place Place) (changed bo
 
 // Pending records that a target which was in sync no longer is, and that this is not a
 // failure yet. It reports whether the status changes.
-func (l *Ledger) Pending(bundle string, revision uint64, place Place, now time.Time) (changed bool) {
-	l.update(bundle, revision, func(e *entry) {
-		if current, known := e.places[place]; !known || current != synced {
+func (l *Ledger) Pending(id bundle.ID, revision uint64, ref target.Ref, now time.Time) (changed bool) {
+	l.update(id, revision, func(e *entry) {
+		if current, known := e.targets[ref]; !known || current != synced {
 			return
 		}
 		if e.counts[pending] == 0 {
 			e.since, e.wrote = now, true
 		}
-		e.set(place, pending)
+		e.set(ref, pending)
 		changed = true
 	})
 	return changed
@@ -177,79 +171,79 @@ func (l *Ledger) Pending(bundle string, revision uint64, place Place, now time.T
 
 // Failed records why a target could not be synced, or could not be released after it was
 // no longer wanted. It reports whether the failure or its cause is new.
-func (l *Ledger) Failed(bundle string, revision uint64, place Place, cause string) (changed bool) {
-	l.update(bundle, revision, func(e *entry) {
-		if e.places[place] == failed && e.causes[place] == cause {
+func (l *Ledger) Failed(id bundle.ID, revision uint64, ref target.Ref, cause string) (changed bool) {
+	l.update(id, revision, func(e *entry) {
+		if e.targets[ref] == failed && e.causes[ref] == cause {
 			return
 		}
-		e.set(place, failed)
+		e.set(ref, failed)
 		if e.causes == nil {
-			e.causes = map[Place]string{}
+			e.causes = map[target.Ref]string{}
 		}
-		e.causes[place] = cause
+		e.causes[ref] = cause
 		changed = true
 	})
 	return changed
 }
 
-// Forget removes a place that is no longer wanted, or whose namespace is gone. It reports
+// Forget removes a target that is no longer wanted, or whose namespace is gone. It reports
 // whether the ledger had it.
-func (l *Ledger) Forget(bundle string, place Place) (changed bool) {
+func (l *Ledger) Forget(id bundle.ID, ref target.Ref) (changed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e, ok := l.entries[bundle]
+	e, ok := l.entries[id]
 	if !ok {
 		return false
 	}
-	previous, known := e.places[place]
+	previous, known := e.targets[ref]
 	if !known {
 		return false
 	}
 	e.counts[previous]--
-	if e.kinds[place.Kind]--; e.kinds[place.Kind] == 0 {
-		delete(e.kinds, place.Kind)
+	if e.kinds[ref.Kind]--; e.kinds[ref.Kind] == 0 {
+		delete(e.kinds, ref.Kind)
 	}
-	delete(e.places, place)
-	delete(e.causes, place)
+	delete(e.targets, ref)
+	delete(e.causes, ref)
 	return true
 }
 
 // Drop removes a bundle.
-func (l *Ledger) Drop(bundle string) {
+func (l *Ledger) Drop(id bundle.ID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.entries, bundle)
+	delete(l.entries, id)
 }
 
 // update applies a change to the entry of a bundle, if it is still at this revision. A
-// bundle without a revision has no places.
-func (l *Ledger) update(bundle string, revision uint64, change func(*entry)) {
+// bundle without a revision has no targets.
+func (l *Ledger) update(id bundle.ID, revision uint64, change func(*entry)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e, ok := l.entries[bundle]; ok && revision != 0 && e.revision == revision {
+	if e, ok := l.entries[id]; ok && revision != 0 && e.revision == revision {
 		change(e)
 	}
 }
 
 // entry returns the entry of a bundle, and creates it if needed.
-func (l *Ledger) entry(bundle string) *entry {
-	if l.entries[bundle] == nil {
-		l.entries[bundle] = &entry{}
+func (l *Ledger) entry(id bundle.ID) *entry {
+	if l.entries[id] == nil {
+		l.entries[id] = &entry{}
 	}
-	return l.entries[bundle]
+	return l.entries[id]
 }
 
-// set sets the state of a place, and removes the cause of an earlier failure.
-func (e *entry) set(place Place, to state) {
-	if previous, known := e.places[place]; known {
+// set sets the state of a ref, and removes the cause of an earlier failure.
+func (e *entry) set(ref target.Ref, to state) {
+	if previous, known := e.targets[ref]; known {
 		e.counts[previous]--
-		delete(e.causes, place)
+		delete(e.causes, ref)
 	} else {
 		if e.kinds == nil {
 			e.kinds = map[bundle.Kind]int{}
 		}
-		e.kinds[place.Kind]++
+		e.kinds[ref.Kind]++
 	}
-	e.places[place] = to
+	e.targets[ref] = to
 	e.counts[to]++
 }

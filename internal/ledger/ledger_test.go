@@ -9,33 +9,36 @@ import (
 
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/ledger"
+	"trust-manager.io/internal/target"
 )
 
 // start is the time at which the tests begin.
 var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // Places of the tests.
-func configMap(namespace string) ledger.Place {
-	return ledger.Place{Kind: bundle.ConfigMap, Namespace: namespace}
+func id(name string) bundle.ID { return bundle.ID{Kind: "Bundle", Name: name} }
+
+func configMap(namespace string) target.Ref {
+	return target.Ref{Kind: bundle.ConfigMap, Namespace: namespace}
 }
 
-func secret(namespace string) ledger.Place {
-	return ledger.Place{Kind: bundle.Secret, Namespace: namespace}
+func secret(namespace string) target.Ref {
+	return target.Ref{Kind: bundle.Secret, Namespace: namespace}
 }
 
 // begun returns a ledger with revision 1 of the bundle roots, built and wanted in some
 // places.
-func begun(places ...ledger.Place) *ledger.Ledger {
+func begun(places ...target.Ref) *ledger.Ledger {
 	l := ledger.New()
-	l.Tried("roots", ledger.Attempt{UID: "uid", Generation: 3, Content: ledger.Content{Certificates: 2}})
-	l.Begin("roots", 1, places, start)
+	l.RecordBuild(id("roots"), ledger.Attempt{UID: "uid", Generation: 3, Content: ledger.Content{Certificates: 2}})
+	l.StartRollout(id("roots"), 1, places, start)
 	return l
 }
 
 // summary returns the summary of the bundle roots.
 func summary(tb testing.TB, l *ledger.Ledger) ledger.Summary {
 	tb.Helper()
-	s, ok := l.Summary("roots")
+	s, ok := l.Summary(id("roots"))
 	if !ok {
 		tb.Fatal("there is no account of the bundle")
 	}
@@ -52,21 +55,21 @@ func TestTransitions(t *testing.T) {
 		happens func(*ledger.Ledger) bool
 		tell    bool
 	}
-	begin := func(l *ledger.Ledger) bool { l.Begin("roots", 2, []ledger.Place{b}, start); return false }
-	want := func(p ledger.Place, revision uint64) func(*ledger.Ledger) bool {
-		return func(l *ledger.Ledger) bool { l.Want("roots", revision, p, start); return false }
+	begin := func(l *ledger.Ledger) bool { l.StartRollout(id("roots"), 2, []target.Ref{b}, start); return false }
+	want := func(p target.Ref, revision uint64) func(*ledger.Ledger) bool {
+		return func(l *ledger.Ledger) bool { l.AddTarget(id("roots"), revision, p, start); return false }
 	}
-	writing := func(p ledger.Place, revision uint64) func(*ledger.Ledger) bool {
-		return func(l *ledger.Ledger) bool { return l.Writing("roots", revision, p) }
+	writing := func(p target.Ref, revision uint64) func(*ledger.Ledger) bool {
+		return func(l *ledger.Ledger) bool { return l.MarkWriting(id("roots"), revision, p) }
 	}
-	synced := func(p ledger.Place, revision uint64) func(*ledger.Ledger) bool {
-		return func(l *ledger.Ledger) bool { return l.Synced("roots", revision, p) }
+	synced := func(p target.Ref, revision uint64) func(*ledger.Ledger) bool {
+		return func(l *ledger.Ledger) bool { return l.Synced(id("roots"), revision, p) }
 	}
-	failed := func(p ledger.Place, revision uint64, cause string) func(*ledger.Ledger) bool {
-		return func(l *ledger.Ledger) bool { return l.Failed("roots", revision, p, cause) }
+	failed := func(p target.Ref, revision uint64, cause string) func(*ledger.Ledger) bool {
+		return func(l *ledger.Ledger) bool { return l.Failed(id("roots"), revision, p, cause) }
 	}
-	forget := func(p ledger.Place) func(*ledger.Ledger) bool {
-		return func(l *ledger.Ledger) bool { return l.Forget("roots", p) }
+	forget := func(p target.Ref) func(*ledger.Ledger) bool {
+		return func(l *ledger.Ledger) bool { return l.Forget(id("roots"), p) }
 	}
 	cases := map[string]struct {
 		events []event
@@ -141,12 +144,12 @@ func TestUnknownBundle(t *testing.T) {
 	for name, l := range map[string]*ledger.Ledger{"new": ledger.New(), "dropped": dropped()} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l.Want("roots", 1, configMap("a"), start)
-			if l.Writing("roots", 1, configMap("a")) || l.Synced("roots", 1, configMap("a")) ||
-				l.Failed("roots", 1, configMap("a"), "x") || l.Forget("roots", configMap("a")) {
+			l.AddTarget(id("roots"), 1, configMap("a"), start)
+			if l.MarkWriting(id("roots"), 1, configMap("a")) || l.Synced(id("roots"), 1, configMap("a")) ||
+				l.Failed(id("roots"), 1, configMap("a"), "x") || l.Forget(id("roots"), configMap("a")) {
 				t.Error("an event about it is told")
 			}
-			if s, ok := l.Summary("roots"); ok {
+			if s, ok := l.Summary(id("roots")); ok {
 				t.Errorf("summary %v", s)
 			}
 		})
@@ -155,7 +158,7 @@ func TestUnknownBundle(t *testing.T) {
 
 func dropped() *ledger.Ledger {
 	l := begun(configMap("a"))
-	l.Drop("roots")
+	l.Drop(id("roots"))
 	return l
 }
 
@@ -164,10 +167,10 @@ func dropped() *ledger.Ledger {
 func TestNoRevisionYet(t *testing.T) {
 	t.Parallel()
 	l := ledger.New()
-	l.Tried("roots", ledger.Attempt{Reason: "SourceNotFound"})
-	l.Want("roots", 0, configMap("a"), start)
-	if l.Writing("roots", 0, configMap("a")) || l.Synced("roots", 0, configMap("a")) ||
-		l.Failed("roots", 0, configMap("a"), "x") || l.Forget("roots", configMap("a")) {
+	l.RecordBuild(id("roots"), ledger.Attempt{Reason: "SourceNotFound"})
+	l.AddTarget(id("roots"), 0, configMap("a"), start)
+	if l.MarkWriting(id("roots"), 0, configMap("a")) || l.Synced(id("roots"), 0, configMap("a")) ||
+		l.Failed(id("roots"), 0, configMap("a"), "x") || l.Forget(id("roots"), configMap("a")) {
 		t.Error("an event about it is told")
 	}
 	if s := summary(t, l); s.Built || s.Wanted != 0 {
@@ -180,29 +183,29 @@ func TestSummary(t *testing.T) {
 	t.Parallel()
 	attempt := ledger.Attempt{UID: "uid", Generation: 3, Content: ledger.Content{Certificates: 2}, Notes: []string{"n"}, DefaultCAVersion: "v"}
 	l := ledger.New()
-	l.Tried("roots", attempt)
-	l.Tried("other", ledger.Attempt{Reason: "SourceNotFound"})
-	l.Begin("roots", 1, []ledger.Place{
+	l.RecordBuild(id("roots"), attempt)
+	l.RecordBuild(id("other"), ledger.Attempt{Reason: "SourceNotFound"})
+	l.StartRollout(id("roots"), 1, []target.Ref{
 		secret("b"), configMap("b"), secret("a"), configMap("a"), configMap("c"), secret("c"),
 	}, start)
-	l.Writing("roots", 1, configMap("b"))
-	for _, place := range []ledger.Place{secret("b"), secret("a"), configMap("c"), configMap("b")} {
-		l.Failed("roots", 1, place, "cause of "+place.Namespace)
+	l.MarkWriting(id("roots"), 1, configMap("b"))
+	for _, place := range []target.Ref{secret("b"), secret("a"), configMap("c"), configMap("b")} {
+		l.Failed(id("roots"), 1, place, "cause of "+place.Namespace)
 	}
-	l.Synced("roots", 1, configMap("a"))
+	l.Synced(id("roots"), 1, configMap("a"))
 	want := ledger.Summary{
 		Attempt: attempt, Content: attempt.Content, Built: true, Wanted: 6, Synced: 1, Failed: 4, Namespaces: 3,
 		Failures: []ledger.Failure{
-			{Place: configMap("b"), Cause: "cause of b"},
-			{Place: configMap("c"), Cause: "cause of c"},
-			{Place: secret("a"), Cause: "cause of a"},
+			{Target: configMap("b"), Cause: "cause of b"},
+			{Target: configMap("c"), Cause: "cause of c"},
+			{Target: secret("a"), Cause: "cause of a"},
 		},
-		ConfigMapFailed: true, Since: start, Wrote: true,
+		FailedReason: "SyncConfigMapTargetFailed", Since: start, Wrote: true,
 	}
 	if diff := cmp.Diff(want, summary(t, l), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("summary (-want +got):\n%s", diff)
 	}
-	if other, _ := l.Summary("other"); other.Built || other.Wanted != 0 || other.Attempt.Reason != "SourceNotFound" {
+	if other, _ := l.Summary(id("other")); other.Built || other.Wanted != 0 || other.Attempt.Reason != "SourceNotFound" {
 		t.Errorf("the other bundle: %v", other)
 	}
 	if s := summary(t, begun()); s.Namespaces != 0 || s.Wanted != 0 || !s.Built {
@@ -215,10 +218,10 @@ func TestNamespacesByKinds(t *testing.T) {
 	t.Parallel()
 	l := begun(configMap("a"), configMap("b"), secret("a"), secret("b"))
 	for _, step := range []struct {
-		forgotten ledger.Place
+		forgotten target.Ref
 		want      int
 	}{{secret("a"), 1}, {secret("b"), 2}, {configMap("b"), 1}} {
-		l.Forget("roots", step.forgotten)
+		l.Forget(id("roots"), step.forgotten)
 		if got := summary(t, l).Namespaces; got != step.want {
 			t.Errorf("without %v: %d namespaces, want %d", step.forgotten, got, step.want)
 		}
@@ -230,14 +233,14 @@ func TestNamespacesByKinds(t *testing.T) {
 func TestSinceIsTheBeginningOfTheRollOut(t *testing.T) {
 	t.Parallel()
 	l := begun(configMap("a"))
-	l.Writing("roots", 1, configMap("a"))
-	l.Want("roots", 1, configMap("b"), start.Add(time.Minute))
+	l.MarkWriting(id("roots"), 1, configMap("a"))
+	l.AddTarget(id("roots"), 1, configMap("b"), start.Add(time.Minute))
 	if s := summary(t, l); !s.Since.Equal(start) || !s.Wrote {
 		t.Errorf("while the first is pending: since %s, wrote %t", s.Since, s.Wrote)
 	}
-	l.Synced("roots", 1, configMap("a"))
-	l.Synced("roots", 1, configMap("b"))
-	l.Want("roots", 1, configMap("c"), start.Add(time.Hour))
+	l.Synced(id("roots"), 1, configMap("a"))
+	l.Synced(id("roots"), 1, configMap("b"))
+	l.AddTarget(id("roots"), 1, configMap("c"), start.Add(time.Hour))
 	if s := summary(t, l); !s.Since.Equal(start.Add(time.Hour)) || s.Wrote {
 		t.Errorf("after both are done: since %s, wrote %t", s.Since, s.Wrote)
 	}
@@ -264,10 +267,10 @@ func TestTriedKeepsTheDefaultCAVersion(t *testing.T) {
 			t.Parallel()
 			l := ledger.New()
 			if tc.built {
-				l.Begin("roots", 1, nil, start)
+				l.StartRollout(id("roots"), 1, nil, start)
 			}
 			for _, attempt := range tc.tried {
-				l.Tried("roots", attempt)
+				l.RecordBuild(id("roots"), attempt)
 			}
 			if got := summary(t, l).Attempt.DefaultCAVersion; got != tc.want {
 				t.Errorf("version %q, want %q", got, tc.want)
@@ -280,8 +283,8 @@ func TestTriedKeepsTheDefaultCAVersion(t *testing.T) {
 func TestTriedKeepsTheAccount(t *testing.T) {
 	t.Parallel()
 	l := begun(configMap("a"))
-	l.Synced("roots", 1, configMap("a"))
-	l.Tried("roots", ledger.Attempt{UID: "uid", Generation: 4, Reason: "SourceNotFound", Message: "m"})
+	l.Synced(id("roots"), 1, configMap("a"))
+	l.RecordBuild(id("roots"), ledger.Attempt{UID: "uid", Generation: 4, Reason: "SourceNotFound", Message: "m"})
 	if s := summary(t, l); s.Synced != 1 || !s.Built || s.Attempt.Generation != 4 || s.Attempt.Certificates != 0 {
 		t.Errorf("summary %v", s)
 	}
@@ -294,15 +297,15 @@ func TestSummaries(t *testing.T) {
 		t.Errorf("of nothing: %v", all)
 	}
 	l := begun(configMap("a"), secret("a"))
-	l.Failed("roots", 1, secret("a"), "refused")
-	l.Tried("broken", ledger.Attempt{UID: "other", Reason: "SourceNotFound"})
-	want := map[string]ledger.Summary{"roots": summary(t, l)}
-	want["broken"], _ = l.Summary("broken")
+	l.Failed(id("roots"), 1, secret("a"), "refused")
+	l.RecordBuild(id("broken"), ledger.Attempt{UID: "other", Reason: "SourceNotFound"})
+	want := map[bundle.ID]ledger.Summary{id("roots"): summary(t, l)}
+	want[id("broken")], _ = l.Summary(id("broken"))
 	if diff := cmp.Diff(want, l.Summaries()); diff != "" {
 		t.Errorf("(-one by one +all):\n%s", diff)
 	}
-	l.Drop("broken")
-	if all := l.Summaries(); len(all) != 1 || all["roots"].Failed != 1 {
+	l.Drop(id("broken"))
+	if all := l.Summaries(); len(all) != 1 || all[id("roots")].Failed != 1 {
 		t.Errorf("after one was dropped: %v", all)
 	}
 }

@@ -19,17 +19,17 @@ func TestConcurrentUse(t *testing.T) {
 		group.Go(func() {
 			for i := range each {
 				place := configMap(fmt.Sprintf("team-%d-%d", worker, i))
-				l.Want("roots", 1, place, start)
-				l.Writing("roots", 1, place)
-				l.Failed("roots", 1, place, "x")
+				l.AddTarget(id("roots"), 1, place, start)
+				l.MarkWriting(id("roots"), 1, place)
+				l.Failed(id("roots"), 1, place, "x")
 				if i%2 == 0 {
-					l.Synced("roots", 1, place)
+					l.Synced(id("roots"), 1, place)
 				}
 				if i%4 == 1 {
-					l.Forget("roots", place)
+					l.Forget(id("roots"), place)
 				}
-				l.Tried("roots", ledger.Attempt{})
-				l.Summary("roots")
+				l.RecordBuild(id("roots"), ledger.Attempt{})
+				l.Summary(id("roots"))
 			}
 		})
 	}

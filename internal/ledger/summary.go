@@ -10,8 +10,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/text"
 )
 
@@ -35,8 +35,8 @@ const (
 
 // Failure is a target that could not be synced or released.
 type Failure struct {
-	Place Place
-	Cause string
+	Target target.Ref
+	Cause  string
 }
 
 // Summary is the state of a bundle and its rollout at one moment.
@@ -52,8 +52,9 @@ type Summary struct {
 	Namespaces             int
 	// Failures are the first few failures, in the order of kind and namespace.
 	Failures []Failure
-	// ConfigMapFailed is true if any of the failed targets is a ConfigMap.
-	ConfigMapFailed bool
+	// FailedReason is the reason of the condition if targets have failed: that of the first
+	// kind of the failed targets.
+	FailedReason string
 	// Since is when the current rollout began, and Wrote is true if it has needed any
 	// write.
 	Since time.Time
@@ -61,10 +62,10 @@ type Summary struct {
 }
 
 // Summary returns the summary of a bundle; ok is false before its first attempt.
-func (l *Ledger) Summary(bundleName string) (summary Summary, ok bool) {
+func (l *Ledger) Summary(id bundle.ID) (summary Summary, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e, ok := l.entries[bundleName]
+	e, ok := l.entries[id]
 	if !ok {
 		return Summary{}, false
 	}
@@ -72,10 +73,10 @@ func (l *Ledger) Summary(bundleName string) (summary Summary, ok bool) {
 }
 
 // Summaries returns the summaries of all bundles, by name.
-func (l *Ledger) Summaries() map[string]Summary {
+func (l *Ledger) Summaries() map[bundle.ID]Summary {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := make(map[string]Summary, len(l.entries))
+	all := make(map[bundle.ID]Summary, len(l.entries))
 	for name, e := range l.entries {
 		all[name] = e.summary()
 	}
@@ -85,19 +86,19 @@ func (l *Ledger) Summaries() map[string]Summary {
 func (e *entry) summary() Summary {
 	summary := Summary{
 		Attempt: e.attempt, Content: e.content, Built: e.revision != 0,
-		Wanted: len(e.places), Synced: e.counts[synced], Failed: e.counts[failed],
+		Wanted: len(e.targets), Synced: e.counts[synced], Failed: e.counts[failed],
 		Since: e.since, Wrote: e.wrote,
 		// Each namespace has one target of each kind.
-		Namespaces: len(e.places) / max(1, len(e.kinds)),
+		Namespaces: len(e.targets) / max(1, len(e.kinds)),
 	}
-	places := slices.SortedFunc(maps.Keys(e.causes), func(a, b Place) int {
+	failures := slices.SortedFunc(maps.Keys(e.causes), func(a, b target.Ref) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace))
 	})
-	for i, place := range places {
-		if i < maxShownFailures {
-			summary.Failures = append(summary.Failures, Failure{place, e.causes[place]})
-		}
-		summary.ConfigMapFailed = summary.ConfigMapFailed || place.Kind == bundle.ConfigMap
+	for _, ref := range failures[:min(len(failures), maxShownFailures)] {
+		summary.Failures = append(summary.Failures, Failure{ref, e.causes[ref]})
+	}
+	if len(failures) > 0 {
+		summary.FailedReason = target.TypeOf(failures[0].Kind).SyncFailed
 	}
 	return summary
 }
@@ -107,7 +108,7 @@ func (e *entry) summary() Summary {
 // change until the next event.
 func (s Summary) Condition(now time.Time) (condition metav1.Condition, wait time.Duration, keep bool) {
 	condition = metav1.Condition{
-		Type:               v1alpha1.BundleConditionSynced,
+		Type:               ConditionSynced,
 		Status:             metav1.ConditionFalse,
 		ObservedGeneration: s.Attempt.Generation,
 	}
@@ -122,17 +123,14 @@ func (s Summary) Condition(now time.Time) (condition metav1.Condition, wait time
 	case unfinished > 0 && now.Sub(s.Since) < grace:
 		return condition, grace - now.Sub(s.Since), false
 	case unfinished > 0:
-		condition.Reason = v1alpha1.BundleReasonSyncing
+		condition.Reason = ReasonSyncing
 		condition.Message = fmt.Sprintf("Rolling out: %d of %d targets hold the current bundle%s", s.Synced, s.Wanted, s.failures(", "))
 	case s.Failed > 0:
-		condition.Reason = v1alpha1.BundleReasonSyncSecretTargetFailed
-		if s.ConfigMapFailed {
-			condition.Reason = v1alpha1.BundleReasonSyncConfigMapTargetFailed
-		}
+		condition.Reason = s.FailedReason
 		condition.Message = s.failures("")
 	default:
 		condition.Status = metav1.ConditionTrue
-		condition.Reason = v1alpha1.BundleReasonSynced
+		condition.Reason = ReasonSynced
 		condition.Message = s.success()
 	}
 	return condition, 0, false
@@ -171,7 +169,7 @@ func (s Summary) failures(separator string) string {
 	}
 	var parts []string
 	for _, failure := range s.Failures {
-		parts = append(parts, fmt.Sprintf("%s in namespace %s: %s", failure.Place.Kind, failure.Place.Namespace, foreign(failure.Cause, maxCause)))
+		parts = append(parts, fmt.Sprintf("%s: %s", failure.Target.Location(), foreign(failure.Cause, maxCause)))
 	}
 	if more := s.Failed - len(s.Failures); more > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more", more))

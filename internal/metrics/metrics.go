@@ -148,10 +148,10 @@ func (b *bundleMetrics) Describe(descriptions chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (b *bundleMetrics) Collect(metrics chan<- prometheus.Metric) {
-	for name, summary := range b.accounts.Summaries() {
+	for id, summary := range b.accounts.Summaries() {
 		for _, gauge := range b.gauges {
 			if value, ok := gauge.read(summary); ok {
-				metrics <- prometheus.MustNewConstMetric(gauge.description, prometheus.GaugeValue, value, name)
+				metrics <- prometheus.MustNewConstMetric(gauge.description, prometheus.GaugeValue, value, id.Name)
 			}
 		}
 	}

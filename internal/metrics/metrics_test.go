@@ -33,19 +33,21 @@ func contentOfDays(days ...int) ledger.Content {
 	return ledger.NewContent(bundle.Spec{}, content)
 }
 
+func id(name string) bundle.ID { return bundle.ID{Kind: "Bundle", Name: name} }
+
 // C5, K6: gauges for each Bundle, as the ledger has them at the moment; none of a
 // Bundle that was never built, but that it is not synced.
 func TestBundleMetrics(t *testing.T) {
 	t.Parallel()
 	accounts := ledger.New()
-	accounts.Tried("broken", ledger.Attempt{Reason: "SourceNotFound"})
+	accounts.RecordBuild(id("broken"), ledger.Attempt{Reason: "SourceNotFound"})
 	content := contentOfDays(-1, 6, 8, 29, 31, 100, 3000)
 	content.Retained, content.Missing = 2, 1
-	accounts.Tried("roots", ledger.Attempt{Content: content})
-	places := []ledger.Place{{Kind: bundle.ConfigMap, Namespace: "a"}, {Kind: bundle.ConfigMap, Namespace: "b"}, {Kind: bundle.Secret, Namespace: "b"}}
-	accounts.Begin("roots", 1, places, start)
-	accounts.Synced("roots", 1, places[0])
-	accounts.Failed("roots", 1, places[1], "refused")
+	accounts.RecordBuild(id("roots"), ledger.Attempt{Content: content})
+	places := []target.Ref{{Kind: bundle.ConfigMap, Namespace: "a"}, {Kind: bundle.ConfigMap, Namespace: "b"}, {Kind: bundle.Secret, Namespace: "b"}}
+	accounts.StartRollout(id("roots"), 1, places, start)
+	accounts.Synced(id("roots"), 1, places[0])
+	accounts.Failed(id("roots"), 1, places[1], "refused")
 	check := func(synced, failed, done string) {
 		t.Helper()
 		want := `
@@ -84,14 +86,14 @@ trust_manager_bundle_targets_synced{bundle="roots"} ` + synced + "\n"
 		}
 	}
 	check("1", "1", "0")
-	accounts.Synced("roots", 1, places[1])
-	accounts.Synced("roots", 1, places[2])
+	accounts.Synced(id("roots"), 1, places[1])
+	accounts.Synced(id("roots"), 1, places[2])
 	check("3", "0", "1")
 	// The bundle before stays in force while a source is missing.
-	accounts.Tried("roots", ledger.Attempt{Reason: "SourceNotFound"})
+	accounts.RecordBuild(id("roots"), ledger.Attempt{Reason: "SourceNotFound"})
 	check("3", "0", "0")
-	accounts.Drop("roots")
-	accounts.Drop("broken")
+	accounts.Drop(id("roots"))
+	accounts.Drop(id("broken"))
 	if count := testutil.CollectAndCount(newBundleMetrics(accounts, clocktesting.NewFakePassiveClock(start))); count != 0 {
 		t.Errorf("%d series of Bundles that are gone", count)
 	}

@@ -7,17 +7,18 @@ package revision
 import (
 	"sync"
 
+	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/target"
 )
 
-// Store has the active revision of each bundle, by the bundle's name. It is safe for
+// Store has the active revision of each bundle, by bundle. It is safe for
 // concurrent use.
 type Store struct {
 	mu      sync.RWMutex
 	last    uint64
-	entries map[string]entry
+	entries map[bundle.ID]entry
 	// orphaned are Bundles that were deleted without their targets.
-	orphaned map[string]bool
+	orphaned map[bundle.ID]bool
 }
 
 type entry struct {
@@ -27,71 +28,71 @@ type entry struct {
 
 // New returns an empty Store.
 func New() *Store {
-	return &Store{entries: map[string]entry{}, orphaned: map[string]bool{}}
+	return &Store{entries: map[bundle.ID]entry{}, orphaned: map[bundle.ID]bool{}}
 }
 
 // Get returns the active revision of a bundle and its number, or nil and 0.
-func (s *Store) Get(name string) (*target.Revision, uint64) {
+func (s *Store) Get(id bundle.ID) (*target.Revision, uint64) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	e := s.entries[name]
+	e := s.entries[id]
 	return e.revision, e.number
 }
 
 // All returns the active revisions, by bundle.
-func (s *Store) All() map[string]*target.Revision {
+func (s *Store) All() map[bundle.ID]*target.Revision {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	revisions := make(map[string]*target.Revision, len(s.entries))
-	for name, e := range s.entries {
-		revisions[name] = e.revision
+	revisions := make(map[bundle.ID]*target.Revision, len(s.entries))
+	for id, e := range s.entries {
+		revisions[id] = e.revision
 	}
 	return revisions
 }
 
 // Set activates a revision and returns its number.
-func (s *Store) Set(name string, revision *target.Revision) uint64 {
+func (s *Store) Set(id bundle.ID, revision *target.Revision) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last++
-	s.entries[name] = entry{revision, s.last}
+	s.entries[id] = entry{revision, s.last}
 	return s.last
 }
 
 // Restore activates what was active before a Set, which may be nothing.
-func (s *Store) Restore(name string, revision *target.Revision) {
+func (s *Store) Restore(id bundle.ID, revision *target.Revision) {
 	if revision == nil {
-		s.Delete(name)
+		s.Delete(id)
 		return
 	}
-	s.Set(name, revision)
+	s.Set(id, revision)
 }
 
 // Delete removes the revision of a bundle.
-func (s *Store) Delete(name string) {
+func (s *Store) Delete(id bundle.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.entries, name)
+	delete(s.entries, id)
 }
 
 // MarkOrphaned records that a Bundle is being deleted without its targets. The record
 // outlives the Bundle.
-func (s *Store) MarkOrphaned(name string) {
+func (s *Store) MarkOrphaned(id bundle.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.orphaned[name] = true
+	s.orphaned[id] = true
 }
 
 // ClearOrphaned removes that record: a Bundle of the name exists again.
-func (s *Store) ClearOrphaned(name string) {
+func (s *Store) ClearOrphaned(id bundle.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.orphaned, name)
+	delete(s.orphaned, id)
 }
 
 // IsOrphaned reports whether the targets of a deleted Bundle were to stay.
-func (s *Store) IsOrphaned(name string) bool {
+func (s *Store) IsOrphaned(id bundle.ID) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.orphaned[name]
+	return s.orphaned[id]
 }

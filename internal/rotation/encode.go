@@ -1,4 +1,4 @@
-package retention
+package rotation
 
 import (
 	"bytes"
@@ -14,7 +14,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/encode"
@@ -38,8 +37,8 @@ func Encode(namespace string, spec bundle.Spec, state bundle.State, existing *co
 	if existing != nil {
 		object = existing.DeepCopy()
 	}
-	object.Namespace, object.Name = namespace, Name(spec.Name)
-	object.Labels = withEntry(object.Labels, v1alpha1.RotationLabelKey, spec.Name)
+	object.Namespace, object.Name = namespace, Name(spec.ID)
+	object.Labels = withEntry(object.Labels, LabelKey, spec.ID.Name)
 	object.OwnerReferences = []metav1.OwnerReference{spec.Owner}
 	object.Data, object.BinaryData = data(existing, spec, state, nil), binaryData(existing, state, nil)
 	if excess := size(object) - MaxSize; excess > 0 {
@@ -115,13 +114,13 @@ func Same(a, b *corev1.ConfigMap) bool {
 		return a == b
 	}
 	return maps.Equal(a.Data, b.Data) && maps.EqualFunc(a.BinaryData, b.BinaryData, slices.Equal[[]byte]) &&
-		a.Labels[v1alpha1.RotationLabelKey] == b.Labels[v1alpha1.RotationLabelKey] &&
+		a.Labels[LabelKey] == b.Labels[LabelKey] &&
 		len(a.OwnerReferences) == 1 && len(b.OwnerReferences) == 1 && a.OwnerReferences[0].UID == b.OwnerReferences[0].UID
 }
 
 // data returns the Data of an object, including unreadable entries of the existing one.
 func data(existing *corev1.ConfigMap, spec bundle.Spec, state bundle.State, reduced fingerprintSet) map[string]string {
-	text := map[string]string{keyReadme: readme(spec.Name)}
+	text := map[string]string{keyReadme: readme(spec.ID.Name)}
 	var existingData map[string]string
 	if existing != nil {
 		existingData = existing.Data

@@ -1,4 +1,4 @@
-package retention_test
+package rotation_test
 
 import (
 	"crypto/x509"
@@ -15,7 +15,7 @@ import (
 
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
-	"trust-manager.io/internal/retention"
+	"trust-manager.io/internal/rotation"
 	"trust-manager.io/test/framework/ca"
 )
 
@@ -39,7 +39,7 @@ func parsed(tb testing.TB, authority ca.CA) certs.Certificate {
 
 func spec() bundle.Spec {
 	return bundle.Spec{
-		Name: "roots", Owner: metav1.OwnerReference{Kind: "Bundle", Name: "roots", UID: "u"},
+		ID: bundle.ID{Kind: "Bundle", Name: "roots"}, Owner: metav1.OwnerReference{Kind: "Bundle", Name: "roots", UID: "u"},
 		Rotation: bundle.Rotation{Retain: 72 * time.Hour, Max: 10},
 	}
 }
@@ -58,15 +58,15 @@ func state(tb testing.TB) bundle.State {
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]bundle.State{"full": state(t), "empty": {}} {
-		object := retention.Encode("cert-manager", spec(), want, nil)
-		got, faults := retention.Decode(object)
+		object := rotation.Encode("cert-manager", spec(), want, nil)
+		got, faults := rotation.Decode(object)
 		for i := range got.Retained {
 			got.Retained[i].Certificate.Origin = certs.Origin{}
 		}
 		if diff := cmp.Diff(want, got); diff != "" || len(faults) > 0 {
 			t.Errorf("%s: faults %q, state (-want +got):\n%s", name, faults, diff)
 		}
-		if again := retention.Encode("cert-manager", spec(), got, object); !retention.Same(object, again) {
+		if again := rotation.Encode("cert-manager", spec(), got, object); !rotation.Same(object, again) {
 			t.Errorf("%s: encoded again:\n%s", name, cmp.Diff(object, again))
 		}
 	}
@@ -76,7 +76,7 @@ func TestRoundTrip(t *testing.T) {
 // its subject, when it left and until when it is trusted.
 func TestReadable(t *testing.T) {
 	t.Parallel()
-	object := retention.Encode("cert-manager", spec(), state(t), nil)
+	object := rotation.Encode("cert-manager", spec(), state(t), nil)
 	old := authority(t, "Old")
 	text := object.Data["retained-"+old.SHA256()+".pem"]
 	for _, part := range []string{
@@ -94,24 +94,28 @@ func TestReadable(t *testing.T) {
 	}
 }
 
+func nameOf(bundleName string) string {
+	return rotation.Name(bundle.ID{Kind: "Bundle", Name: bundleName})
+}
+
 // K5: the name is never that of a target, and identifies the Bundle.
 func TestName(t *testing.T) {
 	t.Parallel()
-	for _, bundle := range []string{"a", "a.rotation-b", strings.Repeat("n", 63)} {
-		name := retention.Name(bundle)
-		if len(name) <= 63 || len(name) > 253 {
-			t.Errorf("%s has %d characters", name, len(name))
+	for _, name := range []string{"a", "a.rotation-b", strings.Repeat("n", 63)} {
+		object := nameOf(name)
+		if len(object) <= 63 || len(object) > 253 {
+			t.Errorf("%s has %d characters", object, len(object))
 		}
-		if got, ok := retention.BundleOf(name); !ok || got != bundle {
-			t.Errorf("%s is of %q, %t", name, got, ok)
+		if got, ok := rotation.BundleOf(object); !ok || got.Name != name || got.Kind != "Bundle" {
+			t.Errorf("%s is of %q, %t", object, got, ok)
 		}
 	}
-	for _, other := range []string{"", "roots", "roots.rotation-", retention.Name("a") + "0", "b" + retention.Name("a")} {
-		if _, ok := retention.BundleOf(other); ok {
+	for _, other := range []string{"", "roots", "roots.rotation-", nameOf("a") + "0", "b" + nameOf("a")} {
+		if _, ok := rotation.BundleOf(other); ok {
 			t.Errorf("%q is taken for one", other)
 		}
 	}
-	if !retention.Is(retention.Name("a"), nil) || !retention.Is("copy", map[string]string{"trust.cert-manager.io/rotation": "a"}) || retention.Is("roots", nil) {
+	if !rotation.Is(nameOf("a"), nil) || !rotation.Is("copy", map[string]string{"trust.cert-manager.io/rotation": "a"}) || rotation.Is("roots", nil) {
 		t.Error("an object is not known by its name or label")
 	}
 }
@@ -122,7 +126,7 @@ func TestDamaged(t *testing.T) {
 	t.Parallel()
 	old := authority(t, "Old")
 	key := "retained-" + old.SHA256() + ".pem"
-	whole := retention.Encode("cert-manager", spec(), state(t), nil)
+	whole := rotation.Encode("cert-manager", spec(), state(t), nil)
 	text := whole.Data[key]
 	for name, damage := range map[string]struct {
 		change func(*corev1.ConfigMap)
@@ -140,14 +144,14 @@ func TestDamaged(t *testing.T) {
 	} {
 		object := whole.DeepCopy()
 		damage.change(object)
-		got, faults := retention.Decode(object)
+		got, faults := rotation.Decode(object)
 		if len(faults) != 1 || !strings.Contains(faults[0], damage.says) || !strings.Contains(faults[0], "ConfigMap cert-manager/roots.rotation-") {
 			t.Errorf("%s: faults %q", name, faults)
 		}
 		if len(got.Retained) != 1 || len(got.Present) != 2 {
 			t.Errorf("%s: %d retained, %d present", name, len(got.Retained), len(got.Present))
 		}
-		again := retention.Encode("cert-manager", spec(), got, object)
+		again := rotation.Encode("cert-manager", spec(), got, object)
 		if !maps.Equal(object.Data, again.Data) {
 			t.Errorf("%s: it does not stay:\n%s", name, cmp.Diff(object.Data, again.Data))
 		}
@@ -161,20 +165,20 @@ func TestDamaged(t *testing.T) {
 // a new list replaces it.
 func TestDamagedList(t *testing.T) {
 	t.Parallel()
-	object := retention.Encode("cert-manager", spec(), state(t), nil)
+	object := rotation.Encode("cert-manager", spec(), state(t), nil)
 	object.BinaryData["present"] = []byte("nonsense")
-	got, faults := retention.Decode(object)
+	got, faults := rotation.Decode(object)
 	if len(faults) != 1 || len(got.Present) != 0 || len(got.Retained) != 2 {
 		t.Fatalf("faults %q, %d present, %d retained", faults, len(got.Present), len(got.Retained))
 	}
 	got.Present = []certs.Certificate{authority(t, "A")}
-	object = retention.Encode("cert-manager", spec(), got, object)
-	again, faults := retention.Decode(object)
+	object = rotation.Encode("cert-manager", spec(), got, object)
+	again, faults := rotation.Decode(object)
 	if len(faults) != 1 || !strings.Contains(faults[0], `key "unreadable-present"`) || len(again.Present) != 1 {
 		t.Errorf("then: faults %q, %d present", faults, len(again.Present))
 	}
 	delete(object.BinaryData, "unreadable-present")
-	if _, faults := retention.Decode(object); len(faults) > 0 {
+	if _, faults := rotation.Decode(object); len(faults) > 0 {
 		t.Errorf("in the end: %q", faults)
 	}
 }
@@ -182,15 +186,15 @@ func TestDamagedList(t *testing.T) {
 // K5: a foreign entry is reported, and preserved.
 func TestEntriesOfOthers(t *testing.T) {
 	t.Parallel()
-	object := retention.Encode("cert-manager", spec(), state(t), nil)
+	object := rotation.Encode("cert-manager", spec(), state(t), nil)
 	object.Data["note"] = "of mine"
 	object.Labels["team"] = "x"
-	got, faults := retention.Decode(object)
+	got, faults := rotation.Decode(object)
 	if len(faults) != 1 || !strings.Contains(faults[0], `key "note"`) {
 		t.Errorf("faults %q", faults)
 	}
 	got.Retained = nil
-	object = retention.Encode("cert-manager", spec(), got, object)
+	object = rotation.Encode("cert-manager", spec(), got, object)
 	if object.Data["note"] != "of mine" || object.Labels["team"] != "x" {
 		t.Errorf("%v, %v", object.Data, object.Labels)
 	}
@@ -234,7 +238,7 @@ func TestFingerprintsOnly(t *testing.T) {
 			if tc.foreign > 0 {
 				before = &corev1.ConfigMap{Data: map[string]string{"foreign": strings.Repeat("x", tc.foreign), "fingerprints-retained": "mine\n"}}
 			}
-			object := retention.Encode("cert-manager", spec(), given, before)
+			object := rotation.Encode("cert-manager", spec(), given, before)
 			size := 0
 			for _, value := range object.Data {
 				size += len(value)
@@ -242,10 +246,10 @@ func TestFingerprintsOnly(t *testing.T) {
 			for _, value := range object.BinaryData {
 				size += len(value)
 			}
-			if size > retention.MaxSize || len(object.Data["foreign"]) != tc.foreign {
+			if size > rotation.MaxSize || len(object.Data["foreign"]) != tc.foreign {
 				t.Errorf("%d bytes, of which the foreign key has %d", size, len(object.Data["foreign"]))
 			}
-			got, faults := retention.Decode(object)
+			got, faults := rotation.Decode(object)
 			if wantFaults := 2 * min(1, tc.foreign); len(faults) != wantFaults {
 				t.Errorf("faults %q", faults)
 			}
@@ -270,7 +274,7 @@ func TestFingerprintsOnly(t *testing.T) {
 			if whole != tc.retainedD || len(got.Retained) != len(given.Retained) {
 				t.Errorf("%d of %d retained certificates, want %d", whole, len(got.Retained), tc.retainedD)
 			}
-			if again := retention.Encode("cert-manager", spec(), got, object); !retention.Same(object, again) {
+			if again := rotation.Encode("cert-manager", spec(), got, object); !rotation.Same(object, again) {
 				t.Error("encoded again, it differs")
 			}
 		})
@@ -281,7 +285,7 @@ func TestFingerprintsOnly(t *testing.T) {
 // a certificate is retained only if it is complete and its fingerprint matches its key,
 // and that a decoded state can be encoded and decoded unchanged.
 func FuzzDecode(f *testing.F) {
-	object := retention.Encode("cert-manager", spec(), state(f), nil)
+	object := rotation.Encode("cert-manager", spec(), state(f), nil)
 	for key, value := range object.Data {
 		f.Add(key, value, []byte("x"))
 	}
@@ -291,7 +295,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add("fingerprints-present", "", []byte(strings.Repeat("0123456789abcdef", 5)))
 	f.Fuzz(func(t *testing.T, key, value string, present []byte) {
 		given := &corev1.ConfigMap{Data: map[string]string{key: value}, BinaryData: map[string][]byte{"present": present}}
-		got, _ := retention.Decode(given)
+		got, _ := rotation.Decode(given)
 		for _, one := range got.Retained {
 			if key == "fingerprints-retained" && len(one.Certificate.DER) == 0 {
 				continue
@@ -301,13 +305,13 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 		given.BinaryData[key] = present // the same bytes under two keys, or a key in both maps
-		kept := retention.Encode("cert-manager", spec(), got, given)
+		kept := rotation.Encode("cert-manager", spec(), got, given)
 		for key := range kept.BinaryData {
 			if _, both := kept.Data[key]; both {
 				t.Fatalf("%q is text and bytes", key)
 			}
 		}
-		again, _ := retention.Decode(kept)
+		again, _ := rotation.Decode(kept)
 		if before, after := fmt.Sprint(got), fmt.Sprint(again); before != after {
 			t.Fatalf("read as %s, then as %s", before, after)
 		}
@@ -318,8 +322,8 @@ func FuzzDecode(f *testing.F) {
 // valid.
 func TestKnownSources(t *testing.T) {
 	known := bundle.State{Known: []string{"a", "b"}, Missing: []string{"b"}}
-	object := retention.Encode("cert-manager", spec(), known, nil)
-	if got, faults := retention.Decode(object); !slices.Equal(got.Known, known.Known) || !slices.Equal(got.Missing, known.Missing) || len(faults) > 0 {
+	object := rotation.Encode("cert-manager", spec(), known, nil)
+	if got, faults := rotation.Decode(object); !slices.Equal(got.Known, known.Known) || !slices.Equal(got.Missing, known.Missing) || len(faults) > 0 {
 		t.Errorf("read %v, %q", got, faults)
 	}
 	for what, spoil := range map[string]func(){
@@ -327,7 +331,7 @@ func TestKnownSources(t *testing.T) {
 		"gone":    func() { delete(object.BinaryData, "present") },
 	} {
 		spoil()
-		if got, _ := retention.Decode(object); len(got.Known)+len(got.Missing) > 0 {
+		if got, _ := rotation.Decode(object); len(got.Known)+len(got.Missing) > 0 {
 			t.Errorf("%s: read %v", what, got)
 		}
 	}
@@ -336,10 +340,10 @@ func TestKnownSources(t *testing.T) {
 // K5: a key in both maps would make every write fail.
 func TestKeysOfBothMaps(t *testing.T) {
 	state := state(t)
-	object := retention.Encode("cert-manager", spec(), state, nil)
+	object := rotation.Encode("cert-manager", spec(), state, nil)
 	object.Data["present"] = "text"
 	object.BinaryData["README"], object.BinaryData["sources"] = []byte("x"), []byte("y")
-	again := retention.Encode("cert-manager", spec(), state, object)
+	again := rotation.Encode("cert-manager", spec(), state, object)
 	for key := range again.BinaryData {
 		if _, both := again.Data[key]; both {
 			t.Errorf("%q is text and bytes", key)

@@ -5,10 +5,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
-	"trust-manager.io/internal/retention"
+	"trust-manager.io/internal/rotation"
 )
 
 // object is the content of a ConfigMap or Secret as a source. It shares memory with the
@@ -34,12 +33,12 @@ func fromSecret(secret *corev1.Secret) object {
 
 // isTarget reports whether the object is, or is about to become, a target of the Bundle.
 func (o object) isTarget(kind bundle.Kind, spec bundle.Spec) bool {
-	return o.name == spec.Name && (spec.HasTarget(kind) || o.labels[v1alpha1.BundleLabelKey] == spec.Name)
+	return o.name == spec.ID.Name && (spec.HasTarget(kind) || o.labels[spec.Marks.Label] == o.name)
 }
 
 // isState reports whether the object stores the rotation state of a Bundle.
 func (o object) isState(kind bundle.Kind) bool {
-	return kind == bundle.ConfigMap && retention.Is(o.name, o.labels)
+	return kind == bundle.ConfigMap && rotation.Is(o.name, o.labels)
 }
 
 // input returns the keys of the object that a source reads.

@@ -11,8 +11,9 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/internal/retention"
+	"trust-manager.io/internal/rotation"
 	"trust-manager.io/internal/source"
 )
 
@@ -45,7 +46,7 @@ func TestGatherSelected(t *testing.T) {
 	ofAnother.Labels["trust.cert-manager.io/bundle"] = "others"
 	cluster := newObjects(
 		// K5: a rotation state is never read, whatever its name.
-		labelled(configMap("cert-manager", retention.Name("roots"), map[string]string{"ca.crt": "state"}, nil)),
+		labelled(configMap("cert-manager", rotation.Name(bundle.ID{Kind: "Bundle", Name: "roots"}), map[string]string{"ca.crt": "state"}, nil)),
 		rotating(labelled(configMap("cert-manager", "copied", map[string]string{"ca.crt": "state"}, nil))),
 		target, released, ofAnother,
 		labelled(configMap("cert-manager", "b", map[string]string{"ca.crt": "b", "a": "a"}, map[string][]byte{"b": []byte("bin")})),
@@ -120,9 +121,10 @@ func TestGatherSelected(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			spec := bundle.Spec{
-				Name:    "roots",
+				ID:      bundle.ID{Kind: "Bundle", Name: "roots"},
+				Marks:   apis.Bundle{}.Marks(),
 				Sources: []bundle.Source{{Field: "spec.sources[0]", Object: &tc.from}},
-				Targets: []bundle.Target{{Kind: bundle.ConfigMap, Key: "k"}},
+				Targets: []bundle.Target{{Kind: bundle.ConfigMap}},
 			}
 			for range 5 { // S3: the fake lists in map order
 				got, err := source.NewGatherer(cluster, "cert-manager", noPackage(t)).Gather(t.Context(), spec)

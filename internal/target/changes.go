@@ -7,7 +7,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
 )
 
@@ -42,9 +41,9 @@ func (c Changes) content() bool {
 	return false
 }
 
-// patchBody returns the changes as a strategic merge patch of an object of this kind. It
+// patchBody returns the changes as a strategic merge patch of an object of this type. It
 // fails with a conflict if the object has changed since it was read.
-func (c Changes) patchBody(kind bundle.Kind, uid, resourceVersion string) ([]byte, error) {
+func (c Changes) patchBody(typ *Type, uid, resourceVersion string) ([]byte, error) {
 	sections := map[string]map[string]any{}
 	put := func(field Field, value any) {
 		if sections[field.Section] == nil {
@@ -53,7 +52,7 @@ func (c Changes) patchBody(kind bundle.Kind, uid, resourceVersion string) ([]byt
 		sections[field.Section][field.Key] = value
 	}
 	for field, value := range c.Set {
-		if field.isBinary(kind) {
+		if typ.isBinary(field) {
 			put(field, []byte(value))
 		} else {
 			put(field, value)
@@ -101,21 +100,21 @@ type difference struct {
 }
 
 // compare returns the difference between an object and its desired state.
-func compare(object *Object, desired Desired) difference {
+func (i identity) compare(object *Object, desired Desired) difference {
 	entries := object.entries()
 	wanted := desired.Shape.entries()
-	stale, others := split(object, entries, object.written(desired.Shape), wanted)
+	stale, others := i.split(object, entries, object.written(desired.Shape), wanted)
 	for field := range object.claimed() {
 		// Another manager wrote the desired value too, so the entry stays when it is no
 		// longer desired. An entry with another value is changed, which ends that claim.
-		if value, isWanted := wanted[field]; isWanted && entries[field] == value && !isReserved(field) {
+		if value, isWanted := wanted[field]; isWanted && entries[field] == value && !i.isReserved(field) {
 			others.any = true
 		}
 	}
 	shared := others.data
 	if shared {
-		wanted[Field{SectionAnnotations, v1alpha1.SharedAnnotationKey}] = "true"
-		delete(stale, Field{SectionAnnotations, v1alpha1.SharedAnnotationKey})
+		wanted[Field{SectionAnnotations, i.marks.Shared}] = bundle.IsShared
+		delete(stale, Field{SectionAnnotations, i.marks.Shared})
 	}
 	d := difference{clean: !others.any && !object.Immutable}
 	d.changes.Drop = stale
@@ -125,7 +124,7 @@ func compare(object *Object, desired Desired) difference {
 			d.changes.Set[field] = value
 		}
 	}
-	d.ownerMissing = d.changes.setOwner(object, desired.Owner, shared)
+	d.ownerMissing = i.setOwner(&d.changes, object, desired.Owner, shared)
 	return d
 }
 
@@ -137,14 +136,14 @@ type removal struct {
 }
 
 // subtract returns what the operator has put into an object.
-func subtract(object *Object, desired Desired) removal {
-	ours, others := split(object, object.entries(), object.written(desired.Shape), nil)
+func (i identity) subtract(object *Object, desired Desired) removal {
+	ours, others := i.split(object, object.entries(), object.written(desired.Shape), nil)
 	if desired.Orphaned {
-		maps.DeleteFunc(ours, func(field Field, _ bool) bool { return !isReserved(field) })
+		maps.DeleteFunc(ours, func(field Field, _ bool) bool { return !i.isReserved(field) })
 	}
 	r := removal{changes: Changes{Drop: ours}, nothingLeft: !others.any}
 	for _, reference := range object.Meta.OwnerReferences {
-		if isBundle(reference, object.Meta.Name) {
+		if i.isOwner(reference) {
 			r.changes.DropOwners = append(r.changes.DropOwners, reference.UID)
 		}
 	}
@@ -158,14 +157,14 @@ type foreign struct {
 
 // split separates the entries of an object that are the operator's and no longer desired
 // (stale) from foreign ones.
-func split(object *Object, entries map[Field]string, written map[Field]bool, wanted map[Field]string) (stale map[Field]bool, others foreign) {
+func (i identity) split(object *Object, entries map[Field]string, written map[Field]bool, wanted map[Field]string) (stale map[Field]bool, others foreign) {
 	stale = map[Field]bool{}
 	for field := range entries {
 		_, isWanted := wanted[field]
 		_, hasCounterpart := wanted[field.counterpart()] // a Secret has one form only
 		switch {
 		case isWanted:
-		case hasCounterpart || written[field] || isReserved(field):
+		case hasCounterpart || written[field] || i.isReserved(field):
 			stale[field] = true
 		default:
 			others.any = true
@@ -174,7 +173,7 @@ func split(object *Object, entries map[Field]string, written map[Field]bool, wan
 	}
 	others.any = others.any || len(object.Meta.Finalizers) > 0 || object.Typed
 	for _, reference := range object.Meta.OwnerReferences {
-		others.any = others.any || !isBundle(reference, object.Meta.Name)
+		others.any = others.any || !i.isOwner(reference)
 	}
 	return stale, others
 }
@@ -191,25 +190,14 @@ func (f Field) counterpart() Field {
 	return Field{}
 }
 
-// isReserved reports whether the name of an entry is reserved for the operator.
-func isReserved(field Field) bool {
-	switch field {
-	case Field{SectionLabels, v1alpha1.BundleLabelKey},
-		Field{SectionAnnotations, v1alpha1.BundleHashAnnotationKey},
-		Field{SectionAnnotations, v1alpha1.SharedAnnotationKey}:
-		return true
-	}
-	return false
-}
-
 // setOwner makes the Bundle the only owner of its kind and name, or removes it if
 // the object is shared, since garbage collection would delete the foreign data too. It
 // reports whether the Bundle should own the object and does not under any UID.
-func (c *Changes) setOwner(object *Object, owner metav1.OwnerReference, shared bool) (ownerMissing bool) {
+func (i identity) setOwner(c *Changes, object *Object, owner metav1.OwnerReference, shared bool) (ownerMissing bool) {
 	var upToDate bool
 	ownerMissing = !shared
 	for _, reference := range object.Meta.OwnerReferences {
-		if !isBundle(reference, owner.Name) {
+		if !i.isOwner(reference) {
 			continue
 		}
 		ownerMissing = false
@@ -245,9 +233,9 @@ func (s *Shape) entries() map[Field]string {
 func entriesOf(kind bundle.Kind, text map[string]string, binary map[string][]byte, labels, annotations map[string]string) map[Field]string {
 	entries := make(map[Field]string, len(text)+len(binary)+len(labels)+len(annotations))
 	for key, value := range binary {
-		entries[Field{binarySection(kind), key}] = string(value)
+		entries[Field{TypeOf(kind).binarySection, key}] = string(value)
 	}
-	collectEntries(entries, SectionData, text)
+	collectEntries(entries, TypeOf(kind).textSection, text)
 	collectEntries(entries, SectionLabels, labels)
 	collectEntries(entries, SectionAnnotations, annotations)
 	return entries

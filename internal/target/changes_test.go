@@ -55,7 +55,7 @@ func TestPatchBody(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := tc.changes.patchBody(bundle.ConfigMap, objectUID, version)
+			got, err := tc.changes.patchBody(TypeOf(bundle.ConfigMap), objectUID, version)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -74,7 +74,7 @@ func TestPatchBodyBinary(t *testing.T) {
 		bundle.ConfigMap: `{"binaryData":{"b":"/w=="},"data":{"a":"\ufffd","c":null},"metadata":{"resourceVersion":"7","uid":"object-uid"}}`,
 		bundle.Secret:    `{"binaryData":{"b":"\ufffd"},"data":{"a":"/w==","c":null},"metadata":{"resourceVersion":"7","uid":"object-uid"}}`,
 	} {
-		got, err := changes.patchBody(kind, objectUID, version)
+		got, err := changes.patchBody(TypeOf(kind), objectUID, version)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,7 +109,7 @@ func TestApplyBodyOfNewSecret(t *testing.T) {
 	key := roots
 	key.Kind = bundle.Secret
 	s := &Shape{Kind: bundle.Secret, Binary: map[string][]byte{"ca.pem": []byte("PEM\n")}, Labels: map[string]string{}, Annotations: map[string]string{}}
-	action := Decide(key, Desired{Owner: ownedBy(bundleUID), Shape: s, Selected: true}, Observed{State: Absent, ByName: true})
+	action := Decide(key, Desired{Owner: ownedBy(bundleUID), Marks: &marks, Shape: s, Selected: true}, Observed{State: Absent, ByName: true})
 	if action.Verb != Apply || action.RequireLiveBundle {
 		t.Fatalf("action %+v, want an apply", action)
 	}

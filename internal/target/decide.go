@@ -10,8 +10,9 @@ import (
 
 // Desired is the desired state of a target.
 type Desired struct {
-	// Owner refers to the Bundle.
+	// Owner refers to the Bundle, and Marks are those of its targets.
 	Owner metav1.OwnerReference
+	Marks *bundle.Marks
 	// BundleDeleted reports that the Bundle no longer exists. Garbage collection then deletes what
 	// it owned, and only shared objects have to be released.
 	BundleDeleted bool
@@ -109,22 +110,13 @@ type Action struct {
 	Holding Holding
 }
 
-// platformConfigMaps has the ConfigMaps that Kubernetes or a distribution of it maintains in every
-// namespace. They are overwritten as a whole, and pods need them to reach the API server,
-// so a Bundle cannot share them.
-var platformConfigMaps = map[string]string{
-	"kube-root-ca.crt":         "Kubernetes",
-	"openshift-service-ca.crt": "OpenShift",
-}
-
 // Decide returns what to do about a target. It is a pure function.
 func Decide(key Key, desired Desired, observed Observed) Action {
 	action := Action{Key: key, Owner: desired.Owner, Shape: desired.Shape}
-	platform, isPlatforms := platformConfigMaps[key.Bundle]
-	isPlatforms = isPlatforms && key.Kind == bundle.ConfigMap
+	platform, isPlatforms := TypeOf(key.Kind).platforms[key.Name]
 	switch wanted := desired.Selected && desired.Shape != nil; {
 	case wanted && isPlatforms:
-		action.set(Refuse, platform+" manages a ConfigMap with this name in every namespace; rename the Bundle")
+		action.set(Refuse, fmt.Sprintf("%s manages a %s with this name in every namespace; rename the Bundle", platform, key.Kind))
 	case wanted:
 		action.converge(desired, observed)
 	case isPlatforms:
@@ -169,10 +161,10 @@ func (a *Action) converge(desired Desired, observed Observed) {
 // repair decides about a desired target that has been read in full.
 func (a *Action) repair(desired Desired, object *Object) {
 	a.UID, a.ResourceVersion = string(object.Meta.UID), object.Meta.ResourceVersion
-	difference := compare(object, desired)
+	difference := a.identity(desired).compare(object, desired)
 	a.Holding.Clean = difference.clean
 	a.RequireLiveBundle = difference.ownerMissing
-	owner := object.foreignController(a.Key.Bundle)
+	owner := a.identity(desired).foreignController(object)
 	switch {
 	case object.Meta.DeletionTimestamp != nil:
 		a.set(Wait, "the object is being deleted")
@@ -218,8 +210,9 @@ func (a *Action) release(desired Desired, observed Observed) {
 // withdraw decides about a target that is not desired and has been read in full.
 func (a *Action) withdraw(desired Desired, object *Object) {
 	a.UID, a.ResourceVersion = string(object.Meta.UID), object.Meta.ResourceVersion
+	us := a.identity(desired)
 	switch {
-	case !object.isShared(a.Key.Bundle) && (desired.BundleDeleted || !object.isControlled(a.Key.Bundle)):
+	case !us.isShared(object) && (desired.BundleDeleted || !us.isControlled(object)):
 		a.set(Skip, "it is not managed by the operator")
 		return
 	case object.Meta.DeletionTimestamp != nil:
@@ -227,7 +220,7 @@ func (a *Action) withdraw(desired Desired, object *Object) {
 		return
 	}
 	a.RequireLiveBundle = desired.BundleDeleted
-	removal := subtract(object, desired)
+	removal := us.subtract(object, desired)
 	switch {
 	case removal.nothingLeft && !desired.Orphaned:
 		a.set(Delete, "it is no longer desired")
@@ -237,6 +230,11 @@ func (a *Action) withdraw(desired Desired, object *Object) {
 		a.Changes = removal.changes
 		a.set(Patch, "it is no longer desired and holds foreign entries")
 	}
+}
+
+// identity returns the identity of the bundle whose target this is.
+func (a *Action) identity(desired Desired) identity {
+	return identity{desired.Marks, a.Key.Bundle.Name}
 }
 
 func (a *Action) set(verb Verb, reason string) {

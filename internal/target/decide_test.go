@@ -27,7 +27,7 @@ func TestDecideUnlessWhole(t *testing.T) {
 	recreated := func(clean bool) Observed {
 		return remembered(Holding{Digest: "digest", Owner: "older-uid", Clean: clean})
 	}
-	unshaped := Desired{Owner: ownedBy(bundleUID), Selected: true}
+	unshaped := Desired{Owner: ownedBy(bundleUID), Marks: &marks, Selected: true}
 	at := func(action Action) Action {
 		action.UID, action.ResourceVersion = objectUID, version
 		return action
@@ -333,7 +333,7 @@ func TestDecideObjectWithOthers(t *testing.T) {
 			confirmed(remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note"), annotation(sharedKey))})),
 		},
 		"an object that was there before": {
-			&Object{Meta: metav1.ObjectMeta{Name: "roots", Namespace: "team-a", UID: objectUID, ResourceVersion: version,
+			&Object{Kind: bundle.ConfigMap, Meta: metav1.ObjectMeta{Name: "roots", Namespace: "team-a", UID: objectUID, ResourceVersion: version,
 				ManagedFields: []metav1.ManagedFieldsEntry{managed(kubectl, update, `{"f:data":{"f:theirs":{}}}`)}},
 				Text: map[string]string{"theirs": "x"}},
 			patch(Changes{Set: map[Field]string{
@@ -385,8 +385,7 @@ func TestReleaseLeavesCopies(t *testing.T) {
 				t.Parallel()
 				copied := *copied
 				copied.Meta.Name = "copy"
-				key := roots
-				key.Bundle = "copy"
+				key := KeyOf(bundle.ID{Kind: "Bundle", Name: "copy"}, bundle.ConfigMap, "team-a")
 				got := Decide(key, want, Observed{State: Full, Object: &copied})
 				if got.Verb != Skip {
 					t.Errorf("it gets %s, because %s", got.Verb, got.Reason)
@@ -452,7 +451,7 @@ func TestDecideChangesNothing(t *testing.T) {
 func TestDecideReserved(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"kube-root-ca.crt", "openshift-service-ca.crt"} {
-		key := Key{Bundle: name, Namespace: "team-a", Kind: bundle.ConfigMap}
+		key := KeyOf(bundle.ID{Kind: "Bundle", Name: name}, bundle.ConfigMap, "team-a")
 		for title, tc := range map[string]struct {
 			want Desired
 			seen Observed

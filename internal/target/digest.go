@@ -26,18 +26,31 @@ func digestOf(target bundle.Target, files *encodedFiles) string {
 	d := digest{sha256.New()}
 	d.number(digestVersion)
 	d.text(string(target.Kind))
-	d.text(target.Key)
+	pem, others := splitPEM(target.Files)
+	d.text(pem.Key)
 	d.dictionary(target.Labels)
 	d.dictionary(target.Annotations)
-	d.bytes(files.pem.sum[:])
-	d.number(len(files.stores))
-	for _, store := range files.stores {
-		d.text(string(store.Format))
-		d.text(store.Key)
-		d.text(store.Profile)
-		d.bytes(store.sum[:])
+	sum := files.of(pem).sum
+	d.bytes(sum[:])
+	d.number(len(others))
+	for _, file := range others {
+		d.text(string(file.Format))
+		d.text(file.Key)
+		d.text(file.Profile)
+		sum := files.of(file).sum
+		d.bytes(sum[:])
 	}
 	return hex.EncodeToString(d.hash.Sum(nil))
+}
+
+// splitPEM separates the first file from the others if it is PEM, since the digest of the
+// first version had exactly one. Otherwise the first result is empty, as the key of no file
+// is.
+func splitPEM(files []bundle.File) (pem bundle.File, others []bundle.File) {
+	if len(files) > 0 && files[0].Format == bundle.PEM {
+		return files[0], files[1:]
+	}
+	return bundle.File{}, files
 }
 
 type digest struct{ hash hash.Hash }

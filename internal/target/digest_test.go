@@ -22,7 +22,7 @@ func certificates(numbers ...byte) []certs.Certificate {
 
 // digestWith returns the digest of a target that holds the certificates as PEM.
 func digestWith(target bundle.Target, certificates []certs.Certificate) string {
-	files, err := encodeFiles(bundle.Spec{Targets: []bundle.Target{target}}, certificates, nil)
+	files, err := encodeFiles([]bundle.Target{target}, certificates, nil)
 	if err != nil {
 		panic(err) // only key stores can fail
 	}
@@ -31,11 +31,8 @@ func digestWith(target bundle.Target, certificates []certs.Certificate) string {
 
 // withMetadata returns a ConfigMap target with changes.
 func withMetadata(changes ...func(*bundle.Target)) bundle.Target {
-	target := bundle.Target{
-		Kind: bundle.ConfigMap, Key: "ca.pem",
-		Labels:      map[string]string{"team": "a", "app": "x"},
-		Annotations: map[string]string{"note": "b"},
-	}
+	target := pemTarget(bundle.ConfigMap, "ca.pem")
+	target.Labels, target.Annotations = map[string]string{"team": "a", "app": "x"}, map[string]string{"note": "b"}
 	for _, change := range changes {
 		change(&target)
 	}
@@ -48,7 +45,7 @@ func TestDigestIsPinned(t *testing.T) {
 	t.Parallel()
 	for want, got := range map[string]string{
 		"69a116d3202316e0218ba2ab8cbf023021f198583f30e48cf0814ba2756855a9": digestWith(withMetadata(), certificates(1, 2)),
-		"4b05f0c0f04d5f3b32396a2ddfcf0c1102a80057bbc994e71c37bf3a082189ac": digestWith(bundle.Target{Kind: bundle.Secret, Key: "k"}, nil),
+		"4b05f0c0f04d5f3b32396a2ddfcf0c1102a80057bbc994e71c37bf3a082189ac": digestWith(pemTarget(bundle.Secret, "k"), nil),
 	} {
 		if got != want {
 			t.Errorf("digest %s, want %s", got, want)
@@ -68,7 +65,7 @@ func TestDigestTellsInputsApart(t *testing.T) {
 	digests := map[string]string{
 		"as it is":                      digestWith(withMetadata(), certificates(1, 2)),
 		"other kind":                    digestWith(withMetadata(func(t *bundle.Target) { t.Kind = bundle.Secret }), certificates(1, 2)),
-		"other key":                     digestWith(withMetadata(func(t *bundle.Target) { t.Key = "ca.crt" }), certificates(1, 2)),
+		"other key":                     digestWith(withMetadata(func(t *bundle.Target) { t.Files[0].Key = "ca.crt" }), certificates(1, 2)),
 		"other label":                   digestWith(withMetadata(label("team", "b")), certificates(1, 2)),
 		"other annotation":              digestWith(withMetadata(annotation("note", "c")), certificates(1, 2)),
 		"key and value of a label":      digestWith(withMetadata(label("ab", "c")), certificates(1, 2)),
@@ -90,29 +87,54 @@ func TestDigestTellsInputsApart(t *testing.T) {
 	}
 }
 
+func newFile(data string) encodedFile { return encodedFile{[]byte(data), sha256.Sum256([]byte(data))} }
+
+// A target without PEM has another digest than one with PEM and the same files.
+func TestDigestWithoutPEM(t *testing.T) {
+	t.Parallel()
+	with := pemTarget(bundle.ConfigMap, "a", bundle.File{Format: bundle.JKS, Key: "b", Password: "c"})
+	without := with
+	without.Files = with.Files[1:]
+	if digestWith(with, nil) == digestWith(without, nil) {
+		t.Error("they have the same digest")
+	}
+}
+
 // T4: the digest depends on the format, key, profile and bytes of each key store, and on
 // their order.
 func TestDigestOfEachStore(t *testing.T) {
 	t.Parallel()
-	jks := encodedStore{bundle.Store{Format: bundle.JKS, Key: "ca.jks"}, newFile([]byte("jks"))}
-	p12 := encodedStore{bundle.Store{Format: bundle.PKCS12, Key: "ca.p12", Profile: "LegacyRC2"}, newFile([]byte("p12"))}
-	with := func(from encodedStore, change func(*encodedStore)) encodedStore {
+	type store struct {
+		file bundle.File
+		data string
+	}
+	jks := store{bundle.File{Format: bundle.JKS, Key: "ca.jks"}, "jks"}
+	p12 := store{bundle.File{Format: bundle.PKCS12, Key: "ca.p12", Profile: "LegacyRC2"}, "p12"}
+	pem := store{bundle.File{Format: bundle.PEM, Key: "more.pem"}, "pem"}
+	with := func(from store, change func(*store)) store {
 		change(&from)
 		return from
 	}
 	seen := map[string]string{}
-	for name, stores := range map[string][]encodedStore{
+	for name, stores := range map[string][]store{
 		"none":           nil,
 		"JKS":            {jks},
 		"PKCS#12":        {p12},
 		"both":           {jks, p12},
-		"keys exchanged": {with(jks, func(s *encodedStore) { s.Key = "ca.p12" }), with(p12, func(s *encodedStore) { s.Key = "ca.jks" })},
-		"other key":      {with(p12, func(s *encodedStore) { s.Key = "x" })},
-		"other profile":  {with(p12, func(s *encodedStore) { s.Profile = "Modern2023" })},
-		"other format":   {with(p12, func(s *encodedStore) { s.Format = bundle.JKS })},
-		"other bytes":    {with(p12, func(s *encodedStore) { s.encodedFile = newFile([]byte("p12 with a password")) })},
+		"another PEM":    {pem},
+		"keys exchanged": {with(jks, func(s *store) { s.file.Key = "ca.p12" }), with(p12, func(s *store) { s.file.Key = "ca.jks" })},
+		"other key":      {with(p12, func(s *store) { s.file.Key = "x" })},
+		"other profile":  {with(p12, func(s *store) { s.file.Profile = "Modern2023" })},
+		"other format":   {with(p12, func(s *store) { s.file.Format = bundle.JKS })},
+		"other bytes":    {with(p12, func(s *store) { s.data = "p12 with a password" })},
 	} {
-		digest := digestOf(withMetadata(), &encodedFiles{pem: newFile([]byte("pem")), stores: stores})
+		target := withMetadata()
+		files := &encodedFiles{encoded: map[encoding]encodedFile{encodingOf(target.Files[0]): newFile("pem")}}
+		for _, store := range stores {
+			target.Files = append(target.Files, store.file)
+			files.encoded[encodingOf(store.file)] = newFile(store.data)
+		}
+		digest := digestOf(target, files)
 		if other, ok := seen[digest]; ok {
 			t.Errorf("%q and %q have the same digest", name, other)
 		}
@@ -150,11 +172,9 @@ type inputs struct {
 }
 
 func (i inputs) digest() string {
-	return digestWith(bundle.Target{
-		Kind: bundle.ConfigMap, Key: i.key,
-		Labels:      map[string]string{i.label: i.labelValue},
-		Annotations: map[string]string{i.annotation: i.annotationValue},
-	}, certificates([]byte(i.certificates)...))
+	target := pemTarget(bundle.ConfigMap, i.key)
+	target.Labels, target.Annotations = map[string]string{i.label: i.labelValue}, map[string]string{i.annotation: i.annotationValue}
+	return digestWith(target, certificates([]byte(i.certificates)...))
 }
 
 // Different inputs have different digests, and equal inputs the same.

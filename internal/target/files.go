@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/encode"
@@ -15,8 +14,13 @@ import (
 type encodedFiles struct {
 	// fingerprint is a digest of the certificates in their order.
 	fingerprint [sha256.Size]byte
-	pem         encodedFile
-	stores      []encodedStore
+	encoded     map[encoding]encodedFile
+}
+
+// encoding is what the bytes of a file depend on in addition to the certificates.
+type encoding struct {
+	format            bundle.Format
+	password, profile string
 }
 
 // encodedFile is one encoded form and its SHA-256.
@@ -25,68 +29,54 @@ type encodedFile struct {
 	sum  [sha256.Size]byte
 }
 
-// encodedStore is an encoded key store and its options.
-type encodedStore struct {
-	bundle.Store
-	encodedFile
-}
+func encodingOf(file bundle.File) encoding { return encoding{file.Format, file.Password, file.Profile} }
 
-func newFile(data []byte) encodedFile { return encodedFile{data, sha256.Sum256(data)} }
+// of returns the encoded form of a file.
+func (f *encodedFiles) of(file bundle.File) encodedFile { return f.encoded[encodingOf(file)] }
 
-// encodeFiles encodes the certificates for the targets of a Bundle. It reuses files of the
-// previous revision, before, which may be nil. A Bundle without targets gets no files.
-func encodeFiles(spec bundle.Spec, certificates []certs.Certificate, before *encodedFiles) (*encodedFiles, error) {
-	files := &encodedFiles{fingerprint: fingerprintOf(certificates)}
-	if len(spec.Targets) == 0 {
-		return files, nil
-	}
+// encodeFiles encodes the certificates for targets. It reuses files of the previous
+// revision, before, which may be nil.
+func encodeFiles(targets []bundle.Target, certificates []certs.Certificate, before *encodedFiles) (*encodedFiles, error) {
+	files := &encodedFiles{fingerprint: fingerprintOf(certificates), encoded: map[encoding]encodedFile{}}
 	if before == nil || before.fingerprint != files.fingerprint {
 		before = &encodedFiles{}
 	}
-	files.pem = before.pem
-	if files.pem.data == nil {
-		files.pem = newFile(encode.PEM(certificates))
-	}
-	for _, store := range spec.Stores {
-		if known, ok := before.store(store); ok {
-			files.stores = append(files.stores, encodedStore{store, known})
-			continue
+	for _, target := range targets {
+		for _, file := range target.Files {
+			key := encodingOf(file)
+			if _, done := files.encoded[key]; done {
+				continue
+			}
+			if known, ok := before.encoded[key]; ok {
+				files.encoded[key] = known
+				continue
+			}
+			data, err := encode.File(file, certificates)
+			if err != nil {
+				return nil, bundle.Problems{{Reason: certs.SourceBuildError, Detail: err.Error(),
+					Origin: certs.Origin{Field: file.Field}}}
+			}
+			files.encoded[key] = encodedFile{data, sha256.Sum256(data)}
 		}
-		data, err := encode.Store(store, certificates)
-		if err != nil {
-			return nil, bundle.Problems{{Reason: certs.SourceBuildError, Detail: err.Error(),
-				Origin: certs.Origin{Field: "spec.target.additionalFormats"}}}
-		}
-		files.stores = append(files.stores, encodedStore{store, newFile(data)})
 	}
 	return files, nil
 }
 
-// store returns the file of a key store that has the same options apart from the key.
-func (f *encodedFiles) store(options bundle.Store) (encodedFile, bool) {
-	for _, known := range f.stores {
-		options.Key = known.Key
-		if known.Store == options {
-			return known.encodedFile, true
-		}
-	}
-	return encodedFile{}, false
-}
-
-// checkSize returns an error if the files are too large for one object (T10).
-func (f *encodedFiles) checkSize(kind bundle.Kind, certificates int) error {
-	total := len(f.pem.data)
-	parts := []string{fmt.Sprintf("PEM %d", len(f.pem.data))}
-	for _, store := range f.stores {
-		total += len(store.data)
-		parts = append(parts, fmt.Sprintf("%s %d", store.Format, len(store.data)))
+// checkSize returns an error if the files of a target are too large for one object (T10).
+func (f *encodedFiles) checkSize(target bundle.Target, certificates int) error {
+	total := 0
+	var parts []string
+	for _, file := range target.Files {
+		size := len(f.of(file).data)
+		total += size
+		parts = append(parts, fmt.Sprintf("%s %d", file.Format, size))
 	}
 	if total <= MaxSize {
 		return nil
 	}
-	return bundle.Problems{{Reason: v1alpha1.BundleReasonBundleTooLarge, Detail: fmt.Sprintf(
+	return bundle.Problems{{Reason: bundle.TooLarge, Detail: fmt.Sprintf(
 		"the bundle of %d certificates takes %d bytes (%s), and a %s holds at most %d; remove certificates or formats, or split the Bundle",
-		certificates, total, strings.Join(parts, ", "), kind, MaxSize)}}
+		certificates, total, strings.Join(parts, ", "), target.Kind, MaxSize)}}
 }
 
 // fingerprintOf returns a digest of certificates in their order.

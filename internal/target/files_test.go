@@ -26,37 +26,40 @@ func twoRoots(tb testing.TB) bundle.Bundle {
 	return bundle.Bundle{Certificates: []certs.Certificate{root(1), root(2)}}
 }
 
+// storeField is where the stores are.
+const storeField = "spec.target.additionalFormats.x"
+
 // Stores for tests.
-func jks(changes ...func(*bundle.Store)) bundle.Store {
-	return changedStore(bundle.Store{Format: bundle.JKS, Key: "ca.jks", Password: "changeit"}, changes)
+func jks(changes ...func(*bundle.File)) bundle.File {
+	return changedStore(bundle.File{Field: storeField, Format: bundle.JKS, Key: "ca.jks", Password: "changeit"}, changes)
 }
 
-func pkcs12(changes ...func(*bundle.Store)) bundle.Store {
-	return changedStore(bundle.Store{Format: bundle.PKCS12, Key: "ca.p12", Password: "secret", Profile: "Modern2023"}, changes)
+func pkcs12(changes ...func(*bundle.File)) bundle.File {
+	return changedStore(bundle.File{Field: storeField, Format: bundle.PKCS12, Key: "ca.p12", Password: "secret", Profile: "Modern2023"}, changes)
 }
 
-func changedStore(store bundle.Store, changes []func(*bundle.Store)) bundle.Store {
+func changedStore(store bundle.File, changes []func(*bundle.File)) bundle.File {
 	for _, change := range changes {
 		change(&store)
 	}
 	return store
 }
 
-func withKey(key string) func(*bundle.Store) { return func(s *bundle.Store) { s.Key = key } }
+func withKey(key string) func(*bundle.File) { return func(s *bundle.File) { s.Key = key } }
 
-func withPassword(password string) func(*bundle.Store) {
-	return func(s *bundle.Store) { s.Password = password }
+func withPassword(password string) func(*bundle.File) {
+	return func(s *bundle.File) { s.Password = password }
 }
 
-func withProfile(profile string) func(*bundle.Store) {
-	return func(s *bundle.Store) { s.Profile = profile }
+func withProfile(profile string) func(*bundle.File) {
+	return func(s *bundle.File) { s.Profile = profile }
 }
 
 // storing returns a Bundle with ConfigMap and Secret targets with these stores.
-func storing(stores ...bundle.Store) bundle.Spec {
-	asked := spec(configMap("ca.pem"), bundle.Target{Kind: bundle.Secret, Key: "ca.pem"})
-	asked.Stores = stores
-	return asked
+func storing(stores ...bundle.File) bundle.Spec {
+	inConfigMap := configMap("ca.pem")
+	inConfigMap.Files = append(inConfigMap.Files, stores...)
+	return spec(inConfigMap, pemTarget(bundle.Secret, "ca.pem", stores...))
 }
 
 func revised(t *testing.T, spec bundle.Spec, content bundle.Bundle, before *Revision) *Revision {
@@ -107,31 +110,31 @@ func TestStoresAreTakenOver(t *testing.T) {
 	before := revised(t, storing(jks(), pkcs12()), twoRoots(t), nil)
 	more := bundle.Bundle{Certificates: append(twoRoots(t).Certificates, root(3))}
 	cases := map[string]struct {
-		stores      []bundle.Store
+		stores      []bundle.File
 		content     bundle.Bundle
 		jks, pkcs12 bool // reused
 		same        bool // the whole revision
 	}{
-		"the same":                     {[]bundle.Store{jks(), pkcs12()}, twoRoots(t), true, true, true},
-		"other keys":                   {[]bundle.Store{jks(withKey("a")), pkcs12(withKey("b"))}, twoRoots(t), true, true, false},
-		"keys exchanged":               {[]bundle.Store{jks(withKey("ca.p12")), pkcs12(withKey("ca.jks"))}, twoRoots(t), true, true, false},
-		"other JKS password":           {[]bundle.Store{jks(withPassword("other")), pkcs12()}, twoRoots(t), false, true, false},
-		"other PKCS#12 password":       {[]bundle.Store{jks(), pkcs12(withPassword("other"))}, twoRoots(t), true, false, false},
-		"no PKCS#12 password":          {[]bundle.Store{jks(), pkcs12(withPassword(""))}, twoRoots(t), true, false, false},
-		"other profile":                {[]bundle.Store{jks(), pkcs12(withProfile("LegacyDES"))}, twoRoots(t), true, false, false},
-		"other certificates":           {[]bundle.Store{jks(), pkcs12()}, more, false, false, false},
-		"one store":                    {[]bundle.Store{pkcs12()}, twoRoots(t), false, true, false},
-		"other certificate, order":     {[]bundle.Store{jks(), pkcs12()}, reversed(twoRoots(t)), false, false, false},
-		"other password and other key": {[]bundle.Store{jks(withKey("a"), withPassword("b")), pkcs12()}, twoRoots(t), false, true, false},
+		"the same":                     {[]bundle.File{jks(), pkcs12()}, twoRoots(t), true, true, true},
+		"other keys":                   {[]bundle.File{jks(withKey("a")), pkcs12(withKey("b"))}, twoRoots(t), true, true, false},
+		"keys exchanged":               {[]bundle.File{jks(withKey("ca.p12")), pkcs12(withKey("ca.jks"))}, twoRoots(t), true, true, false},
+		"other JKS password":           {[]bundle.File{jks(withPassword("other")), pkcs12()}, twoRoots(t), false, true, false},
+		"other PKCS#12 password":       {[]bundle.File{jks(), pkcs12(withPassword("other"))}, twoRoots(t), true, false, false},
+		"no PKCS#12 password":          {[]bundle.File{jks(), pkcs12(withPassword(""))}, twoRoots(t), true, false, false},
+		"other profile":                {[]bundle.File{jks(), pkcs12(withProfile("LegacyDES"))}, twoRoots(t), true, false, false},
+		"other certificates":           {[]bundle.File{jks(), pkcs12()}, more, false, false, false},
+		"one store":                    {[]bundle.File{pkcs12()}, twoRoots(t), false, true, false},
+		"other certificate, order":     {[]bundle.File{jks(), pkcs12()}, reversed(twoRoots(t)), false, false, false},
+		"other password and other key": {[]bundle.File{jks(withKey("a"), withPassword("b")), pkcs12()}, twoRoots(t), false, true, false},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			after := revised(t, storing(tc.stores...), tc.content, before)
 			taken := map[bundle.Format]bool{}
-			for _, store := range after.files.stores {
-				for _, known := range before.files.stores {
-					taken[store.Format] = taken[store.Format] || &store.data[0] == &known.data[0]
+			for _, file := range after.files.encoded {
+				for key, known := range before.files.encoded {
+					taken[key.format] = taken[key.format] || &file.data[0] == &known.data[0]
 				}
 			}
 			if taken[bundle.JKS] != tc.jks || taken[bundle.PKCS12] != tc.pkcs12 {
@@ -157,11 +160,12 @@ func TestTextIsTakenOver(t *testing.T) {
 	t.Parallel()
 	before := revised(t, storing(), twoRoots(t), nil)
 	after := revised(t, storing(jks()), twoRoots(t), before)
-	if &after.files.pem.data[0] != &before.files.pem.data[0] {
+	pem := bundle.File{Format: bundle.PEM}
+	if &after.files.of(pem).data[0] != &before.files.of(pem).data[0] {
 		t.Error("the text was encoded again")
 	}
 	none := revised(t, spec(), twoRoots(t), after)
-	if len(none.files.pem.data) > 0 || len(none.files.stores) > 0 {
+	if len(none.files.encoded) > 0 {
 		t.Error("a Bundle without targets has files")
 	}
 	if diff := cmp.Diff(before.Shapes, revised(t, storing(), twoRoots(t), none).Shapes); diff != "" {
@@ -172,7 +176,7 @@ func TestTextIsTakenOver(t *testing.T) {
 // T4: the digest distinguishes all options of a store, and its key, after encoding.
 func TestRevisionsTellStoresApart(t *testing.T) {
 	t.Parallel()
-	stores := map[string][]bundle.Store{
+	stores := map[string][]bundle.File{
 		"none":                       nil,
 		"JKS":                        {jks()},
 		"JKS, other key":             {jks(withKey("a"))},
@@ -201,13 +205,13 @@ func TestRevisionsTellStoresApart(t *testing.T) {
 func TestNewRevisionRefusesStores(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		store bundle.Store
+		store bundle.File
 		says  string
 	}{
 		"a password that PKCS#12 cannot have": {pkcs12(withPassword("😀")), "Basic Multilingual Plane"},
 		"a profile that does not exist":       {pkcs12(withProfile("Modern1999")), `no profile "Modern1999"`},
 		"a JKS without a password":            {jks(withPassword("")), "must have 1 to 128 characters"},
-		"a format that does not exist":        {bundle.Store{Format: "BCFKS", Key: "k"}, `no key store format "BCFKS"`},
+		"a format that does not exist":        {bundle.File{Field: storeField, Format: "BCFKS", Key: "k"}, `no file format "BCFKS"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -216,7 +220,7 @@ func TestNewRevisionRefusesStores(t *testing.T) {
 			if !errors.As(err, &problems) || revision != nil {
 				t.Fatalf("revision %v, error %v", revision, err)
 			}
-			if problems.Reason() != "SourceBuildError" || !strings.Contains(err.Error(), tc.says) || !strings.Contains(err.Error(), "spec.target.additionalFormats") {
+			if problems.Reason() != "SourceBuildError" || !strings.Contains(err.Error(), tc.says) || !strings.Contains(err.Error(), storeField) {
 				t.Errorf("%s: %v", problems.Reason(), err)
 			}
 		})

@@ -24,7 +24,14 @@ const (
 	version   = "7"
 )
 
-var roots = Key{Bundle: "roots", Namespace: "team-a", Kind: bundle.ConfigMap}
+var bundleRoots = bundle.ID{Kind: "Bundle", Name: "roots"}
+
+var marks = bundle.Marks{
+	Kind: "Bundle", Owner: v1alpha1.GroupVersion.WithKind("Bundle").GroupKind(),
+	Label: bundleLabel, Hash: hashKey, Shared: sharedKey,
+}
+
+var roots = KeyOf(bundleRoots, bundle.ConfigMap, "team-a")
 
 // ownedBy refers to the Bundle roots under a UID.
 func ownedBy(uid types.UID) metav1.OwnerReference {
@@ -42,6 +49,7 @@ func deployment(controller bool) metav1.OwnerReference {
 // shape is the content of the targets of the Bundle roots.
 func shape() *Shape {
 	return &Shape{
+		Kind:        bundle.ConfigMap,
 		Digest:      "digest",
 		Text:        map[string]string{"ca.pem": "PEM\n"},
 		Labels:      map[string]string{bundleLabel: "roots", "team": "a"},
@@ -73,15 +81,17 @@ func keyOf(kind bundle.Kind) Key {
 }
 
 // Desired states of one target: one for each reason to have it or to release it.
-func wanted() Desired { return Desired{Owner: ownedBy(bundleUID), Shape: shape(), Selected: true} }
+func wanted() Desired {
+	return Desired{Owner: ownedBy(bundleUID), Marks: &marks, Shape: shape(), Selected: true}
+}
 func wantedOf(kind bundle.Kind) Desired {
 	want := wanted()
 	want.Shape = of(kind, want.Shape)
 	return want
 }
-func deselected() Desired { return Desired{Owner: ownedBy(bundleUID), Shape: shape()} }
+func deselected() Desired { return Desired{Owner: ownedBy(bundleUID), Marks: &marks, Shape: shape()} }
 func bundleDeleted() Desired {
-	return Desired{Owner: metav1.OwnerReference{Name: "roots"}, BundleDeleted: true}
+	return Desired{Owner: metav1.OwnerReference{Name: "roots"}, Marks: &marks, BundleDeleted: true}
 }
 
 // managed is a managedFields entry over entries of an object.
@@ -102,6 +112,7 @@ const ours = `{"f:data":{".":{},"f:ca.pem":{}},"f:metadata":{` +
 func object(changes ...func(*Object)) *Object {
 	from := shape()
 	o := &Object{
+		Kind: bundle.ConfigMap,
 		Meta: metav1.ObjectMeta{
 			Name: "roots", Namespace: "team-a", UID: objectUID, ResourceVersion: version,
 			Labels: from.Labels, Annotations: from.Annotations,

@@ -2,12 +2,11 @@ package target
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
 )
 
@@ -28,28 +27,6 @@ type Object struct {
 	Typed bool
 }
 
-// FromConfigMap returns a ConfigMap as an Object that shares its memory.
-func FromConfigMap(configMap *corev1.ConfigMap) *Object {
-	return &Object{
-		Kind:      bundle.ConfigMap,
-		Meta:      configMap.ObjectMeta,
-		Immutable: configMap.Immutable != nil && *configMap.Immutable,
-		Text:      configMap.Data,
-		Binary:    configMap.BinaryData,
-	}
-}
-
-// FromSecret returns a Secret as an Object that shares its memory.
-func FromSecret(secret *corev1.Secret) *Object {
-	return &Object{
-		Kind:      bundle.Secret,
-		Meta:      secret.ObjectMeta,
-		Immutable: secret.Immutable != nil && *secret.Immutable,
-		Binary:    secret.Data,
-		Typed:     secret.Type != corev1.SecretTypeOpaque && secret.Type != "",
-	}
-}
-
 // Field identifies one entry of an object, by the names of the map and its key in
 // managedFields.
 type Field struct{ Section, Key string }
@@ -65,17 +42,6 @@ const (
 
 // isData reports whether the entry is data, as opposed to metadata.
 func (f Field) isData() bool { return f.Section == SectionData || f.Section == SectionBinaryData }
-
-// isBinary reports whether the value is binary, which is base64 in JSON.
-func (f Field) isBinary(kind bundle.Kind) bool { return f.Section == binarySection(kind) }
-
-// binarySection returns the name of the map that holds binary values.
-func binarySection(kind bundle.Kind) string {
-	if kind == bundle.Secret {
-		return SectionData
-	}
-	return SectionBinaryData
-}
 
 // written returns the entries that the operator has written and no other manager claims,
 // according to managedFields. If those were cleared, an entry with the same value as in
@@ -144,40 +110,53 @@ func collect(record *metav1.FieldsV1, into map[Field]bool) {
 	}
 }
 
-// isBundle reports whether an owner reference names the Bundle, under any UID: a re-created
-// Bundle adopts the targets of its predecessor.
-func isBundle(reference metav1.OwnerReference, name string) bool {
-	group, _, _ := strings.Cut(reference.APIVersion, "/")
-	return group == v1alpha1.GroupName && reference.Kind == v1alpha1.BundleKind && reference.Name == name
+// identity is what the owner references and marks of a bundle's targets have.
+type identity struct {
+	marks *bundle.Marks
+	name  string
 }
 
-// foreignController returns the controller of the object if it is not the Bundle, or nil.
-func (o *Object) foreignController(name string) *metav1.OwnerReference {
-	for i, reference := range o.Meta.OwnerReferences {
-		if reference.Controller != nil && *reference.Controller && !isBundle(reference, name) {
-			return &o.Meta.OwnerReferences[i]
+// isOwner reports whether an owner reference names the bundle, under any UID: a re-created
+// Bundle adopts the targets of its predecessor.
+func (i identity) isOwner(reference metav1.OwnerReference) bool {
+	group, _, _ := strings.Cut(reference.APIVersion, "/")
+	return group == i.marks.Owner.Group && reference.Kind == i.marks.Owner.Kind && reference.Name == i.name
+}
+
+// foreignController returns the controller of an object if it is not the bundle, or nil.
+func (i identity) foreignController(object *Object) *metav1.OwnerReference {
+	for at, reference := range object.Meta.OwnerReferences {
+		if reference.Controller != nil && *reference.Controller && !i.isOwner(reference) {
+			return &object.Meta.OwnerReferences[at]
 		}
 	}
 	return nil
 }
 
-// isShared reports whether the object is a target of the Bundle that also holds foreign
-// data.
-func (o *Object) isShared(name string) bool {
-	return o.Meta.Name == name && o.Meta.Labels[v1alpha1.BundleLabelKey] == name &&
-		o.Meta.Annotations[v1alpha1.SharedAnnotationKey] == "true"
+// isMarked reports whether an object carries the label of the bundle's targets.
+func (i identity) isMarked(object *Object) bool {
+	return object.Meta.Name == i.name && i.marks.Has(&object.Meta)
 }
 
-// isControlled reports whether the object is a target that the Bundle controls. A copy or a
+// isShared reports whether an object is a target of the bundle that also holds foreign
+// data.
+func (i identity) isShared(object *Object) bool {
+	return i.isMarked(object) && i.marks.Shares(&object.Meta)
+}
+
+// isControlled reports whether an object is a target that the bundle controls. A copy or a
 // restored backup has only the label.
-func (o *Object) isControlled(name string) bool {
-	if o.Meta.Name != name || o.Meta.Labels[v1alpha1.BundleLabelKey] != name {
-		return false
-	}
-	for _, reference := range o.Meta.OwnerReferences {
-		if isBundle(reference, name) && reference.Controller != nil && *reference.Controller {
-			return true
-		}
+func (i identity) isControlled(object *Object) bool {
+	return i.isMarked(object) && slices.ContainsFunc(object.Meta.OwnerReferences, func(reference metav1.OwnerReference) bool {
+		return i.isOwner(reference) && reference.Controller != nil && *reference.Controller
+	})
+}
+
+// isReserved reports whether the name of an entry is reserved for the operator.
+func (i identity) isReserved(field Field) bool {
+	switch field {
+	case Field{SectionLabels, i.marks.Label}, Field{SectionAnnotations, i.marks.Hash}, Field{SectionAnnotations, i.marks.Shared}:
+		return true
 	}
 	return false
 }

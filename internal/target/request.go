@@ -4,18 +4,15 @@ import (
 	"encoding/json"
 	"maps"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-
-	"trust-manager.io/internal/bundle"
 )
 
 // Object returns the object that a create or replace sends.
 func (a *Action) Object() runtime.Object {
 	meta := metav1.ObjectMeta{
-		Name:            a.Key.Bundle,
+		Name:            a.Key.Name,
 		Namespace:       a.Key.Namespace,
 		UID:             types.UID(a.UID),
 		ResourceVersion: a.ResourceVersion,
@@ -23,16 +20,13 @@ func (a *Action) Object() runtime.Object {
 		Annotations:     a.Shape.Annotations,
 		OwnerReferences: []metav1.OwnerReference{a.Owner},
 	}
-	if a.Key.Kind == bundle.Secret {
-		return &corev1.Secret{ObjectMeta: meta, Type: corev1.SecretTypeOpaque, Data: a.Shape.Binary}
-	}
-	return &corev1.ConfigMap{ObjectMeta: meta, Data: a.Shape.Text, BinaryData: a.Shape.Binary}
+	return TypeOf(a.Key.Kind).toAPI(&Object{Meta: meta, Text: a.Shape.Text, Binary: a.Shape.Binary})
 }
 
 // PatchBody returns the strategic merge patch that a patch sends. It fails with a conflict
 // if the object has changed since it was read.
 func (a *Action) PatchBody() ([]byte, error) {
-	return a.Changes.patchBody(a.Key.Kind, a.UID, a.ResourceVersion)
+	return a.Changes.patchBody(TypeOf(a.Key.Kind), a.UID, a.ResourceVersion)
 }
 
 // ApplyBody returns the apply configuration that an apply sends. It makes the API server
@@ -41,7 +35,7 @@ func (a *Action) PatchBody() ([]byte, error) {
 // read.
 func (a *Action) ApplyBody() ([]byte, error) {
 	meta := map[string]any{
-		"name":        a.Key.Bundle,
+		"name":        a.Key.Name,
 		"namespace":   a.Key.Namespace,
 		"labels":      a.Shape.Labels,
 		"annotations": a.Shape.Annotations,
@@ -49,12 +43,13 @@ func (a *Action) ApplyBody() ([]byte, error) {
 	if a.UID != "" {
 		meta["uid"], meta["resourceVersion"] = a.UID, a.ResourceVersion
 	}
-	body := map[string]any{"apiVersion": "v1", "kind": string(a.Key.Kind), "metadata": meta}
+	typ := TypeOf(a.Key.Kind)
+	body := map[string]any{"apiVersion": typ.GVK.GroupVersion().String(), "kind": typ.GVK.Kind, "metadata": meta}
 	if len(a.Shape.Text) > 0 {
-		body[SectionData] = a.Shape.Text
+		body[typ.textSection] = a.Shape.Text
 	}
 	if len(a.Shape.Binary) > 0 {
-		body[binarySection(a.Key.Kind)] = a.Shape.Binary
+		body[typ.binarySection] = a.Shape.Binary
 	}
 	return json.Marshal(body)
 }

@@ -6,30 +6,19 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
-	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
 )
 
 // FieldManager is the field manager of all writes.
 const FieldManager = "trust-manager"
 
-// Key identifies one target. The object has the Bundle's name.
-type Key struct {
-	Bundle    string
-	Namespace string
-	Kind      bundle.Kind
-}
-
-// String returns the target as it appears in messages, such as `ConfigMap team-a/roots`.
-func (k Key) String() string {
-	return string(k.Kind) + " " + k.Namespace + "/" + k.Bundle
-}
-
 // Revision is the desired content of every target of a bundle. It is immutable, and all
 // targets share it.
 type Revision struct {
 	// Owner is the owner reference of the targets, to the Bundle.
 	Owner metav1.OwnerReference
+	// Marks are the metadata by which the operator recognizes the targets.
+	Marks *bundle.Marks
 	// Namespaces selects the namespaces that get the targets.
 	Namespaces labels.Selector
 	// Shapes has the content of the targets of each desired kind.
@@ -65,12 +54,13 @@ func NewRevision(spec bundle.Spec, content bundle.Bundle, before *Revision) (*Re
 	if before == nil {
 		before = &Revision{}
 	}
-	files, err := encodeFiles(spec, content.Certificates, before.files)
+	files, err := encodeFiles(spec.Targets, content.Certificates, before.files)
 	if err != nil {
 		return nil, err
 	}
 	revision := &Revision{
 		Owner:      spec.Owner,
+		Marks:      spec.Marks,
 		Namespaces: spec.Namespaces,
 		Shapes:     make(map[bundle.Kind]*Shape, len(spec.Targets)),
 		files:      files,
@@ -81,15 +71,15 @@ func NewRevision(spec bundle.Spec, content bundle.Bundle, before *Revision) (*Re
 			revision.Shapes[target.Kind] = known
 			continue
 		}
-		if err := files.checkSize(target.Kind, len(content.Certificates)); err != nil {
+		if err := files.checkSize(target, len(content.Certificates)); err != nil {
 			return nil, err
 		}
-		revision.Shapes[target.Kind] = newShape(spec.Name, digest, target, files)
+		revision.Shapes[target.Kind] = newShape(spec, digest, target, files)
 	}
 	return revision, nil
 }
 
-func newShape(name, digest string, target bundle.Target, files *encodedFiles) *Shape {
+func newShape(spec bundle.Spec, digest string, target bundle.Target, files *encodedFiles) *Shape {
 	shape := &Shape{
 		Kind:        target.Kind,
 		Digest:      digest,
@@ -98,18 +88,18 @@ func newShape(name, digest string, target bundle.Target, files *encodedFiles) *S
 		Labels:      map[string]string{},
 		Annotations: map[string]string{},
 	}
-	if target.Kind == bundle.Secret {
-		shape.Binary[target.Key] = files.pem.data
-	} else {
-		shape.Text[target.Key] = string(files.pem.data)
-	}
-	for _, store := range files.stores {
-		shape.Binary[store.Key] = store.data
+	for _, file := range target.Files {
+		data := files.of(file).data
+		if TypeOf(target.Kind).isText(file.Format) {
+			shape.Text[file.Key] = string(data)
+		} else {
+			shape.Binary[file.Key] = data
+		}
 	}
 	maps.Copy(shape.Labels, target.Labels)
 	maps.Copy(shape.Annotations, target.Annotations)
-	shape.Labels[v1alpha1.BundleLabelKey] = name
-	shape.Annotations[v1alpha1.BundleHashAnnotationKey] = digest
+	shape.Labels[spec.Marks.Label] = spec.ID.Name
+	shape.Annotations[spec.Marks.Hash] = digest
 	return shape
 }
 

@@ -16,7 +16,7 @@ import (
 
 // spec returns a Bundle with the given targets in all namespaces.
 func spec(targets ...bundle.Target) bundle.Spec {
-	return bundle.Spec{Name: "roots", Owner: ownedBy(bundleUID), Namespaces: labels.Everything(), Targets: targets}
+	return bundle.Spec{ID: bundleRoots, Owner: ownedBy(bundleUID), Marks: &marks, Namespaces: labels.Everything(), Targets: targets}
 }
 
 // encoded is the size of a PEM block for DER of that length: a line before and
@@ -89,8 +89,8 @@ func TestNewRevision(t *testing.T) {
 // The operator's own entries take precedence over requested ones.
 func TestNewRevisionKeepsItsOwnNames(t *testing.T) {
 	t.Parallel()
-	asked := bundle.Target{Kind: bundle.ConfigMap, Key: "k",
-		Labels: map[string]string{bundleLabel: "other"}, Annotations: map[string]string{hashKey: "other"}}
+	asked := pemTarget(bundle.ConfigMap, "k")
+	asked.Labels, asked.Annotations = map[string]string{bundleLabel: "other"}, map[string]string{hashKey: "other"}
 	got, err := NewRevision(spec(asked), bundle.Bundle{}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestNewRevisionTakesShapesOver(t *testing.T) {
 		same    bool
 	}{
 		"the same":        {spec(configMap("ca.pem")), content, true},
-		"another owner":   {bundle.Spec{Name: "roots", Owner: ownedBy("newer"), Targets: []bundle.Target{configMap("ca.pem")}}, content, true},
+		"another owner":   {bundle.Spec{ID: bundleRoots, Owner: ownedBy("newer"), Marks: &marks, Targets: []bundle.Target{configMap("ca.pem")}}, content, true},
 		"another key":     {spec(configMap("ca.crt")), content, false},
 		"another content": {spec(configMap("ca.pem")), other, false},
 	} {
@@ -174,9 +174,7 @@ func TestNewRevisionSize(t *testing.T) {
 // T10: all formats count together, and the message has the size of each.
 func TestFit(t *testing.T) {
 	t.Parallel()
-	store := func(format bundle.Format, size int) encodedStore {
-		return encodedStore{bundle.Store{Format: format, Key: strings.Repeat("k", 253)}, encodedFile{data: make([]byte, size)}}
-	}
+	target := pemTarget(bundle.Secret, strings.Repeat("k", 253), bundle.File{Format: bundle.JKS}, bundle.File{Format: bundle.PKCS12})
 	for _, tc := range []struct {
 		pem, jks, pkcs12 int
 		fits             bool
@@ -184,8 +182,11 @@ func TestFit(t *testing.T) {
 		{MaxSize, 0, 0, true}, {MaxSize + 1, 0, 0, false}, {0, 0, 0, true},
 		{MaxSize - 2, 1, 1, true}, {MaxSize - 2, 1, 2, false}, {1, MaxSize, 0, false}, {1, 0, MaxSize, false},
 	} {
-		f := &encodedFiles{pem: encodedFile{data: make([]byte, tc.pem)}, stores: []encodedStore{store(bundle.JKS, tc.jks), store(bundle.PKCS12, tc.pkcs12)}}
-		err := f.checkSize(bundle.Secret, 7)
+		f := &encodedFiles{encoded: map[encoding]encodedFile{}}
+		for i, size := range []int{tc.pem, tc.jks, tc.pkcs12} {
+			f.encoded[encodingOf(target.Files[i])] = encodedFile{data: make([]byte, size)}
+		}
+		err := f.checkSize(target, 7)
 		if (err == nil) != tc.fits {
 			t.Errorf("%+v: %v", tc, err)
 		}
@@ -244,18 +245,24 @@ func TestSame(t *testing.T) {
 
 // configMap returns a ConfigMap target with PEM under a key.
 func configMap(key string) bundle.Target {
-	return bundle.Target{Kind: bundle.ConfigMap, Key: key,
-		Labels: map[string]string{"team": "a"}, Annotations: map[string]string{"note": "b"}}
+	target := pemTarget(bundle.ConfigMap, key)
+	target.Labels, target.Annotations = map[string]string{"team": "a"}, map[string]string{"note": "b"}
+	return target
+}
+
+// pemTarget returns a target with one PEM file, and more files.
+func pemTarget(kind bundle.Kind, key string, more ...bundle.File) bundle.Target {
+	return bundle.Target{Kind: kind, Files: append([]bundle.File{{Format: bundle.PEM, Key: key}}, more...)}
 }
 
 // T3, T4: a store is reused from the previous revision if only its key differs; another
 // password or profile changes the digest.
 func TestEncodeFilesTakesStoresOver(t *testing.T) {
 	t.Parallel()
-	store := bundle.Store{Format: bundle.PKCS12, Key: "ca.p12", Password: "one", Profile: "LegacyRC2"}
-	target := bundle.Target{Kind: bundle.ConfigMap, Key: "ca.pem"}
-	encoded := func(store bundle.Store, before *encodedFiles) *encodedFiles {
-		made, err := encodeFiles(bundle.Spec{Targets: []bundle.Target{target}, Stores: []bundle.Store{store}}, nil, before)
+	store := bundle.File{Format: bundle.PKCS12, Key: "ca.p12", Password: "one", Profile: "LegacyRC2"}
+	with := func(store bundle.File) bundle.Target { return pemTarget(bundle.ConfigMap, "ca.pem", store) }
+	encoded := func(store bundle.File, before *encodedFiles) *encodedFiles {
+		made, err := encodeFiles([]bundle.Target{with(store)}, nil, before)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -263,24 +270,24 @@ func TestEncodeFilesTakesStoresOver(t *testing.T) {
 	}
 	before := encoded(store, nil)
 	for name, tc := range map[string]struct {
-		change func(*bundle.Store)
+		change func(*bundle.File)
 		reused bool
 	}{
-		"nothing":  {func(*bundle.Store) {}, true},
-		"key":      {func(s *bundle.Store) { s.Key = "other" }, true},
-		"password": {func(s *bundle.Store) { s.Password = "two" }, false},
-		"profile":  {func(s *bundle.Store) { s.Profile = "Modern2023" }, false},
-		"format":   {func(s *bundle.Store) { s.Format, s.Profile = bundle.JKS, "" }, false},
+		"nothing":  {func(*bundle.File) {}, true},
+		"key":      {func(s *bundle.File) { s.Key = "other" }, true},
+		"password": {func(s *bundle.File) { s.Password = "two" }, false},
+		"profile":  {func(s *bundle.File) { s.Profile = "Modern2023" }, false},
+		"format":   {func(s *bundle.File) { s.Format, s.Profile = bundle.JKS, "" }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			changed := store
 			tc.change(&changed)
 			after := encoded(changed, before)
-			if reused := &after.stores[0].data[0] == &before.stores[0].data[0]; reused != tc.reused {
+			if reused := &after.of(changed).data[0] == &before.of(store).data[0]; reused != tc.reused {
 				t.Errorf("reused: %t, want %t", reused, tc.reused)
 			}
-			if same := digestOf(target, after) == digestOf(target, before); same != (name == "nothing") {
+			if same := digestOf(with(changed), after) == digestOf(with(store), before); same != (name == "nothing") {
 				t.Errorf("the same digest: %t", same)
 			}
 		})

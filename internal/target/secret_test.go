@@ -81,7 +81,7 @@ func TestTyped(t *testing.T) {
 	for kind, want := range map[corev1.SecretType]bool{
 		"": false, corev1.SecretTypeOpaque: false, corev1.SecretTypeTLS: true, corev1.SecretTypeBasicAuth: true, "example.com/own": true,
 	} {
-		if got := FromSecret(&corev1.Secret{Type: kind}).Typed; got != want {
+		if got := fromSecret(&corev1.Secret{Type: kind}).Typed; got != want {
 			t.Errorf("%q: typed = %t", kind, got)
 		}
 	}

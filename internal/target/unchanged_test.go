@@ -1,4 +1,4 @@
-package target
+package target_test
 
 import (
 	"testing"
@@ -6,7 +6,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/target"
 	"trust-manager.io/test/framework/ca"
 )
 
@@ -27,15 +29,15 @@ func TestDigestOfAnOldBundleIsPinned(t *testing.T) {
 			},
 		},
 	}
-	spec, err := bundle.FromV1alpha1(from)
-	if err != nil {
-		t.Fatal(err)
+	spec, problems := apis.Bundle{}.Spec(from)
+	if len(problems) > 0 {
+		t.Fatal(problems)
 	}
 	content, err := new(bundle.Builder).Build([]bundle.Input{{Texts: []bundle.Text{{PEM: text}}}}, bundle.Filter{}, metav1.Now().Time)
 	if err != nil {
 		t.Fatal(err)
 	}
-	revision, err := NewRevision(spec, content, nil)
+	revision, err := target.NewRevision(spec, content, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

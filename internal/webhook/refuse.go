@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"crypto/sha256"
-	"errors"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/validation"
@@ -10,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/encode"
 )
@@ -24,12 +24,9 @@ const maxAnnotations = validation.TotalAnnotationSizeLimitB -
 // to a target, so check rejects no Bundle that has ever worked.
 func check(obj *v1alpha1.Bundle) (bundle.Spec, field.ErrorList) {
 	var errs field.ErrorList
-	spec, err := bundle.FromV1alpha1(obj)
-	var problems bundle.Problems
-	if errors.As(err, &problems) {
-		for _, problem := range problems {
-			errs = append(errs, invalid(field.NewPath(problem.Origin.Field), problem.Detail))
-		}
+	spec, problems := apis.Bundle{}.Spec(obj)
+	for _, problem := range problems {
+		errs = append(errs, invalid(field.NewPath(problem.Origin.Field), problem.Detail))
 	}
 	if target := obj.Spec.Target; target != nil {
 		path := field.NewPath("spec", "target")
@@ -37,7 +34,7 @@ func check(obj *v1alpha1.Bundle) (bundle.Spec, field.ErrorList) {
 		errs = append(errs, checkTarget(path.Child("secret"), target.Secret)...)
 		errs = append(errs, checkFormats(path.Child("additionalFormats"), target.AdditionalFormats)...)
 	}
-	errs = append(errs, checkStores(spec.Stores)...)
+	errs = append(errs, checkFiles(spec.Targets)...)
 	return spec, errs
 }
 
@@ -77,14 +74,17 @@ func checkKey(path *field.Path, key string) field.ErrorList {
 	return nil
 }
 
-// checkStores rejects a password that the format cannot represent. Encoding an empty store
+// checkFiles rejects a password that the format cannot represent. Encoding an empty store
 // is sufficient to find that out.
-func checkStores(stores []bundle.Store) field.ErrorList {
+func checkFiles(targets []bundle.Target) field.ErrorList {
 	var errs field.ErrorList
-	for _, store := range stores {
-		if _, err := encode.Store(store, nil); err != nil {
-			format := map[bundle.Format]string{bundle.JKS: "jks", bundle.PKCS12: "pkcs12"}[store.Format]
-			errs = append(errs, invalid(field.NewPath("spec", "target", "additionalFormats", format, "password"), err.Error()))
+	seen := map[string]bool{} // the targets of all kinds may share a file
+	for _, target := range targets {
+		for _, file := range target.Files {
+			if _, err := encode.File(file, nil); err != nil && !seen[file.Field] {
+				seen[file.Field] = true
+				errs = append(errs, invalid(field.NewPath(file.Field, "password"), err.Error()))
+			}
 		}
 	}
 	return errs

@@ -103,15 +103,17 @@ func TestWarningsOfSpec(t *testing.T) {
 	object := func(number int, key string) bundle.Source {
 		return bundle.Source{Field: fmt.Sprintf("spec.sources[%d].secret", number), Object: &bundle.ObjectSource{Kind: bundle.Secret, Name: "o", Key: key}}
 	}
+	const jks = "spec.target.additionalFormats.jks"
+	withJKS := bundle.Target{Files: []bundle.File{{Format: bundle.PEM}, {Field: jks, Format: bundle.JKS}}}
 	for name, tc := range map[string]struct {
 		spec bundle.Spec
 		want []string
 	}{
 		"nothing odd": {bundle.Spec{
 			Sources: []bundle.Source{object(0, "ca.crt"), {Field: "spec.sources[1].inLine"}, {DefaultCAs: true}},
-			Stores:  []bundle.Store{{Format: bundle.PKCS12}},
+			Targets: []bundle.Target{{Files: []bundle.File{{Format: bundle.PEM}, {Format: bundle.PKCS12}}}},
 		}, nil},
-		"a JKS":   {bundle.Spec{Stores: []bundle.Store{{Format: bundle.JKS}}}, []string{"spec.target.additionalFormats.jks: JKS is deprecated"}},
+		"a JKS":   {bundle.Spec{Targets: []bundle.Target{withJKS, withJKS}}, []string{jks + ": JKS is deprecated"}},
 		"tls.crt": {bundle.Spec{Sources: []bundle.Source{object(0, "a"), object(1, "tls.crt")}}, []string{"spec.sources[1].secret.key: tls.crt often"}},
 		"tls.crt in many": {
 			bundle.Spec{Sources: []bundle.Source{object(0, "tls.crt"), object(7, "tls.crt"), object(99, "tls.crt"), object(3, "tls.crt"), object(4, "tls.crt")}},

@@ -37,12 +37,12 @@ func newRoot(name string) string { return ca.New(name, ca.Padded(1000)).Certific
 // The key stores of the row "stores".
 const storePassword = "changeit"
 
-var stores = []bundle.Store{
+var stores = []bundle.File{
 	{Format: bundle.JKS, Key: "ca.jks", Password: storePassword},
 	{Format: bundle.PKCS12, Key: "ca.p12", Password: storePassword, Profile: "Modern2023"},
 }
 
-// encodeStores makes the key stores of a text, and says how long it took, in
+// encodeStores makes the key stores of a text, and returns how long it took, in
 // seconds: the one encoding that a roll-out needs however many targets it has.
 func encodeStores(text string) (files map[string][]byte, took float64, err error) {
 	parsed, problem := certs.Parse(text, certs.Origin{})
@@ -52,7 +52,7 @@ func encodeStores(text string) (files map[string][]byte, took float64, err error
 	files = map[string][]byte{}
 	began := time.Now()
 	for _, store := range stores {
-		if files[store.Key], err = encode.Store(store, parsed.Certificates); err != nil {
+		if files[store.Key], err = encode.File(store, parsed.Certificates); err != nil {
 			return nil, 0, err
 		}
 	}

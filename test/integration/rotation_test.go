@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/internal/retention"
+	"trust-manager.io/internal/rotation"
 	"trust-manager.io/test/framework/ca"
 	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
@@ -28,7 +28,7 @@ func retaining(long time.Duration) func(*v1alpha1.Bundle) {
 
 // stateOf gives the ConfigMap that keeps what a Bundle retains.
 func stateOf(bundle *v1alpha1.Bundle) *corev1.ConfigMap {
-	return configMap(rig.TrustNamespace, retention.Name(bundle.Name))
+	return configMap(rig.TrustNamespace, rotation.Name(bundle.Name))
 }
 
 // retainedKey is the key of a CA in that ConfigMap.
@@ -196,7 +196,7 @@ func TestRotationStateIsNoSource(t *testing.T) {
 	change(t, stateOf(bundle), func(o *corev1.ConfigMap) { o.Labels[sourceLabel] = s.name })
 	reader := s.bundle([]v1alpha1.BundleSource{selecting})
 	awaitTargets(t, reader, namespaces, b)
-	named := s.bundle([]v1alpha1.BundleSource{{ConfigMap: &v1alpha1.SourceObject{Name: retention.Name(bundle.Name), Key: a.retainedKey()}}})
+	named := s.bundle([]v1alpha1.BundleSource{{ConfigMap: &v1alpha1.SourceObject{Name: rotation.Name(bundle.Name), Key: a.retainedKey()}}})
 	awaitCondition(t, named, v1alpha1.BundleReasonSourceBuildError, "never a source")
 
 	change(t, stateOf(bundle), func(o *corev1.ConfigMap) {
@@ -205,7 +205,7 @@ func TestRotationStateIsNoSource(t *testing.T) {
 		o.BinaryData["present"] = []byte("nonsense")
 	})
 	awaitTargets(t, bundle, namespaces, b)
-	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "ConfigMap "+rig.TrustNamespace+"/"+retention.Name(bundle.Name), `key "mine"`)
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "ConfigMap "+rig.TrustNamespace+"/"+rotation.Name(bundle.Name), `key "mine"`)
 	remove(t, stateOf(bundle))
 	fill(t, source, a)
 	poll.Eventually(t, "the state", func() error {

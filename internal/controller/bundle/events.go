@@ -4,15 +4,17 @@ import (
 	"context"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 
-	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/controller/watch"
-	"trust-manager.io/internal/retention"
+	"trust-manager.io/internal/rotation"
 	"trust-manager.io/internal/workqueue"
 )
 
@@ -24,24 +26,21 @@ const (
 	DefaultCAsKey = "default"
 )
 
-// IndexSources returns the entries of a Bundle in the SourceIndex.
-func IndexSources(object client.Object) []string {
-	obj, ok := object.(*v1alpha1.Bundle)
-	if !ok {
-		return nil
-	}
-	var entries []string
-	for _, source := range obj.Spec.Sources {
-		switch {
-		case source.ConfigMap != nil:
-			entries = append(entries, sourceKey(bundle.ConfigMap, source.ConfigMap.Name))
-		case source.Secret != nil:
-			entries = append(entries, sourceKey(bundle.Secret, source.Secret.Name))
-		case source.UseDefaultCAs != nil && *source.UseDefaultCAs:
-			entries = append(entries, DefaultCAsKey)
+// IndexSources returns a function that returns the entries of a Bundle in the SourceIndex.
+func IndexSources(adapter apis.Adapter) client.IndexerFunc {
+	return func(obj client.Object) []string {
+		spec, _ := adapter.Spec(obj) // sources that are invalid are not read
+		var entries []string
+		for _, source := range spec.Sources {
+			switch {
+			case source.Object != nil:
+				entries = append(entries, sourceKey(source.Object.Kind, source.Object.Name))
+			case source.DefaultCAs:
+				entries = append(entries, DefaultCAsKey)
+			}
 		}
+		return entries
 	}
-	return entries
 }
 
 // sourceKey returns the entry in the SourceIndex of a source that names an object. A
@@ -50,30 +49,31 @@ func sourceKey(kind bundle.Kind, name string) string { return string(kind) + "/"
 
 // bundleEvents enqueues a Bundle when its spec changes, and its status when anything
 // does.
-func (r *Reconciler) bundleEvents() handler.TypedEventHandler[*v1alpha1.Bundle, string] {
-	return watch.Handler[*v1alpha1.Bundle, string](func(_ context.Context, change watch.Change[*v1alpha1.Bundle]) {
+func (r *Reconciler) bundleEvents(kind bundle.APIKind) handler.TypedEventHandler[client.Object, bundle.ID] {
+	return watch.Handler[client.Object, bundle.ID](func(_ context.Context, change watch.Change[client.Object]) {
 		obj := change.Object()
+		id := bundle.ID{Kind: kind, Name: obj.GetName()}
 		if change.Deleted {
-			r.queue.Add(workqueue.HighPriority, obj.Name)
-			r.statuses.Add(workqueue.DefaultPriority, obj.Name)
+			r.queue.Add(workqueue.HighPriority, id)
+			r.statuses.Add(workqueue.DefaultPriority, id)
 			return
 		}
-		if obj.DeletionTimestamp != nil && slices.Contains(obj.Finalizers, metav1.FinalizerOrphanDependents) {
-			r.revisions.MarkOrphaned(obj.Name)
+		if obj.GetDeletionTimestamp() != nil && slices.Contains(obj.GetFinalizers(), metav1.FinalizerOrphanDependents) {
+			r.revisions.MarkOrphaned(id)
 		}
-		if before := change.Before; !change.Created && before.UID == obj.UID && before.Generation == obj.Generation &&
-			(before.DeletionTimestamp == nil) == (obj.DeletionTimestamp == nil) {
-			r.statuses.Add(workqueue.DefaultPriority, obj.Name)
+		if before := change.Before; !change.Created && before.GetUID() == obj.GetUID() && before.GetGeneration() == obj.GetGeneration() &&
+			(before.GetDeletionTimestamp() == nil) == (obj.GetDeletionTimestamp() == nil) {
+			r.statuses.Add(workqueue.DefaultPriority, id)
 			return
 		}
-		r.queue.Add(workqueue.HighPriority, obj.Name)
+		r.queue.Add(workqueue.HighPriority, id)
 	})
 }
 
 // sourceEvents enqueues the Bundles that read an object of the trust namespace, by its
 // name or by its labels as they are or were.
-func sourceEvents[O client.Object](r *Reconciler, kind bundle.Kind) handler.TypedEventHandler[O, string] {
-	return watch.Handler[O, string](func(ctx context.Context, change watch.Change[O]) {
+func sourceEvents[O client.Object](r *Reconciler, kind bundle.Kind) handler.TypedEventHandler[O, bundle.ID] {
+	return watch.Handler[O, bundle.ID](func(ctx context.Context, change watch.Change[O]) {
 		if change.Initial {
 			return // every Bundle is built at the start
 		}
@@ -85,42 +85,39 @@ func sourceEvents[O client.Object](r *Reconciler, kind bundle.Kind) handler.Type
 		if !change.Deleted {
 			versions = append(versions, change.After.GetLabels())
 		}
-		if owner, ok := retention.BundleOf(name); ok && kind == bundle.ConfigMap {
+		if owner, ok := rotation.BundleOf(name); ok && kind == bundle.ConfigMap {
 			r.queue.Add(workqueue.HighPriority, owner) // a user may have ended a retention
 		}
 		r.EnqueueReaders(ctx, sourceKey(kind, name), nil)
-		r.EnqueueReaders(ctx, sourceKey(kind, ""), func(obj *v1alpha1.Bundle) bool { return selectsAny(obj, kind, versions) })
+		r.EnqueueReaders(ctx, sourceKey(kind, ""), func(spec bundle.Spec) bool { return selectsAny(spec, kind, versions) })
 	})
 }
 
-// selectsAny reports whether a source of the Bundle selects an object of the kind with any
-// of these labels. A selector that is invalid selects nothing: the Bundle is not built
-// before it is changed.
-func selectsAny(obj *v1alpha1.Bundle, kind bundle.Kind, versions []labels.Set) bool {
-	spec, err := bundle.FromV1alpha1(obj)
-	if err != nil {
-		return false
-	}
-	for _, source := range spec.Sources {
-		if source.Object != nil && source.Object.Kind == kind && source.Object.Selector != nil &&
-			slices.ContainsFunc(versions, func(set labels.Set) bool { return source.Object.Selector.Matches(set) }) {
-			return true
-		}
-	}
-	return false
+// selectsAny reports whether a source selects an object of the kind with any of these
+// labels.
+func selectsAny(spec bundle.Spec, kind bundle.Kind, versions []labels.Set) bool {
+	return slices.ContainsFunc(spec.Sources, func(source bundle.Source) bool {
+		return source.Object != nil && source.Object.Kind == kind && source.Object.Selector != nil &&
+			slices.ContainsFunc(versions, func(set labels.Set) bool { return source.Object.Selector.Matches(set) })
+	})
 }
 
 // EnqueueReaders enqueues the Bundles that have a source under this entry of the
 // SourceIndex and for which the function, unless it is nil, returns true.
-func (r *Reconciler) EnqueueReaders(ctx context.Context, entry string, concerns func(*v1alpha1.Bundle) bool) {
-	var readers v1alpha1.BundleList
-	// The cache is complete and in memory, so a lookup in its index does not fail.
-	if r.objects.List(ctx, &readers, client.MatchingFields{SourceIndex: entry}) != nil {
-		return
-	}
-	for i := range readers.Items {
-		if concerns == nil || concerns(&readers.Items[i]) {
-			r.queue.Add(workqueue.HighPriority, readers.Items[i].Name)
+func (r *Reconciler) EnqueueReaders(ctx context.Context, entry string, concerns func(bundle.Spec) bool) {
+	for _, adapter := range r.apis {
+		readers := adapter.NewList()
+		// The cache is complete and in memory, so a lookup in its index does not fail.
+		if r.objects.List(ctx, readers, client.MatchingFields{SourceIndex: entry}) != nil {
+			continue
 		}
+		_ = meta.EachListItem(readers, func(item runtime.Object) error {
+			if obj, ok := item.(client.Object); ok {
+				if spec, _ := adapter.Spec(obj); concerns == nil || concerns(spec) {
+					r.queue.Add(workqueue.HighPriority, spec.ID)
+				}
+			}
+			return nil
+		})
 	}
 }

@@ -8,9 +8,11 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/target"
@@ -21,7 +23,7 @@ import (
 // sorted puts what was added in an order that does not follow that of maps.
 func sorted(list []queuetest.Added[target.Key]) []queuetest.Added[target.Key] {
 	slices.SortFunc(list, func(a, b queuetest.Added[target.Key]) int {
-		return cmp.Or(cmp.Compare(a.Key.Namespace, b.Key.Namespace), cmp.Compare(a.Key.Bundle, b.Key.Bundle))
+		return cmp.Or(cmp.Compare(a.Key.Namespace, b.Key.Namespace), cmp.Compare(a.Key.Name, b.Key.Name))
 	})
 	return list
 }
@@ -33,35 +35,39 @@ func TestBundleEvents(t *testing.T) {
 	roots := fake.Bundle("roots")
 	with := func(change func(*v1alpha1.Bundle)) *v1alpha1.Bundle { return fake.Changed(roots, change) }
 	deleting := with(func(b *v1alpha1.Bundle) { b.DeletionTimestamp = new(metav1.NewTime(fake.Start)) })
-	build, status := []queuetest.Added[string]{{Priority: workqueue.HighPriority, After: 0, Key: "roots"}}, []queuetest.Added[string]{{Priority: workqueue.DefaultPriority, After: 0, Key: "roots"}}
-	type events = handler.TypedEventHandler[*v1alpha1.Bundle, string]
+	build, status := []queuetest.Added[bundle.ID]{{Priority: workqueue.HighPriority, After: 0, Key: fake.ID("roots")}}, []queuetest.Added[bundle.ID]{{Priority: workqueue.DefaultPriority, After: 0, Key: fake.ID("roots")}}
+	type events = handler.TypedEventHandler[client.Object, bundle.ID]
 	cases := map[string]struct {
 		happens  func(events)
-		bundles  []queuetest.Added[string]
-		statuses []queuetest.Added[string]
+		bundles  []queuetest.Added[bundle.ID]
+		statuses []queuetest.Added[bundle.ID]
 	}{
-		"made":               {func(h events) { fake.Create(h, roots) }, build, nil},
-		"there at the start": {func(h events) { fake.Initially(h, roots) }, build, nil},
-		"spec changed":       {func(h events) { fake.Update(h, roots, with(func(b *v1alpha1.Bundle) { b.Generation++ })) }, build, nil},
+		"made":               {func(h events) { fake.Create[client.Object](h, roots) }, build, nil},
+		"there at the start": {func(h events) { fake.Initially[client.Object](h, roots) }, build, nil},
+		"spec changed": {func(h events) {
+			fake.Update[client.Object](h, roots, with(func(b *v1alpha1.Bundle) { b.Generation++ }))
+		}, build, nil},
 		"status changed": {func(h events) {
-			fake.Update(h, roots, with(func(b *v1alpha1.Bundle) { b.Status.DefaultCAVersion = "x" }))
+			fake.Update[client.Object](h, roots, with(func(b *v1alpha1.Bundle) { b.Status.DefaultCAVersion = "x" }))
 		}, nil, status},
 		"label changed": {func(h events) {
-			fake.Update(h, roots, with(func(b *v1alpha1.Bundle) { b.Labels = map[string]string{"a": "b"} }))
+			fake.Update[client.Object](h, roots, with(func(b *v1alpha1.Bundle) { b.Labels = map[string]string{"a": "b"} }))
 		}, nil, status},
-		"T12 deletion begins": {func(h events) { fake.Update(h, roots, deleting) }, build, nil},
+		"T12 deletion begins": {func(h events) { fake.Update[client.Object](h, roots, deleting) }, build, nil},
 		"T12 deletion goes on": {func(h events) {
-			fake.Update(h, deleting, fake.Changed(deleting, func(b *v1alpha1.Bundle) { b.Finalizers = nil }))
+			fake.Update[client.Object](h, deleting, fake.Changed(deleting, func(b *v1alpha1.Bundle) { b.Finalizers = nil }))
 		}, nil, status},
-		"made anew, its end not seen": {func(h events) { fake.Update(h, roots, with(func(b *v1alpha1.Bundle) { b.UID = "newer" })) }, build, nil},
-		"gone":                        {func(h events) { fake.Remove(h, roots, false) }, build, status},
-		"gone, its end not seen":      {func(h events) { fake.Remove(h, roots, true) }, build, status},
+		"made anew, its end not seen": {func(h events) {
+			fake.Update[client.Object](h, roots, with(func(b *v1alpha1.Bundle) { b.UID = "newer" }))
+		}, build, nil},
+		"gone":                   {func(h events) { fake.Remove[client.Object](h, roots, false) }, build, status},
+		"gone, its end not seen": {func(h events) { fake.Remove[client.Object](h, roots, true) }, build, status},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, w := newWorld()
-			tc.happens(b.bundleEvents())
+			tc.happens(b.bundleEvents(v1alpha1.BundleKind))
 			if diff := gocmp.Diff(tc.bundles, w.bundleNotes.Take()); diff != "" {
 				t.Errorf("bundles (-want +got):\n%s", diff)
 			}
@@ -105,7 +111,7 @@ func TestSourceEvents(t *testing.T) {
 		tc.happens()
 		var got []string
 		for _, one := range w.bundleNotes.Take() {
-			got = append(got, one.Key)
+			got = append(got, one.Key.Name)
 			if one.Priority != workqueue.HighPriority {
 				t.Errorf("%s: priority %d", tc.name, one.Priority)
 			}
@@ -136,10 +142,10 @@ func TestIndexSources(t *testing.T) {
 		v1alpha1.BundleSource{UseDefaultCAs: new(false)},
 		v1alpha1.BundleSource{},
 	)
-	if diff := gocmp.Diff([]string{"ConfigMap/a", "Secret/a", "default"}, IndexSources(obj)); diff != "" {
+	if diff := gocmp.Diff([]string{"ConfigMap/a", "Secret/a", "default"}, IndexSources(apis.Bundle{})(obj)); diff != "" {
 		t.Errorf("entries (-want +got):\n%s", diff)
 	}
-	if got := IndexSources(&corev1.ConfigMap{}); got != nil {
+	if got := IndexSources(apis.Bundle{})(&corev1.ConfigMap{}); got != nil {
 		t.Errorf("of something else: %v", got)
 	}
 }

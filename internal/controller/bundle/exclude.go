@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
-	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/ledger"
@@ -24,16 +24,16 @@ const (
 	warnNotBuilt = "WARNING: spec.exclude has not reached the targets: the last good bundle cannot be built without what is excluded (%v): "
 )
 
-// withoutExcluded removes from the last good bundle what must not stay in it, after the attempt
-// to build another one has failed: what the Bundle excludes, and what is no longer
-// retained. Neither waits for a source. The content of the targets is otherwise that of
-// the last revision, and the message of the attempt reports what was removed. The outcome
-// has a revision only if something is removed.
-func (r *Reconciler) withoutExcluded(ctx context.Context, s *session, obj *v1alpha1.Bundle, out *outcome) error {
-	exclusions, _ := bundle.Exclusions(obj) // faults in them are among the problems already
+// reduce removes from the last good bundle what must not stay in it, after the attempt to
+// build another one has failed: what the Bundle excludes, and what is no longer retained.
+// Neither waits for a source. The content of the targets is otherwise that of the last
+// revision, and the message of the attempt reports what was removed. The outcome has a
+// revision only if something is removed.
+func (r *Reconciler) reduce(ctx context.Context, s *session, spec bundle.Spec, out *outcome) error {
+	exclusions := spec.Filter.Exclude // invalid ones are among the problems already
 	attempt := &out.attempt
 	switch {
-	case obj.Spec.Target == nil:
+	case len(spec.Targets) == 0:
 		return nil
 	case s.last == nil:
 		if len(exclusions) > 0 {
@@ -41,27 +41,27 @@ func (r *Reconciler) withoutExcluded(ctx context.Context, s *session, obj *v1alp
 		}
 		return nil
 	}
-	rotation := s.last.spec.Rotation
-	if wanted := bundle.RotationFromV1alpha1(obj.Spec); wanted.Retain < rotation.Retain {
-		rotation = wanted // a retention that is shortened does not wait for a source
+	rotation := s.last.Spec.Rotation
+	if spec.Rotation.Retain < rotation.Retain {
+		rotation = spec.Rotation // a retention that is shortened does not wait for a source
 	}
-	ended, err := r.retentionEnded(ctx, s, obj, rotation)
+	ended, err := r.retentionEnded(ctx, s, rotation)
 	if err != nil {
 		return err
 	}
 	next := *s.last
-	rest, excluded, over := s.last.content.Without(exclusions, ended)
+	rest, excluded, over := s.last.Content.Without(exclusions, ended)
 	if over > 0 && len(rest.Certificates) == 0 {
 		// What is excluded has to go, whatever happens to what is no longer retained.
 		attempt.Message = warnEndedStays + attempt.Message
-		rest, excluded, over = s.last.content.Without(exclusions, func(*certs.Certificate) bool { return false })
+		rest, excluded, over = s.last.Content.Without(exclusions, func(*certs.Certificate) bool { return false })
 	}
 	if excluded > 0 && len(rest.Certificates) == 0 {
 		attempt.Message = warnNothingLeft + attempt.Message
 		return nil
 	}
-	next.content, next.excluded, next.ended = rest, s.last.excluded+excluded, s.last.ended+over
-	next.state.Retained = rest.Retained
+	next.Content, next.excluded, next.ended = rest, s.last.excluded+excluded, s.last.ended+over
+	next.State.Retained = rest.Retained
 	for _, retained := range rest.Retained {
 		out.validUntil = append(out.validUntil, rotation.Until(retained))
 	}
@@ -69,13 +69,32 @@ func (r *Reconciler) withoutExcluded(ctx context.Context, s *session, obj *v1alp
 	if excluded+over == 0 {
 		return nil
 	}
-	return r.amend(obj.Name, &next, out)
+	return r.activateReduced(spec.ID, &next, out)
 }
 
-// amend makes a build that was derived from the last one the outcome.
-func (r *Reconciler) amend(name string, next *build, out *outcome) error {
-	active, _ := r.revisions.Get(name)
-	revision, err := target.NewRevision(next.spec, next.content, active)
+// retentionEnded returns a function that reports whether a certificate of the last bundle
+// was retained and no longer is, because its time has passed or a user has ended it.
+func (r *Reconciler) retentionEnded(ctx context.Context, s *session, rotation bundle.Rotation) (func(*certs.Certificate) bool, error) {
+	retained := s.last.Content.Retained
+	if len(retained) == 0 {
+		return func(*certs.Certificate) bool { return false }, nil
+	}
+	record, err := s.rotation.Load(ctx, s.lastState())
+	if err != nil {
+		return nil, err
+	}
+	now := r.clock.Now()
+	return func(certificate *certs.Certificate) bool {
+		at := slices.IndexFunc(retained, func(entry bundle.Retained) bool { return entry.Certificate.Fingerprint == certificate.Fingerprint })
+		// The cache may not have what was written last.
+		return at >= 0 && (!record.Has(certificate.Fingerprint) || now.After(rotation.Until(retained[at])))
+	}, nil
+}
+
+// activateReduced makes a build that was derived from the last one the outcome.
+func (r *Reconciler) activateReduced(id bundle.ID, next *activeBuild, out *outcome) error {
+	active, _ := r.revisions.Get(id)
+	revision, err := target.NewRevision(next.Spec, next.Content, active)
 	var problems bundle.Problems
 	if errors.As(err, &problems) {
 		out.attempt.Message = fmt.Sprintf(warnNotBuilt, problems) + out.attempt.Message
@@ -84,13 +103,13 @@ func (r *Reconciler) amend(name string, next *build, out *outcome) error {
 	if err != nil {
 		return err
 	}
-	out.attempt.Amended, out.attempt.Content = true, ledger.NewContent(next.spec, next.content)
-	out.build, out.revision = next, revision
+	out.attempt.Reduced, out.attempt.Content = true, ledger.NewContent(next.Spec, next.Content)
+	out.active, out.revision = next, revision
 	return nil
 }
 
 // removed describes what was removed from the last good bundle.
-func (b *build) removed(excluding bool) string {
+func (b *activeBuild) removed(excluding bool) string {
 	var message string
 	switch {
 	case b.excluded > 0:

@@ -32,7 +32,7 @@ func (w *world) exclude(subjects ...string) {
 // wantAttempt checks what the ledger knows of the latest attempt.
 func (w *world) wantAttempt(t *testing.T, when, reason string, certificates int, parts ...string) {
 	t.Helper()
-	summary, _ := w.ledger.Summary("roots")
+	summary, _ := w.ledger.Summary(fake.ID("roots"))
 	if summary.Attempt.Reason != reason || summary.Certificates != certificates {
 		t.Errorf("%s: reason %q, %d certificates", when, summary.Attempt.Reason, summary.Certificates)
 	}
@@ -58,7 +58,7 @@ func TestDistrustWhileASourceIsMissing(t *testing.T) {
 	if diff := cmp.Diff(inBulk("a", "b"), b.rebuilt(t, w)); diff != "" {
 		t.Errorf("queued (-want +got):\n%s", diff)
 	}
-	revision, _ := w.revisions.Get("roots")
+	revision, _ := w.revisions.Get(fake.ID("roots"))
 	if got, want := revision.Shapes["ConfigMap"].Text, map[string]string{"ca.pem": root(1) + root(3)}; !cmp.Equal(got, want) {
 		t.Errorf("the targets are to hold %v", got)
 	}
@@ -88,7 +88,7 @@ func TestDistrustWithoutARevision(t *testing.T) {
 	b, w := bundlesOf(t)
 	w.missing()
 	b.rebuilt(t, w)
-	if summary, _ := w.ledger.Summary("roots"); strings.Contains(summary.Attempt.Message, "exclude") {
+	if summary, _ := w.ledger.Summary(fake.ID("roots")); strings.Contains(summary.Attempt.Message, "exclude") {
 		t.Errorf("nothing is excluded, and yet: %s", summary.Attempt.Message)
 	}
 	w.exclude("CN=2")
@@ -96,7 +96,7 @@ func TestDistrustWithoutARevision(t *testing.T) {
 	w.wantAttempt(t, "restarted", "SourceNotFound", 0, "WARNING: spec.exclude has not reached the targets", "since the operator started", "ConfigMap cert-manager/nothing")
 	w.edit(func(from *v1alpha1.Bundle) { from.Spec.Target = nil })
 	b.rebuilt(t, w)
-	if summary, _ := w.ledger.Summary("roots"); strings.Contains(summary.Attempt.Message, "WARNING") {
+	if summary, _ := w.ledger.Summary(fake.ID("roots")); strings.Contains(summary.Attempt.Message, "WARNING") {
 		t.Errorf("there is no target, and yet: %s", summary.Attempt.Message)
 	}
 }

@@ -32,10 +32,10 @@ func TestAwaitChange(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, w := bundlesOf(t)
-			b.requeueAt("roots", tc.last)
-			var want []queuetest.Added[string]
+			b.requeueAt(fake.ID("roots"), tc.last)
+			var want []queuetest.Added[bundle.ID]
 			if tc.after > 0 {
-				want = []queuetest.Added[string]{{Priority: workqueue.HighPriority, After: tc.after, Key: "roots"}}
+				want = []queuetest.Added[bundle.ID]{{Priority: workqueue.HighPriority, After: tc.after, Key: fake.ID("roots")}}
 			}
 			if diff := cmp.Diff(want, w.bundleNotes.Take()); diff != "" {
 				t.Errorf("queued (-want +got):\n%s", diff)
@@ -48,11 +48,11 @@ func TestAwaitChange(t *testing.T) {
 // the flags say, and is built again in time wherever such do not stay.
 func TestReconcileHeedsTheFiltersOfTheBundle(t *testing.T) {
 	t.Parallel()
-	inTime := []queuetest.Added[string]{{Priority: workqueue.HighPriority, After: maxRequeue, Key: "roots"}}
+	inTime := []queuetest.Added[bundle.ID]{{Priority: workqueue.HighPriority, After: maxRequeue, Key: fake.ID("roots")}}
 	for name, tc := range map[string]struct {
 		flag bundle.Policy
 		own  v1alpha1.FilterAction
-		want []queuetest.Added[string]
+		want []queuetest.Added[bundle.ID]
 	}{
 		"the flag alone":            {bundle.Drop, "", inTime},
 		"neither":                   {bundle.Keep, "", nil},
@@ -63,7 +63,7 @@ func TestReconcileHeedsTheFiltersOfTheBundle(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, w := bundlesOf(t)
-			b.filter = bundle.Filter{Expired: tc.flag}
+			b.builds.Filter = bundle.Filter{Expired: tc.flag}
 			w.edit(func(from *v1alpha1.Bundle) { from.Spec.Filters = &v1alpha1.BundleFilters{Expired: tc.own} })
 			b.rebuilt(t, w)
 			if diff := cmp.Diff(tc.want, w.bundleNotes.Take()); diff != "" {
@@ -77,26 +77,26 @@ func TestReconcileHeedsTheFiltersOfTheBundle(t *testing.T) {
 // force, but not where nothing was built.
 func TestReconcileAwaitsExpiry(t *testing.T) {
 	t.Parallel()
-	timers := func(b *Reconciler, w *world) []queuetest.Added[string] {
+	timers := func(b *Reconciler, w *world) []queuetest.Added[bundle.ID] {
 		t.Helper()
 		b.rebuilt(t, w)
 		return w.bundleNotes.Take()
 	}
 	b, w := bundlesOf(t)
-	b.filter = bundle.Filter{Expired: bundle.Drop}
-	inTime := []queuetest.Added[string]{{Priority: workqueue.HighPriority, After: maxRequeue, Key: "roots"}}
+	b.builds.Filter = bundle.Filter{Expired: bundle.Drop}
+	inTime := []queuetest.Added[bundle.ID]{{Priority: workqueue.HighPriority, After: maxRequeue, Key: fake.ID("roots")}}
 	if diff := cmp.Diff(inTime, timers(b, w)); diff != "" {
 		t.Errorf("built (-want +got):\n%s", diff)
 	}
 	w.time.Time = fake.Start.AddDate(20, 0, 0)
-	if diff := cmp.Diff([]queuetest.Added[string]{{Priority: workqueue.HighPriority, After: time.Millisecond, Key: "roots"}}, timers(b, w)); diff != "" {
+	if diff := cmp.Diff([]queuetest.Added[bundle.ID]{{Priority: workqueue.HighPriority, After: time.Millisecond, Key: fake.ID("roots")}}, timers(b, w)); diff != "" {
 		t.Errorf("in its last moment (-want +got):\n%s", diff)
 	}
 	w.time.Time = w.time.Time.Add(time.Millisecond)
 	if got := timers(b, w); len(got) > 0 {
 		t.Errorf("expired: %v", got)
 	}
-	if summary, _ := w.ledger.Summary("roots"); summary.Attempt.Reason != v1alpha1.BundleReasonSourceNotFound || !summary.Built {
+	if summary, _ := w.ledger.Summary(fake.ID("roots")); summary.Attempt.Reason != v1alpha1.BundleReasonSourceNotFound || !summary.Built {
 		t.Errorf("expired: summary %+v", summary)
 	}
 }
@@ -106,12 +106,12 @@ func TestReconcileAwaitsExpiry(t *testing.T) {
 func TestReconcileAwaitsExpiryOfALargeBundle(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
-	b.filter = bundle.Filter{Expired: bundle.Drop}
+	b.builds.Filter = bundle.Filter{Expired: bundle.Drop}
 	large := ca.New("1", ca.Padded(500_000)).Certificate + ca.New("2", ca.Padded(500_000)).Certificate
 	w.edit(func(obj *v1alpha1.Bundle) { obj.Spec.Sources[0].InLine = &large })
 	b.rebuilt(t, w)
 	w.wantAttempt(t, "too large", v1alpha1.BundleReasonBundleTooLarge, 0)
-	want := []queuetest.Added[string]{{Priority: workqueue.HighPriority, After: maxRequeue, Key: "roots"}}
+	want := []queuetest.Added[bundle.ID]{{Priority: workqueue.HighPriority, After: maxRequeue, Key: fake.ID("roots")}}
 	if diff := cmp.Diff(want, w.bundleNotes.Take()); diff != "" {
 		t.Errorf("queued (-want +got):\n%s", diff)
 	}

@@ -35,7 +35,7 @@ func TestExistingOfBothKinds(t *testing.T) {
 		{[]bundle.Kind{bundle.ConfigMap, bundle.Secret}, []string{"a"}, []target.Key{fake.SecretKey("roots", "a")}},
 	} {
 		b.scope = target.NewScope(tc.kinds, tc.reach)
-		got, err := b.listExisting(fake.Quiet(t), "roots")
+		got, err := b.listExisting(fake.Quiet(t), fake.ID("roots"))
 		if diff := cmp.Diff(tc.want, got); diff != "" || err != nil {
 			t.Errorf("%v: error %v, (-want +got):\n%s", tc.kinds, err, diff)
 		}

@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -17,13 +16,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	ctrlsource "sigs.k8s.io/controller-runtime/pkg/source"
 
-	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/apis"
+	"trust-manager.io/internal/build"
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/metrics"
 	"trust-manager.io/internal/revision"
-	"trust-manager.io/internal/source"
+	"trust-manager.io/internal/rotation/store"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/workqueue"
 )
@@ -46,21 +45,20 @@ type Enqueuer interface {
 
 // Config has what a Reconciler needs.
 type Config struct {
-	// Objects reads Bundles, Namespaces and rotation states from the cache, and Targets
-	// the metadata of targets.
+	// APIs are the API kinds that define bundles.
+	APIs apis.Adapters
+	// Objects reads Bundles and Namespaces from the cache, and Targets the metadata of
+	// targets.
 	Objects, Targets client.Reader
-	// Client writes rotation states, in the trust namespace.
-	Client         client.Client
-	TrustNamespace string
-	Sources        *source.Gatherer
-	// Filter is what is filtered unless a Bundle says otherwise.
-	Filter    bundle.Filter
+	Builds           build.Config
+	// States loads and saves rotation states.
+	States    *store.Store
 	Scope     target.Scope
 	Revisions *revision.Store
 	Ledger    *ledger.Ledger
-	// Queue has the names of Bundles to build, Statuses of those whose status may have
-	// changed, and TargetQueue takes targets.
-	Queue, Statuses *workqueue.Queue[string]
+	// Queue has the bundles to build, Statuses those whose status may have changed, and
+	// TargetQueue takes targets.
+	Queue, Statuses *workqueue.Queue[bundle.ID]
 	TargetQueue     *workqueue.Queue[target.Key]
 	TargetPool      Enqueuer
 	Clock           clock.PassiveClock
@@ -69,15 +67,14 @@ type Config struct {
 
 // Reconciler builds bundles.
 type Reconciler struct {
+	apis             apis.Adapters
 	objects, targets client.Reader
-	client           client.Client
-	trustNamespace   string
-	sources          *source.Gatherer
-	filter           bundle.Filter
+	builds           build.Config
+	states           *store.Store
 	scope            target.Scope
 	revisions        *revision.Store
 	ledger           *ledger.Ledger
-	queue, statuses  *workqueue.Queue[string]
+	queue, statuses  *workqueue.Queue[bundle.ID]
 	targetQueue      *workqueue.Queue[target.Key]
 	targetPool       Enqueuer
 	clock            clock.PassiveClock
@@ -88,21 +85,20 @@ type Reconciler struct {
 // New returns a Reconciler.
 func New(config Config) *Reconciler {
 	return &Reconciler{
-		objects:        config.Objects,
-		targets:        config.Targets,
-		client:         config.Client,
-		trustNamespace: config.TrustNamespace,
-		sources:        config.Sources,
-		filter:         config.Filter,
-		scope:          config.Scope,
-		revisions:      config.Revisions,
-		ledger:         config.Ledger,
-		queue:          config.Queue,
-		statuses:       config.Statuses,
-		targetQueue:    config.TargetQueue,
-		targetPool:     config.TargetPool,
-		clock:          config.Clock,
-		metrics:        config.Metrics,
+		apis:        config.APIs,
+		objects:     config.Objects,
+		targets:     config.Targets,
+		builds:      config.Builds,
+		states:      config.States,
+		scope:       config.Scope,
+		revisions:   config.Revisions,
+		ledger:      config.Ledger,
+		queue:       config.Queue,
+		statuses:    config.Statuses,
+		targetQueue: config.TargetQueue,
+		targetPool:  config.TargetPool,
+		clock:       config.Clock,
+		metrics:     config.Metrics,
 	}
 }
 
@@ -114,8 +110,13 @@ func (r *Reconciler) Register(mgr manager.Manager) error {
 	if err != nil {
 		return err
 	}
+	for _, adapter := range r.apis {
+		events := r.bundleEvents(adapter.Marks().Kind)
+		if err := c.Watch(ctrlsource.TypedKind(mgr.GetCache(), adapter.New(), events)); err != nil {
+			return err
+		}
+	}
 	return errors.Join(
-		c.Watch(ctrlsource.TypedKind(mgr.GetCache(), &v1alpha1.Bundle{}, r.bundleEvents())),
 		c.Watch(ctrlsource.TypedKind(mgr.GetCache(), &corev1.ConfigMap{}, sourceEvents[*corev1.ConfigMap](r, bundle.ConfigMap))),
 		c.Watch(ctrlsource.TypedKind(mgr.GetCache(), &corev1.Secret{}, sourceEvents[*corev1.Secret](r, bundle.Secret))),
 	)
@@ -132,40 +133,42 @@ func (r *Reconciler) Register(mgr manager.Manager) error {
 //  5. the outcome is recorded, for the status;
 //  6. if time alone will change the bundle, for example when a certificate expires, the
 //     Bundle is requeued for that moment.
-func (r *Reconciler) Reconcile(ctx context.Context, name string) (reconcile.Result, error) {
-	obj := &v1alpha1.Bundle{}
-	err := r.objects.Get(ctx, types.NamespacedName{Name: name}, obj)
+func (r *Reconciler) Reconcile(ctx context.Context, id bundle.ID) (reconcile.Result, error) {
+	adapter := r.apis.Of(id.Kind)
+	obj := adapter.New()
+	err := r.objects.Get(ctx, id.NamespacedName(), obj)
 	switch {
 	case apierrors.IsNotFound(err):
-		return reconcile.Result{}, r.onDeleted(ctx, name)
+		return reconcile.Result{}, r.onDeleted(ctx, id)
 	case err != nil:
 		return reconcile.Result{}, err
-	case obj.DeletionTimestamp != nil:
-		r.drop(name)
+	case obj.GetDeletionTimestamp() != nil:
+		r.drop(id)
 		return reconcile.Result{}, nil
 	}
-	s := r.session(obj)
-	outcome, err := r.build(ctx, s, obj)
+	spec, invalid := adapter.Spec(obj)
+	s := r.session(id, obj.GetUID())
+	outcome, err := r.build(ctx, s, spec, invalid)
 	switch {
-	case errors.Is(err, errStaleCache):
+	case errors.Is(err, store.ErrStale):
 		return reconcile.Result{RequeueAfter: cacheLagRetry}, nil
 	case err != nil && outcome.attempt.Reason == "":
 		return reconcile.Result{}, err
 	}
-	if active, _ := r.revisions.Get(name); outcome.revision != nil && !outcome.revision.Equal(active) {
-		if err := r.startRollout(ctx, name, outcome.revision); err != nil {
+	if active, _ := r.revisions.Get(id); outcome.revision != nil && !outcome.revision.Equal(active) {
+		if err := r.startRollout(ctx, id, outcome.revision); err != nil {
 			return reconcile.Result{}, err
 		}
 	}
-	if outcome.build != nil {
-		s.last = outcome.build
+	if outcome.active != nil {
+		s.last = outcome.active
 	}
 	// After the start of the rollout: the targets of the revision before would count as
 	// those of this one otherwise.
-	r.ledger.Tried(name, outcome.attempt)
-	r.statuses.Add(workqueue.DefaultPriority, name)
+	r.ledger.RecordBuild(id, outcome.attempt)
+	r.statuses.Add(workqueue.DefaultPriority, id)
 	for _, last := range outcome.validUntil {
-		r.requeueAt(name, last)
+		r.requeueAt(id, last)
 	}
 	return reconcile.Result{}, err
 }
@@ -173,18 +176,18 @@ func (r *Reconciler) Reconcile(ctx context.Context, name string) (reconcile.Resu
 // requeueAt requeues a bundle just after the last moment at which it is valid, if there
 // is one. A timer does not follow a clock that is set forward, so it never runs for
 // longer than maxRequeue.
-func (r *Reconciler) requeueAt(name string, last time.Time) {
+func (r *Reconciler) requeueAt(id bundle.ID, last time.Time) {
 	if !last.IsZero() {
-		r.queue.AddAfter(workqueue.HighPriority, min(maxRequeue, last.Sub(r.clock.Now())+time.Millisecond), name)
+		r.queue.AddAfter(workqueue.HighPriority, min(maxRequeue, last.Sub(r.clock.Now())+time.Millisecond), id)
 	}
 }
 
-// outcome is the result of building a bundle.
+// outcome is the result of an attempt to build a bundle.
 type outcome struct {
 	// attempt is what the ledger records.
 	attempt ledger.Attempt
-	// build is what revision was made of. Both are nil if nothing changes.
-	build    *build
+	// active is what revision was made of. Both are nil if nothing changes.
+	active   *activeBuild
 	revision *target.Revision
 	// validUntil has the moments after which the bundle has to be rebuilt.
 	validUntil []time.Time
@@ -192,95 +195,68 @@ type outcome struct {
 
 // build builds a bundle and saves its rotation state. If the bundle is refused, the state,
 // or both, the attempt has every reason, and the outcome is the last bundle without what
-// must not stay in it, if that differs. An error is retried; it is errStaleCache if that
+// must not stay in it, if that differs. An error is retried; it is [store.ErrStale] if that
 // should be in a moment.
-func (r *Reconciler) build(ctx context.Context, s *session, obj *v1alpha1.Bundle) (outcome, error) {
-	start := r.clock.Now()
-	out, err := r.buildRevision(ctx, s, obj)
-	var problems bundle.Problems
-	refused := errors.As(err, &problems)
-	r.metrics.ObserveBuild(r.clock.Since(start), buildResult(err, refused))
-	if err != nil && !refused {
-		return out, err
-	}
-	var unsaved bundle.Problems
-	if out.build != nil {
-		if err := r.saveState(ctx, s, out.build); err != nil && !errors.As(err, &unsaved) {
-			return outcome{}, err
+func (r *Reconciler) build(ctx context.Context, s *session, spec bundle.Spec, invalid bundle.Problems) (outcome, error) {
+	out := outcome{attempt: ledger.Attempt{UID: string(s.uid), Generation: spec.Generation}}
+	problems, unsaved := invalid, bundle.Problems(nil)
+	if len(invalid) > 0 {
+		r.metrics.ObserveBuild(0, metrics.BuildInvalid)
+	} else {
+		loaded, err := s.rotation.Load(ctx, s.lastState())
+		if err != nil {
+			return out, err
 		}
+		result, err := r.runBuild(ctx, s, spec, loaded.State)
+		if err != nil {
+			return out, err
+		}
+		out.record(result, loaded.Faults)
+		if result.SaveState {
+			if err := s.rotation.Save(ctx, spec, loaded, result.State); err != nil && !errors.As(err, &unsaved) {
+				return outcome{}, err
+			}
+		}
+		problems = slices.Concat(result.Problems, unsaved)
 	}
-	if problems = append(problems, unsaved...); len(problems) == 0 {
+	if len(problems) == 0 {
 		return out, nil
 	}
 	out.attempt.Reason, out.attempt.Message = problems.Reason(), problems.Error()
-	out.build, out.revision = nil, nil
-	err = r.withoutExcluded(ctx, s, obj, &out)
-	log.FromContext(ctx).Info("The bundle cannot be built", "bundle", obj.Name, "reason", out.attempt.Reason, "message", out.attempt.Message)
+	out.active, out.revision = nil, nil
+	err := r.reduce(ctx, s, spec, &out)
+	log.FromContext(ctx).Info("The bundle cannot be built", "bundle", spec.ID.Name, "reason", out.attempt.Reason, "message", out.attempt.Message)
 	if len(unsaved) > 0 {
 		err = errors.Join(unsaved, err)
 	}
 	return out, err
 }
 
-func buildResult(err error, refused bool) string {
+// runBuild builds a bundle, and records how long that took.
+func (r *Reconciler) runBuild(ctx context.Context, s *session, spec bundle.Spec, state bundle.State) (build.Result, error) {
+	start := r.clock.Now()
+	active, _ := r.revisions.Get(spec.ID)
+	result, err := s.builder.Build(ctx, spec, state, active)
+	class := metrics.BuildSuccess
 	switch {
-	case err == nil:
-		return metrics.BuildSuccess
-	case refused:
-		return metrics.BuildInvalid
+	case err != nil:
+		class = metrics.BuildError
+	case len(result.Problems) > 0:
+		class = metrics.BuildInvalid
 	}
-	return metrics.BuildError
+	r.metrics.ObserveBuild(r.clock.Since(start), class)
+	return result, err
 }
 
-// secretTargetsDisabled is why a Bundle with a Secret target is not built (T13).
-var secretTargetsDisabled = &certs.Problem{
-	Origin: certs.Origin{Field: "spec.target.secret"},
-	Reason: v1alpha1.BundleReasonSecretTargetsDisabled,
-	Detail: "the operator runs without Secret targets; start it with --secret-targets-enabled, or enable secretTargets in the Helm values",
-}
-
-// buildRevision builds the bundle and its revision. The error is bundle.Problems if a
-// user has to act; the outcome then has a build only if its rotation state has to be saved
-// all the same.
-func (r *Reconciler) buildRevision(ctx context.Context, s *session, obj *v1alpha1.Bundle) (outcome, error) {
-	out := outcome{attempt: ledger.Attempt{UID: string(obj.UID), Generation: obj.Generation}}
-	spec, err := bundle.FromV1alpha1(obj)
-	if err != nil {
-		return out, err
+// record adds the result of a build to the outcome. The faults are those of the rotation
+// state.
+func (o *outcome) record(result build.Result, faults []string) {
+	o.attempt.DefaultCAVersion = result.DefaultCAVersion
+	if len(result.Content.Certificates) == 0 {
+		return // the sources make no bundle
 	}
-	if spec.HasTarget(bundle.Secret) && !r.scope.HasKind(bundle.Secret) {
-		return out, bundle.Problems{secretTargetsDisabled}
-	}
-	gathered, err := r.sources.Gather(ctx, spec)
-	if err != nil {
-		return out, err
-	}
-	out.attempt.DefaultCAVersion = gathered.DefaultCAVersion
-	record, err := r.loadState(ctx, s, obj)
-	if err != nil {
-		return out, err
-	}
-	content, state, err := s.builder.BuildRetaining(gathered.Inputs, spec.Filter.Or(r.filter), spec.Rotation, record.state, r.clock.Now())
-	if err != nil {
-		return out, err
-	}
-	out.attempt.Notes = slices.Concat(record.faults, content.Notes)
-	out.attempt.Content = ledger.NewContent(spec, content)
-	out.validUntil = []time.Time{content.Changes}
-	made := &build{spec: spec, content: content, record: record, state: state}
-	if len(content.Unavailable) > 0 {
-		out.build = made
-		return out, unavailable(content.Unavailable, spec.Rotation)
-	}
-	active, _ := r.revisions.Get(obj.Name)
-	revision, err := target.NewRevision(spec, content, active)
-	switch {
-	case err == nil:
-		out.build, out.revision = made, revision
-	case len(content.Retained) > 0:
-		// The state is saved all the same: otherwise the retention would begin only once
-		// there is room for it.
-		out.build, err = made, noteRetained(err, len(content.Retained))
-	}
-	return out, err
+	o.attempt.Notes = slices.Concat(faults, result.Content.Notes)
+	o.attempt.Content = ledger.NewContent(result.Spec, result.Content)
+	o.validUntil = []time.Time{result.Content.ValidUntil}
+	o.active, o.revision = &activeBuild{Result: result}, result.Revision
 }

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/workqueue"
@@ -47,7 +48,7 @@ func bundlesOf(t *testing.T) (*Reconciler, *world) {
 // rebuilt has the Bundle roots built, and gives what went into the target queue.
 func (b *Reconciler) rebuilt(t *testing.T, w *world) []queuetest.Added[target.Key] {
 	t.Helper()
-	result, err := b.Reconcile(fake.Quiet(t), "roots")
+	result, err := b.Reconcile(fake.Quiet(t), fake.ID("roots"))
 	if err != nil || result.RequeueAfter != 0 {
 		t.Fatalf("result %v, error %v", result, err)
 	}
@@ -83,7 +84,7 @@ func TestReconcileRollsOut(t *testing.T) {
 	if got := w.account(t); got != (account{2, 0, 0}) {
 		t.Errorf("account %+v", got)
 	}
-	if diff := cmp.Diff([]queuetest.Added[string]{{Priority: workqueue.DefaultPriority, After: 0, Key: "roots"}}, w.statusNotes.Take()); diff != "" {
+	if diff := cmp.Diff([]queuetest.Added[bundle.ID]{{Priority: workqueue.DefaultPriority, After: 0, Key: fake.ID("roots")}}, w.statusNotes.Take()); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
 	}
 	if queued := b.rebuilt(t, w); len(queued) > 0 {
@@ -97,7 +98,7 @@ func TestReconcileRollsOut(t *testing.T) {
 	if diff := cmp.Diff(inBulk("a", "b", "c"), b.rebuilt(t, w)); diff != "" {
 		t.Errorf("for all namespaces (-want +got):\n%s", diff)
 	}
-	summary, _ := w.ledger.Summary("roots")
+	summary, _ := w.ledger.Summary(fake.ID("roots"))
 	if summary.Attempt.Generation != 3 || summary.Attempt.UID != "roots-uid" || summary.Attempt.Certificates != 1 {
 		t.Errorf("attempt %+v", summary.Attempt)
 	}
@@ -108,7 +109,7 @@ func TestReconcileKeepsTheLastGoodRevision(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
 	b.rebuilt(t, w)
-	before, number := w.revisions.Get("roots")
+	before, number := w.revisions.Get(fake.ID("roots"))
 	w.edit(func(from *v1alpha1.Bundle) {
 		from.Spec.Sources = append(from.Spec.Sources, fake.FromConfigMap("nothing"))
 		from.Spec.Target.ConfigMap.Key = "other.pem"
@@ -116,10 +117,10 @@ func TestReconcileKeepsTheLastGoodRevision(t *testing.T) {
 	if queued := b.rebuilt(t, w); len(queued) > 0 {
 		t.Errorf("queued %v", queued)
 	}
-	if after, now := w.revisions.Get("roots"); after != before || now != number {
+	if after, now := w.revisions.Get(fake.ID("roots")); after != before || now != number {
 		t.Error("another revision is in force")
 	}
-	summary, _ := w.ledger.Summary("roots")
+	summary, _ := w.ledger.Summary(fake.ID("roots"))
 	if summary.Attempt.Reason != "SourceNotFound" || !strings.Contains(summary.Attempt.Message, "ConfigMap cert-manager/nothing") || summary.Attempt.Generation != 2 {
 		t.Errorf("attempt %+v", summary.Attempt)
 	}
@@ -127,7 +128,7 @@ func TestReconcileKeepsTheLastGoodRevision(t *testing.T) {
 	if diff := cmp.Diff(inBulk("a", "b"), b.rebuilt(t, w)); diff != "" {
 		t.Errorf("when it is good again (-want +got):\n%s", diff)
 	}
-	if summary, _ := w.ledger.Summary("roots"); summary.Attempt.Reason != "" {
+	if summary, _ := w.ledger.Summary(fake.ID("roots")); summary.Attempt.Reason != "" {
 		t.Errorf("attempt %+v", summary.Attempt)
 	}
 }
@@ -144,17 +145,17 @@ func TestReconcileDeletion(t *testing.T) {
 	if queued := b.rebuilt(t, w); len(queued) > 0 {
 		t.Errorf("while it is being deleted: %v", queued)
 	}
-	if revision, _ := w.revisions.Get("roots"); revision != nil {
+	if revision, _ := w.revisions.Get(fake.ID("roots")); revision != nil {
 		t.Error("a revision is still in force")
 	}
 	w.cache.Bundles = nil
 	if diff := cmp.Diff(inBulk("a"), b.rebuilt(t, w)); diff != "" {
 		t.Errorf("when it is gone (-want +got):\n%s", diff)
 	}
-	if _, ok := w.ledger.Summary("roots"); ok || len(w.statusNotes.Take()) > 0 {
+	if _, ok := w.ledger.Summary(fake.ID("roots")); ok || len(w.statusNotes.Take()) > 0 {
 		t.Error("there is still something to tell")
 	}
-	if w.revisions.IsOrphaned("roots") {
+	if w.revisions.IsOrphaned(fake.ID("roots")) {
 		t.Error("it counts as orphaned")
 	}
 }
@@ -170,10 +171,10 @@ func TestReconcileOrphaningDeletion(t *testing.T) {
 		from.DeletionTimestamp = new(metav1.NewTime(fake.Start))
 		from.Finalizers = []string{metav1.FinalizerOrphanDependents}
 	})
-	fake.Update(b.bundleEvents(), before, w.cache.Bundles[0])
+	fake.Update[client.Object](b.bundleEvents(v1alpha1.BundleKind), before, w.cache.Bundles[0])
 	w.cache.Bundles = nil
 	b.rebuilt(t, w)
-	if !w.revisions.IsOrphaned("roots") {
+	if !w.revisions.IsOrphaned(fake.ID("roots")) {
 		t.Error("it does not count as orphaned")
 	}
 }
@@ -189,10 +190,10 @@ func TestReconcileBundleMadeAnew(t *testing.T) {
 		from.Spec.Sources = []v1alpha1.BundleSource{fake.FromConfigMap("nothing")}
 	})
 	b.rebuilt(t, w)
-	if revision, _ := w.revisions.Get("roots"); revision != nil {
+	if revision, _ := w.revisions.Get(fake.ID("roots")); revision != nil {
 		t.Error("a revision of the one before is in force")
 	}
-	if summary, _ := w.ledger.Summary("roots"); summary.Built || summary.Wanted != 0 || summary.Attempt.UID != "newer" {
+	if summary, _ := w.ledger.Summary(fake.ID("roots")); summary.Built || summary.Wanted != 0 || summary.Attempt.UID != "newer" {
 		t.Errorf("summary %+v", summary)
 	}
 }
@@ -205,7 +206,7 @@ func TestReconcileMissesNoNamespace(t *testing.T) {
 	listed := 0
 	w.cache.Listed = func() {
 		listed++
-		if revision, _ := w.revisions.Get("roots"); revision == nil {
+		if revision, _ := w.revisions.Get(fake.ID("roots")); revision == nil {
 			t.Error("namespaces are listed before the revision is active")
 		}
 	}
@@ -220,16 +221,16 @@ func TestReconcileWithoutCache(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
 	w.cache.Err = fake.ErrDenied
-	if _, err := b.Reconcile(fake.Quiet(t), "roots"); !errors.Is(err, fake.ErrDenied) {
+	if _, err := b.Reconcile(fake.Quiet(t), fake.ID("roots")); !errors.Is(err, fake.ErrDenied) {
 		t.Errorf("error %v", err)
 	}
 	w.cache.Err = nil
 	failing := &failingLists{Cache: w.cache, fail: true}
 	b.objects, b.targets = failing, failing
-	if _, err := b.Reconcile(fake.Quiet(t), "roots"); !errors.Is(err, fake.ErrDenied) {
+	if _, err := b.Reconcile(fake.Quiet(t), fake.ID("roots")); !errors.Is(err, fake.ErrDenied) {
 		t.Errorf("error %v", err)
 	}
-	if summary, ok := w.ledger.Summary("roots"); ok && summary.Built {
+	if summary, ok := w.ledger.Summary(fake.ID("roots")); ok && summary.Built {
 		t.Errorf("summary %+v", summary)
 	}
 	failing.fail = false

@@ -7,8 +7,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/controller/metadata"
-	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/workqueue"
 )
@@ -16,34 +16,34 @@ import (
 // startRollout activates a revision and enqueues all its targets. The revision is active
 // before the namespaces are listed: the event of a namespace that is created later finds
 // it.
-func (r *Reconciler) startRollout(ctx context.Context, name string, revision *target.Revision) error {
-	before, _ := r.revisions.Get(name)
-	number := r.revisions.Set(name, revision)
+func (r *Reconciler) startRollout(ctx context.Context, id bundle.ID, revision *target.Revision) error {
+	before, _ := r.revisions.Get(id)
+	number := r.revisions.Set(id, revision)
 	namespaces, noNamespaces := r.namespaces(ctx, revision)
-	existing, noTargets := r.listExisting(ctx, name)
+	existing, noTargets := r.listExisting(ctx, id)
 	if err := errors.Join(noNamespaces, noTargets); err != nil {
-		r.revisions.Restore(name, before)
+		r.revisions.Restore(id, before)
 		return err
 	}
 	present := make(map[target.Key]struct{}, len(existing))
 	for _, key := range existing {
 		present[key] = struct{}{}
 	}
-	var wanted []ledger.Place
+	var wanted []target.Ref
 	var missing []target.Key
 	for kind := range revision.Shapes {
 		for _, namespace := range namespaces {
-			key := target.Key{Bundle: name, Kind: kind, Namespace: namespace}
-			wanted = append(wanted, ledger.Place{Kind: kind, Namespace: namespace})
+			key := target.KeyOf(id, kind, namespace)
+			wanted = append(wanted, key.Ref)
 			if _, ok := present[key]; !ok {
 				missing = append(missing, key)
 			}
 		}
 	}
-	r.ledger.Begin(name, number, wanted, r.clock.Now())
+	r.ledger.StartRollout(id, number, wanted, r.clock.Now())
 	r.targetPool.Enqueue(workqueue.DefaultPriority, missing...)
 	r.targetPool.Enqueue(priorityOfExisting(before), existing...)
-	log.FromContext(ctx).Info("A new revision of the bundle is rolled out", "bundle", name, "targets", len(wanted))
+	log.FromContext(ctx).Info("A new revision of the bundle is rolled out", "bundle", id.Name, "targets", len(wanted))
 	return nil
 }
 
@@ -73,11 +73,12 @@ func (r *Reconciler) namespaces(ctx context.Context, revision *target.Revision) 
 // each namespace: an index would take a quarter of all the memory that a target takes. A
 // target in a namespace that is not cached yet has an event of its own, and so has the
 // namespace.
-func (r *Reconciler) listExisting(ctx context.Context, name string) ([]target.Key, error) {
+func (r *Reconciler) listExisting(ctx context.Context, id bundle.ID) ([]target.Key, error) {
 	list, err := metadata.Namespaces(ctx, r.objects)
 	if err != nil {
 		return nil, err
 	}
+	marks := r.apis.Of(id.Kind).Marks()
 	var keys []target.Key
 	for _, kind := range r.scope.Kinds {
 		for i := range list {
@@ -85,12 +86,12 @@ func (r *Reconciler) listExisting(ctx context.Context, name string) ([]target.Ke
 			if !r.scope.HasNamespace(namespace) {
 				continue
 			}
-			obj, err := metadata.Get(ctx, r.targets, metadata.OfKind(kind), namespace, name)
+			obj, err := metadata.Get(ctx, r.targets, target.TypeOf(kind).GVK, namespace, id.Name)
 			if err != nil {
 				return nil, err
 			}
-			if obj != nil && metadata.BundleOf(obj) != "" {
-				keys = append(keys, target.Key{Bundle: name, Kind: kind, Namespace: namespace})
+			if obj != nil && marks.Has(obj) {
+				keys = append(keys, target.KeyOf(id, kind, namespace))
 			}
 		}
 	}
@@ -99,9 +100,9 @@ func (r *Reconciler) listExisting(ctx context.Context, name string) ([]target.Ke
 
 // onDeleted handles what a deleted Bundle leaves behind that garbage collection does not
 // remove: its part of the objects that it shared with other writers.
-func (r *Reconciler) onDeleted(ctx context.Context, name string) error {
-	r.drop(name)
-	keys, err := r.listExisting(ctx, name)
+func (r *Reconciler) onDeleted(ctx context.Context, id bundle.ID) error {
+	r.drop(id)
+	keys, err := r.listExisting(ctx, id)
 	r.targetQueue.Add(workqueue.DefaultPriority, keys...)
 	return err
 }

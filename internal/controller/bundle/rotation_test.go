@@ -17,8 +17,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/controller/fake"
-	"trust-manager.io/internal/retention"
+	"trust-manager.io/internal/rotation"
+	"trust-manager.io/internal/rotation/store"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/workqueue"
 	"trust-manager.io/internal/workqueue/queuetest"
@@ -104,7 +106,7 @@ func tooLarge(object client.Object) error {
 }
 
 // at is the place of the state of the Bundle roots.
-var at = types.NamespacedName{Namespace: "cert-manager", Name: retention.Name("roots")}.String()
+var at = types.NamespacedName{Namespace: "cert-manager", Name: rotation.Name(fake.ID("roots"))}.String()
 
 // rotate gives the Bundle roots a rotation, and these CAs in line.
 func (w *world) rotate(t *testing.T, numbers ...int64) {
@@ -122,10 +124,10 @@ func (w *world) rotate(t *testing.T, numbers ...int64) {
 // held gives the names of the CAs that the targets of the Bundle roots are to hold.
 func (w *world) held(t *testing.T) string {
 	t.Helper()
-	good := w.reconciler.sessions.of["roots"].last
+	good := w.reconciler.sessions.of[fake.ID("roots")].last
 	var names []string
-	for i := range good.content.Certificates {
-		names = append(names, good.content.Certificates[i].Subject())
+	for i := range good.Content.Certificates {
+		names = append(names, good.Content.Certificates[i].Subject())
 	}
 	return strings.Join(names, " ")
 }
@@ -140,12 +142,10 @@ func (w *world) wantHeld(t *testing.T, b *Reconciler, when, want string) {
 }
 
 // restarted gives the queue of bundles of a process that has nothing in memory.
-func (w *world) restarted(t *testing.T, b *Reconciler) (*Reconciler, *world) {
-	t.Helper()
+func (w *world) restarted() (*Reconciler, *world) {
 	after := *w
-	after.bundleNotes, after.statusNotes, after.targetNotes = &queuetest.Recorder[string]{}, &queuetest.Recorder[string]{}, &queuetest.Recorder[target.Key]{}
+	after.bundleNotes, after.statusNotes, after.targetNotes = &queuetest.Recorder[bundle.ID]{}, &queuetest.Recorder[bundle.ID]{}, &queuetest.Recorder[target.Key]{}
 	restarted := after.start()
-	restarted.client = b.client
 	return restarted, &after
 }
 
@@ -154,7 +154,7 @@ func (w *world) restarted(t *testing.T, b *Reconciler) (*Reconciler, *world) {
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
-	c := b.client.(*stateClient)
+	c := w.api
 	w.rotate(t, 1, 2)
 	w.wantHeld(t, b, "at first", "CN=1 CN=2")
 	w.wantHeld(t, b, "again", "CN=1 CN=2")
@@ -163,10 +163,10 @@ func TestRotation(t *testing.T) {
 	}
 	w.rotate(t, 2)
 	w.wantHeld(t, b, "one has left", "CN=2 CN=1")
-	if diff := cmp.Diff([]queuetest.Added[string]{{Priority: workqueue.HighPriority, After: maxRequeue, Key: "roots"}}, w.bundleNotes.Take()); diff != "" {
+	if diff := cmp.Diff([]queuetest.Added[bundle.ID]{{Priority: workqueue.HighPriority, After: maxRequeue, Key: fake.ID("roots")}}, w.bundleNotes.Take()); diff != "" {
 		t.Errorf("queued (-want +got):\n%s", diff)
 	}
-	b, w = w.restarted(t, b)
+	b, w = w.restarted()
 	w.rotate(t, 3)
 	w.wantHeld(t, b, "one has left while it was down", "CN=3 CN=1 CN=2")
 	w.time.Time = fake.Start.Add(time.Hour + time.Millisecond)
@@ -183,21 +183,21 @@ func TestRotation(t *testing.T) {
 func TestRotationIsRememberedFirst(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
-	c := b.client.(*stateClient)
+	c := w.api
 	w.rotate(t, 1, 2)
 	b.rebuilt(t, w)
-	before, _ := w.revisions.Get("roots")
+	before, _ := w.revisions.Get(fake.ID("roots"))
 	c.err = apierrors.NewForbidden(corev1.Resource("configmaps"), "x", fake.ErrDenied)
 	w.rotate(t, 2, 3)
-	if _, err := b.Reconcile(fake.Quiet(t), "roots"); err == nil {
+	if _, err := b.Reconcile(fake.Quiet(t), fake.ID("roots")); err == nil {
 		t.Error("it is not tried again")
 	}
-	if after, _ := w.revisions.Get("roots"); after != before {
+	if after, _ := w.revisions.Get(fake.ID("roots")); after != before {
 		t.Error("it is rolled out")
 	}
 	w.wantAttempt(t, "forbidden", v1alpha1.BundleReasonRotationStateFailed, 2, "ConfigMap cert-manager/roots.rotation-", "nothing is rolled out before it is")
 	w.exclude("CN=1")
-	if _, err := b.Reconcile(fake.Quiet(t), "roots"); err == nil {
+	if _, err := b.Reconcile(fake.Quiet(t), fake.ID("roots")); err == nil {
 		t.Error("it is not tried again")
 	}
 	w.wantAttempt(t, "excluded", v1alpha1.BundleReasonRotationStateFailed, 1, "1 certificate was removed")
@@ -210,7 +210,7 @@ func TestRotationIsRememberedFirst(t *testing.T) {
 func TestRotationWithAStaleCache(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
-	c := b.client.(*stateClient)
+	c := w.api
 	c.stale = true
 	w.rotate(t, 1)
 	w.wantHeld(t, b, "at first", "CN=1")
@@ -232,7 +232,7 @@ func TestRotationWithAStaleCache(t *testing.T) {
 func TestRotationIsEditedMeanwhile(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
-	c := b.client.(*stateClient)
+	c := w.api
 	w.rotate(t, 1, 2)
 	b.rebuilt(t, w)
 	w.rotate(t, 2)
@@ -242,7 +242,7 @@ func TestRotationIsEditedMeanwhile(t *testing.T) {
 	edited := w.cache.ConfigMaps[at]
 	w.cache.ConfigMaps[at] = behind
 	w.rotate(t, 3)
-	result, err := b.Reconcile(fake.Quiet(t), "roots")
+	result, err := b.Reconcile(fake.Quiet(t), fake.ID("roots"))
 	if err != nil || result.RequeueAfter != cacheLagRetry {
 		t.Errorf("result %v, error %v", result, err)
 	}
@@ -267,7 +267,7 @@ func TestRotationIsEditedMeanwhile(t *testing.T) {
 func TestRotationIsEndedByAnEdit(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
-	c := b.client.(*stateClient)
+	c := w.api
 	w.rotate(t, 1, 2, 3)
 	b.rebuilt(t, w)
 	w.rotate(t, 3)
@@ -285,7 +285,7 @@ func TestRotationIsEndedByAnEdit(t *testing.T) {
 // end deletes the key of a retained CA.
 func (w *world) end(c *stateClient, subject string) {
 	object := w.cache.ConfigMaps[at].DeepCopy()
-	state, _ := retention.Decode(object)
+	state, _ := rotation.Decode(object)
 	for _, one := range state.Retained {
 		if one.Certificate.Subject() == subject {
 			delete(object.Data, "retained-"+one.Certificate.SHA256()+".pem")
@@ -300,7 +300,7 @@ func (w *world) end(c *stateClient, subject string) {
 func TestRotationTurnedOff(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
-	c := b.client.(*stateClient)
+	c := w.api
 	if b.rebuilt(t, w); c.writes != 0 {
 		t.Errorf("%d writes of a Bundle without rotation", c.writes)
 	}
@@ -338,7 +338,7 @@ func TestRotationOfAnotherBundle(t *testing.T) {
 func TestRotationStateIsDeleted(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
-	c := b.client.(*stateClient)
+	c := w.api
 	clear := func() {
 		delete(w.cache.ConfigMaps, at)
 		delete(c.live, at)
@@ -386,7 +386,7 @@ func TestRotationEndsWhileASourceIsMissing(t *testing.T) {
 			w.missing()
 			w.bundleNotes.Take()
 			w.wantHeld(t, b, "missing", "CN=2 CN=1")
-			if diff := cmp.Diff([]queuetest.Added[string]{{Priority: workqueue.HighPriority, After: maxRequeue, Key: "roots"}}, w.bundleNotes.Take()); diff != "" {
+			if diff := cmp.Diff([]queuetest.Added[bundle.ID]{{Priority: workqueue.HighPriority, After: maxRequeue, Key: fake.ID("roots")}}, w.bundleNotes.Take()); diff != "" {
 				t.Errorf("queued (-want +got):\n%s", diff)
 			}
 			end(w)
@@ -410,7 +410,7 @@ func TestRotationIsMadeShorterWhileASourceIsMissing(t *testing.T) {
 	w.edit(func(from *v1alpha1.Bundle) { from.Spec.Rotation.Retain.Duration = time.Minute })
 	w.bundleNotes.Take()
 	w.wantHeld(t, b, "not over yet", "CN=2 CN=1")
-	if diff := cmp.Diff([]queuetest.Added[string]{{Priority: workqueue.HighPriority, After: time.Minute + time.Millisecond, Key: "roots"}}, w.bundleNotes.Take()); diff != "" {
+	if diff := cmp.Diff([]queuetest.Added[bundle.ID]{{Priority: workqueue.HighPriority, After: time.Minute + time.Millisecond, Key: fake.ID("roots")}}, w.bundleNotes.Take()); diff != "" {
 		t.Errorf("queued (-want +got):\n%s", diff)
 	}
 }
@@ -447,14 +447,14 @@ func TestRotationTurnedOffWithoutTheRight(t *testing.T) {
 	b.rebuilt(t, w)
 	w.rotate(t, 2)
 	b.rebuilt(t, w)
-	c := b.client.(*stateClient)
+	c := w.api
 	c.err = apierrors.NewForbidden(corev1.Resource("configmaps"), "x", fake.ErrDenied)
 	w.edit(func(from *v1alpha1.Bundle) { from.Spec.Rotation = nil })
 	w.wantHeld(t, b, "turned off", "CN=2")
 	w.wantAttempt(t, "turned off", "", 1)
 	c.err = nil
 	w.wantHeld(t, b, "with the right", "CN=2")
-	if state, _ := retention.Decode(w.cache.ConfigMaps[at]); len(state.Retained) > 0 {
+	if state, _ := rotation.Decode(w.cache.ConfigMaps[at]); len(state.Retained) > 0 {
 		t.Error("what was remembered is not cleared when that can be done")
 	}
 }
@@ -490,7 +490,7 @@ func TestRotationOfALargeBundle(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, w := bundlesOf(t)
-			c := b.client.(*stateClient)
+			c := w.api
 			w.rotate(t, 1)
 			w.fillLarge(t, "old", tc.certificates)
 			b.rebuilt(t, w)
@@ -501,7 +501,7 @@ func TestRotationOfALargeBundle(t *testing.T) {
 			}
 			for _, later := range []time.Duration{0, 30 * time.Minute, time.Hour - time.Second} {
 				w.time.Time = fake.Start.Add(later)
-				if _, err := b.Reconcile(fake.Quiet(t), "roots"); (err != nil) != tc.fails {
+				if _, err := b.Reconcile(fake.Quiet(t), fake.ID("roots")); (err != nil) != tc.fails {
 					t.Errorf("after %s: error %v", later, err)
 				}
 				w.wantAttempt(t, later.String(), v1alpha1.BundleReasonBundleTooLarge, tc.certificates, tc.message...)
@@ -511,7 +511,7 @@ func TestRotationOfALargeBundle(t *testing.T) {
 			}
 			c.err = nil
 			if !tc.fails { // else there is nothing that a restart could know
-				b, w = w.restarted(t, b)
+				b, w = w.restarted()
 				w.wantRefused(t, b, "after a restart", v1alpha1.BundleReasonBundleTooLarge)
 			}
 			w.time.Time = fake.Start.Add(time.Hour + time.Second)
@@ -526,13 +526,13 @@ func TestRotationOfALargeBundle(t *testing.T) {
 // wantRefused builds the Bundle roots, and checks that nothing comes of it.
 func (w *world) wantRefused(t *testing.T, b *Reconciler, when, reason string) {
 	t.Helper()
-	if _, err := b.Reconcile(fake.Quiet(t), "roots"); err != nil {
+	if _, err := b.Reconcile(fake.Quiet(t), fake.ID("roots")); err != nil {
 		t.Errorf("%s: error %v", when, err)
 	}
-	if revision, _ := w.revisions.Get("roots"); revision != nil {
+	if revision, _ := w.revisions.Get(fake.ID("roots")); revision != nil {
 		t.Errorf("%s: a revision is active", when)
 	}
-	if summary, _ := w.ledger.Summary("roots"); summary.Attempt.Reason != reason {
+	if summary, _ := w.ledger.Summary(fake.ID("roots")); summary.Attempt.Reason != reason {
 		t.Errorf("%s: %s: %s, want %s", when, summary.Attempt.Reason, summary.Attempt.Message, reason)
 	}
 }
@@ -562,23 +562,23 @@ func TestRotationByFingerprint(t *testing.T) {
 			w.edit(func(from *v1alpha1.Bundle) { from.Spec.Rotation.MaxRetained = new(int32(100)) })
 			for _, name := range []string{"a", "b", "c"} { // too much for one object even without what is there
 				w.fillLarge(t, name, 9)
-				if _, err := b.Reconcile(fake.Quiet(t), "roots"); err != nil {
+				if _, err := b.Reconcile(fake.Quiet(t), fake.ID("roots")); err != nil {
 					t.Fatal(err)
 				}
 			}
 			w.wantAttempt(t, "too large", v1alpha1.BundleReasonBundleTooLarge, 9, "18 of its certificates are retained")
-			b, w = w.restarted(t, b)
+			b, w = w.restarted()
 			w.fillLarge(t, "small", 1)
 			w.wantRefused(t, b, "after a restart", v1alpha1.BundleReasonBundleTooLarge)
 			w.wantAttempt(t, "after a restart", v1alpha1.BundleReasonBundleTooLarge, 0, "only the fingerprints are known", "until 2026-11-23T13:00:00Z")
 			object := w.cache.ConfigMaps[at].DeepCopy()
 			release(w, object)
 			object.ResourceVersion += "1"
-			w.cache.ConfigMaps[at], b.client.(*stateClient).live[at] = object, object
-			if _, err := b.Reconcile(fake.Quiet(t), "roots"); err != nil {
+			w.cache.ConfigMaps[at], w.api.live[at] = object, object
+			if _, err := b.Reconcile(fake.Quiet(t), fake.ID("roots")); err != nil {
 				t.Fatal(err)
 			}
-			summary, _ := w.ledger.Summary("roots")
+			summary, _ := w.ledger.Summary(fake.ID("roots"))
 			if strings.Contains(summary.Attempt.Message, "only the fingerprints") {
 				t.Errorf("still %s: %s", summary.Attempt.Reason, summary.Attempt.Message)
 			}
@@ -590,17 +590,17 @@ func TestRotationByFingerprint(t *testing.T) {
 func TestRotationConflictsWithoutEnd(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
-	c := b.client.(*stateClient)
+	c := w.api
 	w.rotate(t, 1, 2)
 	b.rebuilt(t, w)
 	w.rotate(t, 2)
 	c.err = apierrors.NewConflict(corev1.Resource("configmaps"), "x", fake.ErrDenied)
-	for i := 1; i < maxStale; i++ {
-		if result, err := b.Reconcile(fake.Quiet(t), "roots"); err != nil || result.RequeueAfter != cacheLagRetry {
+	for i := 1; i < store.MaxStale; i++ {
+		if result, err := b.Reconcile(fake.Quiet(t), fake.ID("roots")); err != nil || result.RequeueAfter != cacheLagRetry {
 			t.Fatalf("conflict %d: result %v, error %v", i, result, err)
 		}
 	}
-	if _, err := b.Reconcile(fake.Quiet(t), "roots"); err == nil {
+	if _, err := b.Reconcile(fake.Quiet(t), fake.ID("roots")); err == nil {
 		t.Error("it is not retried")
 	}
 	w.wantAttempt(t, "conflicts", v1alpha1.BundleReasonRotationStateFailed, 2, "denied")

@@ -7,6 +7,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/target"
 )
 
@@ -29,24 +30,25 @@ func TestSecretTargetsAreOff(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
 	b.rebuilt(t, w)
-	before, _ := w.revisions.Get("roots")
+	before, _ := w.revisions.Get(fake.ID("roots"))
 	w.edit(func(from *v1alpha1.Bundle) { from.Spec.Target.Secret = &v1alpha1.TargetObject{Key: "ca.pem"} })
 	if queued := b.rebuilt(t, w); len(queued) > 0 {
 		t.Errorf("queued %v", queued)
 	}
-	if now, _ := w.revisions.Get("roots"); now != before {
+	if now, _ := w.revisions.Get(fake.ID("roots")); now != before {
 		t.Error("the revision has changed")
 	}
-	summary, _ := w.ledger.Summary("roots")
+	summary, _ := w.ledger.Summary(fake.ID("roots"))
 	if summary.Attempt.Reason != v1alpha1.BundleReasonSecretTargetsDisabled || summary.Certificates != 1 {
 		t.Errorf("summary %+v", summary)
 	}
 	b.scope.Kinds = []bundle.Kind{bundle.ConfigMap, bundle.Secret}
+	b.builds.Scope = b.scope
 	queued := map[target.Key]bool{}
 	for _, one := range b.rebuilt(t, w) {
 		queued[one.Key] = true
 	}
-	if !queued[target.Key{Bundle: "roots", Namespace: "a", Kind: bundle.Secret}] || len(queued) != 4 {
+	if !queued[fake.SecretKey("roots", "a")] || len(queued) != 4 {
 		t.Errorf("where they are on, it queues %v", queued)
 	}
 }

@@ -62,7 +62,7 @@ func TestSourceEventsOfSelectors(t *testing.T) {
 		tc.happens()
 		var got []string
 		for _, one := range w.bundleNotes.Take() {
-			got = append(got, one.Key)
+			got = append(got, one.Key.Name)
 		}
 		if diff := cmp.Diff(tc.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.name, diff)

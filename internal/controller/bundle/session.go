@@ -5,80 +5,87 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/build"
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/rotation/store"
 )
 
 // session is what this process knows of one Bundle, from one build to the next. It is
 // used by the worker of that Bundle alone: a key has one worker at a time.
 type session struct {
-	uid     types.UID
-	builder bundle.Builder
+	uid      types.UID
+	builder  *build.Builder
+	rotation *store.Tracker
 	// last is what the active revision was made of, or nil.
-	last *build
-	// record is the rotation state as it was read or written last, or nil.
-	record *record
-	// conflicts counts the conflicts in a row of writing the state.
-	conflicts int
+	last *activeBuild
 }
 
-// build is what a revision was made of.
-type build struct {
-	spec    bundle.Spec
-	content bundle.Bundle
-	// record is the rotation state before the build, and state the one after it.
-	record *record
-	state  bundle.State
+// activeBuild is what the active revision was made of.
+type activeBuild struct {
+	build.Result
 	// excluded and ended are how many certificates were removed since the bundle was
 	// built, because they are excluded or no longer retained.
 	excluded, ended int
 }
 
-// sessions has the session of each Bundle. It is safe for concurrent use; a session is
+// lastState returns the rotation state of the last good bundle, or nil.
+func (s *session) lastState() *bundle.State {
+	if s.last == nil {
+		return nil
+	}
+	return &s.last.State
+}
+
+// sessions has the session of each bundle. It is safe for concurrent use; a session is
 // not.
 type sessions struct {
 	mu sync.Mutex
-	of map[string]*session
+	of map[bundle.ID]*session
 }
 
-// get returns the session of a Bundle. A Bundle that was re-created under its name has a
-// new one.
-func (s *sessions) get(name string, uid types.UID) (current *session, isNew bool) {
+// get returns the session of a Bundle with this UID, or nil.
+func (s *sessions) get(id bundle.ID, uid types.UID) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	current = s.of[name]
-	if current != nil && current.uid == uid {
-		return current, false
+	if current := s.of[id]; current != nil && current.uid == uid {
+		return current
 	}
+	return nil
+}
+
+// put replaces the session of a bundle.
+func (s *sessions) put(id bundle.ID, next *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.of == nil {
-		s.of = map[string]*session{}
+		s.of = map[bundle.ID]*session{}
 	}
-	current = &session{uid: uid}
-	s.of[name] = current
-	return current, true
+	s.of[id] = next
 }
 
-func (s *sessions) delete(name string) {
+func (s *sessions) delete(id bundle.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.of, name)
+	delete(s.of, id)
 }
 
-// session returns the session of a Bundle. For a Bundle that is new to this process,
-// everything is dropped that is known of an earlier one of its name.
-func (r *Reconciler) session(obj *v1alpha1.Bundle) *session {
-	r.revisions.ClearOrphaned(obj.Name)
-	s, isNew := r.sessions.get(obj.Name, obj.UID)
-	if isNew {
-		r.revisions.Delete(obj.Name)
-		r.ledger.Drop(obj.Name)
+// session returns the session of a Bundle. For a Bundle that is new to this process, or
+// was re-created under its name, everything is dropped that is known of an earlier one.
+func (r *Reconciler) session(id bundle.ID, uid types.UID) *session {
+	r.revisions.ClearOrphaned(id)
+	current := r.sessions.get(id, uid)
+	if current == nil {
+		current = &session{uid: uid, builder: build.New(&r.builds), rotation: r.states.Track(id, uid)}
+		r.sessions.put(id, current)
+		r.revisions.Delete(id)
+		r.ledger.Drop(id)
 	}
-	return s
+	return current
 }
 
-// drop forgets a Bundle.
-func (r *Reconciler) drop(name string) {
-	r.sessions.delete(name)
-	r.revisions.Delete(name)
-	r.ledger.Drop(name)
+// drop forgets a bundle.
+func (r *Reconciler) drop(id bundle.ID) {
+	r.sessions.delete(id)
+	r.revisions.Delete(id)
+	r.ledger.Drop(id)
 }

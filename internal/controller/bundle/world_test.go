@@ -6,11 +6,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 
+	"trust-manager.io/internal/apis"
+	"trust-manager.io/internal/build"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/metrics"
 	"trust-manager.io/internal/revision"
+	"trust-manager.io/internal/rotation/store"
 	"trust-manager.io/internal/source"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/workqueue"
@@ -22,19 +25,21 @@ import (
 type world struct {
 	reconciler               *Reconciler
 	cache                    *fake.Cache
+	api                      *stateClient
 	time                     *fake.Clock
 	revisions                *revision.Store
 	ledger                   *ledger.Ledger
-	bundleNotes, statusNotes *queuetest.Recorder[string]
+	bundleNotes, statusNotes *queuetest.Recorder[bundle.ID]
 	targetNotes              *queuetest.Recorder[target.Key]
 }
 
 // newWorld returns a world without any object, and its Reconciler.
 func newWorld() (*Reconciler, *world) {
 	w := &world{
-		cache: &fake.Cache{Index: IndexSources, ConfigMaps: map[string]*corev1.ConfigMap{}}, time: fake.NewClock(),
-		bundleNotes: &queuetest.Recorder[string]{}, statusNotes: &queuetest.Recorder[string]{}, targetNotes: &queuetest.Recorder[target.Key]{},
+		cache: &fake.Cache{Index: IndexSources(apis.Bundle{}), ConfigMaps: map[string]*corev1.ConfigMap{}}, time: fake.NewClock(),
+		bundleNotes: &queuetest.Recorder[bundle.ID]{}, statusNotes: &queuetest.Recorder[bundle.ID]{}, targetNotes: &queuetest.Recorder[target.Key]{},
 	}
+	w.api = &stateClient{cache: w.cache}
 	return w.start(), w
 }
 
@@ -44,9 +49,11 @@ func (w *world) start() *Reconciler {
 	none, _ := source.LoadDefaultCAs("")                                   // no package is not an error
 	measured, _ := metrics.New(prometheus.NewRegistry(), w.ledger, w.time) // an empty registry takes all
 	targets := workqueue.From("test", w.targetNotes)
+	scope := target.NewScope([]bundle.Kind{bundle.ConfigMap}, nil)
 	w.reconciler = New(Config{
-		Objects: w.cache, Targets: w.cache, Client: &stateClient{cache: w.cache}, TrustNamespace: "cert-manager",
-		Sources: source.NewGatherer(w.cache, "cert-manager", none), Scope: target.NewScope([]bundle.Kind{bundle.ConfigMap}, nil),
+		APIs: apis.All(), Objects: w.cache, Targets: w.cache,
+		Builds: build.Config{Sources: source.NewGatherer(w.cache, "cert-manager", none), Scope: scope, Clock: w.time},
+		States: store.New(w.cache, w.api, "cert-manager", w.time), Scope: scope,
 		Revisions: w.revisions, Ledger: w.ledger,
 		Queue: workqueue.From("test", w.bundleNotes), Statuses: workqueue.From("test", w.statusNotes), TargetQueue: targets,
 		TargetPool: enqueuer{targets}, Clock: w.time, Metrics: measured,
@@ -64,6 +71,6 @@ type account struct{ Wanted, Synced, Failed int }
 
 func (w *world) account(t *testing.T) account {
 	t.Helper()
-	s, _ := w.ledger.Summary("roots")
+	s, _ := w.ledger.Summary(fake.ID("roots"))
 	return account{s.Wanted, s.Synced, s.Failed}
 }

@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/controller/metadata"
 	"trust-manager.io/internal/target"
@@ -197,7 +198,7 @@ func Terminating(object *metav1.PartialObjectMetadata) {
 
 // Observed returns a ConfigMap target of the bundle of its name, as the cache has it.
 func Observed(name, namespace, resourceVersion string) *metav1.PartialObjectMetadata {
-	object := metadata.New(metadata.ConfigMap)
+	object := metadata.New(target.TypeOf(bundle.ConfigMap).GVK)
 	object.Name, object.Namespace, object.UID, object.ResourceVersion = name, namespace, "uid", resourceVersion
 	object.Labels = map[string]string{v1alpha1.BundleLabelKey: name}
 	return object
@@ -205,18 +206,21 @@ func Observed(name, namespace, resourceVersion string) *metav1.PartialObjectMeta
 
 // AsSecret makes an object of the cache a Secret.
 func AsSecret(object *metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
-	object.SetGroupVersionKind(metadata.Secret)
+	object.SetGroupVersionKind(target.TypeOf(bundle.Secret).GVK)
 	return object
 }
 
+// ID returns the ID of a Bundle.
+func ID(name string) bundle.ID { return bundle.ID{Kind: v1alpha1.BundleKind, Name: name} }
+
 // Key names the ConfigMap target of a bundle in a namespace.
 func Key(name, namespace string) target.Key {
-	return target.Key{Bundle: name, Kind: bundle.ConfigMap, Namespace: namespace}
+	return target.KeyOf(ID(name), bundle.ConfigMap, namespace)
 }
 
 // SecretKey names the Secret target of a bundle in a namespace.
 func SecretKey(name, namespace string) target.Key {
-	return target.Key{Bundle: name, Kind: bundle.Secret, Namespace: namespace}
+	return target.KeyOf(ID(name), bundle.Secret, namespace)
 }
 
 // Revision returns a revision with ConfigMap targets, in the namespaces that a selector of
@@ -228,8 +232,9 @@ func Revision(uid types.UID, selector string) *target.Revision {
 	}
 	return &target.Revision{
 		Owner:      metav1.OwnerReference{UID: uid},
+		Marks:      apis.Bundle{}.Marks(),
 		Namespaces: parsed,
-		Shapes:     map[bundle.Kind]*target.Shape{bundle.ConfigMap: {Digest: "digest", Labels: map[string]string{v1alpha1.BundleLabelKey: "roots"}}},
+		Shapes:     map[bundle.Kind]*target.Shape{bundle.ConfigMap: {Kind: bundle.ConfigMap, Digest: "digest", Labels: map[string]string{v1alpha1.BundleLabelKey: "roots"}}},
 	}
 }
 

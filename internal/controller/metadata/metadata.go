@@ -10,25 +10,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/internal/bundle"
 )
 
-// The kinds that are cached as metadata.
-var (
-	Namespace = corev1.SchemeGroupVersion.WithKind("Namespace")
-	ConfigMap = corev1.SchemeGroupVersion.WithKind("ConfigMap")
-	Secret    = corev1.SchemeGroupVersion.WithKind("Secret")
-)
-
-// OfKind returns the API's name of a kind of targets.
-func OfKind(kind bundle.Kind) schema.GroupVersionKind {
-	if kind == bundle.Secret {
-		return Secret
-	}
-	return ConfigMap
-}
+// Namespace is the kind of Namespaces, which are cached as metadata.
+var Namespace = corev1.SchemeGroupVersion.WithKind("Namespace")
 
 // New returns an empty object of a kind.
 func New(kind schema.GroupVersionKind) *metav1.PartialObjectMetadata {
@@ -53,13 +38,4 @@ func Namespaces(ctx context.Context, reader client.Reader, options ...client.Lis
 	list.SetGroupVersionKind(Namespace)
 	err := reader.List(ctx, list, options...)
 	return list.Items, err
-}
-
-// BundleOf returns the name of the Bundle whose target an object is, or "". An object of
-// another name merely carries the label.
-func BundleOf(object client.Object) string {
-	if name := object.GetLabels()[v1alpha1.BundleLabelKey]; name == object.GetName() {
-		return name
-	}
-	return ""
 }

@@ -31,7 +31,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/apis"
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/text"
@@ -50,36 +52,39 @@ const (
 
 // Config has what a Reconciler needs.
 type Config struct {
+	// APIs are the API kinds that define bundles.
+	APIs apis.Adapters
 	// Bundles reads Bundles from the cache.
 	Bundles client.Reader
 	// Client writes statuses, and Events records events.
 	Client client.Client
 	Events events.EventRecorder
 	Ledger *ledger.Ledger
-	// Queue has the names of the Bundles whose status may have changed.
-	Queue *workqueue.Queue[string]
+	// Queue has the bundles whose status may have changed.
+	Queue *workqueue.Queue[bundle.ID]
 	Clock clock.PassiveClock
 }
 
 // Reconciler writes the statuses of Bundles.
 type Reconciler struct {
+	apis    apis.Adapters
 	bundles client.Reader
 	client  client.Client
 	events  events.EventRecorder
 	ledger  *ledger.Ledger
-	queue   *workqueue.Queue[string]
+	queue   *workqueue.Queue[bundle.ID]
 	clock   clock.PassiveClock
 
 	mu sync.Mutex
 	// written has the status last written of each Bundle.
-	written map[string]writtenStatus
+	written map[bundle.ID]writtenStatus
 	// noInventory is set if the API server has an older definition of Bundles, which
 	// has no inventory.
 	noInventory atomic.Bool
 }
 
 type writtenStatus struct {
-	status          v1alpha1.BundleStatus
+	report          ledger.Report
 	uid             types.UID
 	resourceVersion string
 	at              time.Time
@@ -88,13 +93,14 @@ type writtenStatus struct {
 // New returns a Reconciler.
 func New(config Config) *Reconciler {
 	return &Reconciler{
+		apis:    config.APIs,
 		bundles: config.Bundles,
 		client:  config.Client,
 		events:  config.Events,
 		ledger:  config.Ledger,
 		queue:   config.Queue,
 		clock:   config.Clock,
-		written: map[string]writtenStatus{},
+		written: map[bundle.ID]writtenStatus{},
 	}
 }
 
@@ -108,26 +114,44 @@ func (s *Reconciler) Register(mgr manager.Manager) error {
 
 // Reconcile writes the status of one Bundle if it differs from the ledger, and requeues
 // the Bundle if it is too early for that.
-func (s *Reconciler) Reconcile(ctx context.Context, name string) (reconcile.Result, error) {
-	obj := &v1alpha1.Bundle{}
-	if err := s.bundles.Get(ctx, types.NamespacedName{Name: name}, obj); err != nil || obj.DeletionTimestamp != nil {
-		s.forget(name)
+func (s *Reconciler) Reconcile(ctx context.Context, id bundle.ID) (reconcile.Result, error) {
+	adapter := s.apis.Of(id.Kind)
+	obj := adapter.New()
+	if err := s.bundles.Get(ctx, id.NamespacedName(), obj); err != nil || obj.GetDeletionTimestamp() != nil {
+		s.forget(id)
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
-	summary, ok := s.ledger.Summary(name)
-	if !ok || summary.Attempt.UID != string(obj.UID) {
+	summary, ok := s.ledger.Summary(id)
+	if !ok || summary.Attempt.UID != string(obj.GetUID()) {
 		return reconcile.Result{}, nil
 	}
 	now := s.clock.Now()
 	condition, wait, keep := summary.Condition(now)
-	last, current := s.current(obj)
+	last, current := s.current(id, obj, adapter.Report(obj))
 	if pause := minInterval - now.Sub(last.at); !keep && wait < pause {
 		wait = pause
 	}
 	if keep || wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
-	wanted := v1alpha1.BundleStatus{
+	wanted := s.wanted(summary, condition, current, now)
+	if condition.Reason == ledger.ReasonSyncing {
+		// Progress is reported, though no single target is.
+		s.queue.AddAfter(workqueue.DefaultPriority, minInterval, id)
+	}
+	result := reconcile.Result{RequeueAfter: min(maxRequeue, summary.Expiry.Next(now))}
+	if isEqual(current, wanted) {
+		return result, nil
+	}
+	if written, err := s.write(ctx, id, obj, current, wanted); err != nil || written.RequeueAfter > 0 {
+		return written, err
+	}
+	return result, nil
+}
+
+// wanted returns what the status should report.
+func (s *Reconciler) wanted(summary ledger.Summary, condition metav1.Condition, current ledger.Report, now time.Time) ledger.Report {
+	wanted := ledger.Report{
 		DefaultCAVersion: summary.Attempt.DefaultCAVersion, Inventory: current.Inventory, Targets: current.Targets,
 	}
 	if summary.Built { // otherwise the present status still holds
@@ -137,21 +161,10 @@ func (s *Reconciler) Reconcile(ctx context.Context, name string) (reconcile.Resu
 		wanted.Inventory, wanted.Targets = nil, nil
 	}
 	wanted.Conditions = []metav1.Condition{withTransition(condition, current, now)}
-	if expiring := summary.Expiring(meta.FindStatusCondition(current.Conditions, v1alpha1.BundleConditionExpiringSoon), now); expiring != nil {
+	if expiring := summary.Expiring(meta.FindStatusCondition(current.Conditions, ledger.ConditionExpiringSoon), now); expiring != nil {
 		wanted.Conditions = append(wanted.Conditions, withTransition(*expiring, current, now))
 	}
-	if condition.Reason == v1alpha1.BundleReasonSyncing {
-		// Progress is reported, though no single target is.
-		s.queue.AddAfter(workqueue.DefaultPriority, minInterval, name)
-	}
-	result := reconcile.Result{RequeueAfter: min(maxRequeue, summary.Expiry.Next(now))}
-	if isEqual(current, wanted) {
-		return result, nil
-	}
-	if written, err := s.write(ctx, obj, current, wanted); err != nil || written.RequeueAfter > 0 {
-		return written, err
-	}
-	return result, nil
+	return wanted
 }
 
 // maxNote bounds the note of an event, in bytes: the API takes 1,024, with the "…" that
@@ -160,46 +173,46 @@ const maxNote = 1024 - len("…")
 
 // emit records an event for a transition (C4). A rollout in progress is for the status
 // alone: its end is the transition.
-func (s *Reconciler) emit(obj *v1alpha1.Bundle, before *metav1.Condition, now metav1.Condition) {
-	if now.Type == v1alpha1.BundleConditionExpiringSoon && now.Status != metav1.ConditionTrue {
+func (s *Reconciler) emit(obj client.Object, before *metav1.Condition, now metav1.Condition) {
+	if now.Type == ledger.ConditionExpiringSoon && now.Status != metav1.ConditionTrue {
 		return // its end needs no attention
 	}
-	if now.Reason == v1alpha1.BundleReasonSyncing || before != nil && before.Reason == now.Reason {
+	if now.Reason == ledger.ReasonSyncing || before != nil && before.Reason == now.Reason {
 		return
 	}
 	kind := corev1.EventTypeWarning
-	if now.Status == metav1.ConditionTrue && now.Type == v1alpha1.BundleConditionSynced {
+	if now.Status == metav1.ConditionTrue && now.Type == ledger.ConditionSynced {
 		kind = corev1.EventTypeNormal
 	}
 	s.events.Eventf(obj, nil, kind, now.Reason, "Sync", "%s", text.Truncate(now.Message, maxNote))
 }
 
 // missing returns how many sources are missing although the bundle was built.
-func missing(status v1alpha1.BundleStatus) int32 {
-	if status.Inventory == nil {
+func missing(report ledger.Report) int {
+	if report.Inventory == nil {
 		return 0
 	}
-	return status.Inventory.MissingSources
+	return report.Inventory.MissingSources
 }
 
 // current returns the last status written by this process, and the newer of it and the
 // cached one.
-func (s *Reconciler) current(obj *v1alpha1.Bundle) (writtenStatus, v1alpha1.BundleStatus) {
+func (s *Reconciler) current(id bundle.ID, obj client.Object, cached ledger.Report) (writtenStatus, ledger.Report) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	last, ok := s.written[obj.Name]
-	if !ok || last.uid != obj.UID {
-		return writtenStatus{}, obj.Status
+	last, ok := s.written[id]
+	if !ok || last.uid != obj.GetUID() {
+		return writtenStatus{}, cached
 	}
-	if target.IsNewer(last.resourceVersion, obj.ResourceVersion) {
-		return last, last.status
+	if target.IsNewer(last.resourceVersion, obj.GetResourceVersion()) {
+		return last, last.report
 	}
-	return last, obj.Status
+	return last, cached
 }
 
 // withTransition returns the condition with its time of transition, which moves only with
 // its status.
-func withTransition(condition metav1.Condition, current v1alpha1.BundleStatus, now time.Time) metav1.Condition {
+func withTransition(condition metav1.Condition, current ledger.Report, now time.Time) metav1.Condition {
 	condition.LastTransitionTime = metav1.NewTime(now).Rfc3339Copy()
 	if before := meta.FindStatusCondition(current.Conditions, condition.Type); before != nil && before.Status == condition.Status {
 		condition.LastTransitionTime = before.LastTransitionTime
@@ -209,7 +222,7 @@ func withTransition(condition metav1.Condition, current v1alpha1.BundleStatus, n
 
 // isEqual reports whether a status already has what is wanted. Conditions of other types
 // do not count.
-func isEqual(current, wanted v1alpha1.BundleStatus) bool {
+func isEqual(current, wanted ledger.Report) bool {
 	for _, condition := range wanted.Conditions {
 		before := meta.FindStatusCondition(current.Conditions, condition.Type)
 		if before == nil || before.Status != condition.Status || before.Reason != condition.Reason ||
@@ -223,15 +236,16 @@ func isEqual(current, wanted v1alpha1.BundleStatus) bool {
 
 // write applies the status, so that foreign conditions stay, and emits events. The UID is
 // a precondition: a status does not describe a Bundle that was re-created since.
-func (s *Reconciler) write(ctx context.Context, obj *v1alpha1.Bundle, current, wanted v1alpha1.BundleStatus) (reconcile.Result, error) {
-	status, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&wanted)
+func (s *Reconciler) write(ctx context.Context, id bundle.ID, obj client.Object, current, wanted ledger.Report) (reconcile.Result, error) {
+	adapter := s.apis.Of(id.Kind)
+	status, err := runtime.DefaultUnstructuredConverter.ToUnstructured(adapter.Status(wanted))
 	if err != nil {
 		return reconcile.Result{}, err
 	}
 	applied := &unstructured.Unstructured{Object: map[string]any{"status": status}}
-	applied.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(v1alpha1.BundleKind))
-	applied.SetName(obj.Name)
-	applied.SetUID(obj.UID)
+	applied.SetGroupVersionKind(adapter.GroupVersionKind())
+	applied.SetName(obj.GetName())
+	applied.SetUID(obj.GetUID())
 	err = s.client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(applied),
 		client.FieldOwner(target.FieldManager), client.ForceOwnership)
 	if err == nil && wanted.DefaultCAVersion == "" {
@@ -250,14 +264,14 @@ func (s *Reconciler) write(ctx context.Context, obj *v1alpha1.Bundle, current, w
 	case err != nil:
 		return reconcile.Result{}, err
 	}
-	s.record(obj.Name, writtenStatus{wanted, obj.UID, applied.GetResourceVersion(), s.clock.Now()})
-	log.FromContext(ctx).Info("The status of the bundle changed", "bundle", obj.Name,
+	s.record(id, writtenStatus{wanted, obj.GetUID(), applied.GetResourceVersion(), s.clock.Now()})
+	log.FromContext(ctx).Info("The status of the bundle changed", "bundle", id.Name,
 		"reason", wanted.Conditions[0].Reason, "message", wanted.Conditions[0].Message)
 	for _, condition := range wanted.Conditions {
 		s.emit(obj, meta.FindStatusCondition(current.Conditions, condition.Type), condition)
 	}
 	if missing(wanted) > missing(current) { // with rotation it does not hold up the bundle, but needs attention
-		s.events.Eventf(obj, nil, corev1.EventTypeWarning, v1alpha1.BundleReasonSourceNotFound, "Sync", "%s", text.Truncate(wanted.Conditions[0].Message, maxNote))
+		s.events.Eventf(obj, nil, corev1.EventTypeWarning, string(certs.SourceNotFound), "Sync", "%s", text.Truncate(wanted.Conditions[0].Message, maxNote))
 	}
 	return reconcile.Result{}, nil
 }
@@ -279,14 +293,14 @@ func (s *Reconciler) clearDefaultCAVersion(ctx context.Context, applied *unstruc
 	return s.client.Status().Patch(ctx, applied, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(target.FieldManager))
 }
 
-func (s *Reconciler) record(name string, written writtenStatus) {
+func (s *Reconciler) record(id bundle.ID, written writtenStatus) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.written[name] = written
+	s.written[id] = written
 }
 
-func (s *Reconciler) forget(name string) {
+func (s *Reconciler) forget(id bundle.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.written, name)
+	delete(s.written, id)
 }

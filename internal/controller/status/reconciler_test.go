@@ -21,10 +21,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/ledger"
+	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/workqueue"
 	"trust-manager.io/internal/workqueue/queuetest"
 )
@@ -104,31 +106,41 @@ type world struct {
 	cache       *fake.Cache
 	time        *fake.Clock
 	ledger      *ledger.Ledger
-	statusNotes *queuetest.Recorder[string]
+	statusNotes *queuetest.Recorder[bundle.ID]
 }
 
 // statusesOf gives the queue of statuses in a world with the Bundle roots, of
 // which nothing has been told yet.
-func statusesOf(places ...ledger.Place) (*Reconciler, *world, *statusClient) {
+func statusesOf(places ...target.Ref) (*Reconciler, *world, *statusClient) {
 	w := &world{
 		cache: &fake.Cache{Bundles: []*v1alpha1.Bundle{fake.Bundle("roots")}}, time: fake.NewClock(), ledger: ledger.New(),
-		statusNotes: &queuetest.Recorder[string]{},
+		statusNotes: &queuetest.Recorder[bundle.ID]{},
 	}
-	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 1, Content: ledger.Content{Certificates: 2}, DefaultCAVersion: "package-1"})
-	w.ledger.Begin("roots", 1, places, fake.Start)
+	w.ledger.RecordBuild(fake.ID("roots"), ledger.Attempt{UID: "roots-uid", Generation: 1, Content: ledger.Content{Certificates: 2}, DefaultCAVersion: "package-1"})
+	w.ledger.StartRollout(fake.ID("roots"), 1, places, fake.Start)
 	c := &statusClient{version: "5"}
 	s := New(Config{
-		Bundles: w.cache, Client: c, Events: &recorder{}, Ledger: w.ledger, Queue: workqueue.From("test", w.statusNotes), Clock: w.time,
+		APIs: apis.All(), Bundles: w.cache, Client: c, Events: &recorder{}, Ledger: w.ledger, Queue: workqueue.From("test", w.statusNotes), Clock: w.time,
 	})
 	return s, w, c
 }
 
-func inA() ledger.Place { return ledger.Place{Kind: bundle.ConfigMap, Namespace: "a"} }
+// statusOf returns the status of a Bundle that has this report.
+func statusOf(t *testing.T, report ledger.Report) v1alpha1.BundleStatus {
+	t.Helper()
+	status, ok := apis.Bundle{}.Status(report).(*v1alpha1.BundleStatus)
+	if !ok {
+		t.Fatal("the status is not that of a Bundle")
+	}
+	return *status
+}
+
+func inA() target.Ref { return fake.Key("roots", "a").Ref }
 
 // tell has the status looked at.
 func (s *Reconciler) tell(t *testing.T) reconcile.Result {
 	t.Helper()
-	result, err := s.Reconcile(fake.Quiet(t), "roots")
+	result, err := s.Reconcile(fake.Quiet(t), fake.ID("roots"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,15 +175,15 @@ func TestStatusBody(t *testing.T) {
 func TestStatusHasTheInventory(t *testing.T) {
 	t.Parallel()
 	s, w, c := statusesOf()
-	inventory := &v1alpha1.BundleInventory{Certificates: 2, Sources: []v1alpha1.SourceInventory{{Field: "f", Certificates: 2}}}
+	inventory := &ledger.Inventory{Certificates: 2, Sources: []ledger.SourceCount{{Field: "f", Certificates: 2}}}
 	attempt := ledger.Attempt{UID: "roots-uid", Generation: 1, Content: ledger.Content{Certificates: 2, Inventory: inventory}}
-	w.ledger.Tried("roots", attempt)
+	w.ledger.RecordBuild(fake.ID("roots"), attempt)
 	s.tell(t)
 	if len(c.applied) != 1 || !strings.Contains(c.applied[0], `"inventory":{"certificates":2,`) {
 		t.Fatalf("written: %q", c.applied)
 	}
 	stored := w.cache.Bundles[0].DeepCopy()
-	stored.ResourceVersion, stored.Status = "5", s.written["roots"].status
+	stored.ResourceVersion, stored.Status = "5", statusOf(t, s.written[fake.ID("roots")].report)
 	w.cache.Bundles[0] = stored
 	w.time.Time = fake.Start.Add(2 * minInterval)
 	if s.tell(t); len(c.applied) != 1 {
@@ -185,8 +197,8 @@ func TestStatusHasTheInventory(t *testing.T) {
 	}
 
 	restarted, w, c := statusesOf()
-	w.ledger.Drop("roots")
-	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 1, Reason: "SourceNotFound", Message: "it is missing"})
+	w.ledger.Drop(fake.ID("roots"))
+	w.ledger.RecordBuild(fake.ID("roots"), ledger.Attempt{UID: "roots-uid", Generation: 1, Reason: "SourceNotFound", Message: "it is missing"})
 	w.cache.Bundles[0] = stored
 	if restarted.tell(t); len(c.applied) != 1 || !strings.Contains(c.applied[0], `"excluded":7`) {
 		t.Errorf("after a restart: %q", c.applied)
@@ -200,7 +212,7 @@ func TestStatusOfExpiry(t *testing.T) {
 	t.Parallel()
 	s, w, c := statusesOf()
 	content := contentOfDays(31, 1000)
-	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 1, Content: content})
+	w.ledger.RecordBuild(fake.ID("roots"), ledger.Attempt{UID: "roots-uid", Generation: 1, Content: content})
 	conditions := func() string {
 		var written v1alpha1.Bundle
 		if err := json.Unmarshal([]byte(c.applied[len(c.applied)-1]), &written); err != nil {
@@ -234,14 +246,14 @@ func TestStatusOfExpiry(t *testing.T) {
 	if !strings.Contains(told, "Warning ExpiringSoon") {
 		t.Errorf("events: %s", told)
 	}
-	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 1, Content: contentOfDays(1000)})
+	w.ledger.RecordBuild(fake.ID("roots"), ledger.Attempt{UID: "roots-uid", Generation: 1, Content: contentOfDays(1000)})
 	w.time.Time = w.time.Time.Add(time.Hour)
 	s.tell(t)
 	if got := conditions(); got != "Synced=True ExpiringSoon=False" {
 		t.Errorf("over: %s", got)
 	}
-	w.ledger.Drop("roots")
-	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 1, Reason: "SourceNotFound", Message: "missing"})
+	w.ledger.Drop(fake.ID("roots"))
+	w.ledger.RecordBuild(fake.ID("roots"), ledger.Attempt{UID: "roots-uid", Generation: 1, Reason: "SourceNotFound", Message: "missing"})
 	w.time.Time = w.time.Time.Add(time.Hour)
 	s.tell(t)
 	if got := conditions(); got != "Synced=False ExpiringSoon=False" {
@@ -259,7 +271,7 @@ func TestStatusClearsTheDefaultCAVersion(t *testing.T) {
 	} {
 		s, w, c := statusesOf()
 		c.left = "package-0"
-		w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", DefaultCAVersion: version})
+		w.ledger.RecordBuild(fake.ID("roots"), ledger.Attempt{UID: "roots-uid", DefaultCAVersion: version})
 		s.tell(t)
 		if diff := cmp.Diff(want, c.patched); diff != "" {
 			t.Errorf("with version %q, patches (-want +got):\n%s", version, diff)
@@ -286,12 +298,12 @@ func normal(t *testing.T, text string) string {
 func TestStatusIsWrittenWhenItChanges(t *testing.T) {
 	t.Parallel()
 	s, w, c := statusesOf(inA())
-	w.ledger.Synced("roots", 1, inA())
+	w.ledger.Synced(fake.ID("roots"), 1, inA())
 	s.tell(t)
 	if diff := cmp.Diff([]string{"Synced"}, c.reasons(t)); diff != "" {
 		t.Errorf("at first (-want +got):\n%s", diff)
 	}
-	w.ledger.Failed("roots", 1, inA(), "denied")
+	w.ledger.Failed(fake.ID("roots"), 1, inA(), "denied")
 	w.time.Time = fake.Start.Add(300 * time.Millisecond)
 	if result := s.tell(t); result.RequeueAfter != 700*time.Millisecond || len(c.applied) > 0 {
 		t.Errorf("too early: %d writes, again after %s", len(c.applied), result.RequeueAfter)
@@ -320,7 +332,7 @@ func TestStatusOfARollOut(t *testing.T) {
 	if result := s.tell(t); result.RequeueAfter != 0 || len(c.applied) > 0 {
 		t.Errorf("only looking: %d writes, again after %s", len(c.applied), result.RequeueAfter)
 	}
-	w.ledger.Writing("roots", 1, inA())
+	w.ledger.MarkWriting(fake.ID("roots"), 1, inA())
 	if result := s.tell(t); result.RequeueAfter != time.Second || len(c.applied) > 0 {
 		t.Errorf("just begun: %d writes, again after %s", len(c.applied), result.RequeueAfter)
 	}
@@ -329,10 +341,10 @@ func TestStatusOfARollOut(t *testing.T) {
 	if diff := cmp.Diff([]string{"Syncing"}, c.reasons(t)); diff != "" {
 		t.Errorf("after a second (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]queuetest.Added[string]{{Priority: workqueue.DefaultPriority, After: time.Second, Key: "roots"}}, w.statusNotes.Take()); diff != "" {
+	if diff := cmp.Diff([]queuetest.Added[bundle.ID]{{Priority: workqueue.DefaultPriority, After: time.Second, Key: fake.ID("roots")}}, w.statusNotes.Take()); diff != "" {
 		t.Errorf("queued (-want +got):\n%s", diff)
 	}
-	w.ledger.Synced("roots", 1, inA())
+	w.ledger.Synced(fake.ID("roots"), 1, inA())
 	w.time.Time = fake.Start.Add(2 * time.Second)
 	s.tell(t)
 	if diff := cmp.Diff([]string{"Synced"}, c.reasons(t)); diff != "" {
@@ -352,7 +364,7 @@ func TestStatusAfterARestart(t *testing.T) {
 		Conditions: []metav1.Condition{before}, DefaultCAVersion: "package-1", Targets: &v1alpha1.TargetCounts{Wanted: 1, Synced: 1},
 	}
 	s.tell(t)
-	w.ledger.Synced("roots", 1, inA())
+	w.ledger.Synced(fake.ID("roots"), 1, inA())
 	s.tell(t)
 	if len(c.applied) > 0 {
 		t.Errorf("written: %v", c.applied)
@@ -366,7 +378,7 @@ func TestStatusIsLeftAlone(t *testing.T) {
 	for name, given := range map[string]func(*world){
 		"gone":              func(w *world) { w.cache.Bundles = nil },
 		"T12 being deleted": func(w *world) { w.cache.Bundles[0].DeletionTimestamp = new(metav1.NewTime(fake.Start)) },
-		"never tried":       func(w *world) { w.ledger.Drop("roots") },
+		"never tried":       func(w *world) { w.ledger.Drop(fake.ID("roots")) },
 		"made anew":         func(w *world) { w.cache.Bundles[0].UID = "newer" },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -397,7 +409,7 @@ func TestStatusWriteFails(t *testing.T) {
 			t.Parallel()
 			s, _, c := statusesOf()
 			c.err = tc.err
-			result, err := s.Reconcile(fake.Quiet(t), "roots")
+			result, err := s.Reconcile(fake.Quiet(t), fake.ID("roots"))
 			if (err != nil) != tc.fails || result.RequeueAfter != tc.again {
 				t.Errorf("error %v, again after %s; want again after %s", err, result.RequeueAfter, tc.again)
 			}
@@ -412,7 +424,7 @@ func TestStatusWithoutCache(t *testing.T) {
 	t.Parallel()
 	s, w, _ := statusesOf()
 	w.cache.Err = fake.ErrDenied
-	if _, err := s.Reconcile(fake.Quiet(t), "roots"); err == nil {
+	if _, err := s.Reconcile(fake.Quiet(t), fake.ID("roots")); err == nil {
 		t.Error("no error")
 	}
 }
@@ -449,16 +461,16 @@ func TestStatusOverlay(t *testing.T) {
 func TestWithTransition(t *testing.T) {
 	t.Parallel()
 	earlier := metav1.NewTime(fake.Start.Add(-time.Hour))
-	with := func(status metav1.ConditionStatus) v1alpha1.BundleStatus {
-		return v1alpha1.BundleStatus{Conditions: []metav1.Condition{{Type: "Theirs", Status: "True"}, {Type: "Synced", Status: status, Reason: "Older", LastTransitionTime: earlier}}}
+	with := func(status metav1.ConditionStatus) ledger.Report {
+		return ledger.Report{Conditions: []metav1.Condition{{Type: "Theirs", Status: "True"}, {Type: "Synced", Status: status, Reason: "Older", LastTransitionTime: earlier}}}
 	}
 	condition := metav1.Condition{Type: "Synced", Status: "False", Reason: "Newer"}
 	now := fake.Start.Add(500 * time.Millisecond)
 	for name, tc := range map[string]struct {
-		current v1alpha1.BundleStatus
+		current ledger.Report
 		want    metav1.Time
 	}{
-		"none before":     {v1alpha1.BundleStatus{}, metav1.NewTime(fake.Start)},
+		"none before":     {ledger.Report{}, metav1.NewTime(fake.Start)},
 		"the same status": {with("False"), earlier},
 		"another status":  {with("True"), metav1.NewTime(fake.Start)},
 	} {
@@ -473,30 +485,30 @@ func TestWithTransition(t *testing.T) {
 
 func TestIsEqual(t *testing.T) {
 	t.Parallel()
-	wanted := func(change func(*v1alpha1.BundleStatus)) v1alpha1.BundleStatus {
-		status := v1alpha1.BundleStatus{DefaultCAVersion: "v", Conditions: []metav1.Condition{
+	wanted := func(change func(*ledger.Report)) ledger.Report {
+		status := ledger.Report{DefaultCAVersion: "v", Conditions: []metav1.Condition{
 			{Type: "Synced", Status: "True", Reason: "Synced", Message: "m", ObservedGeneration: 2, LastTransitionTime: metav1.NewTime(fake.Start)},
 		}}
 		change(&status)
 		return status
 	}
 	for name, tc := range map[string]struct {
-		change func(*v1alpha1.BundleStatus)
+		change func(*ledger.Report)
 		want   bool
 	}{
-		"itself":             {func(*v1alpha1.BundleStatus) {}, true},
-		"with one of others": {func(s *v1alpha1.BundleStatus) { s.Conditions = append(s.Conditions, metav1.Condition{Type: "Theirs"}) }, true},
-		"at another time":    {func(s *v1alpha1.BundleStatus) { s.Conditions[0].LastTransitionTime = metav1.Time{} }, true},
-		"none":               {func(s *v1alpha1.BundleStatus) { s.Conditions = nil }, false},
-		"other status":       {func(s *v1alpha1.BundleStatus) { s.Conditions[0].Status = "False" }, false},
-		"other reason":       {func(s *v1alpha1.BundleStatus) { s.Conditions[0].Reason = "x" }, false},
-		"other message":      {func(s *v1alpha1.BundleStatus) { s.Conditions[0].Message = "x" }, false},
-		"other generation":   {func(s *v1alpha1.BundleStatus) { s.Conditions[0].ObservedGeneration = 1 }, false},
-		"other package":      {func(s *v1alpha1.BundleStatus) { s.DefaultCAVersion = "" }, false},
+		"itself":             {func(*ledger.Report) {}, true},
+		"with one of others": {func(s *ledger.Report) { s.Conditions = append(s.Conditions, metav1.Condition{Type: "Theirs"}) }, true},
+		"at another time":    {func(s *ledger.Report) { s.Conditions[0].LastTransitionTime = metav1.Time{} }, true},
+		"none":               {func(s *ledger.Report) { s.Conditions = nil }, false},
+		"other status":       {func(s *ledger.Report) { s.Conditions[0].Status = "False" }, false},
+		"other reason":       {func(s *ledger.Report) { s.Conditions[0].Reason = "x" }, false},
+		"other message":      {func(s *ledger.Report) { s.Conditions[0].Message = "x" }, false},
+		"other generation":   {func(s *ledger.Report) { s.Conditions[0].ObservedGeneration = 1 }, false},
+		"other package":      {func(s *ledger.Report) { s.DefaultCAVersion = "" }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := isEqual(wanted(tc.change), wanted(func(*v1alpha1.BundleStatus) {})); got != tc.want {
+			if got := isEqual(wanted(tc.change), wanted(func(*ledger.Report) {})); got != tc.want {
 				t.Errorf("same() = %t", got)
 			}
 		})
@@ -529,32 +541,32 @@ func TestEvents(t *testing.T) {
 		}
 		told.events = nil
 	}
-	w.ledger.Writing("roots", 1, inA())
+	w.ledger.MarkWriting(fake.ID("roots"), 1, inA())
 	want("under way")
-	w.ledger.Synced("roots", 1, inA())
+	w.ledger.Synced(fake.ID("roots"), 1, inA())
 	const synced = "roots Normal Synced Sync: The bundle of 2 certificates is in 1 namespace"
 	want("done", synced)
 	want("nothing new")
-	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 2, Content: ledger.Content{Certificates: 3}})
+	w.ledger.RecordBuild(fake.ID("roots"), ledger.Attempt{UID: "roots-uid", Generation: 2, Content: ledger.Content{Certificates: 3}})
 	want("another message")
 	for _, step := range []struct {
-		missing int32
+		missing int
 		told    bool
 	}{{1, true}, {1, false}, {2, true}, {0, false}, {1, true}, {0, false}} {
-		content := ledger.Content{Certificates: 3, Inventory: &v1alpha1.BundleInventory{MissingSources: step.missing}}
+		content := ledger.Content{Certificates: 3, Inventory: &ledger.Inventory{MissingSources: step.missing}}
 		note := fmt.Sprint(step.missing, " missing")
-		w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 2, Content: content, Notes: []string{note}})
+		w.ledger.RecordBuild(fake.ID("roots"), ledger.Attempt{UID: "roots-uid", Generation: 2, Content: content, Notes: []string{note}})
 		var events []string
 		if step.told {
 			events = append(events, "roots Warning SourceNotFound Sync: The bundle of 3 certificates is in 1 namespace; note: "+note)
 		}
 		want(note, events...)
 	}
-	w.ledger.Failed("roots", 1, inA(), "100% refused")
+	w.ledger.Failed(fake.ID("roots"), 1, inA(), "100% refused")
 	want("failed", "roots Warning SyncConfigMapTargetFailed Sync: 1 of 1 target failed: ConfigMap in namespace a: 100% refused")
-	w.ledger.Failed("roots", 1, inA(), "refused again")
+	w.ledger.Failed(fake.ID("roots"), 1, inA(), "refused again")
 	want("failed otherwise")
-	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid", Generation: 3, Reason: "SourceBuildError", Message: strings.Repeat("é", 1000)})
+	w.ledger.RecordBuild(fake.ID("roots"), ledger.Attempt{UID: "roots-uid", Generation: 3, Reason: "SourceBuildError", Message: strings.Repeat("é", 1000)})
 	w.time.Time = w.time.Time.Add(10 * time.Second)
 	s.tell(t)
 	if note := told.events[0][len("roots Warning SourceBuildError Sync: "):]; len(note) > 1024 || len(note) < 1020 || !utf8.ValidString(note) {
@@ -574,7 +586,7 @@ func TestNoEventWithoutAWrite(t *testing.T) {
 		s, _, c := statusesOf()
 		told := &recorder{}
 		s.events, c.err = told, err
-		_, _ = s.Reconcile(fake.Quiet(t), "roots") // what it returns is another test's
+		_, _ = s.Reconcile(fake.Quiet(t), fake.ID("roots")) // what it returns is another test's
 		if len(told.events) > 0 {
 			t.Errorf("%s: %q", name, told.events)
 		}

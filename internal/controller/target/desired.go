@@ -7,9 +7,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
 
-	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/controller/metadata"
 	"trust-manager.io/internal/target"
 )
@@ -26,19 +24,19 @@ func (d *desiredState) isWanted() bool { return d.Selected && d.Shape != nil }
 // desired returns the desired state of a target. It is nil if the target must not be
 // touched, and no longer counts.
 func (r *Reconciler) desired(ctx context.Context, key target.Key) (*desiredState, error) {
-	obj := &v1alpha1.Bundle{}
-	err := r.objects.Get(ctx, types.NamespacedName{Name: key.Bundle}, obj)
+	obj := r.apis.Of(key.Bundle.Kind).New()
+	err := r.objects.Get(ctx, key.Bundle.NamespacedName(), obj)
 	switch {
 	case apierrors.IsNotFound(err):
 		return r.desiredAfterDelete(ctx, key)
 	case err != nil:
 		return nil, err
-	case obj.DeletionTimestamp != nil:
+	case obj.GetDeletionTimestamp() != nil:
 		r.terminations.forget(key)
 		return nil, nil
 	}
 	revision, number := r.revisions.Get(key.Bundle)
-	if revision == nil || revision.Owner.UID != obj.UID {
+	if revision == nil || revision.Owner.UID != obj.GetUID() {
 		return nil, nil
 	}
 	namespace, err := r.activeNamespace(ctx, key.Namespace)
@@ -51,11 +49,12 @@ func (r *Reconciler) desired(ctx context.Context, key target.Key) (*desiredState
 	}
 	desired := &desiredState{revision: number, Desired: target.Desired{
 		Owner:    revision.Owner,
+		Marks:    revision.Marks,
 		Shape:    revision.Shapes[key.Kind],
 		Selected: revision.Namespaces.Matches(labels.Set(namespace.Labels)),
 	}}
 	if desired.isWanted() {
-		r.ledger.Want(key.Bundle, number, place(key), r.clock.Now())
+		r.ledger.AddTarget(key.Bundle, number, key.Ref, r.clock.Now())
 	}
 	return desired, nil
 }
@@ -63,16 +62,23 @@ func (r *Reconciler) desired(ctx context.Context, key target.Key) (*desiredState
 // desiredAfterDelete returns the desired state of an object that a deleted Bundle shared
 // with other writers. Everything else is left to garbage collection.
 func (r *Reconciler) desiredAfterDelete(ctx context.Context, key target.Key) (*desiredState, error) {
-	cached, err := metadata.Get(ctx, r.targets, metadata.OfKind(key.Kind), key.Namespace, key.Bundle)
-	if err != nil || cached == nil || cached.Annotations[v1alpha1.SharedAnnotationKey] != "true" {
+	marks := r.apis.Of(key.Bundle.Kind).Marks()
+	cached, err := r.cached(ctx, key.Ref)
+	if err != nil || cached == nil || !marks.Shares(cached) {
 		r.forget(key)
 		return nil, err
 	}
 	return &desiredState{Desired: target.Desired{
-		Owner:         metav1.OwnerReference{Name: key.Bundle},
+		Owner:         metav1.OwnerReference{Name: key.Bundle.Name},
+		Marks:         marks,
 		BundleDeleted: true,
 		Orphaned:      r.revisions.IsOrphaned(key.Bundle),
 	}}, nil
+}
+
+// cached returns the metadata of a target object in the cache, or nil.
+func (r *Reconciler) cached(ctx context.Context, ref target.Ref) (*metav1.PartialObjectMetadata, error) {
+	return metadata.Get(ctx, r.targets, target.TypeOf(ref.Kind).GVK, ref.Namespace, ref.Name)
 }
 
 // activeNamespace returns a Namespace from the cache, or nil if it is terminating or does
@@ -92,7 +98,7 @@ var errUnconfirmed = errors.New("the Bundle is being deleted, or was re-created"
 // confirm reads the Bundle from the API server: what was observed of its target may be
 // the effect of its own deletion. The error is then errUnconfirmed.
 func (r *Reconciler) confirm(ctx context.Context, key target.Key, desired target.Desired) error {
-	obj, err := metadata.Get(ctx, r.live, v1alpha1.GroupVersion.WithKind(v1alpha1.BundleKind), "", key.Bundle)
+	obj, err := metadata.Get(ctx, r.live, r.apis.Of(key.Bundle.Kind).GroupVersionKind(), "", key.Bundle.Name)
 	switch {
 	case err != nil:
 		return err

@@ -9,7 +9,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/internal/controller/metadata"
 	"trust-manager.io/internal/controller/watch"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/workqueue"
@@ -32,7 +31,7 @@ func (r *Reconciler) namespaceEvents() handler.TypedEventHandler[object, target.
 			// created just before the watch began.
 			priority = workqueue.LowPriority
 		}
-		for name, revision := range r.revisions.All() {
+		for id, revision := range r.revisions.All() {
 			// A different UID means that the namespace was re-created and the watch missed
 			// its deletion: the targets are gone.
 			if updated && before.UID == after.UID && after.DeletionTimestamp == nil &&
@@ -40,7 +39,7 @@ func (r *Reconciler) namespaceEvents() handler.TypedEventHandler[object, target.
 				continue
 			}
 			for kind := range revision.Shapes {
-				r.queue.Add(priority, target.Key{Bundle: name, Kind: kind, Namespace: namespace})
+				r.queue.Add(priority, target.KeyOf(id, kind, namespace))
 			}
 		}
 	})
@@ -57,25 +56,29 @@ func isSameNamespace(a, b object) bool {
 // targetEvents enqueues a target of a kind when its object changes.
 func (r *Reconciler) targetEvents(kind bundle.Kind) handler.TypedEventHandler[object, target.Key] {
 	return watch.Handler[object, target.Key](func(_ context.Context, change watch.Change[object]) {
-		name := metadata.BundleOf(change.Object())
-		if name == "" && !change.Created {
-			name = metadata.BundleOf(change.Before) // the label has changed
-		}
-		if name == "" {
-			return
-		}
-		key := target.Key{Bundle: name, Kind: kind, Namespace: change.Object().Namespace}
-		if change.Initial {
-			r.queue.Add(workqueue.LowPriority, key)
-			return
-		}
-		if change.Deleted {
-			version := change.Before.ResourceVersion
-			if change.StateUnknown {
-				version = ""
+		for _, adapter := range r.apis {
+			key, ok := target.KeyOfObject(adapter.Marks(), kind, change.Object())
+			if !ok && !change.Created {
+				key, ok = target.KeyOfObject(adapter.Marks(), kind, change.Before) // the label has changed
 			}
-			r.observations.RecordDelete(key, version)
+			if ok {
+				r.onTargetChange(key, change)
+			}
 		}
-		r.queue.Add(r.priorities.next(key.Namespace), key)
 	})
+}
+
+func (r *Reconciler) onTargetChange(key target.Key, change watch.Change[object]) {
+	if change.Initial {
+		r.queue.Add(workqueue.LowPriority, key)
+		return
+	}
+	if change.Deleted {
+		version := change.Before.ResourceVersion
+		if change.StateUnknown {
+			version = ""
+		}
+		r.observations.RecordDelete(key, version)
+	}
+	r.queue.Add(r.priorities.next(key.Namespace), key)
 }

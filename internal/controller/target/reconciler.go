@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/controller/metadata"
 	"trust-manager.io/internal/ledger"
@@ -54,6 +55,8 @@ func NewPool(workers int, queue *workqueue.Queue[target.Key], clock clock.Passiv
 
 // Config has what a Reconciler needs.
 type Config struct {
+	// APIs are the API kinds that define bundles.
+	APIs apis.Adapters
 	// Objects reads Bundles and Namespaces from the cache, Targets the metadata of
 	// targets, and Live reads Bundles from the API server.
 	Objects, Targets, Live client.Reader
@@ -67,13 +70,14 @@ type Config struct {
 	// Queue has the targets, Pool works on them, and Statuses is the queue of statuses.
 	Queue    *workqueue.Queue[target.Key]
 	Pool     *Pool
-	Statuses *workqueue.Queue[string]
+	Statuses *workqueue.Queue[bundle.ID]
 	Clock    clock.PassiveClock
 	Metrics  *metrics.Metrics
 }
 
 // Reconciler brings targets in sync.
 type Reconciler struct {
+	apis                   apis.Adapters
 	objects, targets, live client.Reader
 	writer                 *writer.Writer
 	scope                  target.Scope
@@ -81,7 +85,7 @@ type Reconciler struct {
 	ledger                 *ledger.Ledger
 	queue                  *workqueue.Queue[target.Key]
 	pool                   *Pool
-	statuses               *workqueue.Queue[string]
+	statuses               *workqueue.Queue[bundle.ID]
 	clock                  clock.PassiveClock
 	metrics                *metrics.Metrics
 
@@ -99,6 +103,7 @@ type Reconciler struct {
 // New returns a Reconciler.
 func New(config Config) *Reconciler {
 	return &Reconciler{
+		apis:          config.APIs,
 		objects:       config.Objects,
 		targets:       config.Targets,
 		live:          config.Live,
@@ -128,7 +133,7 @@ func (r *Reconciler) Register(mgr manager.Manager, workers int, targets cache.Ca
 		return err
 	}
 	for _, kind := range r.scope.Kinds {
-		if err := c.Watch(source.TypedKind(targets, metadata.New(metadata.OfKind(kind)), r.targetEvents(kind))); err != nil {
+		if err := c.Watch(source.TypedKind(targets, metadata.New(target.TypeOf(kind).GVK), r.targetEvents(kind))); err != nil {
 			return err
 		}
 	}
@@ -224,7 +229,7 @@ func (r *Reconciler) observeLive(key target.Key, object *target.Object, byApply 
 
 // observeCached returns the state of the object in the cache and earlier observations.
 func (r *Reconciler) observeCached(ctx context.Context, key target.Key) (target.Observed, error) {
-	cached, err := metadata.Get(ctx, r.targets, metadata.OfKind(key.Kind), key.Namespace, key.Bundle)
+	cached, err := r.cached(ctx, key.Ref)
 	if err != nil {
 		return target.Observed{}, err
 	}
@@ -242,7 +247,7 @@ func (r *Reconciler) observeCached(ctx context.Context, key target.Key) (target.
 
 // createsByApply reports whether a target is created by apply rather than by POST.
 func (r *Reconciler) createsByApply(key target.Key) bool {
-	return key.Kind == bundle.Secret && (r.alwaysByApply || r.clock.Now().Unix() < r.byApplyUntil.Load())
+	return target.TypeOf(key.Kind).RestrictedByName && (r.alwaysByApply || r.clock.Now().Unix() < r.byApplyUntil.Load())
 }
 
 // execute carries out an action.
@@ -270,7 +275,7 @@ func (r *Reconciler) write(ctx context.Context, action target.Action, desired *d
 			return step{}, err
 		}
 	}
-	if r.ledger.Writing(action.Key.Bundle, desired.revision, place(action.Key)) {
+	if r.ledger.MarkWriting(action.Key.Bundle, desired.revision, action.Key.Ref) {
 		r.statuses.Add(workqueue.DefaultPriority, action.Key.Bundle)
 	}
 	start := r.clock.Now()
@@ -288,7 +293,7 @@ func afterError(action target.Action, err error) (step, error) {
 	switch {
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) && action.Verb != target.Create && !isNamespaceEnd(err):
 		return step{live: true}, nil
-	case action.Verb == target.Create && action.Key.Kind == bundle.Secret && apierrors.IsForbidden(err) && !isNamespaceEnd(err):
+	case action.Verb == target.Create && target.TypeOf(action.Key.Kind).RestrictedByName && apierrors.IsForbidden(err) && !isNamespaceEnd(err):
 		// A Role may be limited to the names of authorized Secrets.
 		return step{live: true, byApply: true}, nil
 	}
@@ -327,15 +332,15 @@ func (r *Reconciler) recordOutcome(ctx context.Context, key target.Key, desired 
 	case errors.Is(err, errUnconfirmed):
 		return nil
 	case err != nil:
-		changed = r.ledger.Failed(key.Bundle, desired.revision, place(key), request.Explain(err))
+		changed = r.ledger.Failed(key.Bundle, desired.revision, key.Ref, request.Explain(err))
 	case desired.isWanted():
 		if wait := r.conflicts.quietFor(key, r.clock.Now()); wait > 0 {
 			r.queue.AddAfter(workqueue.LowPriority, wait, key)
 			return nil
 		}
-		changed = r.ledger.Synced(key.Bundle, desired.revision, place(key))
+		changed = r.ledger.Synced(key.Bundle, desired.revision, key.Ref)
 	default:
-		changed = r.ledger.Forget(key.Bundle, place(key))
+		changed = r.ledger.Forget(key.Bundle, key.Ref)
 	}
 	if changed {
 		r.statuses.AddAfter(workqueue.DefaultPriority, statusDelay, key.Bundle)
@@ -363,11 +368,7 @@ func (r *Reconciler) forget(key target.Key) {
 // the namespace.
 func (r *Reconciler) leave(key target.Key) {
 	r.forget(key)
-	if r.ledger.Forget(key.Bundle, place(key)) {
+	if r.ledger.Forget(key.Bundle, key.Ref) {
 		r.statuses.Add(workqueue.DefaultPriority, key.Bundle)
 	}
-}
-
-func place(key target.Key) ledger.Place {
-	return ledger.Place{Kind: key.Kind, Namespace: key.Namespace}
 }

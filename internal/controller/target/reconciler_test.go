@@ -65,8 +65,8 @@ func targetsOf(t *testing.T, byMethod map[string]any) (*Reconciler, *world, *ans
 	w.cache.Bundles = []*v1alpha1.Bundle{fake.Bundle("roots")}
 	w.cache.Namespaces = []*metav1.PartialObjectMetadata{fake.Namespace("a", nil)}
 	w.enforce("roots", "roots-uid", "!skip")
-	w.ledger.Tried("roots", ledger.Attempt{UID: "roots-uid"})
-	w.ledger.Begin("roots", 1, []ledger.Place{{Kind: bundle.ConfigMap, Namespace: "a"}}, fake.Start)
+	w.ledger.RecordBuild(fake.ID("roots"), ledger.Attempt{UID: "roots-uid"})
+	w.ledger.StartRollout(fake.ID("roots"), 1, []target.Ref{fake.Key("roots", "a").Ref}, fake.Start)
 	return x, w, server
 }
 
@@ -182,7 +182,7 @@ func TestConverge(t *testing.T) {
 			func(_ *Reconciler, w *world) { w.cache.Bundles[0].DeletionTimestamp = new(metav1.NewTime(fake.Start)) }, nil, nil, account{1, 0, 0}, "", false,
 		},
 		"a Bundle without a revision is left alone": {
-			func(_ *Reconciler, w *world) { w.revisions.Delete("roots") }, nil, nil, account{1, 0, 0}, "", false,
+			func(_ *Reconciler, w *world) { w.revisions.Delete(fake.ID("roots")) }, nil, nil, account{1, 0, 0}, "", false,
 		},
 		"a re-created Bundle that is not built yet is left alone": {
 			func(_ *Reconciler, w *world) { w.cache.Bundles[0].UID = "newer" }, nil, nil, account{1, 0, 0}, "", false,
@@ -221,7 +221,7 @@ func TestConvergeTellsLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	queued := w.statusNotes.Take()
-	if want := (queuetest.Added[string]{Priority: workqueue.DefaultPriority, After: statusDelay, Key: "roots"}); len(queued) == 0 || queued[len(queued)-1] != want {
+	if want := (queuetest.Added[bundle.ID]{Priority: workqueue.DefaultPriority, After: statusDelay, Key: fake.ID("roots")}); len(queued) == 0 || queued[len(queued)-1] != want {
 		t.Errorf("queued %v, want %v as the last", queued, want)
 	}
 }
@@ -295,7 +295,7 @@ func TestConvergeProvesItsFirstWrite(t *testing.T) {
 // mustOwn sets the complete owner reference in the revision of the Bundle roots, and
 // returns it.
 func (t *Reconciler) mustOwn() metav1.OwnerReference {
-	revision, _ := t.revisions.Get("roots")
+	revision, _ := t.revisions.Get(fake.ID("roots"))
 	revision.Owner = metav1.OwnerReference{
 		APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.BundleKind, Name: "roots", UID: "roots-uid",
 		Controller: new(true), BlockOwnerDeletion: new(true),
@@ -358,17 +358,20 @@ func TestConvergeWithoutBundle(t *testing.T) {
 		given    func(*world)
 		requests []string
 	}{
-		"shared":           {func(w *world) { w.cache.Targets = append(w.cache.Targets, shared) }, []string{"GET", "PATCH"}},
-		"not shared":       {func(w *world) { w.cache.Targets = append(w.cache.Targets, fake.Observed("roots", "a", "7")) }, nil},
-		"shared, orphaned": {func(w *world) { w.cache.Targets = append(w.cache.Targets, shared); w.revisions.MarkOrphaned("roots") }, []string{"GET", "PATCH"}},
-		"nothing there":    {func(*world) {}, nil},
+		"shared":     {func(w *world) { w.cache.Targets = append(w.cache.Targets, shared) }, []string{"GET", "PATCH"}},
+		"not shared": {func(w *world) { w.cache.Targets = append(w.cache.Targets, fake.Observed("roots", "a", "7")) }, nil},
+		"shared, orphaned": {func(w *world) {
+			w.cache.Targets = append(w.cache.Targets, shared)
+			w.revisions.MarkOrphaned(fake.ID("roots"))
+		}, []string{"GET", "PATCH"}},
+		"nothing there": {func(*world) {}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			x, w, server := targetsOf(t, map[string]any{"GET": whole, "PATCH": written("8")})
 			w.cache.Bundles = nil
-			w.revisions.Delete("roots")
-			w.ledger.Drop("roots")
+			w.revisions.Delete(fake.ID("roots"))
+			w.ledger.Drop(fake.ID("roots"))
 			tc.given(w)
 			if err := x.converge(fake.Quiet(t), fake.Key("roots", "a")); err != nil {
 				t.Fatal(err)
@@ -376,7 +379,7 @@ func TestConvergeWithoutBundle(t *testing.T) {
 			if diff := cmp.Diff(tc.requests, server.requests); diff != "" {
 				t.Errorf("requests (-want +got):\n%s", diff)
 			}
-			if _, ok := w.ledger.Summary("roots"); ok || len(w.statusNotes.Take()) > 0 {
+			if _, ok := w.ledger.Summary(fake.ID("roots")); ok || len(w.statusNotes.Take()) > 0 {
 				t.Error("the ledger or the status has something of a deleted Bundle")
 			}
 		})
@@ -392,7 +395,7 @@ func TestConvergeForgetsWithTheBundle(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.cache.Bundles, w.cache.Targets = nil, nil
-	w.revisions.Delete("roots")
+	w.revisions.Delete(fake.ID("roots"))
 	if err := x.converge(fake.Quiet(t), fake.Key("roots", "a")); err != nil {
 		t.Fatal(err)
 	}
@@ -411,8 +414,8 @@ func TestConvergeTellsOfFailedCleanings(t *testing.T) {
 	shared := fake.Observed("roots", "a", "7")
 	shared.Annotations = whole.Annotations
 	w.cache.Bundles, w.cache.Targets = nil, []*metav1.PartialObjectMetadata{shared}
-	w.revisions.Delete("roots")
-	w.ledger.Drop("roots")
+	w.revisions.Delete(fake.ID("roots"))
+	w.ledger.Drop(fake.ID("roots"))
 	var lines []string
 	logger := funcr.New(func(_, line string) { lines = append(lines, line) }, funcr.Options{})
 	if err := x.converge(log.IntoContext(t.Context(), logger), fake.Key("roots", "a")); err == nil {

@@ -13,7 +13,6 @@ import (
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/controller/fake"
-	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/workqueue"
 	"trust-manager.io/internal/workqueue/queuetest"
@@ -30,8 +29,8 @@ func secretsOf(t *testing.T, byMethod map[string]any) (*Reconciler, *world, *ans
 		Kind: bundle.Secret, Digest: "digest",
 		Labels: map[string]string{v1alpha1.BundleLabelKey: "roots"}, Binary: map[string][]byte{},
 	}}
-	number := w.revisions.Set("roots", of)
-	w.ledger.Begin("roots", number, []ledger.Place{{Kind: bundle.Secret, Namespace: "a"}}, fake.Start)
+	number := w.revisions.Set(fake.ID("roots"), of)
+	w.ledger.StartRollout(fake.ID("roots"), number, []target.Ref{fake.SecretKey("roots", "a").Ref}, fake.Start)
 	return x, w, server
 }
 
@@ -154,7 +153,7 @@ func TestConvergeRemembersWhatItRead(t *testing.T) {
 		o.OwnerReferences = []metav1.OwnerReference{{UID: "roots-uid", APIVersion: "trust.cert-manager.io/v1alpha1", Kind: "Bundle", Name: "roots"}}
 	})
 	x, w, server := secretsOf(t, map[string]any{"GET": inSync})
-	revision, _ := w.revisions.Get("roots")
+	revision, _ := w.revisions.Get(fake.ID("roots"))
 	revision.Owner = inSync.OwnerReferences[0]
 	w.cache.Targets = []*metav1.PartialObjectMetadata{fake.AsSecret(fake.Observed("roots", "a", "7"))}
 	for range 3 {
@@ -172,7 +171,7 @@ func TestConvergeRemembersWhatItRead(t *testing.T) {
 func TestConvergeBundleBeingDeleted(t *testing.T) {
 	t.Parallel()
 	x, w, server := secretsOf(t, nil)
-	revision, _ := w.revisions.Get("roots")
+	revision, _ := w.revisions.Get(fake.ID("roots"))
 	revision.Shapes[bundle.ConfigMap] = &target.Shape{Digest: "digest"}
 	w.cache.Bundles[0].DeletionTimestamp = new(metav1.NewTime(fake.Start))
 	for _, one := range []target.Key{fake.Key("roots", "a"), fake.SecretKey("roots", "a")} {
@@ -196,7 +195,7 @@ func TestSecretEvents(t *testing.T) {
 func TestNamespaceEventsOfBothKinds(t *testing.T) {
 	t.Parallel()
 	x, w, _ := secretsOf(t, nil)
-	revision, _ := w.revisions.Get("roots")
+	revision, _ := w.revisions.Get(fake.ID("roots"))
 	revision.Shapes[bundle.ConfigMap] = &target.Shape{Digest: "digest"}
 	fake.Create(x.namespaceEvents(), fake.Namespace("b", nil))
 	queued := map[target.Key]bool{}

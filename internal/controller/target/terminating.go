@@ -55,9 +55,9 @@ func (r *Reconciler) recordTerminating(ctx context.Context, key target.Key, desi
 	now := r.clock.Now()
 	// The target may have been in sync: the end of an earlier namespace of this name may
 	// not have been observed.
-	changed := r.ledger.Pending(key.Bundle, desired.revision, place(key), now)
+	changed := r.ledger.Pending(key.Bundle, desired.revision, key.Ref, now)
 	if now.Sub(r.terminations.first(key, now)) >= terminatingGrace {
-		changed = r.ledger.Failed(key.Bundle, desired.revision, place(key), request.Explain(refusal))
+		changed = r.ledger.Failed(key.Bundle, desired.revision, key.Ref, request.Explain(refusal))
 	}
 	if changed {
 		r.statuses.AddAfter(workqueue.DefaultPriority, statusDelay, key.Bundle)

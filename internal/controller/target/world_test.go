@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
+	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/ledger"
@@ -29,19 +30,19 @@ type world struct {
 	revisions   *revision.Store
 	ledger      *ledger.Ledger
 	targetNotes *queuetest.Recorder[target.Key]
-	statusNotes *queuetest.Recorder[string]
+	statusNotes *queuetest.Recorder[bundle.ID]
 }
 
 // newWorld returns a world without objects and its Reconciler, which uses a writer.
 func newWorld(writer *writer.Writer) (*Reconciler, *world) {
 	w := &world{
 		cache: &fake.Cache{}, time: fake.NewClock(), revisions: revision.New(), ledger: ledger.New(),
-		targetNotes: &queuetest.Recorder[target.Key]{}, statusNotes: &queuetest.Recorder[string]{},
+		targetNotes: &queuetest.Recorder[target.Key]{}, statusNotes: &queuetest.Recorder[bundle.ID]{},
 	}
 	measured, _ := metrics.New(prometheus.NewRegistry(), w.ledger, w.time) // an empty registry takes all
 	queue := workqueue.From("test", w.targetNotes)
 	w.reconciler = New(Config{
-		Objects: w.cache, Targets: w.cache, Live: w.cache, Writer: writer,
+		APIs: apis.All(), Objects: w.cache, Targets: w.cache, Live: w.cache, Writer: writer,
 		Scope: target.NewScope([]bundle.Kind{bundle.ConfigMap}, nil), Revisions: w.revisions, Ledger: w.ledger,
 		Queue: queue, Pool: NewPool(1, queue, clock.RealClock{}), Statuses: workqueue.From("test", w.statusNotes),
 		Clock: w.time, Metrics: measured,
@@ -54,19 +55,19 @@ type account struct{ Wanted, Synced, Failed int }
 
 func (w *world) account(t *testing.T) account {
 	t.Helper()
-	s, _ := w.ledger.Summary("roots")
+	s, _ := w.ledger.Summary(fake.ID("roots"))
 	return account{s.Wanted, s.Synced, s.Failed}
 }
 
 // enforce activates a revision like a build.
 func (w *world) enforce(name string, uid types.UID, selector string) {
-	w.revisions.Set(name, fake.Revision(uid, selector))
+	w.revisions.Set(fake.ID(name), fake.Revision(uid, selector))
 }
 
 // sorted sorts the added keys, so that their order does not depend on that of maps.
 func sorted(list []queuetest.Added[target.Key]) []queuetest.Added[target.Key] {
 	slices.SortFunc(list, func(a, b queuetest.Added[target.Key]) int {
-		return cmp.Or(cmp.Compare(a.Key.Namespace, b.Key.Namespace), cmp.Compare(a.Key.Bundle, b.Key.Bundle))
+		return cmp.Or(cmp.Compare(a.Key.Namespace, b.Key.Namespace), cmp.Compare(a.Key.Name, b.Key.Name))
 	})
 	return list
 }

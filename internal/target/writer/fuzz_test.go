@@ -34,14 +34,14 @@ func FuzzObject(f *testing.F) {
 			if object == nil {
 				return
 			}
-			object.Meta.Name, object.Meta.Namespace = roots.Bundle, roots.Namespace // as the API server has it
+			object.Meta.Name, object.Meta.Namespace = roots.Name, roots.Namespace // as the API server has it
 			if others = others && !strings.Contains(string(text), foreignKey); others {
 				if object.Binary == nil {
 					object.Binary = map[string][]byte{}
 				}
 				object.Binary[foreignKey] = []byte("theirs")
 			}
-			for _, want := range []target.Desired{wantedOf(kind), {Owner: ownedBy(bundleUID), Shape: of(kind, shape())}, {Owner: ownedBy(bundleUID)}, bundleDeleted()} {
+			for _, want := range []target.Desired{wantedOf(kind), {Owner: ownedBy(bundleUID), Marks: marks, Shape: of(kind, shape())}, {Owner: ownedBy(bundleUID), Marks: marks}, bundleDeleted()} {
 				checkAction(t, writer, target.Decide(keyOf(kind), want, target.Observed{State: target.Full, Object: object}), object, want, others)
 			}
 		}
@@ -79,13 +79,13 @@ func decoded(kind bundle.Kind, text []byte) *target.Object {
 		if json.Unmarshal(text, &secret) != nil {
 			return nil
 		}
-		return target.FromSecret(&secret)
+		return target.TypeOf(bundle.Secret).FromAPI(&secret)
 	}
 	var configMap corev1.ConfigMap
 	if json.Unmarshal(text, &configMap) != nil {
 		return nil
 	}
-	return target.FromConfigMap(&configMap)
+	return target.TypeOf(bundle.ConfigMap).FromAPI(&configMap)
 }
 
 func checkAction(t *testing.T, writer *Writer, action target.Action, object *target.Object, want target.Desired, others bool) {
@@ -122,7 +122,7 @@ func checkAction(t *testing.T, writer *Writer, action target.Action, object *tar
 	if err != nil {
 		t.Fatal(err)
 	}
-	if path := "/api/v1/namespaces/team-a/" + resource(object.Kind) + "/roots"; request.URL().Path != path {
+	if path := "/api/v1/namespaces/team-a/" + target.TypeOf(object.Kind).Resource + "/roots"; request.URL().Path != path {
 		t.Errorf("%s goes to %s, want %s", action.Verb, request.URL(), path)
 	}
 }

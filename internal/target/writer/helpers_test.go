@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/target"
 )
@@ -24,7 +25,8 @@ const (
 )
 
 var (
-	roots = target.Key{Bundle: "roots", Namespace: "team-a", Kind: bundle.ConfigMap}
+	roots = target.KeyOf(bundle.ID{Kind: "Bundle", Name: "roots"}, bundle.ConfigMap, "team-a")
+	marks = apis.Bundle{}.Marks()
 	// kinds are the kinds of targets.
 	kinds = []bundle.Kind{bundle.ConfigMap, bundle.Secret}
 )
@@ -56,6 +58,7 @@ func deployment(controller bool) metav1.OwnerReference {
 // shape is the content of the targets of the Bundle roots.
 func shape() *target.Shape {
 	return &target.Shape{
+		Kind:        bundle.ConfigMap,
 		Digest:      "digest",
 		Text:        map[string]string{"ca.pem": "PEM\n"},
 		Labels:      map[string]string{bundleLabel: "roots", "team": "a"},
@@ -87,15 +90,15 @@ func keyOf(kind bundle.Kind) target.Key {
 // Desired states of one target.
 
 func wantedOf(kind bundle.Kind) target.Desired {
-	return target.Desired{Owner: ownedBy(bundleUID), Shape: of(kind, shape()), Selected: true}
+	return target.Desired{Owner: ownedBy(bundleUID), Marks: marks, Shape: of(kind, shape()), Selected: true}
 }
 
 func deselectedOf(kind bundle.Kind) target.Desired {
-	return target.Desired{Owner: ownedBy(bundleUID), Shape: of(kind, shape())}
+	return target.Desired{Owner: ownedBy(bundleUID), Marks: marks, Shape: of(kind, shape())}
 }
 
 func bundleDeleted() target.Desired {
-	return target.Desired{Owner: metav1.OwnerReference{Name: "roots"}, BundleDeleted: true}
+	return target.Desired{Owner: metav1.OwnerReference{Name: "roots"}, Marks: marks, BundleDeleted: true}
 }
 
 // Fields of an object.

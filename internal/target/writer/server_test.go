@@ -66,7 +66,9 @@ func newServer(tb testing.TB, kind bundle.Kind) *server {
 	return &server{tb: tb, kind: kind, managers: managers}
 }
 
-func (s *server) resource() schema.GroupResource { return corev1.Resource(resource(s.kind)) }
+func (s *server) resource() schema.GroupResource {
+	return corev1.Resource(target.TypeOf(s.kind).Resource)
+}
 
 // stored is the object of a server, of either kind. The data of a Secret is in Data; edits
 // may put it into BinaryData.
@@ -98,9 +100,9 @@ func (o *stored) typed(kind bundle.Kind) runtime.Object {
 func (o *stored) whole(kind bundle.Kind) *target.Object {
 	switch object := o.typed(kind).(type) {
 	case *corev1.Secret:
-		return target.FromSecret(object)
+		return target.TypeOf(bundle.Secret).FromAPI(object)
 	case *corev1.ConfigMap:
-		return target.FromConfigMap(object)
+		return target.TypeOf(bundle.ConfigMap).FromAPI(object)
 	}
 	return nil
 }

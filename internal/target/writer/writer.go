@@ -108,14 +108,10 @@ func (w *Writer) Read(ctx context.Context, key target.Key, use func(*target.Obje
 
 // decode decodes an object in any encoding that the API server may use.
 func (w *Writer) decode(data []byte, kind bundle.Kind) (*target.Object, error) {
-	if kind == bundle.Secret {
-		secret := &corev1.Secret{}
-		_, _, err := w.decoder.Decode(data, nil, secret)
-		return target.FromSecret(secret), err
-	}
-	configMap := &corev1.ConfigMap{}
-	_, _, err := w.decoder.Decode(data, nil, configMap)
-	return target.FromConfigMap(configMap), err
+	typ := target.TypeOf(kind)
+	object := typ.NewObject()
+	_, _, err := w.decoder.Decode(data, nil, object)
+	return typ.FromAPI(object), err
 }
 
 // Written is the result of a write.
@@ -186,18 +182,11 @@ func (w *Writer) request(action target.Action) (*rest.Request, error) {
 
 // addressed completes a request that names the target's object.
 func addressed(request *rest.Request, key target.Key) *rest.Request {
-	return inCollection(request, key).Name(key.Bundle)
+	return inCollection(request, key).Name(key.Name)
 }
 
 // inCollection completes a request to the collection of the target's object.
 func inCollection(request *rest.Request, key target.Key) *rest.Request {
-	return request.Namespace(key.Namespace).Resource(resource(key.Kind))
-}
-
-// resource returns the API resource of a kind.
-func resource(kind bundle.Kind) string {
-	if kind == bundle.Secret {
-		return "secrets"
-	}
-	return "configmaps"
+	typ := target.TypeOf(key.Kind)
+	return request.NamespaceIfScoped(key.Namespace, !typ.ClusterScoped).Resource(typ.Resource)
 }

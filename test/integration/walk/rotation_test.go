@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/internal/retention"
+	"trust-manager.io/internal/rotation"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -36,7 +36,7 @@ func fingerprintOf(number int) []byte {
 // isWalks says whether an object has a name of the walk and is not what the operator
 // remembers of a Bundle: what is in that shows in the targets.
 func isWalks(at target) bool {
-	_, state := retention.BundleOf(at.bundle)
+	_, state := rotation.BundleOf(at.bundle)
 	return strings.HasPrefix(at.bundle, "walk-") && (!state || at.namespace != rig.TrustNamespace)
 }
 
@@ -156,7 +156,7 @@ func endRetention(c *chance, m *model) *action {
 		do: func(w *world) error {
 			return w.retry(func() error {
 				var object corev1.ConfigMap
-				if err := w.api.Get(w.ctx, client.ObjectKey{Namespace: rig.TrustNamespace, Name: retention.Name(name)}, &object); err != nil {
+				if err := w.api.Get(w.ctx, client.ObjectKey{Namespace: rig.TrustNamespace, Name: rotation.Name(name)}, &object); err != nil {
 					return err
 				}
 				delete(object.Data, fmt.Sprintf("retained-%x.pem", fingerprintOf(number)))

@@ -1,0 +1,50 @@
+package apis
+
+import (
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/ledger"
+)
+
+// Adapter converts the objects of one API kind and version. Objects that are passed to its
+// methods must be of the type that New returns.
+type Adapter interface {
+	// GroupVersionKind returns the API kind and version.
+	GroupVersionKind() schema.GroupVersionKind
+	// New and NewList return an empty object and an empty list.
+	New() client.Object
+	NewList() client.ObjectList
+	// Marks returns how the targets of the kind are marked.
+	Marks() *bundle.Marks
+	// Spec converts the spec of an object. The problems have the paths of all invalid
+	// fields; the Spec is then without the invalid parts, and only what it says of
+	// exclusions, rotation and the existence of targets may be used.
+	Spec(obj client.Object) (bundle.Spec, bundle.Problems)
+	// Report returns what the status of an object reports.
+	Report(obj client.Object) ledger.Report
+	// Status returns the status that has this report, for use in an apply configuration.
+	Status(report ledger.Report) any
+}
+
+// Adapters are the adapters of all API kinds that the operator serves.
+type Adapters []Adapter
+
+// All returns the adapters of all API kinds.
+func All() Adapters { return Adapters{Bundle{}} }
+
+// Of returns the adapter of an API kind, or nil if it is not served.
+func (a Adapters) Of(kind bundle.APIKind) Adapter {
+	for _, adapter := range a {
+		if adapter.Marks().Kind == kind {
+			return adapter
+		}
+	}
+	return nil
+}
+
+// AddToScheme registers the types of all API kinds.
+func AddToScheme(scheme *runtime.Scheme) error { return v1alpha1.AddToScheme(scheme) }

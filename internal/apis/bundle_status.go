@@ -1,0 +1,102 @@
+package apis
+
+import (
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/ledger"
+)
+
+// Report implements [Adapter].
+func (Bundle) Report(obj client.Object) ledger.Report {
+	source, ok := obj.(*v1alpha1.Bundle)
+	if !ok {
+		return ledger.Report{}
+	}
+	status := source.Status
+	report := ledger.Report{
+		Conditions:       status.Conditions,
+		DefaultCAVersion: status.DefaultCAVersion,
+		Inventory:        inventoryFrom(status.Inventory),
+	}
+	if counts := status.Targets; counts != nil {
+		report.Targets = &ledger.TargetCounts{Wanted: int(counts.Wanted), Synced: int(counts.Synced), Failed: int(counts.Failed)}
+	}
+	return report
+}
+
+// Status implements [Adapter].
+func (Bundle) Status(report ledger.Report) any {
+	status := &v1alpha1.BundleStatus{
+		Conditions:       report.Conditions,
+		DefaultCAVersion: report.DefaultCAVersion,
+		Inventory:        inventoryTo(report.Inventory),
+	}
+	if counts := report.Targets; counts != nil {
+		status.Targets = &v1alpha1.TargetCounts{Wanted: toInt32(counts.Wanted), Synced: toInt32(counts.Synced), Failed: toInt32(counts.Failed)}
+	}
+	return status
+}
+
+// inventoryTo converts an inventory to the API, or nil to nil.
+func inventoryTo(inventory *ledger.Inventory) *v1alpha1.BundleInventory {
+	if inventory == nil {
+		return nil
+	}
+	result := &v1alpha1.BundleInventory{
+		Certificates:   toInt32(inventory.Certificates),
+		MissingSources: toInt32(inventory.MissingSources),
+		Dropped: v1alpha1.DroppedCertificates{
+			Duplicate:     toInt32(inventory.Duplicate),
+			Expired:       toInt32(inventory.Expired),
+			NotCA:         toInt32(inventory.NotCA),
+			NotSelfSigned: toInt32(inventory.NotSelfSigned),
+		},
+		Excluded:      toInt32(inventory.Excluded),
+		RetainedCount: toInt32(inventory.RetainedCount),
+	}
+	for _, source := range inventory.Sources {
+		result.Sources = append(result.Sources, v1alpha1.SourceInventory{Field: source.Field, Certificates: toInt32(source.Certificates)})
+	}
+	for _, retained := range inventory.Retained {
+		result.Retained = append(result.Retained, v1alpha1.RetainedCertificate{
+			Subject: retained.Subject, SHA256: retained.SHA256, Until: retained.Time,
+		})
+	}
+	if next := inventory.NextExpiry; next != nil {
+		result.NextExpiry = &v1alpha1.CertificateExpiry{NotAfter: next.Time, Subject: next.Subject, SHA256: next.SHA256}
+	}
+	return result
+}
+
+// inventoryFrom converts an inventory of the API, or nil to nil.
+func inventoryFrom(inventory *v1alpha1.BundleInventory) *ledger.Inventory {
+	if inventory == nil {
+		return nil
+	}
+	result := &ledger.Inventory{
+		Certificates:   int(inventory.Certificates),
+		MissingSources: int(inventory.MissingSources),
+		Duplicate:      int(inventory.Dropped.Duplicate),
+		Expired:        int(inventory.Dropped.Expired),
+		NotCA:          int(inventory.Dropped.NotCA),
+		NotSelfSigned:  int(inventory.Dropped.NotSelfSigned),
+		Excluded:       int(inventory.Excluded),
+		RetainedCount:  int(inventory.RetainedCount),
+	}
+	for _, source := range inventory.Sources {
+		result.Sources = append(result.Sources, ledger.SourceCount{Field: source.Field, Certificates: int(source.Certificates)})
+	}
+	for _, retained := range inventory.Retained {
+		result.Retained = append(result.Retained, ledger.CertificateTime{
+			Subject: retained.Subject, SHA256: retained.SHA256, Time: retained.Until,
+		})
+	}
+	if next := inventory.NextExpiry; next != nil {
+		result.NextExpiry = &ledger.CertificateTime{Subject: next.Subject, SHA256: next.SHA256, Time: next.NotAfter}
+	}
+	return result
+}
+
+// toInt32 converts a count to the type of the API.
+func toInt32(n int) int32 { return int32(min(n, 1<<31-1)) } //nolint:gosec // it is bounded
