@@ -8,34 +8,36 @@ import (
 	certmanager "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/kubernetes/scheme"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/clientcmd"
 	aggregation "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// types gives all types that this command and the CA injector know.
+// types returns a scheme with all types that this command and the CA injector
+// use.
 func types() (*runtime.Scheme, error) {
-	all := runtime.NewScheme()
+	scheme := runtime.NewScheme()
 	builder := runtime.NewSchemeBuilder(
-		scheme.AddToScheme, certmanager.AddToScheme, apiextensions.AddToScheme, aggregation.AddToScheme)
-	return all, builder.AddToScheme(all)
+		clientgoscheme.AddToScheme, certmanager.AddToScheme, apiextensions.AddToScheme, aggregation.AddToScheme)
+	return scheme, builder.AddToScheme(scheme)
 }
 
+// connect returns a client for the cluster.
 func connect(kubeconfig string) (client.Client, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return nil, err
 	}
-	known, err := types()
+	scheme, err := types()
 	if err != nil {
 		return nil, err
 	}
-	return client.New(config, client.Options{Scheme: known})
+	return client.New(config, client.Options{Scheme: scheme})
 }
 
-// asAccount writes a kubeconfig for an administrator who acts as a service account,
-// and with its rights alone. The caller removes the file.
+// asAccount writes a kubeconfig that impersonates a service account, with only
+// its permissions. The caller removes the file.
 func asAccount(kubeconfig, account string) (path string, err error) {
 	config, err := clientcmd.LoadFromFile(kubeconfig)
 	if err != nil {

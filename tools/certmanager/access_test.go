@@ -9,7 +9,8 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// An account's kubeconfig acts as that account, and is readable by its owner alone.
+// The kubeconfig of a service account impersonates it and is readable only by its
+// owner.
 func TestAsAccount(t *testing.T) {
 	t.Parallel()
 	admin := clientcmdapi.NewConfig()
@@ -31,7 +32,7 @@ func TestAsAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, want := config.Impersonate.UserName, "system:serviceaccount:cert-manager:cert-manager"; got != want {
-		t.Errorf("it acts as %q, want %q", got, want)
+		t.Errorf("it impersonates %q, want %q", got, want)
 	}
 	if info, err := os.Stat(account); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, mode %s", err, info.Mode())

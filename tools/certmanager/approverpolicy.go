@@ -14,7 +14,7 @@ import (
 )
 
 // approverPolicyCommand runs approver-policy's own command, which reads os.Args,
-// ends on the signals by itself, and exits on an error. Its webhook, which checks
+// handles signals itself and exits on an error. Its webhook, which validates
 // CertificateRequestPolicies, listens but is not registered with the API server.
 func approverPolicyCommand(ctx context.Context, args []string, out io.Writer) error {
 	line := newRunning("approver-policy")
@@ -43,18 +43,18 @@ func approverPolicyCommand(ctx context.Context, args []string, out io.Writer) er
 			fmt.Fprintln(out, "ready")
 		}
 	}()
-	os.Stdout = os.Stderr // its log; out is the former
+	os.Stdout = os.Stderr // for its log; out is the original one
 	os.Args = []string{
 		"approver-policy", "--kubeconfig=" + kubeconfig, "--leader-election-namespace=" + namespace,
 		"--metrics-bind-address=0", "--readiness-probe-bind-address=" + readiness,
 		"--webhook-host=127.0.0.1", "--webhook-port=" + strconv.Itoa(ports[1]),
-		"--log-level=-4", // warnings, by the numbers of log/slog
+		"--log-level=-4", // warnings, as a level of log/slog
 	}
 	cmd.ExecutePolicyApprover()
 	return nil
 }
 
-// freePorts gives ports of the loopback interface that nobody listens on now.
+// freePorts returns loopback ports that are currently free.
 func freePorts(count int) (ports []int, err error) {
 	for range count {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -67,7 +67,7 @@ func freePorts(count int) (ports []int, err error) {
 	return ports, nil
 }
 
-// awaitReadiness returns once a readiness probe succeeds.
+// awaitReadiness waits until a readiness probe succeeds.
 func awaitReadiness(ctx context.Context, url string) error {
 	for {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

@@ -9,8 +9,9 @@ import (
 	"github.com/cert-manager/cert-manager/pkg/controller"
 	"golang.org/x/sync/errgroup"
 
-	// Each registers itself with package controller, as in cert-manager's own
-	// command; those of ACME, Vault, Venafi, Ingress and Gateway are left out.
+	// Each package registers its controller with package controller, as in
+	// cert-manager's own command. Those of ACME, Vault, Venafi, Ingress and Gateway
+	// are omitted.
 	"github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/approver"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/ca"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/selfsigned"
@@ -27,19 +28,19 @@ import (
 )
 
 const (
-	// namespace is where cert-manager is installed by default, and where it
-	// looks for the Secrets of ClusterIssuers.
+	// namespace is the default namespace of cert-manager, in which it also looks up
+	// the Secrets of ClusterIssuers.
 	namespace = "cert-manager"
-	// workers is the number of workers of each controller: cert-manager's own.
+	// workers is the number of workers per controller, as in cert-manager.
 	workers = 5
-	// requestsPerSecond bounds the requests where the API server does not.
+	// requestsPerSecond limits the rate of requests.
 	requestsPerSecond = 100
 )
 
 func certManagerCommand(ctx context.Context, args []string, out io.Writer) error {
 	line := newRunning("cert-manager")
 	withoutApprover := line.flags.Bool("without-approver", false,
-		"leave it to approver-policy to approve CertificateRequests, instead of approving all")
+		"let approver-policy approve CertificateRequests instead of approving all")
 	if err := line.parse(args); err != nil {
 		return err
 	}
@@ -72,8 +73,8 @@ func certManagerCommand(ctx context.Context, args []string, out io.Writer) error
 	return group.Wait()
 }
 
-// startControllers starts the controllers that make certificates, and returns once
-// they see all there is.
+// startControllers starts the controllers that issue certificates, and returns
+// once their caches have synced.
 func startControllers(ctx context.Context, group *errgroup.Group, kubeconfig string, approve bool) error {
 	factory, err := controller.NewContextFactory(ctx, controller.ContextOptions{
 		Kubeconfig:         kubeconfig,

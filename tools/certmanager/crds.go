@@ -15,21 +15,21 @@ import (
 	"slices"
 	"strings"
 
-	// Linked in so that the binary knows the version of its module.
+	// Linked in so that the build info contains the version of its module.
 	_ "github.com/prometheus-operator/prometheus-operator/pkg/versionutil"
 )
 
-// neighbour is where the custom resource definitions of a project are.
+// neighbour is a project with custom resource definitions.
 type neighbour struct {
 	name, module string
-	// files are patterns below the folder of the module.
+	// files are patterns below the module's directory.
 	files []string
 }
 
 var neighbours = []neighbour{
 	{"cert-manager", "github.com/cert-manager/cert-manager", []string{"deploy/crds/*.yaml"}},
 	{"approver-policy", "github.com/cert-manager/approver-policy", []string{"deploy/crds/*.yaml"}},
-	// The two that the chart and users' alerts are about; the others are large.
+	// The chart and users' alerts use only these two. The others are large.
 	{"prometheus-operator", "github.com/prometheus-operator/prometheus-operator", []string{
 		"example/prometheus-operator-crd/*_prometheusrules.yaml",
 		"example/prometheus-operator-crd/*_servicemonitors.yaml",
@@ -38,13 +38,13 @@ var neighbours = []neighbour{
 
 func crdsCommand(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("certmanager crds", flag.ContinueOnError)
-	only := flags.String("only", "", "the one `project` to print: cert-manager, approver-policy or prometheus-operator")
+	only := flags.String("only", "", "print only this `project`: cert-manager, approver-policy or prometheus-operator")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
 	chosen := slices.DeleteFunc(slices.Clone(neighbours), func(n neighbour) bool { return *only != "" && n.name != *only })
 	if len(chosen) == 0 {
-		return fmt.Errorf("--only %s: no such project", *only)
+		return fmt.Errorf("--only %s: unknown project", *only)
 	}
 	for _, n := range chosen {
 		text, err := n.crds(ctx)
@@ -58,17 +58,17 @@ func crdsCommand(ctx context.Context, args []string, out io.Writer) error {
 	return nil
 }
 
-// crdsOf gives the definitions of the project with that name.
+// crdsOf returns the definitions of the named project.
 func crdsOf(ctx context.Context, name string) ([]byte, error) {
 	i := slices.IndexFunc(neighbours, func(n neighbour) bool { return n.name == name })
 	return neighbours[i].crds(ctx)
 }
 
-// crds gives the definitions as YAML documents, each after a line "---".
+// crds returns the definitions as YAML documents, each preceded by "---".
 func (n neighbour) crds(ctx context.Context) ([]byte, error) {
 	build, ok := debug.ReadBuildInfo()
 	if !ok {
-		return nil, errors.New("this binary does not say what it was built from")
+		return nil, errors.New("this binary contains no build info")
 	}
 	pin, err := pinned(build, n.module)
 	if err != nil {
@@ -96,8 +96,8 @@ func (n neighbour) crds(ctx context.Context) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-// pinned gives the version and checksum of a module that this binary was built
-// with: those of go.mod and go.sum.
+// pinned returns the version and checksum of a module that this binary was built
+// with. They are those in go.mod and go.sum.
 func pinned(build *debug.BuildInfo, path string) (*debug.Module, error) {
 	for _, module := range build.Deps {
 		if module.Path == path {
@@ -107,16 +107,16 @@ func pinned(build *debug.BuildInfo, path string) (*debug.Module, error) {
 	return nil, fmt.Errorf("module %s is not linked into this binary", path)
 }
 
-// moduleFolder gives the folder of a module in the module cache, which building
-// this binary has filled. It works in any working directory.
+// moduleFolder returns the directory of a module in the module cache, which the
+// build of this binary has filled. It works in any working directory.
 func moduleFolder(ctx context.Context, pin *debug.Module) (string, error) {
 	command := exec.CommandContext(ctx, "go", "mod", "download", "-json", pin.Path+"@"+pin.Version)
-	command.Dir = os.TempDir() // no go.mod or go.work has a say
+	command.Dir = os.TempDir() // without a go.mod or go.work
 	command.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
 	command.Stderr = os.Stderr
-	answer, err := command.Output()
+	output, err := command.Output()
 	var module struct{ Dir, Sum, Error string }
-	if parseErr := json.Unmarshal(answer, &module); parseErr == nil && module.Error != "" {
+	if parseErr := json.Unmarshal(output, &module); parseErr == nil && module.Error != "" {
 		return "", errors.New(module.Error)
 	}
 	if err != nil {

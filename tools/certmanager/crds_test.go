@@ -29,7 +29,7 @@ func TestCRDs(t *testing.T) {
 	}
 }
 
-func TestCRDsOfOne(t *testing.T) {
+func TestCRDsOfOneProject(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	if err := dispatch(t.Context(), []string{"crds", "--only", "approver-policy"}, &out); err != nil {
@@ -40,11 +40,12 @@ func TestCRDsOfOne(t *testing.T) {
 		t.Error(difference)
 	}
 	if err := dispatch(t.Context(), []string{"crds", "--only", "istio"}, &out); err == nil {
-		t.Error("a project that is none of them is accepted")
+		t.Error("an unknown project is accepted")
 	}
 }
 
-// A module that is not what this binary was built from is refused.
+// A module with another checksum than the one this binary was built with is
+// rejected.
 func TestModuleFolder(t *testing.T) {
 	t.Parallel()
 	build, ok := debug.ReadBuildInfo()
@@ -61,15 +62,15 @@ func TestModuleFolder(t *testing.T) {
 		t.Errorf("another checksum: %v", err)
 	}
 	if _, err := pinned(build, "example.com/none"); err == nil {
-		t.Error("a module that is not linked in is found")
+		t.Error("a module that is not linked in: got no error")
 	}
 }
 
 func TestWrongUsage(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{
-		"nothing": nil, "no such command": {"flux"}, "no kubeconfig": {"cert-manager"},
-		"an argument": {"approver-policy", "--kubeconfig", "file", "more"}, "no such flag": {"crds", "--all"},
+		"nothing": nil, "an unknown command": {"flux"}, "no kubeconfig": {"cert-manager"},
+		"an argument": {"approver-policy", "--kubeconfig", "file", "more"}, "an unknown flag": {"crds", "--all"},
 	} {
 		if err := dispatch(t.Context(), args, &bytes.Buffer{}); !errors.Is(err, errUsage) {
 			t.Errorf("%s: %v", name, err)
@@ -77,8 +78,8 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
-// definitions gives the names of custom resource definitions, and nothing else may be
-// in the text.
+// definitions returns the names of the custom resource definitions in text, which
+// may contain nothing else.
 func definitions(t *testing.T, text []byte) (names []string) {
 	t.Helper()
 	objects, err := parseObjects(text)
@@ -87,7 +88,7 @@ func definitions(t *testing.T, text []byte) (names []string) {
 	}
 	for _, object := range objects {
 		if object.GetKind() != "CustomResourceDefinition" {
-			t.Errorf("there is a %s %s", object.GetKind(), object.GetName())
+			t.Errorf("unexpected %s %s", object.GetKind(), object.GetName())
 		}
 		names = append(names, object.GetName())
 	}

@@ -13,9 +13,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// awaitIdentity returns once the API server writes into CertificateRequests who
-// makes them. It goes by a policy only some time after that was made, and can do so
-// for a new kind of object only when it has read its definition.
+// awaitIdentity waits until the API server records the requester in
+// CertificateRequests. A policy takes effect some time after its creation, for a
+// new kind of object only once the API server has read its definition.
 func awaitIdentity(ctx context.Context, api client.Client) error {
 	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
 		request := &certmanager.CertificateRequest{
@@ -31,7 +31,7 @@ func awaitIdentity(ctx context.Context, api client.Client) error {
 		return request.Spec.Username != "", err
 	})
 	if err != nil {
-		return fmt.Errorf("the policy that writes into CertificateRequests who makes them has no effect: %w", err)
+		return fmt.Errorf("the policy that records the requester in CertificateRequests has not taken effect: %w", err)
 	}
 	return nil
 }

@@ -11,20 +11,20 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
 
-// startInjector starts the controllers that put a Certificate's CA where an
-// annotation asks for it, and returns once they see all there is.
+// startInjector starts the controllers that inject a Certificate's CA where an
+// annotation requests it, and returns once their caches have synced.
 func startInjector(ctx context.Context, group *errgroup.Group, kubeconfig string) error {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return err
 	}
-	// What stands before the slash becomes its field manager.
+	// The part before the slash becomes the field manager.
 	config.UserAgent = "cert-manager-cainjector/neighbours"
-	known, err := types()
+	scheme, err := types()
 	if err != nil {
 		return err
 	}
-	manager, err := ctrl.NewManager(config, ctrl.Options{Scheme: known, Metrics: metricsserver.Options{BindAddress: "0"}})
+	manager, err := ctrl.NewManager(config, ctrl.Options{Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"}})
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func startInjector(ctx context.Context, group *errgroup.Group, kubeconfig string
 	}
 	group.Go(func() error { return manager.Start(ctx) })
 	if !manager.GetCache().WaitForCacheSync(ctx) {
-		return errors.New("the CA injector's caches were not filled")
+		return errors.New("the caches of the CA injector did not sync")
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// manifests are what a project needs in the cluster beside its definitions.
+// manifests contains the objects that a project needs besides its definitions.
 //
 //go:embed manifests
 var manifests embed.FS
@@ -25,7 +25,7 @@ var manifests embed.FS
 const patience = 30 * time.Second
 
 // install applies the custom resource definitions of a project, waits until they
-// are served, and applies manifests. Doing so again changes nothing.
+// are served, and applies the manifests. It is idempotent.
 func install(ctx context.Context, api client.Client, project string, files ...string) error {
 	text, err := crdsOf(ctx, project)
 	if err != nil {
@@ -52,7 +52,7 @@ func install(ctx context.Context, api client.Client, project string, files ...st
 	return nil
 }
 
-// apply applies the YAML documents of a text, and gives the objects that it applied.
+// apply applies YAML documents and returns the applied objects.
 func apply(ctx context.Context, api client.Client, text []byte) ([]*unstructured.Unstructured, error) {
 	objects, err := parseObjects(text)
 	if err != nil {
@@ -68,7 +68,7 @@ func apply(ctx context.Context, api client.Client, text []byte) ([]*unstructured
 	return objects, nil
 }
 
-// parseObjects reads YAML documents; those without content are passed over.
+// parseObjects parses YAML documents and skips empty ones.
 func parseObjects(text []byte) (objects []*unstructured.Unstructured, err error) {
 	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
 	for {
@@ -84,6 +84,7 @@ func parseObjects(text []byte) (objects []*unstructured.Unstructured, err error)
 	}
 }
 
+// awaitServed waits until a custom resource definition is established.
 func awaitServed(ctx context.Context, api client.Client, name string) error {
 	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
 		var definition apiextensions.CustomResourceDefinition

@@ -1,17 +1,18 @@
-// Command certmanager runs what users have beside the operator in their
-// clusters: cert-manager, approver-policy, and the custom resource definitions of
+// Command certmanager runs what users have in their clusters besides the
+// operator: cert-manager, approver-policy, and the custom resource definitions of
 // both and of Prometheus Operator.
 //
-// It always holds that they are the real ones, at the versions that this module's
-// go.mod pins: the controllers are linked in from their modules' packages, and the
-// definitions are those modules' own files. Each runs as the service account, and
-// with no more rights than it needs, so that what the chart grants it counts.
+// All of them are the original ones at the versions pinned in this module's
+// go.mod: the controllers are linked in from their modules' packages, and the
+// definitions are files of those modules. Each controller acts as its service
+// account with no more permissions than it needs, so that the permissions granted
+// by the chart matter.
 //
-// What cannot be had as a package is left out: cert-manager's webhook. Nothing
-// defaults or checks its objects but the schemas of its definitions; that a
-// CertificateRequest carries its maker's name, which the webhook sees to and
-// approver-policy relies on, is seen to by an admission policy. The issuers are
-// the self-signed one and the one with a CA in a Secret.
+// cert-manager's webhook is not available as a package and is omitted. Only the
+// schemas of the definitions default and validate its objects. An admission
+// policy replaces the part of the webhook that approver-policy depends on: it
+// records the requester in each CertificateRequest. The self-signed and CA
+// issuers are available.
 package main
 
 import (
@@ -33,19 +34,19 @@ const usage = `Usage: certmanager COMMAND [FLAGS]
 
   crds             print the custom resource definitions, as YAML
   cert-manager     run cert-manager's controllers and its CA injector
-  approver-policy  run approver-policy, beside "cert-manager --without-approver"
+  approver-policy  run approver-policy, together with "cert-manager --without-approver"
 
-The last two bring their custom resource definitions with them, print "ready"
-once they watch, and end on SIGTERM or SIGINT. "certmanager COMMAND -h" lists the
-flags. "crds" asks the go command where the modules' files are.
+The last two install their custom resource definitions, print "ready" once they
+watch, and end on SIGTERM or SIGINT. "certmanager COMMAND -h" lists the flags.
+"crds" uses the go command to locate the modules' files.
 `
 
-// errUsage is the error of a wrong command line whose explanation has been
-// written to the standard error stream already.
+// errUsage reports a wrong command line that has already been explained on
+// standard error.
 var errUsage = errors.New("wrong usage")
 
 func main() {
-	// They tell of each step; what goes wrong is enough.
+	// The controllers log each step. Warnings and errors are enough.
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	klog.SetSlogLogger(logger)
 	ctrl.SetLogger(klog.Background())
@@ -84,22 +85,23 @@ func dispatch(ctx context.Context, args []string, out io.Writer) error {
 	return errUsage
 }
 
-// running holds the flags of a command that runs something in a cluster.
+// running holds the flags of a command that runs controllers in a cluster.
 type running struct {
 	flags      *flag.FlagSet
 	kubeconfig string
 	untilEOF   bool
 }
 
+// newRunning returns the flags of the named command.
 func newRunning(command string) *running {
 	r := &running{flags: flag.NewFlagSet("certmanager "+command, flag.ContinueOnError)}
-	r.flags.StringVar(&r.kubeconfig, "kubeconfig", "", "the `file` of an administrator of the cluster (required)")
-	r.flags.BoolVar(&r.untilEOF, "until-stdin-ends", false, "end with standard input too, and so with the process that holds it")
+	r.flags.StringVar(&r.kubeconfig, "kubeconfig", "", "the kubeconfig `file` of a cluster administrator (required)")
+	r.flags.BoolVar(&r.untilEOF, "until-stdin-ends", false, "also end when standard input ends, and so with the parent process")
 	return r
 }
 
-// parse reads args. It returns flag.ErrHelp after -h, and errUsage once it has
-// said what is wrong.
+// parse parses args. It returns flag.ErrHelp after -h, and errUsage once it has
+// printed the problem.
 func (r *running) parse(args []string) error {
 	if err := parse(r.flags, args); err != nil {
 		return err
@@ -110,13 +112,14 @@ func (r *running) parse(args []string) error {
 	}
 	if r.untilEOF {
 		go func() {
-			_, _ = io.Copy(io.Discard, os.Stdin) // any end will do
+			_, _ = io.Copy(io.Discard, os.Stdin) // an error ends the input too
 			_ = syscall.Kill(os.Getpid(), syscall.SIGTERM)
 		}()
 	}
 	return nil
 }
 
+// parse parses args and rejects arguments that are not flags.
 func parse(flags *flag.FlagSet, args []string) error {
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return err

@@ -24,8 +24,8 @@ const (
 	pause             = "pause"
 )
 
-// tool is one binary to build. cold is how long it took with an empty Go build
-// cache on 2 cores, in the order of the list (later ones reuse packages).
+// tool is one binary to build. cold is its build time with an empty Go build
+// cache on 2 cores, in the order of the list (later tools reuse packages).
 type tool struct {
 	name, pkg string
 	cold      time.Duration
@@ -38,14 +38,15 @@ var tools = []tool{
 	{controllerManager, "k8s.io/kubernetes/cmd/kube-controller-manager", 111 * time.Second},
 }
 
-// nodeTools are built only where a node is wanted.
+// nodeTools are built only with --node.
 var nodeTools = []tool{
 	{scheduler, "k8s.io/kubernetes/cmd/kube-scheduler", 9 * time.Second},
 	{kubelet, "k8s.io/kubernetes/cmd/kubelet", 28 * time.Second},
 	{pause, "./pause", time.Second},
 }
 
-// toolsFor returns all tools of a control plane, and those of a node if wanted.
+// toolsFor returns the tools of a control plane, and those of a node if node is
+// set.
 func toolsFor(node bool) []tool {
 	if node {
 		return slices.Concat(tools, nodeTools)
@@ -53,8 +54,8 @@ func toolsFor(node bool) []tool {
 	return tools
 }
 
-// assets returns the folder that holds the binaries: KUBEBUILDER_ASSETS if that
-// is set, or else the cached one, where those that are missing are built first.
+// assets returns the directory of the binaries: KUBEBUILDER_ASSETS if set,
+// otherwise the cache, in which it builds missing binaries first.
 func assets(ctx context.Context, node bool, progress io.Writer) (string, error) {
 	dir, err := assetsDir()
 	if err != nil {
@@ -70,7 +71,7 @@ func assets(ctx context.Context, node bool, progress io.Writer) (string, error) 
 	return dir, build(ctx, dir, toolsFor(node), progress)
 }
 
-// assetsDir says where the binaries are or will be.
+// assetsDir returns the directory of the binaries, which need not exist yet.
 func assetsDir() (string, error) {
 	if dir := os.Getenv("KUBEBUILDER_ASSETS"); dir != "" {
 		return filepath.Abs(dir)
@@ -83,70 +84,72 @@ func assetsDir() (string, error) {
 	if cache == "" {
 		user, err := os.UserCacheDir()
 		if err != nil {
-			return "", fmt.Errorf("no folder for built binaries: %w; set TRUST_MANAGER_CACHE to one", err)
+			return "", fmt.Errorf("no cache directory for binaries: %w; set TRUST_MANAGER_CACHE to a directory", err)
 		}
 		cache = filepath.Join(user, "trust-manager")
 	}
 	return filepath.Abs(filepath.Join(cache, "kubernetes", v.cacheKey()))
 }
 
-// has returns an error unless dir holds the executable called name.
+// has returns an error unless dir contains the named executable.
 func has(dir, name string) error {
 	info, err := os.Stat(filepath.Join(dir, name))
 	if err == nil && (info.IsDir() || info.Mode()&0o111 == 0) {
-		err = errors.New("it is no executable file")
+		err = errors.New("it is not an executable file")
 	}
 	if err != nil {
-		return fmt.Errorf("%s is needed in %s: %w; put it there, or unset KUBEBUILDER_ASSETS and run `cluster build`", name, dir, err)
+		return fmt.Errorf("%s is required in %s: %w; add it, or unset KUBEBUILDER_ASSETS and run `cluster build`", name, dir, err)
 	}
 	return nil
 }
 
-// missing returns those of the tools that dir does not hold.
+// missing returns the tools that dir does not contain.
 func missing(dir string, wanted []tool) []tool {
 	return slices.DeleteFunc(slices.Clone(wanted), func(t tool) bool { return has(dir, t.name) == nil })
 }
 
-// build puts those of the tools into dir that it lacks, all of them or none.
-// Another process that builds the same folder is waited for and its work is used.
+// build builds the tools that dir lacks and adds all of them or none. It waits
+// for another process that builds into the same directory and uses its result.
 func build(ctx context.Context, dir string, wanted []tool, progress io.Writer) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return fmt.Errorf("cache of built binaries: %w", err)
+		return fmt.Errorf("cache of binaries: %w", err)
 	}
 	lock, err := lockFile(ctx, dir+".lock", progress)
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	lacking := missing(dir, wanted)
-	if len(lacking) == 0 {
+	absent := missing(dir, wanted)
+	if len(absent) == 0 {
 		return nil
 	}
 	partial := dir + ".partial"
 	defer os.RemoveAll(partial)
 	if err := errors.Join(os.RemoveAll(partial), writeModule(partial)); err != nil {
-		return fmt.Errorf("cache of built binaries: %w", err)
+		return fmt.Errorf("cache of binaries: %w", err)
 	}
-	if err := buildTools(ctx, partial, lacking, progress); err != nil {
+	if err := buildTools(ctx, partial, absent, progress); err != nil {
 		return err
 	}
-	return moveTools(filepath.Join(partial, "bin"), dir, lacking)
+	return moveTools(filepath.Join(partial, "bin"), dir, absent)
 }
 
-// moveTools moves each tool in one step, so that none is ever found half written.
-func moveTools(from, to string, built []tool) error {
-	if err := os.MkdirAll(to, 0o755); err != nil {
+// moveTools moves each tool atomically, so that no partially written binary is
+// visible.
+func moveTools(source, target string, built []tool) error {
+	if err := os.MkdirAll(target, 0o755); err != nil {
 		return err
 	}
 	for _, t := range built {
-		if err := os.Rename(filepath.Join(from, t.name), filepath.Join(to, t.name)); err != nil {
+		if err := os.Rename(filepath.Join(source, t.name), filepath.Join(target, t.name)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// writeModule makes a module with this one's requirements and one package, pause.
+// writeModule writes a module with this module's requirements and the package
+// pause.
 func writeModule(dir string) error {
 	if err := os.MkdirAll(filepath.Join(dir, pause), 0o755); err != nil {
 		return err
@@ -157,6 +160,7 @@ func writeModule(dir string) error {
 		os.WriteFile(filepath.Join(dir, "go.sum"), goSum, 0o644))
 }
 
+// buildTools builds the wanted tools and writes progress with the expected duration.
 func buildTools(ctx context.Context, module string, wanted []tool, progress io.Writer) error {
 	v, err := pinnedVersions()
 	if err != nil {
@@ -166,20 +170,21 @@ func buildTools(ctx context.Context, module string, wanted []tool, progress io.W
 	for _, t := range wanted {
 		total += t.cold
 	}
-	fmt.Fprintf(progress, "building %d programs of Kubernetes %s and etcd %s from source, once: about %s on 2 cores with a cold Go cache, plus downloads\n",
+	fmt.Fprintf(progress, "building %d programs of Kubernetes %s and etcd %s from source, once: about %s on 2 cores with an empty Go cache, plus downloads\n",
 		len(wanted), v.kubernetes, v.etcd, roughly(total))
 	for i, t := range wanted {
-		fmt.Fprintf(progress, "%d of %d: %s (cold: about %s)\n", i+1, len(wanted), t.name, roughly(t.cold))
-		began := time.Now()
+		fmt.Fprintf(progress, "%d of %d: %s (empty cache: about %s)\n", i+1, len(wanted), t.name, roughly(t.cold))
+		start := time.Now()
 		if err := buildTool(ctx, module, t, v.linkerFlags(), progress); err != nil {
-			return fmt.Errorf("building %s: %w; the lines above say why", t.name, err)
+			return fmt.Errorf("building %s: %w; see the output above", t.name, err)
 		}
-		fmt.Fprintf(progress, "%d of %d: %s took %s\n", i+1, len(wanted), t.name, time.Since(began).Round(100*time.Millisecond))
+		fmt.Fprintf(progress, "%d of %d: %s took %s\n", i+1, len(wanted), t.name, time.Since(start).Round(100*time.Millisecond))
 	}
 	return nil
 }
 
-// roughly rounds a duration up to what is honest to promise.
+// roughly formats a duration rounded up to 10 seconds, or to minutes from one
+// minute on.
 func roughly(d time.Duration) string {
 	if d < time.Minute {
 		return fmt.Sprintf("%d s", int(d.Seconds()+9)/10*10)
@@ -187,6 +192,7 @@ func roughly(d time.Duration) string {
 	return fmt.Sprintf("%d min", int((d + 59*time.Second).Minutes()))
 }
 
+// buildTool builds one tool into the bin directory of the module.
 func buildTool(ctx context.Context, module string, t tool, ldflags string, progress io.Writer) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", ldflags,
 		"-o", filepath.Join(module, "bin", t.name), t.pkg)

@@ -12,8 +12,9 @@ import (
 	"testing"
 )
 
-// The versions are read from the embedded go.mod; Go itself has the last word.
-func TestVersionsAreWhatGoSays(t *testing.T) {
+// The versions are parsed from the embedded go.mod. This compares them with those
+// that Go selects.
+func TestVersionsMatchGoList(t *testing.T) {
 	got, err := pinnedVersions()
 	if err != nil {
 		t.Fatal(err)
@@ -49,8 +50,8 @@ func TestCacheKeyNamesVersionsAndPlatform(t *testing.T) {
 	}
 }
 
-// fakeGo puts a "go" first in PATH that writes each binary, or fails at the one
-// called broken, and returns the file that lists its calls.
+// fakeGo puts a fake "go" first in PATH. It creates each binary, or fails for the
+// one called broken, and logs its calls in the returned file.
 func fakeGo(t *testing.T, broken string) (calls string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -70,7 +71,7 @@ mkdir -p "$(dirname "$2")" && : >"$2" && chmod +x "$2"
 	return calls
 }
 
-func TestBuildOnceSayingHowFarItIs(t *testing.T) {
+func TestBuildOnceWithProgress(t *testing.T) {
 	calls := fakeGo(t, "none")
 	var progress bytes.Buffer
 	dir, err := assets(t.Context(), false, &progress)
@@ -78,7 +79,7 @@ func TestBuildOnceSayingHowFarItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, tool := range tools {
-		if want := fmt.Sprintf("%d of 4: %s (cold: about ", i+1, tool.name); !strings.Contains(progress.String(), want) {
+		if want := fmt.Sprintf("%d of 4: %s (empty cache: about ", i+1, tool.name); !strings.Contains(progress.String(), want) {
 			t.Errorf("lacks %q:\n%s", want, progress.String())
 		}
 		if err := has(dir, tool.name); err != nil {
@@ -88,15 +89,16 @@ func TestBuildOnceSayingHowFarItIs(t *testing.T) {
 	progress.Reset()
 	again, err := assets(t.Context(), false, &progress)
 	if err != nil || again != dir || progress.Len() > 0 {
-		t.Errorf("second time: got %s, %v, %q; want %s and silence", again, err, progress.String(), dir)
+		t.Errorf("second time: got %s, %v, %q; want %s and no output", again, err, progress.String(), dir)
 	}
 	if got := strings.Count(contents(t, calls), "\n"); got != len(tools) {
 		t.Errorf("got %d builds, want %d", got, len(tools))
 	}
 }
 
-// Whoever has built a control plane before builds only the rest for a node.
-func TestANodeNeedsMore(t *testing.T) {
+// With the binaries of a control plane in the cache, --node builds only the
+// additional ones.
+func TestBuildForNode(t *testing.T) {
 	calls := fakeGo(t, "none")
 	if _, err := assets(t.Context(), false, t.Output()); err != nil {
 		t.Fatal(err)
@@ -115,7 +117,7 @@ func TestANodeNeedsMore(t *testing.T) {
 	}
 }
 
-func TestTwoBuildsAtOnceShareOne(t *testing.T) {
+func TestConcurrentBuildsShareResult(t *testing.T) {
 	calls := fakeGo(t, "none")
 	var both sync.WaitGroup
 	for range 2 {
@@ -131,7 +133,7 @@ func TestTwoBuildsAtOnceShareOne(t *testing.T) {
 	}
 }
 
-func TestAFailedBuildLeavesNothing(t *testing.T) {
+func TestFailedBuildLeavesNothing(t *testing.T) {
 	fakeGo(t, kubectl)
 	var progress bytes.Buffer
 	_, err := assets(t.Context(), false, &progress)
@@ -139,7 +141,7 @@ func TestAFailedBuildLeavesNothing(t *testing.T) {
 		t.Errorf("got error %v, want one about kubectl", err)
 	}
 	if !strings.Contains(progress.String(), "cannot compile") {
-		t.Errorf("the compiler's words are missing:\n%s", progress.String())
+		t.Errorf("the compiler's output is missing:\n%s", progress.String())
 	}
 	dir, err := assetsDir()
 	if err != nil {
@@ -147,7 +149,7 @@ func TestAFailedBuildLeavesNothing(t *testing.T) {
 	}
 	for _, name := range []string{dir, dir + ".partial"} {
 		if _, err := os.Stat(name); !os.IsNotExist(err) {
-			t.Errorf("%s: got %v, want nothing there", name, err)
+			t.Errorf("%s: got %v, want it absent", name, err)
 		}
 	}
 }
@@ -157,9 +159,9 @@ func TestGivenAssetsAreUsed(t *testing.T) {
 		files []string
 		want  string
 	}{
-		"all that envtest has":  {[]string{etcd, apiServer, kubectl}, ""},
-		"without an API server": {[]string{etcd}, "kube-apiserver is needed in"},
-		"without etcd":          {[]string{apiServer}, "etcd is needed in"},
+		"the binaries of envtest": {[]string{etcd, apiServer, kubectl}, ""},
+		"without an API server":   {[]string{etcd}, "kube-apiserver is required in"},
+		"without etcd":            {[]string{apiServer}, "etcd is required in"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -183,7 +185,7 @@ func TestGivenAssetsAreUsed(t *testing.T) {
 
 func TestGivenAssetsWithoutControllerManager(t *testing.T) {
 	if _, err := newPlan("", t.TempDir(), options{}); err == nil || !strings.Contains(err.Error(), "--without-controller-manager") {
-		t.Errorf("got error %v, want one that names the way out", err)
+		t.Errorf("got error %v, want one that names the alternative", err)
 	}
 	if _, err := newPlan("", t.TempDir(), options{WithoutControllerManager: true}); err != nil {
 		t.Error(err)

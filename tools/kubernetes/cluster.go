@@ -11,25 +11,26 @@ import (
 	"time"
 )
 
-// cluster is one control plane, in one folder. Whoever changes it holds the lock
-// on the folder; whoever only reads finds a whole state file at any moment.
+// cluster is one control plane in one directory. A command that changes it holds
+// the lock on the directory. Reads need no lock, since the state file is replaced
+// atomically.
 type cluster struct {
 	dir      string
 	progress io.Writer
-	// owner is this process if the control plane ends with it, and zero if not.
+	// owner is this process if the control plane ends with it, and zero otherwise.
 	owner identity
-	// ended, if set, is called when a process that was started here has ended.
+	// ended, if set, is called when a process started here has ended.
 	ended func(*process, *os.ProcessState)
 }
 
-func (c *cluster) say(format string, args ...any) {
+func (c *cluster) logf(format string, args ...any) {
 	fmt.Fprintf(c.progress, format+"\n", args...)
 }
 
-// up makes sure that a control plane runs in the background: an earlier one that
-// is whole is kept, any other is replaced by a new and empty one.
+// up ensures that a control plane runs in the background. It keeps an existing
+// healthy one and replaces any other with a new, empty one.
 func (c *cluster) up(ctx context.Context, opts options) error {
-	began := time.Now()
+	start := time.Now()
 	lock, err := lockFolder(ctx, c.dir, c.progress)
 	if err != nil {
 		return err
@@ -46,23 +47,24 @@ func (c *cluster) up(ctx context.Context, opts options) error {
 	if err != nil {
 		return err
 	}
-	c.say("%s is up after %s; kubeconfig: %s", st.Server, time.Since(began).Round(100*time.Millisecond), opts.Kubeconfig)
+	c.logf("%s is up after %s; kubeconfig: %s", st.Server, time.Since(start).Round(100*time.Millisecond), opts.Kubeconfig)
 	return nil
 }
 
-// keep tells whether old still runs, can be used, and is what opts ask for. If
-// it is something else, that is an error: its data is not ours to throw away.
+// keep reports whether old is running, healthy and equivalent to what opts
+// request. A healthy control plane with different options is an error: its data
+// must not be discarded.
 func (c *cluster) keep(ctx context.Context, old *state, opts options) (bool, error) {
 	if old == nil || len(old.Processes) == 0 {
 		return false, nil
 	}
 	if old.Owner.alive() {
-		return false, fmt.Errorf("%s is in use by `cluster run` (process %d): choose another --dir", c.dir, old.Owner.PID)
+		return false, fmt.Errorf("%s is used by `cluster run` (process %d): choose another --dir", c.dir, old.Owner.PID)
 	}
-	if err := c.whole(ctx, old); ctx.Err() != nil {
+	if err := c.checkHealth(ctx, old); ctx.Err() != nil {
 		return false, ctx.Err()
 	} else if err != nil {
-		c.say("starting anew, since the earlier control plane is not whole: %v", err)
+		c.logf("replacing the existing control plane, which is not healthy: %v", err)
 		return false, nil
 	}
 	assets, err := assetsDir()
@@ -76,12 +78,12 @@ func (c *cluster) keep(ctx context.Context, old *state, opts options) (bool, err
 		return false, err
 	}
 	old.Options.Kubeconfig = opts.Kubeconfig
-	c.say("%s is already up; kubeconfig: %s", old.Server, opts.Kubeconfig)
+	c.logf("%s is already up; kubeconfig: %s", old.Server, opts.Kubeconfig)
 	return true, old.save(c.dir)
 }
 
-// whole returns nil if every process of st runs and can be used now.
-func (c *cluster) whole(ctx context.Context, st *state) error {
+// checkHealth returns an error unless every process of st is running and ready.
+func (c *cluster) checkHealth(ctx context.Context, st *state) error {
 	if p := st.dead(); p != nil {
 		return fmt.Errorf("%s has ended (log: %s)", p.Name, p.Log)
 	}
@@ -97,8 +99,8 @@ func (c *cluster) whole(ctx context.Context, st *state) error {
 	return nil
 }
 
-// start stops what is left of old and starts a new control plane. If that fails,
-// nothing runs, and the logs and the state file stay.
+// start stops what is left of old and starts a new control plane. If it fails, no
+// process is left running; the logs and the state file are kept.
 func (c *cluster) start(ctx context.Context, old *state, opts options) (*state, error) {
 	if err := replaceable(string(opts.Kubeconfig)); err != nil {
 		return nil, err
@@ -123,23 +125,23 @@ func (c *cluster) start(ctx context.Context, old *state, opts options) (*state, 
 		if attempt == 3 || !errors.As(err, &failed) || !failed.portTaken() {
 			return st, err
 		}
-		c.say("another program has taken a port meanwhile; starting again on other ports")
+		c.logf("another program has taken one of the ports; retrying with other ports")
 	}
 }
 
-// attempt lays out the folder, starts the processes one by one, each when the
-// one before can be used, and publishes the kubeconfig.
+// attempt writes the files of the directory, starts the processes one after
+// another, each once the previous one is ready, and publishes the kubeconfig.
 func (c *cluster) attempt(ctx context.Context, assets string, opts options) (*state, error) {
-	layout, err := newPlan(c.dir, assets, opts)
+	plan, err := newPlan(c.dir, assets, opts)
 	if err != nil {
 		return nil, err
 	}
-	st := &state{Version: stateVersion, Options: opts, Assets: assets, Server: layout.server(), Owner: c.owner, Node: layout.node}
-	// The state comes first: it marks the folder as one to clean up.
-	if err := errors.Join(st.save(c.dir), c.erase(etcdFolder, pkiFolder, nodeFolder), layout.write()); err != nil {
+	st := &state{Version: stateVersion, Options: opts, Assets: assets, Server: plan.server(), Owner: c.owner, Node: plan.node}
+	// The state is saved first: it marks the directory as one to clean up.
+	if err := errors.Join(st.save(c.dir), c.erase(etcdFolder, pkiFolder, nodeFolder), plan.write()); err != nil {
 		return nil, err
 	}
-	if err := c.bring(ctx, st, layout); err != nil {
+	if err := c.startPlan(ctx, st, plan); err != nil {
 		return nil, errors.Join(err, st.stop(), st.save(c.dir))
 	}
 	if err := c.publish(opts); err != nil {
@@ -148,21 +150,22 @@ func (c *cluster) attempt(ctx context.Context, assets string, opts options) (*st
 	return st, nil
 }
 
-// bring starts everything, with what a node needs in between.
-func (c *cluster) bring(ctx context.Context, st *state, layout *plan) error {
+// startPlan starts all processes of p. With a node, it also sets up the network
+// and the cgroup, and loads the sandbox image.
+func (c *cluster) startPlan(ctx context.Context, st *state, p *plan) error {
 	if st.Node == nil {
-		return c.startAll(ctx, st, layout.processes())
+		return c.startAll(ctx, st, p.processes())
 	}
 	if err := st.Node.setUp(ctx); err != nil {
 		return err
 	}
-	if err := c.startAll(ctx, st, layout.processes()); err != nil {
+	if err := c.startAll(ctx, st, p.processes()); err != nil {
 		return err
 	}
 	if err := st.Node.load(ctx, st.Node.path("sandbox.tar")); err != nil {
 		return err
 	}
-	if err := c.startAll(ctx, st, []*process{layout.kubelet()}); err != nil {
+	if err := c.startAll(ctx, st, []*process{p.kubelet()}); err != nil {
 		return err
 	}
 	prober, err := newProber(filepath.Join(c.dir, pkiFolder))
@@ -172,12 +175,13 @@ func (c *cluster) bring(ctx context.Context, st *state, layout *plan) error {
 	return prober.awaitNode(ctx, st.Server, st.Processes...)
 }
 
-func (c *cluster) startAll(ctx context.Context, st *state, parts []*process) error {
+// startAll starts the processes one after another and records each in st.
+func (c *cluster) startAll(ctx context.Context, st *state, processes []*process) error {
 	prober, err := newProber(filepath.Join(c.dir, pkiFolder))
 	if err != nil {
 		return err
 	}
-	for _, p := range parts {
+	for _, p := range processes {
 		if err := c.launch(p); err != nil {
 			return err
 		}
@@ -192,8 +196,8 @@ func (c *cluster) startAll(ctx context.Context, st *state, parts []*process) err
 	return nil
 }
 
-// launch starts one process. Its end is waited for only if somebody wants to
-// know of it: a background control plane outlives this command.
+// launch starts one process. It waits for its end only if c.ended is set: a
+// background control plane outlives this command.
 func (c *cluster) launch(p *process) error {
 	cmd, err := p.start(c.owner != identity{})
 	if err != nil {
@@ -201,13 +205,14 @@ func (c *cluster) launch(p *process) error {
 	}
 	if c.ended != nil {
 		go func() {
-			_ = cmd.Wait() // the process state says it all
+			_ = cmd.Wait() // the process state contains the exit status
 			c.ended(p, cmd.ProcessState)
 		}()
 	}
 	return nil
 }
 
+// publish writes the admin's kubeconfig to the file given in opts.
 func (c *cluster) publish(opts options) error {
 	text, err := os.ReadFile(filepath.Join(c.dir, adminConfig))
 	if err != nil {
@@ -216,10 +221,11 @@ func (c *cluster) publish(opts options) error {
 	return publishKubeconfig(string(opts.Kubeconfig), text)
 }
 
-// down stops the control plane and removes its folder. It is fine if none runs.
+// down stops the control plane and removes its directory. It succeeds if none
+// runs.
 func (c *cluster) down(ctx context.Context) error {
 	if _, err := os.Stat(c.dir); errors.Is(err, os.ErrNotExist) {
-		c.say("nothing runs in %s", c.dir)
+		c.logf("no control plane in %s", c.dir)
 		return nil
 	}
 	for {
@@ -227,15 +233,15 @@ func (c *cluster) down(ctx context.Context) error {
 		if err != nil || owner == (identity{}) {
 			return err
 		}
-		c.say("asking `cluster run` (process %d) to stop", owner.PID)
+		c.logf("asking `cluster run` (process %d) to stop", owner.PID)
 		if err := owner.stop(); err != nil {
 			return err
 		}
 	}
 }
 
-// downUnowned does the work of down, unless there is an owner, which it returns:
-// that process needs the lock in order to stop.
+// downUnowned does the work of down unless a live owner exists, which it returns:
+// the owner needs the lock in order to stop.
 func (c *cluster) downUnowned(ctx context.Context) (identity, error) {
 	lock, err := lockFolder(ctx, c.dir, c.progress)
 	if err != nil {
@@ -259,13 +265,13 @@ func (c *cluster) downUnowned(ctx context.Context) (identity, error) {
 		return identity{}, err
 	}
 	if err := unused(c.dir); err != nil {
-		c.say("left in place: %v", err)
+		c.logf("not removed: %v", err)
 		return identity{}, nil
 	}
 	return identity{}, os.Remove(c.dir)
 }
 
-// clear stops all processes and removes everything but their logs.
+// clear stops all processes and removes everything except their logs.
 func (c *cluster) clear(st *state) error {
 	if err := st.stop(); err != nil {
 		return err
@@ -279,6 +285,7 @@ func (c *cluster) clear(st *state) error {
 	return errors.Join(err, c.erase(etcdFolder, pkiFolder, pluginFolder, nodeFolder, adminConfig))
 }
 
+// erase removes the named files and directories of the control plane.
 func (c *cluster) erase(names ...string) error {
 	for _, name := range names {
 		if err := os.RemoveAll(filepath.Join(c.dir, name)); err != nil {
@@ -288,7 +295,7 @@ func (c *cluster) erase(names ...string) error {
 	return nil
 }
 
-// load puts image archives into the node.
+// load loads image archives into the node.
 func (c *cluster) load(ctx context.Context, archives []string) error {
 	st, err := c.state()
 	if err != nil {
@@ -305,8 +312,8 @@ func (c *cluster) load(ctx context.Context, archives []string) error {
 	return nil
 }
 
-// signal sends a signal to the process called name. After SIGKILL it waits until
-// the process is gone.
+// signal sends sig to the named process. After SIGKILL it waits until the process
+// has ended.
 func (c *cluster) signal(name string, sig syscall.Signal) error {
 	st, err := c.state()
 	if err != nil {
@@ -320,12 +327,13 @@ func (c *cluster) signal(name string, sig syscall.Signal) error {
 		return fmt.Errorf("%s (process %d): %w", name, p.PID, err)
 	}
 	if sig == syscall.SIGKILL && !p.endsWithin(grace) {
-		return fmt.Errorf("%s (process %d) still runs %s after SIGKILL", name, p.PID, grace)
+		return fmt.Errorf("%s (process %d) is still running %s after SIGKILL", name, p.PID, grace)
 	}
 	return nil
 }
 
-// state is loadState for commands that need a control plane.
+// state returns the saved state, or an error if the directory holds no control
+// plane.
 func (c *cluster) state() (*state, error) {
 	st, err := loadState(c.dir)
 	if err == nil && st == nil {

@@ -19,8 +19,8 @@ import (
 	"time"
 )
 
-// These tests run the command against the real binaries. The test binary itself
-// stands in for the command when this variable is set.
+// These tests run the command with the real binaries. With this variable set, the
+// test binary acts as the command.
 const asCommand = "CLUSTER_TEST_AS_COMMAND"
 
 func TestMain(m *testing.M) {
@@ -31,8 +31,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestRunServesARealControlPlane(t *testing.T) {
-	// Longer than a unix socket's path may be.
+func TestRun(t *testing.T) {
+	// This is longer than the path of a unix socket may be.
 	dir := filepath.Join(t.TempDir(), strings.Repeat("long/", 40), "dir")
 	audit := filepath.Join(t.TempDir(), "audit.log")
 	c := startRun(t, dir, "--apiserver-arg=--audit-log-path="+audit, "--apiserver-arg=--audit-policy-file="+auditPolicy(t))
@@ -46,28 +46,28 @@ func TestRunServesARealControlPlane(t *testing.T) {
 			t.Errorf("got %q, want server %s", got, want.kubernetes)
 		}
 	})
-	t.Run("with the arguments given", func(t *testing.T) {
+	t.Run("with the given arguments", func(t *testing.T) {
 		if info, err := os.Stat(audit); err != nil || info.Size() == 0 {
 			t.Errorf("no audit log: %v", err)
 		}
 	})
-	t.Run("publishes the authority in a new namespace", func(t *testing.T) {
+	t.Run("publishes the CA in a new namespace", func(t *testing.T) {
 		c.kubectl(t, "create", "namespace", "fresh")
 		eventually(t, "kube-root-ca.crt in the namespace", func() bool {
 			return c.try(t.Context(), "-n", "fresh", "get", "configmap", "kube-root-ca.crt") == nil
 		})
 		got := c.kubectl(t, "-n", "fresh", "get", "configmap", "kube-root-ca.crt", "-o", `jsonpath={.data.ca\.crt}`)
 		if want := contents(t, filepath.Join(dir, pkiFolder, "ca.crt")); strings.TrimSpace(got) != strings.TrimSpace(want) {
-			t.Errorf("got %q, want the authority of the API server", got)
+			t.Errorf("got %q, want the CA of the API server", got)
 		}
 	})
 	t.Run("collects garbage", c.testGarbageCollection)
 	t.Run("issues tokens, under RBAC", c.testTokens)
-	t.Run("ends namespaces", func(t *testing.T) {
+	t.Run("deletes namespaces", func(t *testing.T) {
 		c.kubectl(t, "create", "namespace", "short-lived")
 		c.kubectl(t, "delete", "namespace", "short-lived", "--timeout=60s")
 	})
-	t.Run("keeps its data over restarts", c.testRestarts)
+	t.Run("keeps its data across restarts", c.testRestarts)
 
 	c.closeInput(t)
 	c.wantNothingLeft(t)
@@ -94,7 +94,7 @@ func (c *testCluster) testGarbageCollection(t *testing.T) {
 func (c *testCluster) testTokens(t *testing.T) {
 	token := strings.TrimSpace(c.kubectl(t, "create", "token", "default"))
 	asToken := func(args ...string) error {
-		// The user of the kubeconfig would win over a token.
+		// The kubeconfig's user would take precedence over a token.
 		args = append([]string{"--kubeconfig", os.DevNull, "--server", c.state.Server, "--token", token,
 			"--certificate-authority", filepath.Join(c.dir, pkiFolder, "ca.crt")}, args...)
 		return c.try(t.Context(), args...)
@@ -103,10 +103,10 @@ func (c *testCluster) testTokens(t *testing.T) {
 		t.Errorf("the token is not accepted: %v", err)
 	}
 	if err := asToken("auth", "can-i", "get", "configmaps"); err == nil || !strings.HasSuffix(err.Error(), ": no\n") {
-		t.Errorf("a service account without any role may read ConfigMaps: got %v, want a plain no", err)
+		t.Errorf("reading ConfigMaps without a role: got %v, want the answer no", err)
 	}
 	c.kubectl(t, "create", "clusterrolebinding", "reader", "--clusterrole=view", "--serviceaccount=default:default")
-	eventually(t, "the role to be in force", func() bool { return asToken("auth", "can-i", "get", "configmaps") == nil })
+	eventually(t, "the role to take effect", func() bool { return asToken("auth", "can-i", "get", "configmaps") == nil })
 }
 
 func (c *testCluster) testRestarts(t *testing.T) {
@@ -115,7 +115,7 @@ func (c *testCluster) testRestarts(t *testing.T) {
 		before := find(t, c.dir, name).identity
 		c.command(t, "signal", "--dir", c.dir, "--process", name, "--signal", "KILL")
 		if before.alive() {
-			t.Errorf("%s still runs after SIGKILL", name)
+			t.Errorf("%s is still running after SIGKILL", name)
 		}
 		c.command(t, "restart", "--dir", c.dir, "--process", name)
 		if after := find(t, c.dir, name); !after.alive() || after.identity == before {
@@ -132,9 +132,9 @@ func TestRunsSideBySide(t *testing.T) {
 	b.awaitReady(t)
 	a.kubectl(t, "create", "namespace", "only-in-a")
 	if b.try(t.Context(), "get", "namespace", "only-in-a") == nil {
-		t.Error("b shows the namespace of a: they share something")
+		t.Error("b has a namespace of a: they share a resource")
 	}
-	if runtime.GOOS == "linux" { // elsewhere processes can't be tied to their parent
+	if runtime.GOOS == "linux" { // other systems cannot kill processes with their parent
 		if err := a.cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +145,7 @@ func TestRunsSideBySide(t *testing.T) {
 	b.command(t, "down", "--dir", b.dir)
 	b.wantNothingLeft(t)
 	if _, err := os.Stat(b.dir); !os.IsNotExist(err) {
-		t.Errorf("the folder: got %v, want it removed", err)
+		t.Errorf("the directory: got %v, want it removed", err)
 	}
 }
 
@@ -158,21 +158,21 @@ func TestUpAndDown(t *testing.T) {
 	c.kubectl(t, "create", "configmap", "lasting")
 
 	if got := c.command(t, up...); !strings.Contains(got, "already up") || !reflect.DeepEqual(stateOf(t, c.dir), c.state) {
-		t.Errorf("second up said %q; want that it is up already, by the same processes", got)
+		t.Errorf("second up: got %q; want that it is already up, with the same processes", got)
 	}
 	c.kubectl(t, "get", "configmap", "lasting")
 	if got, err := c.output(append(up, "--without-controller-manager")...); err == nil || !strings.Contains(got, "other flags") {
-		t.Errorf("up with other flags: got %v, %q; want it refused", err, got)
+		t.Errorf("up with other flags: got %v, %q; want an error", err, got)
 	}
 
 	c.command(t, "signal", "--dir", c.dir, "--process", apiServer, "--signal", "KILL")
 	if got := c.command(t, up...); !strings.Contains(got, "kube-apiserver has ended") {
-		t.Errorf("up after the API server's death said %q; want the reason", got)
+		t.Errorf("up after the API server was killed: got %q; want the reason", got)
 	}
-	c.wantNothingLeft(t) // of the first one
+	c.wantNothingLeft(t) // of the first control plane
 	c.state = stateOf(t, c.dir)
 	if c.try(t.Context(), "get", "configmap", "lasting") == nil {
-		t.Error("the new control plane has data of the dead one")
+		t.Error("the new control plane has data of the previous one")
 	}
 
 	c.command(t, "restart", "--dir", c.dir, "--process", apiServer)
@@ -187,7 +187,7 @@ func TestUpAndDown(t *testing.T) {
 	c.command(t, "down", "--dir", c.dir)
 }
 
-func TestAFailedStartShowsTheLogAndLeavesNothing(t *testing.T) {
+func TestFailedStartShowsLogAndLeavesNothing(t *testing.T) {
 	c := newTestCluster(t, filepath.Join(t.TempDir(), "dir"))
 	got, err := c.output("up", "--dir", c.dir, "--kubeconfig", c.kubeconfig, "--without-controller-manager",
 		"--apiserver-arg=--audit-policy-file=/nowhere", "--apiserver-arg=--audit-log-path=-")
@@ -217,8 +217,9 @@ type testCluster struct {
 	state  *state
 }
 
-// newTestCluster needs the binaries: to build them takes far longer than a test
-// may, and a CI that skipped this would prove nothing.
+// newTestCluster skips the test if the binaries are missing, since building them
+// takes far longer than a test may. In CI it fails instead, so that the tests
+// always run there.
 func newTestCluster(t *testing.T, dir string) *testCluster {
 	t.Helper()
 	assets, err := assetsDir()
@@ -237,7 +238,7 @@ func newTestCluster(t *testing.T, dir string) *testCluster {
 	}
 }
 
-// startRun starts `cluster run` and waits for its line.
+// startRun starts `cluster run` and waits for its "ready".
 func startRun(t *testing.T, dir string, args ...string) *testCluster {
 	t.Helper()
 	c := prepareRun(t, dir, args...)
@@ -245,7 +246,7 @@ func startRun(t *testing.T, dir string, args ...string) *testCluster {
 	return c
 }
 
-// prepareRun starts `cluster run`, which ends with the test at the latest.
+// prepareRun starts `cluster run` and stops it at the end of the test.
 func prepareRun(t *testing.T, dir string, args ...string) *testCluster {
 	t.Helper()
 	c := newTestCluster(t, dir)
@@ -301,7 +302,7 @@ func testCommand(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// output runs a command of ours and returns all that it wrote.
+// output runs a command of the tool and returns its combined output.
 func (c *testCluster) output(args ...string) (string, error) {
 	out, err := testCommand(args...).CombinedOutput()
 	return string(out), err
@@ -316,7 +317,7 @@ func (c *testCluster) command(t *testing.T, args ...string) string {
 	return out
 }
 
-// try runs kubectl as the admin, unless args name another kubeconfig.
+// try runs kubectl as the admin, unless args contain another kubeconfig.
 func (c *testCluster) try(ctx context.Context, args ...string) error {
 	_, err := c.runKubectl(ctx, args...)
 	return err
@@ -342,15 +343,16 @@ func (c *testCluster) runKubectl(ctx context.Context, args ...string) (string, e
 	return string(out), err
 }
 
-// wantNothingLeft checks that no process of the state runs and no port listens.
+// wantNothingLeft checks that no process of the state is running and that no port
+// is in use.
 func (c *testCluster) wantNothingLeft(t *testing.T) {
 	t.Helper()
 	if len(c.state.Processes) == 0 {
-		t.Fatal("the state names no process, so there is nothing to check")
+		t.Fatal("the state contains no process to check")
 	}
 	for _, p := range c.state.Processes {
 		if p.alive() {
-			t.Errorf("%s (process %d) still runs", p.Name, p.PID)
+			t.Errorf("%s (process %d) is still running", p.Name, p.PID)
 		}
 		probe, err := url.Parse(p.Probes[0])
 		if err != nil {
@@ -358,7 +360,7 @@ func (c *testCluster) wantNothingLeft(t *testing.T) {
 		}
 		if conn, err := net.Dial("tcp", probe.Host); err == nil {
 			_ = conn.Close()
-			t.Errorf("something still listens on the port of %s, %s", p.Name, probe.Host)
+			t.Errorf("the port of %s, %s, is still in use", p.Name, probe.Host)
 		}
 	}
 }
@@ -392,12 +394,12 @@ func auditPolicy(t *testing.T) string {
 	return file
 }
 
-// eventually waits up to a minute, which no step of an idle control plane takes.
+// eventually waits up to a minute for a condition.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("gave up waiting for %s", what)
+			t.Fatalf("timed out waiting for %s", what)
 		}
 	}
 }

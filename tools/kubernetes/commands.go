@@ -11,8 +11,8 @@ import (
 	"syscall"
 )
 
-// errUsage is the error of a wrong command line whose explanation has been
-// written to the standard error stream already.
+// errUsage reports a wrong command line that has already been explained on
+// standard error.
 var errUsage = errors.New("wrong usage")
 
 var commands = map[string]func(context.Context, stdio, []string) error{
@@ -44,7 +44,7 @@ func dispatch(ctx context.Context, std stdio, args []string) error {
 
 func buildCommand(ctx context.Context, std stdio, args []string) error {
 	line := newCommandLine("build", std)
-	node := line.flags.Bool("node", false, "build what a node needs too: kube-scheduler and kubelet")
+	node := line.flags.Bool("node", false, "also build the binaries of a node: kube-scheduler and kubelet")
 	if err := line.parse(args); err != nil {
 		return err
 	}
@@ -139,8 +139,8 @@ type commandLine struct {
 	dir     path
 	process string
 	options options
-	// trailing says what the arguments after the flags are: one or more. If it is
-	// empty there are none.
+	// trailing describes the arguments after the flags, of which at least one is
+	// required. If it is empty, no arguments are allowed.
 	trailing string
 }
 
@@ -151,23 +151,23 @@ func newCommandLine(command string, std stdio) *commandLine {
 }
 
 func (l *commandLine) withDir() *commandLine {
-	l.flags.Var(&l.dir, "dir", "the `folder` of the control plane: its data, keys and logs (required)")
+	l.flags.Var(&l.dir, "dir", "the `directory` of the control plane: its data, keys and logs (required)")
 	return l
 }
 
 func (l *commandLine) withProcess() *commandLine {
-	l.flags.StringVar(&l.process, "process", "", "one of the cluster's processes, such as kube-apiserver (required)")
+	l.flags.StringVar(&l.process, "process", "", "the name of a process of the cluster, such as kube-apiserver (required)")
 	return l
 }
 
-// withOptions adds the flags that say what kind of control plane to start.
+// withOptions adds the flags that configure a new control plane.
 func (l *commandLine) withOptions() *commandLine {
 	l.flags.Var(&l.options.Kubeconfig, "kubeconfig", "the `file` to write the admin's kubeconfig to (required)")
 	l.flags.BoolVar(&l.options.WithoutControllerManager, "without-controller-manager", false,
-		"start etcd and kube-apiserver only: no garbage collection, no end of namespaces, no default service accounts")
+		"start only etcd and kube-apiserver: no garbage collection, no namespace deletion, no default service accounts")
 	l.flags.BoolVar(&l.options.Node, "node", false,
-		"run pods too: start kube-scheduler, containerd and kubelet (needs Linux, root and some packages of the system)")
-	l.flags.Func("apiserver-arg", "an `argument` like --v=4, appended to those of kube-apiserver; repeatable",
+		"run pods: start kube-scheduler, containerd and kubelet too (requires Linux, root and a few system packages)")
+	l.flags.Func("apiserver-arg", "an `argument` such as --v=4 to append to those of kube-apiserver; repeatable",
 		func(arg string) error {
 			if !strings.HasPrefix(arg, "--") {
 				return errors.New("want the form --name=value")
@@ -178,8 +178,8 @@ func (l *commandLine) withOptions() *commandLine {
 	return l
 }
 
-// parse reads args and refuses left-over arguments and missing required flags.
-// It returns flag.ErrHelp after -h, and errUsage once it has said what is wrong.
+// parse parses args and rejects unexpected arguments and missing required flags.
+// It returns flag.ErrHelp after -h, and errUsage once it has printed the problem.
 func (l *commandLine) parse(args []string, required ...string) error {
 	if err := l.flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return err
@@ -187,7 +187,7 @@ func (l *commandLine) parse(args []string, required ...string) error {
 		return errUsage
 	}
 	if l.trailing != "" && l.flags.NArg() == 0 {
-		fmt.Fprintf(l.flags.Output(), "%s: at least one %s is needed\n", l.flags.Name(), l.trailing)
+		fmt.Fprintf(l.flags.Output(), "%s: at least one %s is required\n", l.flags.Name(), l.trailing)
 		return errUsage
 	}
 	if l.trailing == "" && l.flags.NArg() > 0 {

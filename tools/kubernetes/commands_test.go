@@ -14,10 +14,10 @@ func TestWrongUsage(t *testing.T) {
 	}{
 		"no command":             {nil, "Usage"},
 		"an unknown command":     {[]string{"dance"}, `no command "dance"`},
-		"no folder":              {[]string{"down"}, "--dir is missing"},
-		"an empty folder":        {[]string{"down", "--dir="}, "it is empty"},
+		"no directory":           {[]string{"down"}, "--dir is missing"},
+		"an empty directory":     {[]string{"down", "--dir="}, "must not be empty"},
 		"no kubeconfig":          {[]string{"up", "--dir=x"}, "--kubeconfig is missing"},
-		"a left-over argument":   {[]string{"down", "--dir=x", "y"}, `unexpected argument "y"`},
+		"an extra argument":      {[]string{"down", "--dir=x", "y"}, `unexpected argument "y"`},
 		"an API server argument": {[]string{"run", "--apiserver-arg=v=2"}, "--name=value"},
 		"no process":             {[]string{"restart", "--dir=x"}, "--process is missing"},
 		"nothing to load":        {[]string{"load", "--dir=x"}, "at least one image archive"},
@@ -37,14 +37,14 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
-func TestFailuresOfCommands(t *testing.T) {
+func TestCommandErrors(t *testing.T) {
 	cases := map[string]struct {
 		args []string
 		want string
 	}{
-		"an unknown signal":       {[]string{"signal", "--dir=x", "--process=etcd", "--signal=HUP"}, "want one of CONT, KILL, STOP, TERM"},
-		"a signal without target": {[]string{"signal", "--dir=x", "--process=etcd", "--signal=KILL"}, "no control plane in"},
-		"a restart of nothing":    {[]string{"restart", "--dir=x", "--process=etcd"}, "no control plane in"},
+		"an unknown signal":                 {[]string{"signal", "--dir=x", "--process=etcd", "--signal=HUP"}, "want one of CONT, KILL, STOP, TERM"},
+		"a signal without target":           {[]string{"signal", "--dir=x", "--process=etcd", "--signal=KILL"}, "no control plane in"},
+		"a restart without a control plane": {[]string{"restart", "--dir=x", "--process=etcd"}, "no control plane in"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -8,15 +8,16 @@ import (
 
 const (
 	containerd = "containerd"
-	// imageNamespace is where the CRI plugin keeps its images.
+	// imageNamespace is the containerd namespace of the CRI plugin's images.
 	imageNamespace = "k8s.io"
 )
 
+// socket returns the path of containerd's socket.
 func (n *node) socket() string { return n.path("containerd.sock") }
 
-// containerdText is its configuration: everything in the cluster's own folder, and
-// nothing that needs more rights than root of a container has: no lower oom score,
-// and cgroups without systemd.
+// containerdText is the template of containerd's configuration. It keeps
+// everything in the cluster's directory and requires no more than root in a
+// container: it never lowers an OOM score, and cgroups work without systemd.
 const containerdText = `version = 2
 root = %[1]q
 state = %[2]q
@@ -49,13 +50,15 @@ disabled_plugins = [
       Root = %[9]q
 `
 
+// containerdConfig returns the configuration of containerd.
 func (n *node) containerdConfig(metricsPort int) string {
 	return fmt.Sprintf(containerdText, n.path("root"), n.path("state"), n.socket(), metricsPort,
 		n.path("opt"), sandboxImage, pluginsDir, n.path("net.d"), n.path("runc"))
 }
 
+// containerd returns the process of containerd.
 func (p *plan) containerd() *process {
-	// Its metrics are served from when its plugins are loaded.
+	// containerd serves metrics once its plugins are loaded.
 	probes := []string{fmt.Sprintf("http://127.0.0.1:%d/v1/metrics", p.metricsPort)}
 	part := p.part(containerd, probes, []string{"--config", p.node.path("containerd.toml")})
 	if path, err := program(containerd); err == nil {
@@ -64,8 +67,8 @@ func (p *plan) containerd() *process {
 	return part
 }
 
-// load puts an image archive into the node's store, under the names that it has
-// in the archive.
+// load imports an image archive into the node's image store under the names in
+// the archive.
 func (n *node) load(ctx context.Context, archive string) error {
 	if err := n.command(ctx, "ctr", "--address", n.socket(), "--namespace", imageNamespace, "images", "import", archive); err != nil {
 		return fmt.Errorf("image %s: %w", filepath.Base(archive), err)

@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// tailLines is how much of a log a failure shows.
+// tailLines is the number of log lines that a failure includes.
 const tailLines = 20
 
-// failure is an error of one process of the control plane. Its text ends with
-// the last lines of the process's log, and says where all of it is.
+// failure is an error of one process of the control plane. Its text ends with the
+// path and the last lines of the process's log.
 type failure struct {
 	name, log string
 	cause     error
@@ -28,14 +28,14 @@ func (f *failure) Error() string {
 
 func (f *failure) Unwrap() error { return f.cause }
 
-// portTaken tells whether a process has failed since another program took a port
-// between its choice and its use.
+// portTaken reports whether the process failed because another program had taken
+// its port.
 func (f *failure) portTaken() bool {
 	lines, err := tail(f.log)
 	return err == nil && strings.Contains(strings.Join(lines, "\n"), "address already in use")
 }
 
-// tail returns the last lines of a file, as far as they lie in its last 64 KiB.
+// tail returns the last lines of a file, reading at most its last 64 KiB.
 func tail(name string) ([]string, error) {
 	file, err := os.Open(name)
 	if err != nil {

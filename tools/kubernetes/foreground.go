@@ -11,15 +11,15 @@ import (
 )
 
 // foreground starts a control plane that ends with this process, writes the line
-// "ready" to out once it can be used, and stops it when in or ctx ends. The logs
-// stay. It must run on the main goroutine: on Linux the processes are killed when
-// the thread that has started them ends, and the main one lasts.
+// "ready" to out once it is ready, and stops it when in or ctx ends. The logs are
+// kept. It must run on the main goroutine: on Linux the processes are killed when
+// the thread that started them ends, and only the main thread is permanent.
 func (c *cluster) foreground(ctx context.Context, opts options, in io.Reader, out io.Writer) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
-		_, _ = io.Copy(io.Discard, in) // any end will do
+		_, _ = io.Copy(io.Discard, in) // an error ends the input too
 		cancel(errors.New("standard input has ended"))
 	}()
 	var err error
@@ -30,7 +30,7 @@ func (c *cluster) foreground(ctx context.Context, opts options, in io.Reader, ou
 	signal.Notify(relaunch, relaunchSignal)
 	defer signal.Stop(relaunch)
 	ended := make(chan error)
-	c.ended = func(p *process, how *os.ProcessState) { ended <- end(p, how) }
+	c.ended = func(p *process, result *os.ProcessState) { ended <- describeEnd(p, result) }
 
 	st, err := c.startOwned(ctx, opts)
 	if err != nil {
@@ -45,24 +45,26 @@ func (c *cluster) foreground(ctx context.Context, opts options, in io.Reader, ou
 			return c.finish(context.WithoutCancel(ctx), st)
 		case <-relaunch:
 			if st, err = c.relaunch(ctx, st); err != nil {
-				c.say("%v", err)
+				c.logf("%v", err)
 			}
 		case err := <-ended:
-			// Tests end processes on purpose, so this one lives on.
-			c.say("%v", err)
+			// Tests kill processes on purpose, so this one continues.
+			c.logf("%v", err)
 		}
 	}
 }
 
-// end describes the end of a process, with its log if it gave up by itself.
-func end(p *process, how *os.ProcessState) error {
-	cause := fmt.Errorf("process %d has ended: %v", p.PID, how)
-	if how.Exited() && !how.Success() {
+// describeEnd returns an error that describes the end of a process. It includes
+// the end of the log if the process exited by itself with an error.
+func describeEnd(p *process, result *os.ProcessState) error {
+	cause := fmt.Errorf("process %d has ended: %v", p.PID, result)
+	if result.Exited() && !result.Success() {
 		return &failure{name: p.Name, log: p.Log, cause: cause}
 	}
 	return fmt.Errorf("%s: %w (log: %s)", p.Name, cause, p.Log)
 }
 
+// startOwned starts a control plane that this process owns, unless one is running.
 func (c *cluster) startOwned(ctx context.Context, opts options) (*state, error) {
 	lock, err := lockFolder(ctx, c.dir, c.progress)
 	if err != nil {
@@ -74,13 +76,13 @@ func (c *cluster) startOwned(ctx context.Context, opts options) (*state, error) 
 		return nil, err
 	}
 	if old != nil && (old.Owner.alive() || len(old.Processes) > 0 && old.dead() == nil) {
-		return nil, fmt.Errorf("a control plane runs in %s: stop it with `cluster down --dir %[1]s`, or choose another --dir", c.dir)
+		return nil, fmt.Errorf("a control plane is running in %s: stop it with `cluster down --dir %[1]s`, or choose another --dir", c.dir)
 	}
 	return c.start(ctx, old, opts)
 }
 
-// relaunch starts the processes that have no process id in the state file, and
-// returns the state with them started.
+// relaunch starts the processes that have no process ID in the state file, and
+// returns the updated state.
 func (c *cluster) relaunch(ctx context.Context, last *state) (*state, error) {
 	lock, err := lockFolder(ctx, c.dir, c.progress)
 	if err != nil {
@@ -99,8 +101,8 @@ func (c *cluster) relaunch(ctx context.Context, last *state) (*state, error) {
 	return st, errors.Join(err, st.save(c.dir))
 }
 
-// finish stops everything. The processes in last are stopped even if the folder
-// has been removed meanwhile, as temporary folders of tests are.
+// finish stops everything. It stops the processes in last even if the directory
+// has been removed, as tests do with temporary directories.
 func (c *cluster) finish(ctx context.Context, last *state) error {
 	lock, err := lockFolder(ctx, c.dir, c.progress)
 	if err != nil {

@@ -9,8 +9,9 @@ import (
 	"path/filepath"
 )
 
-// kubeconfigMark is the first line of every kubeconfig written here. Only a file
-// that starts with it is ever replaced: a user's own holds keys to other places.
+// kubeconfigMark is the first line of every kubeconfig written here. Only files
+// that start with it are replaced: a user's own kubeconfig contains credentials
+// of other clusters.
 const kubeconfigMark = "# Written by tools/kubernetes. It may be replaced and removed by that command.\n"
 
 const kubeconfigText = kubeconfigMark + `apiVersion: v1
@@ -33,8 +34,8 @@ contexts:
 current-context: test-cluster
 `
 
-// kubeconfig returns a kubeconfig that embeds the authority of the API server
-// and the client certificate and key that the PKI folder holds under name.
+// kubeconfig returns a kubeconfig that embeds the API server's CA, and the client
+// certificate and key stored under name in the PKI directory.
 func kubeconfig(server, pki, name string) ([]byte, error) {
 	var embedded [3]string
 	for i, file := range []string{"ca.crt", name + ".crt", name + ".key"} {
@@ -47,8 +48,8 @@ func kubeconfig(server, pki, name string) ([]byte, error) {
 	return fmt.Appendf(nil, kubeconfigText, server, embedded[0], name, embedded[1], embedded[2]), nil
 }
 
-// publishKubeconfig writes text to the file that the user asked for, unless it
-// holds something that was not written here.
+// publishKubeconfig writes text to file, unless file holds something that was not
+// written here.
 func publishKubeconfig(file string, text []byte) error {
 	if err := replaceable(file); err != nil {
 		return err
@@ -59,25 +60,25 @@ func publishKubeconfig(file string, text []byte) error {
 	return writeFile(file, text)
 }
 
-// replaceable returns an error if file is somebody else's.
+// replaceable returns an error if file exists and was not written here.
 func replaceable(file string) error {
 	old, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	if err == nil && len(old) > 0 && !bytes.HasPrefix(old, []byte(kubeconfigMark)) {
-		err = errors.New("it holds something else")
+		err = errors.New("it was not written by this command")
 	}
 	if err != nil {
-		return fmt.Errorf("kubeconfig %s can't be replaced: %w; remove it or choose another file", file, err)
+		return fmt.Errorf("cannot replace kubeconfig %s: %w; remove it or choose another file", file, err)
 	}
 	return nil
 }
 
-// withdrawKubeconfig removes the file if it still holds text.
+// withdrawKubeconfig removes file if its content is still text.
 func withdrawKubeconfig(file string, text []byte) error {
-	now, err := os.ReadFile(file)
-	if errors.Is(err, os.ErrNotExist) || err == nil && !bytes.Equal(now, text) {
+	current, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) || err == nil && !bytes.Equal(current, text) {
 		return nil
 	} else if err != nil {
 		return err
@@ -85,11 +86,11 @@ func withdrawKubeconfig(file string, text []byte) error {
 	return os.Remove(file)
 }
 
-// writeFile puts a whole file in place at once, readable by its owner only.
+// writeFile atomically writes a file that only its owner can read.
 func writeFile(file string, text []byte) error {
-	fresh := file + ".new"
-	if err := os.WriteFile(fresh, text, 0o600); err != nil {
+	temporary := file + ".new"
+	if err := os.WriteFile(temporary, text, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(fresh, file)
+	return os.Rename(temporary, file)
 }

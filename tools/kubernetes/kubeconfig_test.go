@@ -28,7 +28,7 @@ func TestKubeconfigEmbedsAuthorityAndClient(t *testing.T) {
 			t.Fatal(err)
 		}
 		if want := field + ": " + base64.StdEncoding.EncodeToString(text) + "\n"; !strings.Contains(string(got), want) {
-			t.Errorf("%s does not hold %s", field, file)
+			t.Errorf("%s does not contain %s", field, file)
 		}
 	}
 	for _, want := range []string{"server: https://127.0.0.1:1234\n", "current-context: test-cluster\n", "user: admin\n"} {
@@ -44,10 +44,10 @@ func TestPublishKubeconfig(t *testing.T) {
 		old     *string
 		refused bool
 	}{
-		"no file yet":                  {nil, false},
-		"an empty file":                {pointer(""), false},
-		"one written here is replaced": {pointer(kubeconfigMark + "old\n"), false},
-		"a user's own is left alone":   {pointer("apiVersion: v1\nkind: Config\n"), true},
+		"no file yet":                     {nil, false},
+		"an empty file":                   {pointer(""), false},
+		"a file written here is replaced": {pointer(kubeconfigMark + "old\n"), false},
+		"a user's own file is kept":       {pointer("apiVersion: v1\nkind: Config\n"), true},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -70,7 +70,7 @@ func TestPublishKubeconfig(t *testing.T) {
 	}
 }
 
-func TestPublishedKubeconfigIsTheOwnersOnly(t *testing.T) {
+func TestPublishedKubeconfigIsPrivate(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config")
 	if err := publishKubeconfig(file, []byte("x")); err != nil {
 		t.Fatal(err)
@@ -91,7 +91,7 @@ func TestWithdrawKubeconfig(t *testing.T) {
 	}
 	place(t, file, "another cluster's")
 	if err := withdrawKubeconfig(file, []byte("mine")); err != nil || contents(t, file) != "another cluster's" {
-		t.Errorf("another's file: error %v, now %q; want it left alone", err, contents(t, file))
+		t.Errorf("foreign file: error %v, now %q; want it unchanged", err, contents(t, file))
 	}
 	place(t, file, "mine")
 	if err := withdrawKubeconfig(file, []byte("mine")); err != nil {

@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// kubeletConfig is that of a small node on a machine that is not its own: no
-// evictions, no reservations, no chains of iptables, cgroups without systemd and
-// of either version; and ConfigMaps and Secrets reach pods in about a second.
+// kubeletConfig returns the configuration of a kubelet that shares its machine:
+// no evictions, no reservations, no iptables chains, and cgroups v1 or v2 without
+// systemd. Changes of ConfigMaps and Secrets reach pods in about a second.
 func (n *node) kubeletConfig(p *plan) string {
 	text, err := json.MarshalIndent(map[string]any{
 		"apiVersion":                    "kubelet.config.k8s.io/v1beta1",
@@ -40,11 +40,12 @@ func (n *node) kubeletConfig(p *plan) string {
 		"configMapAndSecretChangeDetectionStrategy": "Watch",
 	}, "", "  ")
 	if err != nil {
-		return err.Error() // never: there are only strings and numbers in it
+		return err.Error() // unreachable: strings, numbers and booleans can always be marshaled
 	}
 	return string(text)
 }
 
+// kubelet returns the kubelet's process.
 func (p *plan) kubelet() *process {
 	probes := []string{fmt.Sprintf("https://%s:%d/healthz", p.node.Gateway, p.kubeletPort)}
 	return p.part(kubelet, probes, []string{
@@ -57,6 +58,7 @@ func (p *plan) kubelet() *process {
 	})
 }
 
+// scheduler returns the process of kube-scheduler.
 func (p *plan) scheduler() *process {
 	return p.part(scheduler, []string{local(p.schedulerPort, "/healthz")}, []string{
 		"--kubeconfig=" + p.pki("scheduler.kubeconfig"),
@@ -68,13 +70,14 @@ func (p *plan) scheduler() *process {
 	})
 }
 
-// apiServerNodeArgs are those that an API server has only where there is a node.
+// apiServerNodeArgs returns the API server's additional arguments in a cluster
+// with a node.
 func (p *plan) apiServerNodeArgs() []string {
 	return []string{
-		// Pods and kubelet reach it at this address, and nobody beyond the machine.
+		// Pods and the kubelet connect to this address. Other machines cannot reach it.
 		"--bind-address=" + p.node.Gateway,
 		"--advertise-address=" + p.node.Gateway,
-		// Webhooks are called at the addresses of their pods: there is no kube-proxy.
+		// Without kube-proxy, webhooks are called at the addresses of their pods.
 		"--enable-aggregator-routing=true",
 		"--kubelet-certificate-authority=" + p.pki("ca.crt"),
 		"--kubelet-client-certificate=" + p.pki("apiserver-kubelet-client.crt"),

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// Places that kubelet, containerd and the CNI library use whatever they are told.
+// Paths that the kubelet, containerd and the CNI library use regardless of their
+// configuration.
 const (
 	deviceFolder  = "/var/lib/kubelet/device-plugins"
 	deviceSocket  = deviceFolder + "/kubelet.sock"
@@ -19,12 +20,13 @@ const (
 	shimAddresses = "io.containerd.runtime.v2.task/*/*/address"
 )
 
-// kernelSettings are those that kubelet changes.
+// kernelSettings are the sysctls that the kubelet changes.
 var kernelSettings = []string{
 	"vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
 	"kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
 }
 
+// readSettings returns the current values of kernelSettings.
 func readSettings() map[string]string {
 	settings := map[string]string{}
 	for _, name := range kernelSettings {
@@ -35,20 +37,21 @@ func readSettings() map[string]string {
 	return settings
 }
 
+// restoreSettings writes the settings that differ from the given values.
 func restoreSettings(settings map[string]string) error {
-	var failed error
+	var errs error
 	for name, value := range settings {
 		file := filepath.Join(kernelFolder, name)
 		if text, err := os.ReadFile(file); err == nil && string(text) == value {
 			continue
 		}
-		failed = errors.Join(failed, os.WriteFile(file, []byte(value), 0o600))
+		errs = errors.Join(errs, os.WriteFile(file, []byte(value), 0o600))
 	}
-	return failed
+	return errs
 }
 
-// absentFolders are the folders with a fixed place that do not exist yet, the
-// deepest first.
+// absentFolders returns the fixed directories that do not exist yet, the deepest
+// first.
 func absentFolders() []string {
 	var absent []string
 	for _, folder := range []string{
@@ -62,9 +65,9 @@ func absentFolders() []string {
 	return absent
 }
 
-// shimSockets are the sockets of the shims of this node.
+// shimSockets returns the sockets of this node's shims.
 func (n *node) shimSockets() []string {
-	files, _ := filepath.Glob(n.path("state", shimAddresses)) // the pattern is right
+	files, _ := filepath.Glob(n.path("state", shimAddresses)) // the pattern is valid
 	var sockets []string
 	for _, file := range files {
 		text, err := os.ReadFile(file)
@@ -75,10 +78,11 @@ func (n *node) shimSockets() []string {
 	return sockets
 }
 
-// networkResults are what the CNI library remembers of each pod: a file named by
-// network, pod and interface, for the pod's loopback too.
+// networkResults returns the CNI library's cache files of this node's pods. Each
+// is named after the network, the pod and the interface; another one is for the
+// pod's loopback.
 func (n *node) networkResults() []string {
-	results, _ := filepath.Glob(filepath.Join(networkCache, n.Name+"-*")) // the pattern is right
+	results, _ := filepath.Glob(filepath.Join(networkCache, n.Name+"-*")) // the pattern is valid
 	for _, result := range results {
 		pod := strings.TrimPrefix(filepath.Base(result), n.Name+"-")
 		pod, _, _ = strings.Cut(pod, "-")
@@ -87,27 +91,27 @@ func (n *node) networkResults() []string {
 	return results
 }
 
-// removeFiles removes the files of this node that have a fixed place, and then
-// their folders, if they were not there before and nothing of others is in them.
+// removeFiles removes this node's files at fixed paths, and then their
+// directories if they did not exist before and are empty.
 func (n *node) removeFiles(files []string) error {
 	files = append(files, n.networkResults()...)
-	links, _ := filepath.Glob(filepath.Join(logLinks, "*")) // the pattern is right
+	links, _ := filepath.Glob(filepath.Join(logLinks, "*")) // the pattern is valid
 	for _, link := range links {
-		if to, err := os.Readlink(link); err == nil && strings.HasPrefix(to, n.Dir+"/") {
+		if target, err := os.Readlink(link); err == nil && strings.HasPrefix(target, n.Dir+"/") {
 			files = append(files, link)
 		}
 	}
-	if slices.Contains(n.Folders, deviceFolder) { // else it may be another kubelet's
+	if slices.Contains(n.Folders, deviceFolder) { // otherwise it may be another kubelet's
 		files = append(files, deviceSocket, filepath.Join(deviceFolder, "kubelet_internal_checkpoint"))
 	}
-	var failed error
+	var errs error
 	for _, file := range files {
 		if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
-			failed = errors.Join(failed, err)
+			errs = errors.Join(errs, err)
 		}
 	}
 	for _, folder := range n.Folders {
-		_ = os.Remove(folder) // it may hold things of others, or never have been made
+		_ = os.Remove(folder) // it may contain foreign files, or never have been created
 	}
-	return failed
+	return errs
 }

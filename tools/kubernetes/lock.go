@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// lockFile takes the exclusive advisory lock on a file, which it makes if need
-// be, and waits for whoever has it until ctx ends. Closing the file, or the end
-// of the process, gives the lock back.
+// lockFile acquires the exclusive advisory lock on a file, which it creates if
+// necessary. It waits for the current holder until ctx ends. Closing the file, or
+// the end of the process, releases the lock.
 func lockFile(ctx context.Context, name string, progress io.Writer) (*os.File, error) {
 	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -21,8 +21,9 @@ func lockFile(ctx context.Context, name string, progress io.Writer) (*os.File, e
 	return locked(ctx, file, progress)
 }
 
-// lockFolder is lockFile for a folder that its holder may remove: a lock on a
-// folder that has been removed meanwhile is worth nothing, so it is taken anew.
+// lockFolder is like lockFile, for a directory that its holder may remove. A lock
+// on a removed directory protects nothing, so it is acquired again on the new
+// one.
 func lockFolder(ctx context.Context, name string, progress io.Writer) (*os.File, error) {
 	for {
 		if err := os.MkdirAll(name, 0o700); err != nil {
@@ -44,8 +45,9 @@ func lockFolder(ctx context.Context, name string, progress io.Writer) (*os.File,
 	}
 }
 
+// locked waits for the lock on file and returns file. It closes file on failure.
 func locked(ctx context.Context, file *os.File, progress io.Writer) (*os.File, error) {
-	for told := false; ; {
+	for reported := false; ; {
 		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
 			return file, nil
@@ -54,9 +56,9 @@ func locked(ctx context.Context, file *os.File, progress io.Writer) (*os.File, e
 			file.Close()
 			return nil, fmt.Errorf("locking %s: %w", file.Name(), err)
 		}
-		if !told {
-			fmt.Fprintf(progress, "waiting for another cluster command to finish with %s\n", file.Name())
-			told = true
+		if !reported {
+			fmt.Fprintf(progress, "waiting for another cluster command to release %s\n", file.Name())
+			reported = true
 		}
 		if err := sleep(ctx, 100*time.Millisecond); err != nil {
 			file.Close()
@@ -65,13 +67,14 @@ func locked(ctx context.Context, file *os.File, progress io.Writer) (*os.File, e
 	}
 }
 
+// sameFile reports whether name still refers to the open file.
 func sameFile(open *os.File, name string) bool {
-	had, errHad := open.Stat()
-	is, errIs := os.Stat(name)
-	return errHad == nil && errIs == nil && os.SameFile(had, is)
+	opened, errOpened := open.Stat()
+	current, errCurrent := os.Stat(name)
+	return errOpened == nil && errCurrent == nil && os.SameFile(opened, current)
 }
 
-// sleep waits for d or until ctx ends, which is an error.
+// sleep waits for d. It returns an error if ctx ends first.
 func sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():

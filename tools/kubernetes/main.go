@@ -1,21 +1,22 @@
-// Command cluster builds and runs a real Kubernetes control plane for
-// development and tests: etcd, kube-apiserver and kube-controller-manager,
-// built from source at the versions that this module's go.mod pins, on
-// loopback, with TLS everywhere, RBAC and working service-account tokens.
+// Command cluster builds and runs a real Kubernetes control plane for development
+// and tests: etcd, kube-apiserver and kube-controller-manager, built from source
+// at the versions pinned in this module's go.mod, listening on loopback, with TLS
+// everywhere, RBAC and working service account tokens.
 //
-// It always holds that everything about one control plane lies in the folder
-// given as --dir (and the kubeconfig given as --kubeconfig), that several can
-// run at once in different folders, and that no process is signalled unless it
-// is the one that was started (see identity).
+// Everything that belongs to one control plane is in the directory given as --dir
+// and the kubeconfig given as --kubeconfig. Several control planes can run at
+// once in different directories. The command signals only processes that it
+// started (see identity).
 //
-// Without --node it runs no node: objects are stored, defaulted, admitted,
-// published and garbage-collected as in any cluster, but no pod starts. With it,
-// kube-scheduler, containerd and kubelet run too, and so do pods: see node. That
-// needs root on Linux and some packages of the system; what it makes outside of
-// the folder is in the state file, and all of it goes when the cluster does.
+// Without --node the cluster has no node: objects are stored, defaulted,
+// admitted, published and garbage collected as in any cluster, but no pod starts.
+// With --node, kube-scheduler, containerd and kubelet run too, and pods start
+// (see node). A node requires root on Linux and a few system packages. Everything
+// that it creates outside the directory is recorded in the state file and removed
+// with the cluster.
 //
-// It needs Linux or macOS; only Linux ties the processes of `cluster run` to its
-// life.
+// The command supports Linux and macOS. Only on Linux do the processes of
+// `cluster run` end when `cluster run` is killed.
 package main
 
 import (
@@ -32,24 +33,25 @@ import (
 const usage = `Usage: cluster COMMAND [FLAGS]
 
   build     build etcd, kube-apiserver, kube-controller-manager and kubectl into
-            a cache (once), and with --node what a node needs; print the folder
-            that holds them
+            a cache (once), with --node also the binaries of a node; print the
+            directory that contains them
   up        start a control plane in the background
-  down      stop it and remove its folder
+  down      stop it and remove its directory
   run       start one in the foreground, print "ready", and stop it when
             standard input ends or on SIGTERM or SIGINT
   signal    send a signal to one process of a control plane
-  restart   stop one process if it runs, and start it on the same port and data
-  load      put image archives into the node of a cluster
-  pack      make an image archive of files, of which the first is what it runs
+  restart   stop one process if it runs, and start it with the same port and data
+  load      load image archives into the node of a cluster
+  pack      create an image archive from files; the first one is its command
 
 "cluster COMMAND -h" lists the flags.
 
-  TRUST_MANAGER_CACHE  the cache folder, if not trust-manager in the user's own
-  KUBEBUILDER_ASSETS   a folder with binaries to use, instead of building them
+  TRUST_MANAGER_CACHE  the cache directory (default: trust-manager in the user's cache)
+  KUBEBUILDER_ASSETS   a directory with binaries to use instead of building them
 `
 
-// stdio is what a command reads and writes: results on out, progress on err.
+// stdio holds the streams of a command: it writes results to out and progress to
+// err.
 type stdio struct {
 	in  io.Reader
 	out io.Writer

@@ -6,8 +6,9 @@ import (
 	"fmt"
 )
 
-// networkConfig attaches pods to the bridge, with addresses that the machine
-// reaches and that reach the machine, and nothing else.
+// networkConfig returns the CNI configuration. It attaches pods to the bridge,
+// with addresses that can reach the machine, and be reached from it, and nothing
+// else.
 func (n *node) networkConfig() string {
 	text, err := json.MarshalIndent(map[string]any{
 		"cniVersion": "0.4.0",
@@ -22,13 +23,13 @@ func (n *node) networkConfig() string {
 		}},
 	}, "", "  ")
 	if err != nil {
-		return err.Error() // never: there are only strings in it
+		return err.Error() // unreachable: strings can always be marshaled
 	}
 	return string(text)
 }
 
-// setUp makes what the processes of the node need: the bridge, on whose address the
-// API server listens before there is any pod; the way from pods to the address of
+// setUp creates what the node's processes need: the bridge, on whose address the
+// API server listens before any pod exists; the route from pods to the address of
 // the Service "kubernetes"; and the cgroup of all pods.
 func (n *node) setUp(ctx context.Context) error {
 	for _, command := range [][]string{
@@ -44,7 +45,8 @@ func (n *node) setUp(ctx context.Context) error {
 	return n.makeCgroup()
 }
 
-// rule is the one rule of iptables.
+// rule returns the only iptables rule: it forwards connections to the Service
+// "kubernetes" to the API server.
 func (n *node) rule() []string {
 	return []string{
 		"PREROUTING", "--source", n.Subnet, "--destination", serviceAddress, "--protocol", "tcp", "--dport", "443",

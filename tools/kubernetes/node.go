@@ -16,37 +16,37 @@ import (
 	"time"
 )
 
-// nodeName is the name of the one Node.
+// nodeName is the name of the only Node.
 const nodeName = "node"
 
-// pluginsDir is where Debian's package puts the CNI plugins.
+// pluginsDir is the directory in which Debian's package installs the CNI plugins.
 const pluginsDir = "/usr/lib/cni"
 
-// longestSocket is how long the path of a unix socket may be (unix(7)), without
-// the byte that ends it.
+// longestSocket is the maximum length of a unix socket's path (unix(7)), without
+// the terminating byte.
 const longestSocket = 107
 
-// node is what a cluster has on the machine, outside of its folder, when it has a
-// node. It is in the state file before any of it is made, and all of it goes in
-// tearDown.
+// node describes what a cluster with a node creates on the machine outside its
+// directory. The state file contains it before anything is created, and tearDown
+// removes everything.
 type node struct {
-	// Dir is the folder of containerd and kubelet.
+	// Dir is the directory of containerd and the kubelet.
 	Dir string
-	// Name is that of the bridge that pods are attached to, of the CNI network and
-	// of the cgroup that all pods are in. No other cluster has it.
+	// Name is the name of the pods' bridge, of the CNI network and of the cgroup of
+	// all pods. It is unique to the cluster.
 	Name string
-	// Subnet is that of the pods, and Gateway the machine's own address in it: the
-	// API server and the kubelet listen there.
+	// Subnet is the network of the pods. Gateway is the machine's address in it, on
+	// which the API server and the kubelet listen.
 	Subnet, Gateway string
 	// APIPort is the port of the API server.
 	APIPort int
-	// Settings are those of the kernel that kubelet changes, as they were.
+	// Settings are the original values of the sysctls that the kubelet changes.
 	Settings map[string]string
-	// Folders are those with a fixed place that were not there before.
+	// Folders are the fixed directories that did not exist before.
 	Folders []string
 }
 
-// newNode chooses a subnet that the machine does not use.
+// newNode returns a node with a subnet that the machine does not use.
 func newNode(dir string, apiPort int) (*node, error) {
 	subnet, err := freeSubnet()
 	if err != nil {
@@ -64,8 +64,8 @@ func newNode(dir string, apiPort int) (*node, error) {
 	return n, nil
 }
 
-// freeSubnet returns a network of 254 addresses that overlaps with none of the
-// machine's own.
+// freeSubnet returns a /24 network that does not overlap with the machine's
+// networks.
 func freeSubnet() (*net.IPNet, error) {
 	used, err := net.InterfaceAddrs()
 	if err != nil {
@@ -86,8 +86,8 @@ func freeSubnet() (*net.IPNet, error) {
 	return nil, errors.New("no free network for pods in 10.245.0.0/16")
 }
 
-// debianPackages are what a node needs of the system: for each package the files
-// or programs by which it is known.
+// debianPackages are the system packages that a node requires, each with the
+// files or programs that identify it.
 var debianPackages = []struct {
 	name  string
 	needs []string
@@ -99,13 +99,13 @@ var debianPackages = []struct {
 	{"iproute2", []string{"ip"}},
 }
 
-// nodePossible returns an error that says what to do if no node can run here.
+// nodePossible returns an error with a remedy if no node can run on this machine.
 func nodePossible(dir string) error {
 	if runtime.GOOS != "linux" {
-		return fmt.Errorf("a node needs Linux, and this is %s: leave --node off", runtime.GOOS)
+		return fmt.Errorf("a node requires Linux, and this is %s: omit --node", runtime.GOOS)
 	}
 	if os.Geteuid() != 0 {
-		return errors.New("a node needs root, for containers, their network and their mounts: run the command as root, or leave --node off")
+		return errors.New("a node requires root for containers, their network and their mounts: run the command as root, or omit --node")
 	}
 	var packages []string
 	for _, p := range debianPackages {
@@ -118,7 +118,7 @@ func nodePossible(dir string) error {
 	}
 	if len(packages) > 0 {
 		names := strings.Join(packages, " ")
-		return fmt.Errorf("a node needs %s: install what is missing, on Debian with\n  apt-get install --no-install-recommends %s", names, names)
+		return fmt.Errorf("a node requires the packages %s: install them, on Debian with\n  apt-get install --no-install-recommends %s", names, names)
 	}
 	if longest := (&node{Dir: filepath.Join(dir, nodeFolder)}).socket() + ".ttrpc"; len(longest) > longestSocket {
 		return fmt.Errorf("the path %s is too long for a socket: choose a --dir that is %d bytes shorter", longest, len(longest)-longestSocket)
@@ -126,18 +126,19 @@ func nodePossible(dir string) error {
 	return noOtherKubelet()
 }
 
-// noOtherKubelet makes sure that this is the only one: its socket for devices has a
-// fixed place.
+// noOtherKubelet returns an error if another kubelet runs on this machine. Two
+// kubelets would use the same device plugin socket, whose path is fixed.
 func noOtherKubelet() error {
 	connection, err := net.DialTimeout("unix", deviceSocket, time.Second)
 	if err != nil {
-		return nil //nolint:nilerr // nobody answers: that is what was to be found out
+		return nil //nolint:nilerr // no kubelet listens on the socket
 	}
 	_ = connection.Close()
-	return fmt.Errorf("a kubelet runs on this machine already (it answers at %s), and there can be only one: stop it first", deviceSocket)
+	return fmt.Errorf("another kubelet runs on this machine (it listens on %s), and only one is possible: stop it first", deviceSocket)
 }
 
-// program finds an executable, also where only root usually looks.
+// program returns the path of an executable. It also searches directories that
+// are usually only in root's path.
 func program(name string) (string, error) {
 	for _, dir := range strings.Split(searchPath(), ":") {
 		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
@@ -147,9 +148,10 @@ func program(name string) (string, error) {
 	return exec.LookPath(name)
 }
 
+// searchPath returns PATH with the directories of system programs added.
 func searchPath() string { return os.Getenv("PATH") + ":/usr/sbin:/sbin" }
 
-// command runs a program of the system to its end.
+// command runs a system program and waits for its end.
 func (n *node) command(ctx context.Context, name string, args ...string) error {
 	path, err := program(name)
 	if err != nil {
@@ -161,11 +163,13 @@ func (n *node) command(ctx context.Context, name string, args ...string) error {
 	return nil
 }
 
+// path returns a path in the node's directory.
 func (n *node) path(parts ...string) string {
 	return filepath.Join(append([]string{n.Dir}, parts...)...)
 }
 
-// write lays out the configuration of containerd, the network and kubelet.
+// write writes the sandbox image and the configuration of containerd, the network
+// and the kubelet.
 func (n *node) write(p *plan) error {
 	files := map[string]string{
 		n.path("containerd.toml"):                 n.containerdConfig(p.metricsPort),
@@ -184,8 +188,8 @@ func (n *node) write(p *plan) error {
 	return writeSandboxImage(filepath.Join(p.assets, pause), n.path("sandbox.tar"))
 }
 
-// awaitNode waits until the API server shows the Node as ready, which is when
-// pods are started on it.
+// awaitNode waits until the API server reports the Node as ready. Pods can start
+// then.
 func (b *prober) awaitNode(ctx context.Context, server string, started ...*process) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("the node was not ready within %s", readyTimeout))
 	defer cancel()
@@ -201,11 +205,12 @@ func (b *prober) awaitNode(ctx context.Context, server string, started ...*proce
 		}
 		if ended := sleep(ctx, probePause); ended != nil {
 			last := started[len(started)-1]
-			return &failure{name: last.Name, log: last.Log, cause: fmt.Errorf("%w; last seen: %w", ended, err)}
+			return &failure{name: last.Name, log: last.Log, cause: fmt.Errorf("%w; last status: %w", ended, err)}
 		}
 	}
 }
 
+// nodeReady returns an error unless the Node at url is ready.
 func (b *prober) nodeReady(ctx context.Context, url string) error {
 	text, err := b.read(ctx, url)
 	if err != nil {
@@ -226,5 +231,5 @@ func (b *prober) nodeReady(ctx context.Context, url string) error {
 			return errors.New(condition.Message)
 		}
 	}
-	return errors.New("it has not told its state yet")
+	return errors.New("the Node has no Ready condition yet")
 }

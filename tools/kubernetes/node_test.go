@@ -13,31 +13,31 @@ import (
 	"testing"
 )
 
-// These are about what needs no node. That one runs, and that nothing of it is left
-// on the machine, is for test/e2e to show.
+// These tests require no node. The tests in test/e2e cover that a node runs and
+// that nothing of it is left on the machine.
 
-// Whoever lacks something is told what, and how to get it.
-func TestWhatANodeNeeds(t *testing.T) {
+// The error lists the missing packages and how to install them.
+func TestNodeRequirements(t *testing.T) {
 	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
 		err := nodePossible("/x")
-		if err == nil || !strings.Contains(err.Error(), "leave --node off") {
-			t.Errorf("got %v, want an error that names the way out", err)
+		if err == nil || !strings.Contains(err.Error(), "omit --node") {
+			t.Errorf("got %v, want an error that names the alternative", err)
 		}
 		return
 	}
 	t.Setenv("PATH", t.TempDir())
 	err := nodePossible("/x")
-	// Programs in the folders of the system's administrator are found all the same.
+	// Programs in /usr/sbin and /sbin are still found.
 	if want := "apt-get install --no-install-recommends containerd"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %q", err, want)
 	}
 }
 
-func TestALoadWithoutANode(t *testing.T) {
+func TestLoadWithoutNode(t *testing.T) {
 	dir := t.TempDir()
 	c := &cluster{dir: dir, progress: t.Output()}
 	if err := c.load(t.Context(), []string{"x.tar"}); err == nil || !strings.Contains(err.Error(), "cluster up") {
-		t.Errorf("with no cluster: got %v, want an error that says how to start one", err)
+		t.Errorf("with no cluster: got %v, want an error that names the command to start one", err)
 	}
 	if err := (&state{Version: stateVersion}).save(dir); err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestALoadWithoutANode(t *testing.T) {
 	}
 }
 
-// What is free overlaps with no address of the machine.
+// The subnet overlaps with no address of the machine.
 func TestFreeSubnet(t *testing.T) {
 	subnet, err := freeSubnet()
 	if err != nil {
@@ -62,13 +62,14 @@ func TestFreeSubnet(t *testing.T) {
 	}
 	for _, address := range used {
 		if ip, _, err := net.ParseCIDR(address.String()); err != nil || subnet.Contains(ip) {
-			t.Errorf("%s holds %s, which the machine has", subnet, address)
+			t.Errorf("%s contains %s, an address of the machine", subnet, address)
 		}
 	}
 }
 
-// The API server of a cluster with a node is reached by pods, and by nobody else.
-func TestThePlanOfANode(t *testing.T) {
+// In a cluster with a node, the API server listens on the bridge, which only pods
+// and the machine can reach.
+func TestPlanWithNode(t *testing.T) {
 	p, err := newPlan("/x", "/assets", options{WithoutControllerManager: true, Node: true})
 	if err != nil {
 		t.Fatal(err)
@@ -80,10 +81,10 @@ func TestThePlanOfANode(t *testing.T) {
 		}
 	}
 	if !strings.HasPrefix(p.server(), "https://"+p.node.Gateway+":") {
-		t.Errorf("got the server %s, want it at %s", p.server(), p.node.Gateway)
+		t.Errorf("got server %s, want it at %s", p.server(), p.node.Gateway)
 	}
 	if longest := len(p.node.Name); longest > 15 {
-		t.Errorf("%s has %d bytes, and an interface's name has 15 at most", p.node.Name, longest)
+		t.Errorf("%s has %d bytes, and an interface name has at most 15", p.node.Name, longest)
 	}
 }
 
@@ -103,7 +104,7 @@ func TestSandboxImage(t *testing.T) {
 	}
 }
 
-// What is in an image is what was named, and runs if it did here.
+// An image contains the named files, and keeps which of them are executable.
 func TestPack(t *testing.T) {
 	dir := t.TempDir()
 	place(t, filepath.Join(dir, "data"), "text")
@@ -149,11 +150,11 @@ func unpack(t *testing.T, text []byte) map[string]string {
 	}
 }
 
-// A teardown that is repeated, or comes after a crash before anything was made, has
-// nothing to do and says nothing.
+// A repeated teardown, or one after a crash before anything was created, succeeds
+// without output.
 func TestTearDownOfNothing(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("a node needs Linux, and so does what is torn down of it")
+		t.Skip("a node requires Linux")
 	}
 	dir := filepath.Join(t.TempDir(), nodeFolder)
 	n := &node{Dir: dir, Name: "tm-none", Subnet: "192.0.2.0/24", Gateway: "192.0.2.1", APIPort: 1}

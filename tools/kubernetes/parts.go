@@ -10,36 +10,36 @@ import (
 )
 
 const (
-	// serviceRange is the API server's own default; serviceAddress is the first
-	// address in it, which the Service "kubernetes" gets.
+	// serviceRange is the API server's default. serviceAddress is the first address
+	// in it, which the Service "kubernetes" gets.
 	serviceRange   = "10.0.0.0/24"
 	serviceAddress = "10.0.0.1"
 
 	serviceAccountIssuer = "https://kubernetes.default.svc.cluster.local"
 
-	// etcdQuota is how large the data of etcd may get, old revisions included.
+	// etcdQuota is the size limit of etcd's data, old revisions included.
 	etcdQuota = 32 << 30
 )
 
-// plan lays out the processes of a control plane, none of them started.
+// plan describes the processes of a control plane before they are started.
 type plan struct {
 	dir, assets, workDir string
 	options              options
 	etcdPort             int
 	apiPort              int
 	managerPort          int
-	// The rest is only for a node.
+	// The following fields are only set in a cluster with a node.
 	node          *node
 	schedulerPort int
 	metricsPort   int // of containerd
 	kubeletPort   int
 }
 
-// newPlan chooses free ports.
+// newPlan returns a plan with free ports, and with --node a free subnet.
 func newPlan(dir, assets string, opts options) (*plan, error) {
 	if !opts.WithoutControllerManager {
 		if err := has(assets, controllerManager); err != nil {
-			return nil, fmt.Errorf("%w; or use --without-controller-manager", err)
+			return nil, fmt.Errorf("%w, or use --without-controller-manager", err)
 		}
 	}
 	workDir, err := os.Getwd()
@@ -61,7 +61,8 @@ func newPlan(dir, assets string, opts options) (*plan, error) {
 	return p, err
 }
 
-// write lays out the keys, the kubeconfigs and the folder for logs.
+// write creates the log directory and writes the keys, the kubeconfigs and the
+// configuration of the node.
 func (p *plan) write() error {
 	pki := filepath.Join(p.dir, pkiFolder)
 	if err := os.MkdirAll(filepath.Join(p.dir, logFolder), 0o700); err != nil {
@@ -95,8 +96,8 @@ func (p *plan) write() error {
 	return nil
 }
 
-// processes returns the parts in the order in which they need one another, all
-// but kubelet: that needs an image first.
+// processes returns the processes in the order of their dependencies, without the
+// kubelet, which needs the sandbox image first.
 func (p *plan) processes() []*process {
 	parts := []*process{p.etcd(), p.apiServer()}
 	if !p.options.WithoutControllerManager {
@@ -108,6 +109,7 @@ func (p *plan) processes() []*process {
 	return parts
 }
 
+// server returns the URL of the API server.
 func (p *plan) server() string {
 	if p.node != nil {
 		return fmt.Sprintf("https://%s:%d", p.node.Gateway, p.apiPort)
@@ -115,8 +117,10 @@ func (p *plan) server() string {
 	return local(p.apiPort, "")
 }
 
+// pki returns the path of a file in the PKI directory.
 func (p *plan) pki(name string) string { return filepath.Join(p.dir, pkiFolder, name) }
 
+// part returns the process that runs the named binary.
 func (p *plan) part(name string, probes, args []string) *process {
 	return &process{
 		Name: name, Path: filepath.Join(p.assets, name), Args: args, Dir: p.workDir,
@@ -124,15 +128,16 @@ func (p *plan) part(name string, probes, args []string) *process {
 	}
 }
 
-// etcd listens on TCP with client certificates: a unix socket's path must be
-// shorter than many a temporary folder's. Nothing ever uses the peer's port.
+// etcd returns the process of etcd. It listens on TCP and requires client
+// certificates: many temporary directories have longer paths than a unix socket
+// allows. The peer port is never used.
 func (p *plan) etcd() *process {
 	url := local(p.etcdPort, "")
 	return p.part(etcd, []string{url + "/health"}, []string{
 		"--name=default",
 		"--data-dir=" + filepath.Join(p.dir, etcdFolder),
-		"--unsafe-no-fsync", // after a crash of the machine the data is not wanted
-		// A benchmark writes gigabytes between two compactions; the default is 2.
+		"--unsafe-no-fsync", // the data need not survive a crash of the machine
+		// A benchmark writes gigabytes between two compactions. The default is 2 GiB.
 		fmt.Sprintf("--quota-backend-bytes=%d", etcdQuota),
 		"--listen-client-urls=" + url,
 		"--advertise-client-urls=" + url,
@@ -148,6 +153,7 @@ func (p *plan) etcd() *process {
 	})
 }
 
+// apiServer returns the process of kube-apiserver.
 func (p *plan) apiServer() *process {
 	probes := []string{p.server() + "/readyz", p.server() + "/api/v1/namespaces/default"}
 	args := []string{
@@ -171,12 +177,13 @@ func (p *plan) apiServer() *process {
 		args = append(args,
 			"--bind-address=127.0.0.1",
 			"--advertise-address=127.0.0.1",
-			// Endpoints may not hold a loopback address, and no pod would use them.
+			// Endpoints cannot contain a loopback address, and there are no pods to use it.
 			"--endpoint-reconciler-type=none")
 	}
 	return p.part(apiServer, probes, append(args, p.options.APIServerArgs...))
 }
 
+// controllerManager returns the process of kube-controller-manager.
 func (p *plan) controllerManager() *process {
 	probes := []string{
 		local(p.managerPort, "/healthz"),
@@ -188,39 +195,40 @@ func (p *plan) controllerManager() *process {
 		fmt.Sprintf("--secure-port=%d", p.managerPort),
 		"--tls-cert-file=" + p.pki("controller-manager.crt"),
 		"--tls-private-key-file=" + p.pki("controller-manager.key"),
-		"--leader-elect=false", // it is the only one, and so starts at once
+		"--leader-elect=false", // the only replica starts without delay
 		"--root-ca-file=" + p.pki("ca.crt"),
 		"--service-account-private-key-file=" + p.pki("sa.key"),
 		"--use-service-account-credentials",
-		// With the default limit of 20 requests a second it takes 5 s longer to
-		// start, since it makes an account for each of its controllers first.
+		// With the default limit of 20 requests per second it takes 5 s longer to start,
+		// since it first creates a service account for each of its controllers.
 		"--kube-api-qps=200",
 		"--kube-api-burst=400",
-		// The default is a system folder, which it would create.
+		// The default is a system directory, which it would create.
 		"--flex-volume-plugin-dir=" + filepath.Join(p.dir, pluginFolder),
 	})
 }
 
+// local returns the URL of a path on a loopback port.
 func local(port int, path string) string {
 	return fmt.Sprintf("https://127.0.0.1:%d%s", port, path)
 }
 
-// freePorts returns n TCP ports that are free on loopback now. They lie below
-// the range from which systems take ports for outgoing connections, so that none
-// is taken by one of those before it is used or while its process restarts.
+// freePorts returns n TCP ports that are currently free on loopback. They are
+// below the ephemeral port range, so that no outgoing connection takes one before
+// it is used or while its process restarts.
 func freePorts(n int) ([]int, error) {
 	const low, high = 20000, 32000
 	var ports []int
 	for tries := 0; len(ports) < n; tries++ {
 		if tries > 1000 {
-			return nil, fmt.Errorf("no %d free ports between %d and %d on 127.0.0.1", n, low, high)
+			return nil, fmt.Errorf("fewer than %d free ports between %d and %d on 127.0.0.1", n, low, high)
 		}
 		port := low + rand.IntN(high-low)
 		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			continue
 		}
-		defer listener.Close() // only at the end, so that no port comes twice
+		defer listener.Close() // closed on return, so that no port is chosen twice
 		ports = append(ports, port)
 	}
 	return ports, nil

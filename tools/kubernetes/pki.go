@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// validity is that of all certificates: a control plane for development may be
-// left running for long, and is made anew in seconds.
+// validity is the lifetime of all certificates. A development control plane may
+// be left running for long and takes seconds to replace.
 const validity = 365 * 24 * time.Hour
 
 // authority is a certificate authority whose key never leaves the process.
@@ -26,21 +26,21 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-// leaf says what a certificate is for.
+// leaf describes a certificate to issue.
 type leaf struct {
-	file         string // of the certificate and key, without extension
+	file         string // the base name of the certificate and key files
 	signer       *authority
 	user, group  string
 	hosts        []string
 	addresses    []net.IP
-	client, peer bool // a client; a server that is also a client of its like
+	client, peer bool // a client; a server that is also a client of its peers
 }
 
-// writePKI fills dir with PEM files: NAME.crt, NAME.key and the authorities'
-// ca.crt and etcd-ca.crt, and the service-account key pair sa.key and sa.pub.
-// etcd has an authority of its own, since it lets in whoever its authority
-// knows, and the API server's authority signs clients that must not get there.
-// gateway is the address for pods where there is a node, and nil if there is none.
+// writePKI writes PEM files to dir: NAME.crt and NAME.key, the CA certificates
+// ca.crt and etcd-ca.crt, and the service account key pair sa.key and sa.pub.
+// etcd has its own CA: it accepts every client that its CA has signed, and the
+// API server's CA also signs clients that must not reach etcd. gateway is the
+// node's address for pods, or nil without a node.
 func writePKI(dir string, now time.Time, gateway net.IP) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -61,6 +61,7 @@ func writePKI(dir string, now time.Time, gateway net.IP) error {
 	return writeServiceAccountKey(dir)
 }
 
+// leaves returns the certificates of the control plane.
 func leaves(ca, etcdCA *authority, gateway net.IP) []leaf {
 	loopback := net.IPv4(127, 0, 0, 1)
 	all := []leaf{
@@ -86,6 +87,7 @@ func leaves(ca, etcdCA *authority, gateway net.IP) []leaf {
 	return all
 }
 
+// nodeLeaves returns the additional certificates of a cluster with a node.
 func nodeLeaves(ca *authority, loopback, gateway net.IP) []leaf {
 	return []leaf{
 		{file: "scheduler", signer: ca, user: "kube-scheduler", hosts: []string{"localhost"}, addresses: []net.IP{loopback}},
@@ -96,6 +98,7 @@ func nodeLeaves(ca *authority, loopback, gateway net.IP) []leaf {
 	}
 }
 
+// writeAuthority creates a CA and writes its certificate.
 func writeAuthority(dir, name string, now time.Time) (*authority, error) {
 	key, err := newKey()
 	if err != nil {
@@ -111,6 +114,7 @@ func writeAuthority(dir, name string, now time.Time) (*authority, error) {
 	return &authority{cert: cert, key: key}, writePEM(filepath.Join(dir, name+".crt"), "CERTIFICATE", cert.Raw)
 }
 
+// write issues the certificate and writes it and its key.
 func (l leaf) write(dir string, now time.Time) error {
 	key, err := newKey()
 	if err != nil {
@@ -139,7 +143,7 @@ func (l leaf) write(dir string, now time.Time) error {
 	return writeKey(filepath.Join(dir, l.file+".key"), key)
 }
 
-// writeServiceAccountKey writes the key pair that signs service-account tokens.
+// writeServiceAccountKey writes the key pair that signs service account tokens.
 func writeServiceAccountKey(dir string) error {
 	key, err := newKey()
 	if err != nil {
@@ -159,20 +163,22 @@ func newKey() (*ecdsa.PrivateKey, error) {
 	return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 }
 
+// certificate returns a template for sign.
 func certificate(subject pkix.Name, now time.Time) *x509.Certificate {
 	return &x509.Certificate{
 		Subject:   subject,
-		NotBefore: now.Add(-time.Hour), // the clock may be set back a little
+		NotBefore: now.Add(-time.Hour), // tolerates a clock that is set back
 		NotAfter:  now.Add(validity),
 	}
 }
 
+// sign issues the certificate of key with a random serial number.
 func sign(template *x509.Certificate, signer *authority, key *ecdsa.PrivateKey) (*x509.Certificate, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 	if err != nil {
 		return nil, err
 	}
-	template.SerialNumber = serial.Add(serial, big.NewInt(1)) // RFC 5280: never zero
+	template.SerialNumber = serial.Add(serial, big.NewInt(1)) // RFC 5280 requires a positive number
 	der, err := x509.CreateCertificate(rand.Reader, template, signer.cert, key.Public(), signer.key)
 	if err != nil {
 		return nil, fmt.Errorf("certificate of %s: %w", template.Subject, err)
@@ -180,8 +186,8 @@ func sign(template *x509.Certificate, signer *authority, key *ecdsa.PrivateKey) 
 	return x509.ParseCertificate(der)
 }
 
-// writeKey writes the SEC 1 form, which is what the API server reads as the
-// key of service accounts too.
+// writeKey writes a key in SEC 1 form, which the API server also accepts as the
+// service account key.
 func writeKey(file string, key *ecdsa.PrivateKey) error {
 	der, err := x509.MarshalECPrivateKey(key)
 	if err != nil {

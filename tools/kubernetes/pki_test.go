@@ -22,20 +22,20 @@ func TestPKI(t *testing.T) {
 		usage                 x509.ExtKeyUsage
 		refused               bool
 	}{
-		"API server serves on loopback":           {"apiserver", "ca", "127.0.0.1", server, false},
-		"API server serves its Service":           {"apiserver", "ca", "kubernetes.default.svc", server, false},
-		"API server serves its Service's address": {"apiserver", "ca", serviceAddress, server, false},
-		"API server's certificate is no client":   {"apiserver", "ca", "", client, true},
-		"controller manager serves":               {"controller-manager", "ca", "127.0.0.1", server, false},
-		"controller manager is a client":          {"controller-manager-client", "ca", "", client, false},
-		"admin is a client":                       {"admin", "ca", "", client, false},
-		"admin is no server":                      {"admin", "ca", "", server, true},
-		"admin is unknown to etcd":                {"admin", "etcd-ca", "", client, true},
-		"etcd serves":                             {"etcd", "etcd-ca", "127.0.0.1", server, false},
-		"etcd is a client of its like":            {"etcd", "etcd-ca", "", client, false},
-		"etcd serves no other host":               {"etcd", "etcd-ca", "example.com", server, true},
-		"API server is etcd's client":             {"etcd-client", "etcd-ca", "", client, false},
-		"etcd's client is unknown to API server":  {"etcd-client", "ca", "", client, true},
+		"API server serves on loopback":            {"apiserver", "ca", "127.0.0.1", server, false},
+		"API server serves its Service":            {"apiserver", "ca", "kubernetes.default.svc", server, false},
+		"API server serves its Service's address":  {"apiserver", "ca", serviceAddress, server, false},
+		"API server's certificate is not a client": {"apiserver", "ca", "", client, true},
+		"controller manager serves":                {"controller-manager", "ca", "127.0.0.1", server, false},
+		"controller manager is a client":           {"controller-manager-client", "ca", "", client, false},
+		"admin is a client":                        {"admin", "ca", "", client, false},
+		"admin is not a server":                    {"admin", "ca", "", server, true},
+		"admin is unknown to etcd":                 {"admin", "etcd-ca", "", client, true},
+		"etcd serves":                              {"etcd", "etcd-ca", "127.0.0.1", server, false},
+		"etcd is a client of its peers":            {"etcd", "etcd-ca", "", client, false},
+		"etcd serves no other host":                {"etcd", "etcd-ca", "example.com", server, true},
+		"API server is etcd's client":              {"etcd-client", "etcd-ca", "", client, false},
+		"etcd's client is unknown to API server":   {"etcd-client", "ca", "", client, true},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -65,11 +65,11 @@ func TestPKISubjects(t *testing.T) {
 		}
 	}
 	if !readCertificate(t, filepath.Join(dir, "ca.crt")).IsCA {
-		t.Error("ca.crt: lacks the CA bit, without which it can't be the controller manager's --root-ca-file")
+		t.Error("ca.crt: is not a CA, which the controller manager requires of its --root-ca-file")
 	}
 }
 
-func TestPKIFilesAreTheOwnersOnlyAndMatch(t *testing.T) {
+func TestPKIFilesArePrivateAndMatch(t *testing.T) {
 	dir := t.TempDir()
 	if err := writePKI(dir, time.Now(), nil); err != nil {
 		t.Fatal(err)

@@ -9,41 +9,41 @@ import (
 	"time"
 )
 
-// grace is how long a process may take to end after SIGTERM. One second is
-// enough with no client connected; with one that watches, the API server would
-// take a minute and etcd nine seconds, and SIGKILL costs neither of them data.
+// grace is how long a process may take to end after SIGTERM. One second is enough
+// while no client is connected. With an open watch the API server would take a
+// minute and etcd nine seconds, and neither loses data on SIGKILL.
 const grace = 3 * time.Second
 
-// process is one part of a control plane: how to start it, and who it is while
-// it runs.
+// process is one process of a control plane: how to start it, and its identity
+// while it runs.
 type process struct {
 	Name string
 	Path string
 	Args []string
-	// Dir is the working directory that relative paths in Args are meant for.
+	// Dir is the working directory, to which paths in Args are relative.
 	Dir string
-	// Log is the file that its output is appended to.
+	// Log is the file to which the output is appended.
 	Log string
-	// Probes are URLs that all answer 200 once it can be used.
+	// Probes are URLs that all return status 200 once the process is ready.
 	Probes []string
 	identity
 }
 
-// identity names one running process for good. The process id alone is not
-// enough: it is given to some other process after the first has ended.
+// identity identifies one running process. A process ID is not sufficient, since
+// it is reused after the process has ended.
 type identity struct {
 	PID int
-	// Started is when it was started, in whatever form the platform tells it.
+	// Started is the start time of the process in a platform-specific format.
 	Started string
 }
 
-// start starts the process in a session of its own, so that neither the end of
-// a terminal nor an interrupt typed there reaches it. If tied, it is killed when
+// start starts the process in its own session, so that closing the terminal or an
+// interrupt typed there does not reach it. If tied, the process is killed when
 // the calling thread ends (on Linux only).
 func (p *process) start(tied bool) (*exec.Cmd, error) {
 	log, err := os.OpenFile(p.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("log of %s: %w", p.Name, err)
+		return nil, fmt.Errorf("opening the log of %s: %w", p.Name, err)
 	}
 	defer log.Close()
 	cmd := exec.Command(p.Path, p.Args...)
@@ -60,8 +60,9 @@ func (p *process) start(tied bool) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// environment is all that a process gets of the caller's: an ETCD_ variable
-// stops etcd, a KUBE_ one changes features, and neither may depend on the user.
+// environment returns the environment of all processes. It omits most of the
+// caller's variables: an ETCD_ variable stops etcd, a KUBE_ one changes features,
+// and neither may depend on the user.
 func environment() []string {
 	env := []string{}
 	for _, name := range []string{"HOME", "TMPDIR"} {
@@ -69,17 +70,18 @@ func environment() []string {
 			env = append(env, name+"="+value)
 		}
 	}
-	// What a node runs lies where only root looks.
+	// The programs of a node are in directories that are usually only in root's path.
 	return append(env, "PATH="+searchPath())
 }
 
-// identify describes a child that has not been waited for.
+// identify returns the identity of a child process that has not been waited for.
 func identify(pid int) (identity, error) {
 	started, _, err := inspect(pid)
 	return identity{PID: pid, Started: started}, err
 }
 
-// alive tells whether this very process still runs.
+// alive reports whether this process, and not another one with its ID, is
+// running.
 func (id identity) alive() bool {
 	if id.PID <= 0 {
 		return false
@@ -88,14 +90,14 @@ func (id identity) alive() bool {
 	return err == nil && !ended && started == id.Started
 }
 
-// signal sends a signal to this process and to no other. It returns
-// os.ErrProcessDone if it has ended.
+// signal sends a signal to this process and no other. It returns
+// os.ErrProcessDone if the process has ended.
 func (id identity) signal(sig syscall.Signal) error {
 	if id.PID <= 0 {
 		return os.ErrProcessDone
 	}
-	// The handle is taken before the check, so that on Linux it can't come to
-	// mean another process in between.
+	// The handle is acquired before the check, so that on Linux it cannot refer to
+	// another process afterwards.
 	handle, err := os.FindProcess(id.PID)
 	if err != nil {
 		return err
@@ -107,10 +109,10 @@ func (id identity) signal(sig syscall.Signal) error {
 	return handle.Signal(sig)
 }
 
-// stop ends the process: SIGTERM, and SIGKILL if that is not enough. One that
-// has ended already is fine.
+// stop stops the process with SIGTERM, and with SIGKILL if that does not suffice.
+// It succeeds if the process has already ended.
 func (id identity) stop() error {
-	// SIGCONT, since a process that was stopped can't act on SIGTERM.
+	// SIGCONT, since a stopped process cannot handle SIGTERM.
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGCONT} {
 		if err := id.signal(sig); errors.Is(err, os.ErrProcessDone) {
 			return nil
@@ -125,11 +127,12 @@ func (id identity) stop() error {
 		return err
 	}
 	if !id.endsWithin(grace) {
-		return fmt.Errorf("process %d still runs %s after SIGKILL", id.PID, grace)
+		return fmt.Errorf("process %d is still running %s after SIGKILL", id.PID, grace)
 	}
 	return nil
 }
 
+// endsWithin reports whether the process ends within the limit.
 func (id identity) endsWithin(limit time.Duration) bool {
 	for deadline := time.Now().Add(limit); id.alive(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {

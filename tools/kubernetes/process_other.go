@@ -10,13 +10,14 @@ import (
 	"syscall"
 )
 
-// attributes are those of a new process. Only Linux can tie its life to ours.
+// attributes returns the attributes of a new process. Only Linux can kill it with
+// its parent.
 func attributes(bool) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setsid: true}
 }
 
-// inspect tells when a process was started, to the second, and whether it has
-// ended and only waits for its parent to notice.
+// inspect returns the start time of a process, in seconds, and reports whether it
+// has ended but not been reaped.
 func inspect(pid int) (started string, ended bool, err error) {
 	out, err := exec.Command("ps", "-o", "stat=,lstart=", "-p", strconv.Itoa(pid)).Output()
 	if err != nil {

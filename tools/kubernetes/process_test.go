@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// startShell starts a shell script as a process and reaps it when it ends.
+// startShell starts a process that runs a shell script, and reaps it when it
+// ends.
 func startShell(t *testing.T, script string) *process {
 	t.Helper()
 	p := &process{
@@ -27,11 +28,11 @@ func startShell(t *testing.T, script string) *process {
 	return p
 }
 
-func TestARecycledProcessIDIsNeverSignalled(t *testing.T) {
+func TestReusedProcessIDIsNotSignalled(t *testing.T) {
 	p := startShell(t, "exec sleep 60")
 	stale := identity{PID: p.PID, Started: p.Started + "1"}
 	if stale.alive() {
-		t.Error("a process id with another start time counts as alive")
+		t.Error("a process ID with another start time is considered alive")
 	}
 	if err := stale.signal(syscall.SIGKILL); !errors.Is(err, os.ErrProcessDone) {
 		t.Errorf("signal: got %v, want os.ErrProcessDone", err)
@@ -40,14 +41,14 @@ func TestARecycledProcessIDIsNeverSignalled(t *testing.T) {
 		t.Errorf("stop: %v", err)
 	}
 	if time.Sleep(100 * time.Millisecond); !p.alive() {
-		t.Fatal("the process that has the id now was killed")
+		t.Fatal("the process that now has this ID was killed")
 	}
 }
 
-func TestNoProcessIsNeverSignalled(t *testing.T) {
+func TestZeroIdentityIsNotSignalled(t *testing.T) {
 	none := identity{}
 	if none.alive() {
-		t.Error("process id 0 counts as alive: signals to it reach the whole group")
+		t.Error("process ID 0 is considered alive: a signal to it reaches the whole process group")
 	}
 	if err := none.signal(syscall.SIGCONT); !errors.Is(err, os.ErrProcessDone) {
 		t.Errorf("got %v, want os.ErrProcessDone", err)
@@ -59,10 +60,10 @@ func TestStop(t *testing.T) {
 		script string
 		stop   bool
 	}{
-		"one that obeys":                         {"exec sleep 60", false},
-		"one that is stopped can still obey":     {"exec sleep 60", true},
-		"one that ignores SIGTERM gets SIGKILL":  {"trap '' TERM; while :; do sleep 1; done", false},
-		"one that has ended already is no error": {"exit 3", false},
+		"ends on SIGTERM":                  {"exec sleep 60", false},
+		"is stopped and ends on SIGTERM":   {"exec sleep 60", true},
+		"ignores SIGTERM and gets SIGKILL": {"trap '' TERM; while :; do sleep 1; done", false},
+		"has already ended":                {"exit 3", false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -78,13 +79,13 @@ func TestStop(t *testing.T) {
 				t.Error(err)
 			}
 			if p.alive() {
-				t.Error("it still runs")
+				t.Error("it is still running")
 			}
 		})
 	}
 }
 
-func TestAZombieIsNotAlive(t *testing.T) {
+func TestZombieIsNotAlive(t *testing.T) {
 	cmd := exec.Command("/bin/sh", "-c", "exit 0")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -95,11 +96,11 @@ func TestAZombieIsNotAlive(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !id.endsWithin(5 * time.Second) {
-		t.Error("a process that nobody has waited for counts as alive after its end")
+		t.Error("a process that has ended but not been reaped is considered alive")
 	}
 }
 
-func TestProcessesGetNoneOfTheUsersSettings(t *testing.T) {
+func TestEnvironmentOmitsUserSettings(t *testing.T) {
 	t.Setenv("ETCD_NAME", "x")
 	t.Setenv("KUBE_FEATURE_X", "true")
 	for _, variable := range environment() {
@@ -109,7 +110,7 @@ func TestProcessesGetNoneOfTheUsersSettings(t *testing.T) {
 	}
 }
 
-func TestAFailureShowsTheEndOfTheLog(t *testing.T) {
+func TestFailureShowsEndOfLog(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "etcd.log")
 	place(t, log, strings.Repeat("early\n", 5000)+strings.Repeat("late\n", tailLines))
 	text := (&failure{name: etcd, log: log, cause: errors.New("it ended")}).Error()
@@ -123,19 +124,19 @@ func TestAFailureShowsTheEndOfTheLog(t *testing.T) {
 	}
 }
 
-func TestAFailureWithoutLog(t *testing.T) {
+func TestFailureWithoutLog(t *testing.T) {
 	text := (&failure{name: etcd, log: "/nowhere", cause: errors.New("it ended")}).Error()
 	if !strings.Contains(text, "etcd: it ended") || !strings.Contains(text, "/nowhere") {
 		t.Errorf("got %s", text)
 	}
 }
 
-// Between the choice of a port and its use another program may take it.
-func TestAPortTakenMeanwhileIsTriedAgain(t *testing.T) {
+// Another program may take a port after it was chosen and before it is used.
+func TestRetryAfterPortConflict(t *testing.T) {
 	bin := t.TempDir()
 	t.Setenv("KUBEBUILDER_ASSETS", bin)
-	for name, words := range map[string]string{etcd: "bind: address already in use", apiServer: "never started"} {
-		script := "#!/bin/sh\necho '" + words + "'; exit 1\n"
+	for name, output := range map[string]string{etcd: "bind: address already in use", apiServer: "never started"} {
+		script := "#!/bin/sh\necho '" + output + "'; exit 1\n"
 		if err := os.WriteFile(filepath.Join(bin, name), []byte(script), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -15,22 +15,22 @@ import (
 )
 
 const (
-	// readyTimeout is for one process: 20 times what it takes on 2 idle cores,
-	// since tests start several control planes beside their own work.
+	// readyTimeout applies to one process. It is 20 times the usual duration on 2
+	// idle cores, since tests start several control planes in parallel.
 	readyTimeout = 2 * time.Minute
-	// probeTimeout is long for the same reason. A process that answers, answers
-	// in milliseconds.
+	// probeTimeout is long for the same reason. A responsive process responds in
+	// milliseconds.
 	probeTimeout = 10 * time.Second
 	probePause   = 50 * time.Millisecond
 )
 
-// prober asks the processes of one control plane whether they can be used.
+// prober checks whether the processes of one control plane are ready.
 type prober struct {
 	client *http.Client
 }
 
-// newProber reads the authorities and the client certificates from the PKI
-// folder. Each server says which authority's clients it knows, and gets that.
+// newProber reads the CAs and the client certificates from the PKI directory. The
+// TLS client selects the certificate whose CA the server accepts.
 func newProber(pki string) (*prober, error) {
 	config := &tls.Config{RootCAs: x509.NewCertPool()}
 	for _, name := range []string{"ca.crt", "etcd-ca.crt"} {
@@ -51,7 +51,7 @@ func newProber(pki string) (*prober, error) {
 	return &prober{client: &http.Client{Transport: transport, Timeout: probeTimeout}}, nil
 }
 
-// probe returns nil if all of the process's URLs answer 200 now.
+// probe returns an error unless all probe URLs of the process return status 200.
 func (b *prober) probe(ctx context.Context, p *process) error {
 	for _, url := range p.Probes {
 		if err := b.get(ctx, url); err != nil {
@@ -61,12 +61,13 @@ func (b *prober) probe(ctx context.Context, p *process) error {
 	return nil
 }
 
+// get returns an error unless url returns status 200.
 func (b *prober) get(ctx context.Context, url string) error {
 	_, err := b.read(ctx, url)
 	return err
 }
 
-// read returns what a URL answers with 200, as far as that matters.
+// read returns the body of a response with status 200, up to 1 MiB.
 func (b *prober) read(ctx context.Context, url string) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -85,8 +86,8 @@ func (b *prober) read(ctx context.Context, url string) ([]byte, error) {
 	return body, err
 }
 
-// await waits until the last of the started processes can be used. It fails as
-// soon as any of them ends.
+// await waits until the last of the started processes is ready. It fails as soon
+// as one of them ends.
 func (b *prober) await(ctx context.Context, started ...*process) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyTimeout, fmt.Errorf("not ready within %s", readyTimeout))
 	defer cancel()
@@ -102,7 +103,7 @@ func (b *prober) await(ctx context.Context, started ...*process) error {
 			return nil
 		}
 		if ended := sleep(ctx, probePause); ended != nil {
-			return &failure{name: p.Name, log: p.Log, cause: fmt.Errorf("%w; the last answer: %w", ended, err)}
+			return &failure{name: p.Name, log: p.Log, cause: fmt.Errorf("%w; last probe: %w", ended, err)}
 		}
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"syscall"
 )
 
-// relaunchSignal tells `cluster run` that the state file holds processes with no
-// process id, which it is to start: they must be its own children to end with it.
+// relaunchSignal makes `cluster run` start the processes in the state file that
+// have no process ID. They must be its own children in order to end with it.
 const relaunchSignal = syscall.SIGUSR1
 
-// restart stops one process if it runs, starts it with the same arguments, and
-// waits until it and those that need it can be used, as far as they run.
+// restart stops one process if it is running, starts it with the same arguments,
+// and waits until it and the running processes that depend on it are ready.
 func (c *cluster) restart(ctx context.Context, name string) error {
 	if err := c.replace(ctx, name); err != nil {
 		return err
@@ -41,7 +41,7 @@ func (c *cluster) restart(ctx context.Context, name string) error {
 	return nil
 }
 
-// replace stops the process and starts it anew, or has its owner do that.
+// replace stops the process and starts it again, or makes its owner start it.
 func (c *cluster) replace(ctx context.Context, name string) error {
 	if _, err := c.state(); err != nil {
 		return err
@@ -70,7 +70,7 @@ func (c *cluster) replace(ctx context.Context, name string) error {
 		return err
 	}
 	if err := st.Owner.signal(relaunchSignal); err != nil {
-		return fmt.Errorf("the `cluster run` that %s belongs to (process %d): %w", name, st.Owner.PID, err)
+		return fmt.Errorf("signaling `cluster run` (process %[2]d) to start %[1]s: %[3]w", name, st.Owner.PID, err)
 	}
 	return nil
 }

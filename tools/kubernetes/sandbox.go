@@ -12,16 +12,16 @@ import (
 	"strings"
 )
 
-// sandboxImage is what every pod begins with.
+// sandboxImage is the image of the sandbox container of every pod.
 const sandboxImage = "trust-manager.io/test/pause:1"
 
 //go:embed pause/main.go
 var pauseSource []byte
 
-// imageUser is a user and group without any rights.
+// imageUser is an unprivileged user and group.
 const imageUser = "65532:65532"
 
-// writeSandboxImage packs the program that every pod begins with.
+// writeSandboxImage writes the sandbox image with the given binary.
 func writeSandboxImage(binary, file string) error {
 	program, err := os.ReadFile(binary)
 	if err != nil {
@@ -30,9 +30,9 @@ func writeSandboxImage(binary, file string) error {
 	return pack(sandboxImage, file, entry{"pause", 0o755, program})
 }
 
-// pack writes an image that holds these files and runs the first one unless a pod
-// says otherwise, in the form that `docker save` writes: a tar of one layer, a
-// configuration, and a manifest that names them.
+// pack writes an image that contains the files and whose default command is the
+// first one. The format is that of `docker save`: a tar archive of one layer, a
+// configuration, and a manifest that refers to them.
 func pack(name, file string, files ...entry) error {
 	layer, err := archive(files...)
 	if err != nil {
@@ -59,14 +59,14 @@ func pack(name, file string, files ...entry) error {
 	return writeFile(file, image)
 }
 
-// packFiles is pack for files given as PATH=FILE: where it is in the image, and
-// here. Who may run a file here may run it there.
+// packFiles is like pack for pairs of the form PATH=FILE: the path in the image
+// and the local file. It keeps the executable bits of the local file.
 func packFiles(name, file string, pairs []string) error {
 	var files []entry
 	for _, pair := range pairs {
 		inside, outside, ok := strings.Cut(pair, "=")
 		if !ok || strings.Trim(inside, "/") == "" {
-			return fmt.Errorf("%q: want the form PATH=FILE", pair)
+			return fmt.Errorf("%q: expected the form PATH=FILE", pair)
 		}
 		info, err := os.Stat(outside)
 		if err != nil {
@@ -81,13 +81,14 @@ func packFiles(name, file string, pairs []string) error {
 	return pack(name, file, files...)
 }
 
-// entry is one file of an archive.
+// entry is one file of a tar archive.
 type entry struct {
 	name string
 	mode int64
 	data []byte
 }
 
+// archive returns a tar archive of the entries.
 func archive(entries ...entry) ([]byte, error) {
 	var text bytes.Buffer
 	writer := tar.NewWriter(&text)

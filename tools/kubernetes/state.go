@@ -10,7 +10,7 @@ import (
 	"slices"
 )
 
-// What lies in a control plane's folder. Everything else there is not ours.
+// The contents of a control plane's directory. Any other file there is foreign.
 const (
 	stateFile    = "state.json"
 	adminConfig  = "admin.kubeconfig"
@@ -22,26 +22,27 @@ const (
 	stateVersion = 1
 )
 
-// state is what a control plane's folder remembers of it. The file is also the
-// mark by which the folder is known to be one.
+// state is the persisted state of a control plane. The state file also marks its
+// directory as that of a control plane.
 type state struct {
 	Version int
 	Options options
-	// Assets is the folder of the binaries.
+	// Assets is the directory of the binaries.
 	Assets string
 	// Server is the URL of the API server.
 	Server string
-	// Owner is the `cluster run` that the processes belong to, if any.
+	// Owner is the `cluster run` that the processes belong to, or zero.
 	Owner identity
-	// Node is what a node has outside of the folder, if there is one.
+	// Node describes what the node has outside the directory. It is nil without a
+	// node.
 	Node *node
-	// Processes are in the order in which they are started. One with no process
-	// id is to be started by the owner.
+	// Processes are in start order. One with process ID 0 is waiting to be started by
+	// the owner.
 	Processes []*process
 }
 
-// loadState returns nil if dir holds no control plane, and an error if it holds
-// something else.
+// loadState returns nil if dir is empty or absent, and an error if it holds
+// something else than a control plane.
 func loadState(dir string) (*state, error) {
 	text, err := os.ReadFile(filepath.Join(dir, stateFile))
 	if errors.Is(err, os.ErrNotExist) {
@@ -51,30 +52,31 @@ func loadState(dir string) (*state, error) {
 	}
 	st := &state{}
 	if err := json.Unmarshal(text, st); err != nil {
-		return nil, fmt.Errorf("state of the control plane %s: %w", filepath.Join(dir, stateFile), err)
+		return nil, fmt.Errorf("reading the state file %s: %w", filepath.Join(dir, stateFile), err)
 	}
 	if st.Version != stateVersion {
-		return nil, fmt.Errorf("%s has version %d, this command writes %d: stop its processes with the command that started them",
+		return nil, fmt.Errorf("%s has format version %d, and this command supports version %d: stop the control plane with the command that started it",
 			filepath.Join(dir, stateFile), st.Version, stateVersion)
 	}
 	return st, nil
 }
 
-// unused returns an error if dir holds anything.
+// unused returns an error if dir contains any file.
 func unused(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	if err == nil && len(entries) > 0 {
-		err = fmt.Errorf("it holds other files, such as %s", entries[0].Name())
+		err = fmt.Errorf("it contains other files, such as %s", entries[0].Name())
 	}
 	if err != nil {
-		return fmt.Errorf("%s is not a control plane's folder: %w; choose another --dir", dir, err)
+		return fmt.Errorf("%s is not the directory of a control plane: %w; choose another --dir", dir, err)
 	}
 	return nil
 }
 
+// save writes the state file in dir.
 func (s *state) save(dir string) error {
 	text, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
@@ -83,16 +85,16 @@ func (s *state) save(dir string) error {
 	return writeFile(filepath.Join(dir, stateFile), text)
 }
 
-// find returns the process called name.
+// find returns the process with the given name.
 func (s *state) find(name string) (*process, error) {
-	at := slices.IndexFunc(s.Processes, func(p *process) bool { return p.Name == name })
-	if at < 0 {
+	i := slices.IndexFunc(s.Processes, func(p *process) bool { return p.Name == name })
+	if i < 0 {
 		return nil, fmt.Errorf("no process %s in this control plane", name)
 	}
-	return s.Processes[at], nil
+	return s.Processes[i], nil
 }
 
-// dead returns the first process that does not run, or nil.
+// dead returns the first process that is not running, or nil.
 func (s *state) dead() *process {
 	for _, p := range s.Processes {
 		if !p.alive() {
@@ -102,24 +104,24 @@ func (s *state) dead() *process {
 	return nil
 }
 
-// stop ends all processes, the last one started first, and what a node has left
-// on the machine, and forgets them.
+// stop stops all processes, in reverse start order, removes what the node has
+// left on the machine, and clears both from the state.
 func (s *state) stop() error {
-	var failed error
+	var errs error
 	for _, p := range slices.Backward(s.Processes) {
 		if err := p.stop(); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("stopping %s: %w", p.Name, err))
+			errs = errors.Join(errs, fmt.Errorf("stopping %s: %w", p.Name, err))
 		}
 	}
-	if failed == nil && s.Node != nil {
-		// Also where the command has been asked to end.
+	if errs == nil && s.Node != nil {
+		// This has to happen even if the command has been canceled.
 		if err := s.Node.tearDown(context.Background()); err != nil {
-			failed = fmt.Errorf("clearing up after the node: %w", err)
+			errs = fmt.Errorf("cleaning up after the node: %w", err)
 		}
 	}
-	if failed == nil {
+	if errs == nil {
 		s.Node = nil
 		s.Processes, s.Owner = nil, identity{}
 	}
-	return failed
+	return errs
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestStateComesBackAsSaved(t *testing.T) {
+func TestStateRoundTrip(t *testing.T) {
 	dir := t.TempDir()
 	want := &state{
 		Version: stateVersion, Server: "https://127.0.0.1:1", Assets: "/assets",
@@ -36,8 +36,8 @@ func TestLoadState(t *testing.T) {
 		files map[string]string
 		err   string
 	}{
-		"an empty folder":           {nil, ""},
-		"somebody else's folder":    {map[string]string{"thesis.txt": ""}, "choose another --dir"},
+		"an empty directory":        {nil, ""},
+		"a foreign directory":       {map[string]string{"thesis.txt": ""}, "choose another --dir"},
 		"a damaged state":           {map[string]string{stateFile: "{"}, stateFile},
 		"a state of another format": {map[string]string{stateFile: `{"Version": 99}`}, "version 99"},
 	}
@@ -58,14 +58,14 @@ func TestLoadState(t *testing.T) {
 	}
 }
 
-// A slip in --dir must not cost anybody their files.
+// A typo in --dir must not delete other files.
 func TestDownLeavesOtherFilesAlone(t *testing.T) {
 	dir := t.TempDir()
 	other := filepath.Join(dir, "thesis.txt")
 	place(t, other, "")
 	c := &cluster{dir: dir, progress: t.Output()}
 	if err := c.down(t.Context()); err == nil {
-		t.Error("a folder that holds no control plane: got no error")
+		t.Error("a directory without a control plane: got no error")
 	}
 	if err := (&state{Version: stateVersion}).save(dir); err != nil {
 		t.Fatal(err)
@@ -88,6 +88,6 @@ func TestDownWhenNothingRuns(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
-		t.Errorf("down has made the folder: %v", err)
+		t.Errorf("down has created the directory: %v", err)
 	}
 }

@@ -15,15 +15,16 @@ import (
 	"time"
 )
 
-// tearDown removes all that a node has made outside of its cluster's folder, also
-// after a crash, when nothing but the folder tells of it:
+// tearDown removes everything that a node has created outside the cluster's
+// directory, also after a crash, when only the directory is left:
 //
-//  1. the shims of containerd, and all processes of pods, by their cgroup
-//  2. the mounts beneath the folder, which end the pods' networks
-//  3. the cgroup, the rule of iptables, the bridge and what is attached to it
-//  4. files with a fixed place, and the settings of the kernel
+//  1. containerd's shims, and all processes of pods, by their cgroup
+//  2. the mounts below the directory, which removes the pods' networks
+//  3. the cgroup, the iptables rule, the bridge and its interfaces
+//  4. files at fixed paths, and the sysctls
 //
-// kubelet and containerd must have ended. What is gone already is fine.
+// The kubelet and containerd must have ended. What is already gone is not an
+// error.
 func (n *node) tearDown(ctx context.Context) error {
 	if err := errors.Join(endAll(n.shims), endAll(n.podProcesses)); err != nil {
 		return err
@@ -41,17 +42,17 @@ func endAll(list func() []int) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("processes %v still run %s after SIGKILL", pids, 2*grace)
+			return fmt.Errorf("processes %v are still running %s after SIGKILL", pids, 2*grace)
 		}
 		for _, pid := range pids {
-			_ = syscall.Kill(pid, syscall.SIGKILL) // one that has ended meanwhile is fine
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended already
 		}
 	}
 }
 
-// shims are the processes of containerd that stand between it and containers.
+// shims returns the process IDs of containerd's shims, the parents of containers.
 func (n *node) shims() []int {
-	files, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is right
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is valid
 	var pids []int
 	for _, file := range files {
 		text, err := os.ReadFile(file)
@@ -65,13 +66,13 @@ func (n *node) shims() []int {
 	return pids
 }
 
-// podProcesses are all processes in the cgroup of the pods.
+// podProcesses returns all processes in the cgroup of the pods.
 func (n *node) podProcesses() []int {
 	var pids []int
 	for _, root := range n.cgroups() {
 		_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || !entry.IsDir() {
-				return nil //nolint:nilerr // it has gone meanwhile
+				return nil //nolint:nilerr // it is already gone
 			}
 			text, _ := os.ReadFile(filepath.Join(path, "cgroup.procs"))
 			for _, field := range strings.Fields(string(text)) {
@@ -86,7 +87,8 @@ func (n *node) podProcesses() []int {
 	return slices.Compact(pids)
 }
 
-// mounts returns where file systems of these kinds are mounted, or all of them.
+// mounts returns the mount points of file systems of the given types, or of all
+// types.
 func mounts(kinds ...string) ([]string, error) {
 	text, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
@@ -101,17 +103,18 @@ func mounts(kinds ...string) ([]string, error) {
 	return points, nil
 }
 
-// unescape undoes what proc(5) does to spaces and the like in paths.
+// unescape decodes the escape sequences of proc(5) in a path.
 func unescape(path string) string {
 	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(path)
 }
 
+// unmount unmounts everything below the node's directory.
 func (n *node) unmount() error {
 	points, err := mounts()
 	if err != nil {
 		return err
 	}
-	// The last one mounted comes first.
+	// The most recent mount is unmounted first.
 	for _, point := range slices.Backward(points) {
 		if !strings.HasPrefix(point, n.Dir+"/") {
 			continue
@@ -123,7 +126,7 @@ func (n *node) unmount() error {
 	return nil
 }
 
-// cgroups are the pods' cgroups: one in each hierarchy of version 1, or the one of
+// cgroups returns the pods' cgroups: one per hierarchy in version 1, one in
 // version 2.
 func (n *node) cgroups() []string {
 	points, err := mounts("cgroup", "cgroup2")
@@ -136,10 +139,11 @@ func (n *node) cgroups() []string {
 	return points
 }
 
+// makeCgroup creates the pods' cgroups.
 func (n *node) makeCgroup() error {
 	roots := n.cgroups()
 	if len(roots) == 0 {
-		return errors.New("no cgroups are mounted, and no container runs without: mount them at /sys/fs/cgroup")
+		return errors.New("no cgroups are mounted, and containers require them: mount them at /sys/fs/cgroup")
 	}
 	for _, root := range roots {
 		if err := os.MkdirAll(root, 0o755); err != nil {
@@ -149,21 +153,22 @@ func (n *node) makeCgroup() error {
 	return nil
 }
 
-// removeCgroup waits for what was killed to be gone.
+// removeCgroup removes the pods' cgroups. It retries until killed processes are
+// gone.
 func (n *node) removeCgroup() error {
 	for deadline := time.Now().Add(grace); ; time.Sleep(10 * time.Millisecond) {
-		var failed error
+		var errs error
 		for _, root := range n.cgroups() {
-			failed = errors.Join(failed, removeFolders(root))
+			errs = errors.Join(errs, removeFolders(root))
 		}
-		if failed == nil || time.Now().After(deadline) {
-			return failed
+		if errs == nil || time.Now().After(deadline) {
+			return errs
 		}
 	}
 }
 
-// removeFolders removes a folder and those in it, the deepest first: a cgroup's
-// files cannot be removed, and need not be.
+// removeFolders removes a directory and its subdirectories, the deepest first.
+// The files of a cgroup disappear with it and cannot be removed.
 func removeFolders(root string) error {
 	var folders []string
 	_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
@@ -172,15 +177,16 @@ func removeFolders(root string) error {
 		}
 		return nil
 	})
-	var failed error
+	var errs error
 	for _, folder := range slices.Backward(folders) {
 		if err := syscall.Rmdir(folder); err != nil && !errors.Is(err, os.ErrNotExist) {
-			failed = errors.Join(failed, fmt.Errorf("removing %s: %w", folder, err))
+			errs = errors.Join(errs, fmt.Errorf("removing %s: %w", folder, err))
 		}
 	}
-	return failed
+	return errs
 }
 
+// removeRule removes the iptables rule, however often it exists.
 func (n *node) removeRule(ctx context.Context) error {
 	table := []string{"--wait", "--table", "nat"}
 	for n.command(ctx, "iptables", slices.Concat(table, []string{"--check"}, n.rule())...) == nil {
@@ -191,21 +197,21 @@ func (n *node) removeRule(ctx context.Context) error {
 	return nil
 }
 
-// removeBridge removes the ends of the pods' cables too: their other ends go with
-// the networks of the pods, but some time after their last mount.
+// removeBridge removes the bridge and the host ends of the pods' veth pairs,
+// since the kernel removes those only some time after the pods' networks.
 func (n *node) removeBridge(ctx context.Context) error {
-	ports, _ := filepath.Glob(filepath.Join("/sys/class/net", n.Name, "brif", "*")) // the pattern is right
-	var failed error
+	ports, _ := filepath.Glob(filepath.Join("/sys/class/net", n.Name, "brif", "*")) // the pattern is valid
+	var errs error
 	for _, name := range append(ports, n.Name) {
 		name = filepath.Base(name)
 		if _, err := os.Stat(filepath.Join("/sys/class/net", name)); err != nil {
 			continue
 		}
 		if err := n.command(ctx, "ip", "link", "delete", name); err != nil {
-			if _, gone := os.Stat(filepath.Join("/sys/class/net", name)); gone == nil {
-				failed = errors.Join(failed, err)
+			if _, statErr := os.Stat(filepath.Join("/sys/class/net", name)); statErr == nil {
+				errs = errors.Join(errs, err)
 			}
 		}
 	}
-	return failed
+	return errs
 }

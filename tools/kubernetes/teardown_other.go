@@ -7,8 +7,9 @@ import (
 	"errors"
 )
 
-// There is no node but on Linux: nodePossible says so before any of these is called.
-var errNoNode = errors.New("a node needs Linux")
+// A node requires Linux: nodePossible returns an error before any of these is
+// called.
+var errNoNode = errors.New("a node requires Linux")
 
 func (n *node) tearDown(context.Context) error { return errNoNode }
 
