@@ -44,7 +44,7 @@ await() {
   local end=$((SECONDS + $1))
   shift
   until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $end ] || fail "gave up waiting for: $*"
+    [ $SECONDS -lt $end ] || fail "timed out waiting for: $*"
     sleep 0.1
   done
 }
@@ -141,17 +141,17 @@ VALUES
 # install installs the chart, or upgrades it if chart or operator have changed.
 # Otherwise it leaves the release alone, even if a user has changed it.
 install() {
-  local stamp had
+  local stamp installed
   stamp="$(digest "$(chart)") $(digest "$demo/images/trust-manager.tar")"
   [ -f "$demo/values.yaml" ] || values >"$demo/values.yaml"
-  had=$(cat "$demo/installed" 2>/dev/null || true)
-  if h status "${release[@]}" >/dev/null 2>&1 && [ "$had" = "$stamp" ]; then
+  installed=$(cat "$demo/installed" 2>/dev/null || true)
+  if h status "${release[@]}" >/dev/null 2>&1 && [ "$installed" = "$stamp" ]; then
     echo "The release trust-manager is installed."
     return
   fi
   h upgrade -i "${release[@]}" "$(chart)" --create-namespace -f "$demo/values.yaml" >"$demo/helm.log"
   # Another build of the same version has the same manifests.
-  if [ -n "$had" ]; then k -n cert-manager rollout restart deployment/trust-manager; fi
+  if [ -n "$installed" ]; then k -n cert-manager rollout restart deployment/trust-manager; fi
   echo "$stamp" >"$demo/installed"
   grep -E '^(STATUS|REVISION)' "$demo/helm.log"
 }

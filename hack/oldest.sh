@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the admission tests on the oldest Kubernetes version that the documentation
-# names. Builds its kube-apiserver into the cache first, once; etcd is the one that
-# the other tests use.
+# lists. Builds its kube-apiserver into the cache first, once. etcd is the version
+# of the other tests.
 #
 #   hack/oldest.sh
 set -euo pipefail

@@ -18,7 +18,7 @@
 // trust-manager.io/images/<image>:<tag>. The tag is the version of the programs or of
 // the package.
 //
-// What always holds: an image contains only its own files, which are owned by root and
+// Invariants: an image contains only its own files, which are owned by root and
 // whose programs are static, and it runs as user 65532; the same input produces the same
 // digest and the same bill of materials, because all timestamps are fixed.
 package main

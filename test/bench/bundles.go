@@ -14,26 +14,26 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// The Bundles of the benchmark. All but the small ones are large: the default CA
-// package and a source that changes.
+// The Bundles of the benchmark. All but the small ones are large: they have the
+// default CA package and a source that changes.
 const (
 	large = "large"
-	// withStores has JKS and PKCS#12 besides.
+	// withStores also has JKS and PKCS#12.
 	withStores = "stores"
-	// alone selects only namespaces in which no write ever hangs.
+	// alone selects only namespaces in which writes never hang.
 	alone = "alone"
-	// smallPrefix begins the names of Bundles of three certificates.
+	// smallPrefix is the name prefix of Bundles with three certificates.
 	smallPrefix = "small-"
 	bundleKey   = "ca.crt"
-	// nobody is a value of benchLabel that no namespace has.
-	nobody = "nobody"
+	// noNamespace is a value of benchLabel that no namespace has.
+	noNamespace = "none"
 )
 
-// sourceOf is the name of the ConfigMap that a Bundle reads: a Bundle may not read
-// its own target.
+// sourceOf returns the name of a Bundle's source ConfigMap. It differs from the
+// Bundle's, since a Bundle cannot read its own target.
 func sourceOf(name string) string { return name + "-source" }
 
-// small gives the names of so many small Bundles.
+// small returns the names of the given number of small Bundles.
 func small(count int) []string {
 	names := make([]string, count)
 	for i := range names {
@@ -42,7 +42,7 @@ func small(count int) []string {
 	return names
 }
 
-// bundle gives a Bundle that selects its namespaces, or none.
+// bundle returns a Bundle that selects its namespaces, or none.
 func (s *stage) bundle(name string, selecting bool) *v1alpha1.Bundle {
 	yes := true
 	b := &v1alpha1.Bundle{
@@ -70,12 +70,12 @@ func (s *stage) bundle(name string, selecting bool) *v1alpha1.Bundle {
 		b.Spec.Target.NamespaceSelector.MatchLabels[healthyLabel] = "true"
 	}
 	if !selecting {
-		b.Spec.Target.NamespaceSelector.MatchLabels[benchLabel] = nobody
+		b.Spec.Target.NamespaceSelector.MatchLabels[benchLabel] = noNamespace
 	}
 	return b
 }
 
-// targets gives the targets that Bundles have in all their namespaces.
+// targets returns the targets of Bundles in all their namespaces.
 func (s *stage) targets(names ...string) []place {
 	var all []place
 	for _, name := range names {
@@ -90,7 +90,7 @@ func (s *stage) targets(names ...string) []place {
 	return all
 }
 
-// create makes a Bundle, and its source before it.
+// create creates a Bundle and, before it, its source.
 func (s *stage) create(ctx context.Context, name string, selecting bool) error {
 	if !strings.HasPrefix(name, smallPrefix) {
 		source := &corev1.ConfigMap{
@@ -104,7 +104,7 @@ func (s *stage) create(ctx context.Context, name string, selecting bool) error {
 	return s.api.Create(ctx, s.bundle(name, selecting))
 }
 
-// changeSource has the source of a Bundle hold another certificate.
+// changeSource replaces the certificate in a Bundle's source.
 func (s *stage) changeSource(ctx context.Context, name string) error {
 	source := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: sourceOf(name)}}
 	if err := s.api.Get(ctx, client.ObjectKeyFromObject(source), source); err != nil {
@@ -119,8 +119,8 @@ func (s *stage) changeSource(ctx context.Context, name string) error {
 	return s.api.Update(ctx, source)
 }
 
-// selecting has a Bundle select its namespaces, or none. existed says whether
-// there was such a Bundle.
+// selecting makes a Bundle select its namespaces, or none. existed reports
+// whether the Bundle exists.
 func (s *stage) selecting(ctx context.Context, name string, selecting bool) (existed bool, err error) {
 	b := &v1alpha1.Bundle{}
 	if err := s.api.Get(ctx, client.ObjectKey{Name: name}, b); err != nil {
@@ -131,7 +131,7 @@ func (s *stage) selecting(ctx context.Context, name string, selecting bool) (exi
 	return true, s.api.Patch(ctx, b, client.MergeFrom(before))
 }
 
-// inPlace has Bundles exist with all their targets.
+// inPlace ensures that Bundles exist with all their targets.
 func (s *stage) inPlace(ctx context.Context, names ...string) error {
 	expected := s.seen.expect(s.targets(names...), present)
 	for _, name := range names {
@@ -147,7 +147,7 @@ func (s *stage) inPlace(ctx context.Context, names ...string) error {
 	return err
 }
 
-// withoutTargets has Bundles, where they exist, select nobody.
+// withoutTargets makes existing Bundles select no namespace.
 func (s *stage) withoutTargets(ctx context.Context, names ...string) error {
 	expected := s.seen.expect(s.targets(names...), absent)
 	for _, name := range names {
@@ -159,7 +159,7 @@ func (s *stage) withoutTargets(ctx context.Context, names ...string) error {
 	return err
 }
 
-// gone has Bundles not exist, nor any target of them.
+// gone ensures that Bundles and their targets do not exist.
 func (s *stage) gone(ctx context.Context, names ...string) error {
 	if err := s.withoutTargets(ctx, names...); err != nil {
 		return err

@@ -5,10 +5,10 @@ import (
 	"io"
 )
 
-// compareFiles prints how the results in one file differ from those in another.
+// compareFiles prints the differences between the results in two files.
 func compareFiles(out io.Writer, paths []string) error {
 	if len(paths) != 2 {
-		return fmt.Errorf("-compare: %d files are given, want 2: OLD NEW", len(paths))
+		return fmt.Errorf("-compare: got %d files, want 2: OLD NEW", len(paths))
 	}
 	before, err := readReport(paths[0])
 	if err != nil {
@@ -22,9 +22,9 @@ func compareFiles(out io.Writer, paths []string) error {
 	return err
 }
 
-// compare gives the lines of a table of all results that both reports have. Where
-// there is a raw limit, its ratio tells more than the time: it does not depend on
-// what else the machine did.
+// compare returns the lines of a table of the results that both reports contain.
+// If there is a raw limit, the ratio is more meaningful than the time, since it
+// does not depend on the machine's other load.
 func compare(before, after *report) [][]string {
 	lines := [][]string{{"work", "namespaces", "old", "new", "change", "old ratio", "new ratio", "CPU s", "peak MB"}}
 	type key struct {
@@ -32,8 +32,8 @@ func compare(before, after *report) [][]string {
 		namespaces int
 	}
 	known := map[key]result{}
-	for _, one := range before.Results {
-		known[key{one.Row, one.Work, one.Namespaces}] = one
+	for _, r := range before.Results {
+		known[key{r.Row, r.Work, r.Namespaces}] = r
 	}
 	for _, now := range after.Results {
 		old, ok := known[key{now.Row, now.Work, now.Namespaces}]

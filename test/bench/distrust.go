@@ -19,11 +19,11 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// distrusted is the drill: a CA is excluded while a source that has nothing to do with
-// it is missing. That has to be as fast as any change.
+// distrusted measures the exclusion of a CA while an unrelated source is missing.
+// It must be as fast as any other change.
 var distrusted = &row{
 	name:    "distrust",
-	largest: largestRollOut,
+	largest: largestRollout,
 	figures: []figure{{work: "a CA is excluded while a source is missing: all targets replaced", unit: seconds, raw: "PUT", ratio: 1.3, growth: linear}},
 	setUp: func(ctx context.Context, s *stage) error {
 		if err := largeInPlace(ctx, s); err != nil {
@@ -37,13 +37,14 @@ var distrusted = &row{
 	tearDown: func(ctx context.Context, s *stage) error { return s.restore(ctx, large) },
 }
 
-// loseSource takes the source of a Bundle away, and waits until the operator knows.
+// loseSource deletes the source of a Bundle and waits until the operator reports
+// it as missing.
 func (s *stage) loseSource(ctx context.Context, name string) error {
 	source := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: sourceOf(name)}}
 	if err := s.api.Delete(ctx, source); err != nil {
 		return err
 	}
-	return poll.UntilWithin(ctx, longest, "the source to be missed", func() error {
+	return poll.UntilWithin(ctx, longest, "the source to be reported as missing", func() error {
 		b := &v1alpha1.Bundle{}
 		if err := s.api.Get(ctx, client.ObjectKey{Name: name}, b); err != nil {
 			return err
@@ -56,7 +57,7 @@ func (s *stage) loseSource(ctx context.Context, name string) error {
 	})
 }
 
-// excludeOne has a Bundle exclude one more of the roots.
+// excludeOne makes a Bundle exclude one more of the roots.
 func (s *stage) excludeOne(ctx context.Context, name string) error {
 	b := &v1alpha1.Bundle{}
 	if err := s.api.Get(ctx, client.ObjectKey{Name: name}, b); err != nil {
@@ -75,7 +76,8 @@ func (s *stage) excludeOne(ctx context.Context, name string) error {
 	return s.api.Patch(ctx, b, client.MergeFrom(before))
 }
 
-// restore has a Bundle exclude nothing, and its source be there, with all targets.
+// restore removes a Bundle's exclusions, re-creates its source, and waits for all
+// targets.
 func (s *stage) restore(ctx context.Context, name string) error {
 	expected := s.seen.expect(s.targets(name), changed)
 	b := &v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: name}}

@@ -11,14 +11,15 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// refusingShare is the part of the namespaces that refuse writes: 10 of 500.
+// refusingShare determines how many namespaces deny writes: one in 50, which is
+// 10 of 500.
 const refusingShare = 50
 
-// refused measures the others while some namespaces refuse all writes, beside the
-// raw time of the others.
+// refused measures the rollout to the other namespaces while some deny all
+// writes, compared with the raw time for the others.
 var refused = &row{
 	name:    "refuse",
-	largest: largestRollOut,
+	largest: largestRollout,
 	figures: []figure{{work: "a source changes while one namespace in 50 refuses writes: all others", unit: seconds, raw: "PUT", ratio: 1.3, growth: linear}},
 	setUp: func(ctx context.Context, s *stage) error {
 		if err := largeInPlace(ctx, s); err != nil {
@@ -33,7 +34,7 @@ var refused = &row{
 		return rawWrite{others, s.raw.put}
 	}),
 	act:      func(ctx context.Context, s *stage, _ int) error { return s.changeSource(ctx, large) },
-	rawFirst: true, // what fails is tried again and again
+	rawFirst: true, // the operator keeps retrying failed writes
 	doneWhen: func(s *stage, _ int) []*expectation {
 		_, others := s.refusing()
 		return []*expectation{s.seen.expect(placesOf(large, others), changed)}
@@ -44,11 +45,11 @@ var refused = &row{
 	},
 }
 
-// hanging measures the others while writes to some namespaces hang, beside the
-// operator's own time for a Bundle that does not select those.
+// hanging measures the rollout to the other namespaces while writes to some hang,
+// compared with the operator's own time for a Bundle that does not select those.
 var hanging = &row{
 	name:    "hang",
-	largest: largestRollOut,
+	largest: largestRollout,
 	figures: []figure{{work: "a source changes while 32 namespaces hang: all others", unit: seconds, raw: "without them", ratio: 1.2, growth: linear}},
 	setUp: func(ctx context.Context, s *stage) error {
 		if err := s.inPlace(ctx, large, alone); err != nil {
@@ -58,15 +59,15 @@ var hanging = &row{
 		return s.faulty(ctx, s.namespaces[:hangingCount], "true")
 	},
 	raw: func(ctx context.Context, s *stage, _ int) ([]float64, error) {
-		expected, began := s.seen.expect(s.targets(alone), changed), time.Now()
+		expected, start := s.seen.expect(s.targets(alone), changed), time.Now()
 		if err := s.changeSource(ctx, alone); err != nil {
 			return nil, err
 		}
 		last, err := expected.wait(ctx)
-		return []float64{last.Sub(began).Seconds()}, err
+		return []float64{last.Sub(start).Seconds()}, err
 	},
 	act:      func(ctx context.Context, s *stage, _ int) error { return s.changeSource(ctx, large) },
-	rawFirst: true, // what fails is tried again and again
+	rawFirst: true, // the operator keeps retrying failed writes
 	doneWhen: func(s *stage, _ int) []*expectation {
 		return []*expectation{s.seen.expect(placesOf(large, s.namespaces[hangingCount:]), changed)}
 	},
@@ -75,12 +76,13 @@ var hanging = &row{
 	},
 }
 
-// refusing gives the namespaces that refuse, and the others.
+// refusing returns the namespaces that deny writes, and the others.
 func (s *stage) refusing() (refusing, others []string) {
 	count := s.size / refusingShare
 	return s.namespaces[:count], s.namespaces[count:]
 }
 
+// placesOf returns the targets of a Bundle in some namespaces.
 func placesOf(name string, namespaces []string) []place {
 	var all []place
 	for _, namespace := range namespaces {
@@ -89,8 +91,9 @@ func placesOf(name string, namespaces []string) []place {
 	return all
 }
 
-// faulty has the webhook of the rig asked about writes in some namespaces, or no
-// longer if the value is empty. In all other rows none is.
+// faulty labels namespaces so that the API server calls the rig's webhook for
+// their writes, or removes the label if value is empty. In all other rows no
+// namespace has the label.
 func (s *stage) faulty(ctx context.Context, namespaces []string, value string) error {
 	patch := []byte(`{"metadata":{"labels":{"` + rig.FaultyLabel + `":"true"}}}`)
 	if value == "" {
@@ -103,8 +106,8 @@ func (s *stage) faulty(ctx context.Context, namespaces []string, value string) e
 	})
 }
 
-// heal lets all writes pass again, and waits until the targets in those namespaces
-// hold what one in another namespace does.
+// heal makes the webhook admit all writes again, and waits until the targets in
+// those namespaces have the same content as the one in the namespace sound.
 func (s *stage) heal(ctx context.Context, namespaces []string, sound, name string) error {
 	s.rig.Admission.Admit(namespaces...)
 	if err := s.faulty(ctx, namespaces, ""); err != nil {

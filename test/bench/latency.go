@@ -12,28 +12,28 @@ import (
 )
 
 const (
-	// latencyTimes is how often a latency is taken in a repetition.
+	// latencyTimes is the number of measurements of a latency per repetition.
 	latencyTimes = 5
-	// besides is how many small Bundles there are beside the large one.
+	// besides is the number of small Bundles next to the large one.
 	besides = 19
 )
 
-// The namespace is the one of its number. Each time it is another one, since the
-// operator slows down where a target is changed again and again.
+// Each measurement uses another namespace, since the operator slows down for a
+// target that is changed repeatedly.
 var tampered = &row{
 	name:    "tampered",
-	figures: []figure{{work: "a tampered target is put right, p50", unit: milliseconds, raw: "GET, PUT", limit: 0.050, growth: flat}},
+	figures: []figure{{work: "a tampered target is repaired, p50", unit: milliseconds, raw: "GET, PUT", limit: 0.050, growth: flat}},
 	times:   latencyTimes,
 	calm:    500 * time.Millisecond,
 	setUp:   largeInPlace,
 	raw: func(ctx context.Context, s *stage, i int) ([]float64, error) {
-		began, namespace := time.Now(), s.namespaces[i]
+		start, namespace := time.Now(), s.namespaces[i]
 		var read corev1.ConfigMap
 		err := s.raw.client.Get().Namespace(namespace).Resource("configmaps").Name(rawName).Do(ctx).Into(&read)
 		if err == nil {
 			err = s.raw.put(ctx, namespace)
 		}
-		return []float64{time.Since(began).Seconds()}, err
+		return []float64{time.Since(start).Seconds()}, err
 	},
 	act: func(ctx context.Context, s *stage, i int) error {
 		object := s.target(i)
@@ -54,24 +54,25 @@ var deleted = &row{
 		if err := s.raw.remove(ctx, s.namespaces[i]); err != nil {
 			return nil, err
 		}
-		began := time.Now()
+		start := time.Now()
 		err := s.raw.post(ctx, s.namespaces[i])
-		return []float64{time.Since(began).Seconds()}, err
+		return []float64{time.Since(start).Seconds()}, err
 	},
 	act:      func(ctx context.Context, s *stage, i int) error { return s.api.Delete(ctx, s.target(i)) },
 	doneWhen: seeRestored,
 }
 
+// seeRestored expects the target of the large Bundle in a namespace to be restored.
 func seeRestored(s *stage, i int) []*expectation {
 	return []*expectation{s.seen.expect([]place{{large, s.namespaces[i]}}, restored)}
 }
 
-// target names the target of the large Bundle in a namespace.
+// target returns the target of the large Bundle in a namespace, without content.
 func (s *stage) target(i int) *corev1.ConfigMap {
 	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespaces[i], Name: large}}
 }
 
-// The time counts from before the request that makes the namespace.
+// The time starts before the request that creates the namespace.
 var newNamespace = &row{
 	name: "namespace",
 	figures: []figure{
@@ -83,8 +84,8 @@ var newNamespace = &row{
 		return s.inPlace(ctx, append(small(besides), large)...)
 	},
 	raw: func(ctx context.Context, s *stage, _ int) ([]float64, error) {
-		began := time.Now()
-		namespace, err := s.addNamespace(ctx, nobody)
+		start := time.Now()
+		namespace, err := s.addNamespace(ctx, noNamespace)
 		if err != nil {
 			return nil, err
 		}
@@ -96,11 +97,11 @@ var newNamespace = &row{
 			}
 			err := s.raw.write(ctx, s.raw.client.Post(), object)
 			if i == 0 {
-				first = time.Since(began)
+				first = time.Since(start)
 			}
 			return err
 		})
-		return []float64{first.Seconds(), time.Since(began).Seconds()}, err
+		return []float64{first.Seconds(), time.Since(start).Seconds()}, err
 	},
 	act: func(ctx context.Context, s *stage, _ int) error {
 		_, err := s.addNamespace(ctx, "true")
@@ -116,10 +117,10 @@ var newNamespace = &row{
 	},
 }
 
-// nextNamespace is the name of the namespace that addNamespace makes next.
+// nextNamespace returns the name of the next namespace that addNamespace creates.
 func (s *stage) nextNamespace() string { return fmt.Sprintf("bench-added-%03d", s.added) }
 
-// addNamespace makes one more namespace, which Bundles select if its label is
+// addNamespace creates another namespace, which Bundles select if its label is
 // "true".
 func (s *stage) addNamespace(ctx context.Context, label string) (name string, err error) {
 	name = s.nextNamespace()

@@ -1,16 +1,16 @@
-// Command bench measures what docs/performance.md promises: how long the
-// operator's work takes, next to the raw limit, which is a client that does
-// nothing but send the cheapest correct writes of the same bytes, 16 at a time,
-// to the same API server in the same run, under the same account.
+// Command bench measures the figures in docs/performance.md: the duration of the
+// operator's work compared with the raw limit. The raw limit is the time of a
+// client that only sends the cheapest correct writes of the same bytes, 16 in
+// parallel, to the same API server in the same run with the same account.
 //
-// What always holds: each size has a fresh control plane of its own; raw client
-// and operator take turns, so that whatever else the machine does meets both; an
-// observer that watches the metadata of all targets says when work is done, not
-// the operator; CPU, memory and bytes are what the operating system counts.
+// Each size gets a new control plane. The raw client and the operator alternate,
+// so that other load on the machine affects both. An observer that watches the
+// metadata of all targets determines when work is complete, not the operator.
+// CPU, memory and bytes are measured by the operating system.
 //
-// A row (rows.go) is a value: how to set it up, what is done, and when that is
-// over. The command prints one table, and judges it by the bounds. Absolute
-// figures move with the machine: compare ratios.
+// A row (rows.go) is a value that describes the setup, the work, and when it is
+// complete. The command prints one table and compares it with the bounds.
+// Absolute figures depend on the machine: compare ratios.
 package main
 
 import (
@@ -30,7 +30,7 @@ import (
 
 // options are the values of the flags.
 type options struct {
-	rows        map[string]bool // nil stands for all
+	rows        map[string]bool // nil means all
 	sizes       []int
 	repetitions int
 	json        string
@@ -38,14 +38,14 @@ type options struct {
 }
 
 func main() {
-	rows := flag.String("rows", "", "names of the rows to measure, separated by commas: "+strings.Join(rowNames(), ", ")+"; without it: all")
-	sizes := flag.String("sizes", "100,500,2000", "numbers of namespaces, separated by commas, in rising order")
-	repetitions := flag.Int("reps", 5, fmt.Sprintf("how often each row is measured; the median is shown. Above %d namespaces it is at most %d", quickSize, fewRepetitions))
-	file := flag.String("json", "", "file to write all figures to")
-	profiles := flag.String("profile", "", "folder for profiles of the operator: processor time, and live memory at the end")
-	compared := flag.Bool("compare", false, "measure nothing, but compare two files that were written by -json: OLD NEW")
+	rows := flag.String("rows", "", "comma-separated names of the rows to measure, all if empty: "+strings.Join(rowNames(), ", "))
+	sizes := flag.String("sizes", "100,500,2000", "comma-separated numbers of namespaces, in ascending order")
+	repetitions := flag.Int("reps", 5, fmt.Sprintf("number of measurements of each row, of which the median is printed; at most %[2]d above %[1]d namespaces", quickSize, fewRepetitions))
+	file := flag.String("json", "", "write all figures to this file")
+	profiles := flag.String("profile", "", "write CPU and heap profiles of the operator to this directory")
+	compared := flag.Bool("compare", false, "only compare two files written with -json: OLD NEW")
 	flag.Parse()
-	log.SetLogger(logr.Discard()) // the client's
+	log.SetLogger(logr.Discard()) // of the client
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := func() error {
 		if *compared {
@@ -65,10 +65,10 @@ func main() {
 	}
 }
 
-// parseOptions reads the flags that are lists.
+// parseOptions parses the flags that are lists.
 func parseOptions(rows, sizes string, repetitions int) (o options, err error) {
 	if repetitions < 1 {
-		return o, errors.New("-reps: at least 1 is needed")
+		return o, errors.New("-reps: must be at least 1")
 	}
 	o.repetitions = repetitions
 	for name := range strings.FieldsFuncSeq(rows, isSeparator) {
@@ -76,7 +76,7 @@ func parseOptions(rows, sizes string, repetitions int) (o options, err error) {
 			o.rows = map[string]bool{}
 		}
 		if !isRow(name) {
-			return o, fmt.Errorf("-rows: there is no row %q; there are %s", name, strings.Join(rowNames(), ", "))
+			return o, fmt.Errorf("-rows: unknown row %q; known rows: %s", name, strings.Join(rowNames(), ", "))
 		}
 		o.rows[name] = true
 	}
@@ -86,12 +86,12 @@ func parseOptions(rows, sizes string, repetitions int) (o options, err error) {
 			return o, fmt.Errorf("-sizes: %q is not a number of at least %d", text, leastSize)
 		}
 		if len(o.sizes) > 0 && size <= o.sizes[len(o.sizes)-1] {
-			return o, fmt.Errorf("-sizes: %d is not larger than the one before", size)
+			return o, fmt.Errorf("-sizes: %d is not larger than the previous size", size)
 		}
 		o.sizes = append(o.sizes, size)
 	}
 	if len(o.sizes) == 0 {
-		return o, errors.New("-sizes: none is given")
+		return o, errors.New("-sizes: must not be empty")
 	}
 	return o, nil
 }

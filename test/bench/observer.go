@@ -16,17 +16,17 @@ import (
 	"trust-manager.io/api/trust/v1alpha1"
 )
 
-// observedLabel is on all targets, and on what the raw client writes: both are
-// watched, so that both cost the API server the same.
+// observedLabel is the label of all targets and of the raw client's objects. Both
+// are watched, so that both cost the API server the same.
 const observedLabel = "bench-observed"
 
-// longest bounds how long any piece of work may take.
+// longest is the timeout of any piece of work.
 const longest = 15 * time.Minute
 
-// place names one ConfigMap.
+// place identifies a ConfigMap.
 type place struct{ name, namespace string }
 
-// sighting is what the watch has shown last of a ConfigMap, and when.
+// sighting is the last observed state of a ConfigMap.
 type sighting struct {
 	present         bool
 	digest, version string
@@ -38,13 +38,14 @@ type observer struct {
 	mu       sync.Mutex
 	now      map[place]sighting
 	expected map[*expectation]bool
-	// last is when something was seen last.
+	// last is the time of the last event.
 	last time.Time
-	// events counts what was seen of the operator's.
+	// events is the number of events of the operator's targets.
 	events int
 	err    error
 }
 
+// newObserver starts an observer that runs until ctx ends.
 func newObserver(ctx context.Context, api client.WithWatch) (*observer, error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.APIVersion, list.Kind = "v1", "ConfigMapList"
@@ -90,6 +91,7 @@ func (o *observer) see(event watch.Event) {
 	})
 }
 
+// note records the state of a ConfigMap.
 func (o *observer) note(at place, seen sighting) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -103,7 +105,7 @@ func (o *observer) note(at place, seen sighting) {
 	}
 }
 
-// fail ends all waiting.
+// fail ends all waiting with an error.
 func (o *observer) fail(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -113,25 +115,26 @@ func (o *observer) fail(err error) {
 	}
 }
 
-// activity says when something was seen last, and how much was of the operator's.
+// activity returns the time of the last event and the number of events of the
+// operator's targets.
 func (o *observer) activity() (last time.Time, events int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.last, o.events
 }
 
-// expectation is what there is to see of some targets when work is done.
+// expectation is the expected state of some targets after a piece of work.
 type expectation struct {
 	observer *observer
 	pending  map[place]func(sighting) bool
-	// last is when the last of them was seen as expected.
+	// last is when the last target reached the expected state.
 	last   time.Time
 	closed bool
 	done   chan struct{}
 }
 
-// expect begins to wait for something to be seen at each of the places, beginning
-// with what is there. Make gives it for what was there at this moment.
+// expect starts waiting for each place to reach a state. what receives the
+// current state and returns the condition for the new one.
 func (o *observer) expect(places []place, what func(before sighting) func(sighting) bool) *expectation {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -170,7 +173,8 @@ func (e *expectation) close() {
 	}
 }
 
-// wait waits until all of it was seen, and says when that was.
+// wait waits until all targets have reached the expected state, and returns when
+// the last one did.
 func (e *expectation) wait(ctx context.Context) (last time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
@@ -186,32 +190,32 @@ func (e *expectation) wait(ctx context.Context) (last time.Time, err error) {
 		return last, o.err
 	}
 	for at := range e.pending {
-		return last, fmt.Errorf("%w; %d targets are not as expected, such as that of %s in %s", ctx.Err(), len(e.pending), at.name, at.namespace)
+		return last, fmt.Errorf("%w; %d targets are not in the expected state, such as %s in namespace %s", ctx.Err(), len(e.pending), at.name, at.namespace)
 	}
 	return e.last, nil
 }
 
-// What there can be to see.
+// The conditions of expectations.
 
-// present: the target is there.
+// present expects that the target exists.
 func present(sighting) func(sighting) bool { return func(now sighting) bool { return now.present } }
 
-// absent: the target is not there.
+// absent expects that the target does not exist.
 func absent(sighting) func(sighting) bool { return func(now sighting) bool { return !now.present } }
 
-// changed: the target holds something else.
+// changed expects that the target has other content.
 func changed(before sighting) func(sighting) bool {
 	return func(now sighting) bool { return now.present && now.digest != before.digest }
 }
 
-// restored: the target holds the same again, after it did not.
+// restored expects that the target has the same content after a change.
 func restored(before sighting) func(sighting) bool {
 	return func(now sighting) bool {
 		return now.present && now.digest == before.digest && now.version != before.version
 	}
 }
 
-// digest gives what the watch has shown last of a target.
+// digest returns the last observed digest of a target.
 func (o *observer) digest(at place) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -14,16 +14,16 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// operator is one that runs.
+// operator is a running operator.
 type operator struct {
 	process *rig.Operator
-	// started and ready are when it was started and became ready.
+	// started and ready are the times at which it was started and became ready.
 	started, ready time.Time
-	// probe and metrics are the addresses of its probe and of its metrics.
+	// probe and metrics are the URLs of its readiness probe and of its metrics.
 	probe, metrics string
 }
 
-// startOperator starts an operator, and waits until it is ready.
+// startOperator starts an operator and waits until it is ready.
 func (s *stage) startOperator(ctx context.Context) error {
 	ports, err := port.Free("127.0.0.1", 2)
 	if err != nil {
@@ -57,27 +57,27 @@ func (o *operator) awaitReady(ctx context.Context) error {
 			}
 		}
 		if o.process.Ended() || ctx.Err() != nil || time.Now().After(deadline) {
-			return errors.New("the operator did not get ready\n" + o.tail())
+			return errors.New("the operator did not become ready\n" + o.tail())
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 }
 
-// tail gives the end of the operator's log.
+// tail returns the end of the operator's log.
 func (o *operator) tail() string {
 	const most = 4000
 	text := o.process.Log()
 	return "the end of the operator's log:\n" + text[max(0, len(text)-most):]
 }
 
-// writes is how many requests the operator has sent to change targets.
+// writes returns the number of write requests for targets.
 func (o *operator) writes(ctx context.Context) (float64, error) {
 	return o.metric(ctx, "trust_manager_target_writes_total")
 }
 
-// liveHeap is how much memory the operator's last garbage collection found in
-// use, in bytes. Asking for metrics makes some garbage, so that asking goes on
-// until two collections have begun and ended since.
+// liveHeap returns the live heap, in bytes, after the operator's last garbage
+// collection. Each request for metrics allocates some memory, so it keeps
+// requesting them until two collections have run.
 func (o *operator) liveHeap(ctx context.Context) (float64, error) {
 	const cycles, live = "go_gc_cycles_total_gc_cycles_total", "go_gc_heap_live_bytes"
 	first, err := o.metric(ctx, cycles)
@@ -91,12 +91,12 @@ func (o *operator) liveHeap(ctx context.Context) (float64, error) {
 			return bytes, errors.Join(err, liveErr)
 		}
 		if time.Now().After(deadline) {
-			return 0, errors.New("the operator's garbage is never collected")
+			return 0, errors.New("timed out waiting for a garbage collection of the operator")
 		}
 	}
 }
 
-// metric gives the sum of all series of a metric.
+// metric returns the sum of all series of a metric.
 func (o *operator) metric(ctx context.Context, name string) (float64, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, o.metrics, nil)
 	if err != nil {
@@ -114,8 +114,8 @@ func (o *operator) metric(ctx context.Context, name string) (float64, error) {
 	return sumOf(string(text), name)
 }
 
-// sumOf adds up the series of a metric in Prometheus' text format. A metric that
-// has no series yet is 0.
+// sumOf returns the sum of the series of a metric in Prometheus' text format. It
+// returns 0 for a metric without series.
 func sumOf(text, name string) (sum float64, err error) {
 	for line := range strings.Lines(text) {
 		rest, ok := strings.CutPrefix(line, name)

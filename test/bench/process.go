@@ -10,17 +10,18 @@ import (
 	"time"
 )
 
-// usage is what the operator took for a piece of work, as the operating system
-// counts it, but for the writes, which it counts itself. (That there are none
-// where nothing has changed is proven at the API server by test/integration.)
+// usage is the operator's resource usage for a piece of work. The operating
+// system measures it, except for the writes, which the operator counts. (A test
+// in test/integration proves at the API server that nothing is written without a
+// change.)
 type usage struct {
-	// Writes are requests that were to change a target.
+	// Writes is the number of write requests for targets.
 	Writes float64
-	// Bytes are those written to connections and the log.
+	// Bytes is the number of bytes written to connections and the log.
 	Bytes float64
-	// CPU is processor time in seconds.
+	// CPU is the CPU time in seconds.
 	CPU float64
-	// Peak is the largest resident memory, in bytes.
+	// Peak is the maximum resident memory in bytes.
 	Peak float64
 }
 
@@ -28,28 +29,28 @@ func (u usage) plus(v usage) usage {
 	return usage{u.Writes + v.Writes, u.Bytes + v.Bytes, u.CPU + v.CPU, max(u.Peak, v.Peak)}
 }
 
-// per gives the usage of one of several times.
+// per returns the usage per repetition.
 func (u usage) per(times int) usage {
 	n := float64(times)
 	return usage{u.Writes / n, u.Bytes / n, u.CPU / n, u.Peak}
 }
 
-// answerTime is longer than the answers to writes are under way.
-const answerTime = 200 * time.Millisecond
+// responseDelay is longer than the responses to writes take.
+const responseDelay = 200 * time.Millisecond
 
-// meter reads the usage from a moment on.
+// meter measures the usage from its creation on.
 type meter struct {
 	operator *operator
 	start    usage
 }
 
-// meter begins to measure the usage of the operator.
+// meter starts measuring the usage of the operator.
 func (o *operator) meter(ctx context.Context) (*meter, error) {
 	writes, err := o.writes(ctx)
 	if err != nil {
 		return nil, err
 	}
-	// 5 has the kernel count the peak of resident memory anew.
+	// 5 resets the kernel's peak of resident memory.
 	if err := os.WriteFile(o.proc("clear_refs"), []byte("5"), 0); err != nil {
 		return nil, err
 	}
@@ -63,8 +64,9 @@ func (m *meter) read(ctx context.Context) (usage, error) {
 	if err != nil {
 		return usage{}, err
 	}
-	// The last writes were seen before their answers came in and were counted.
-	time.Sleep(answerTime)
+	// The observer sees the last writes before the operator receives their responses
+	// and counts them.
+	time.Sleep(responseDelay)
 	writes, err := m.operator.writes(ctx)
 	return usage{writes - m.start.Writes, end.Bytes - m.start.Bytes, end.CPU - m.start.CPU, end.Peak}, err
 }
@@ -73,7 +75,7 @@ func (o *operator) proc(file string) string {
 	return fmt.Sprintf("/proc/%d/%s", o.process.PID(), file)
 }
 
-// counters reads what the operating system has counted of the process.
+// counters returns the process's usage as measured by the operating system.
 func (o *operator) counters() (u usage, err error) {
 	if u.CPU, err = o.cpu(); err != nil {
 		return u, err
@@ -85,10 +87,11 @@ func (o *operator) counters() (u usage, err error) {
 	return u, err
 }
 
-// resident is the memory that the process has now, in bytes.
+// resident returns the current resident memory in bytes.
 func (o *operator) resident() (float64, error) { return o.field("status", "VmRSS:", 1024) }
 
-// field reads a number from a file of /proc whose lines begin with a name.
+// field returns a number from a file in /proc, given the name at the start of its
+// line.
 func (o *operator) field(file, name string, unit float64) (float64, error) {
 	text, err := os.ReadFile(o.proc(file))
 	if err != nil {
@@ -104,13 +107,13 @@ func parseField(text, name string, unit float64) (float64, error) {
 			return number * unit, err
 		}
 	}
-	return 0, fmt.Errorf("there is no %q in %q", name, text)
+	return 0, fmt.Errorf("no field %q in %q", name, text)
 }
 
-// ticks is how many of them Linux counts in a second for /proc.
+// ticks is the number of clock ticks per second in /proc.
 const ticks = 100
 
-// cpu is the processor time that the process has had, in seconds.
+// cpu returns the CPU time of the process in seconds.
 func (o *operator) cpu() (float64, error) {
 	text, err := os.ReadFile(o.proc("stat"))
 	if err != nil {
@@ -119,8 +122,9 @@ func (o *operator) cpu() (float64, error) {
 	return parseStat(text)
 }
 
-// parseStat reads fields 14 and 15 of /proc/PID/stat, user and system time. The
-// second field is the program's name in parentheses, which may hold anything.
+// parseStat returns the sum of fields 14 and 15 of /proc/PID/stat, user and
+// system time. The second field is the program's name in parentheses, which can
+// contain any character.
 func parseStat(text []byte) (float64, error) {
 	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
 	if len(fields) < 13 {
@@ -137,9 +141,9 @@ func parseStat(text []byte) (float64, error) {
 	return sum / ticks, nil
 }
 
-// idle says whether the operator takes hardly any processor time while it is
-// looked at.
-func (o *operator) idle(ctx context.Context, look time.Duration) (bool, error) {
+// idle reports whether the operator uses almost no CPU time during the given
+// duration.
+func (o *operator) idle(ctx context.Context, duration time.Duration) (bool, error) {
 	before, err := o.cpu()
 	if err != nil {
 		return false, err
@@ -147,7 +151,7 @@ func (o *operator) idle(ctx context.Context, look time.Duration) (bool, error) {
 	select {
 	case <-ctx.Done():
 		return false, ctx.Err()
-	case <-time.After(look):
+	case <-time.After(duration):
 	}
 	after, err := o.cpu()
 	return after-before <= 0.02, err

@@ -20,7 +20,7 @@ func TestParseField(t *testing.T) {
 		t.Errorf("parseField() = %v, %v", got, err)
 	}
 	if _, err := parseField(text, "VmRSS:", 1); err == nil {
-		t.Error("no error for a field that is not there")
+		t.Error("no error for a missing field")
 	}
 }
 
@@ -38,7 +38,7 @@ live_bytes 4096
 		}
 	}
 	if _, err := sumOf("broken x\n", "broken"); err == nil {
-		t.Error("no error for what is no number")
+		t.Error("no error for an invalid number")
 	}
 }
 

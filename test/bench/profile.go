@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 )
 
-// profile has all operators from now on write profiles of themselves.
+// profile makes all operators that are started later write profiles.
 func (s *stage) profile(ctx context.Context, folder string) error {
 	folder, err := filepath.Abs(folder)
 	if err != nil {

@@ -16,17 +16,17 @@ import (
 )
 
 const (
-	// together is how many raw requests are under way at a time, as the operator's
-	// --concurrency has it.
-	together = 16
-	// rawName is that of the objects of the raw client, and of a Bundle without a
-	// target that owns them: a target has an owner too.
+	// parallel is the number of concurrent requests of the raw client, equal to the
+	// operator's --concurrency.
+	parallel = 16
+	// rawName is the name of the raw client's objects and of the Bundle that owns
+	// them, which has no target: targets have an owner too.
 	rawName      = "raw"
 	metadataOnly = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 )
 
-// rawClient does nothing but send the cheapest correct writes: protobuf, answers
-// of metadata only, no compression, no reads, no watches.
+// rawClient only sends the cheapest correct writes: protobuf, metadata-only
+// responses, no compression, no reads, no watches.
 type rawClient struct {
 	client rest.Interface
 	owner  metav1.OwnerReference
@@ -34,7 +34,7 @@ type rawClient struct {
 	content corev1.ConfigMap
 
 	mu sync.Mutex
-	// versions has the resource versions of the objects, by namespace.
+	// versions are the resource versions of the objects, by namespace.
 	versions map[string]string
 }
 
@@ -46,7 +46,7 @@ func newRawClient(ctx context.Context, s *stage) (*rawClient, error) {
 	if err := metav1.AddMetaToScheme(scheme); err != nil {
 		return nil, err
 	}
-	// Under the operator's account: rights and priority are the same then.
+	// The operator's account has the same permissions and priority.
 	config, err := s.rig.AccountConfig()
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func newRawClient(ctx context.Context, s *stage) (*rawClient, error) {
 	}, nil
 }
 
-// object has all that a target has.
+// object returns an object with everything that a target has.
 func (c *rawClient) object(namespace, version string) *corev1.ConfigMap {
 	object := c.content
 	object.ObjectMeta = metav1.ObjectMeta{
@@ -86,11 +86,12 @@ func (c *rawClient) object(namespace, version string) *corev1.ConfigMap {
 	}
 	if version != "" {
 		object.Data = maps.Clone(object.Data)
-		object.Data[bundleKey] += version // so that it is a change
+		object.Data[bundleKey] += version // makes it a change
 	}
 	return &object
 }
 
+// write sends a request and records the resource version of the object.
 func (c *rawClient) write(ctx context.Context, request *rest.Request, object *corev1.ConfigMap) error {
 	var written metav1.PartialObjectMetadata
 	request = request.Namespace(object.Namespace).Resource("configmaps").SetHeader("Accept", metadataOnly)
@@ -103,13 +104,14 @@ func (c *rawClient) write(ctx context.Context, request *rest.Request, object *co
 	return nil
 }
 
+// version returns the resource version of the object in a namespace, or "".
 func (c *rawClient) version(namespace string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.versions[namespace]
 }
 
-// post creates the object of a namespace, put replaces it, remove deletes it.
+// post creates the object of a namespace. put replaces it, and remove deletes it.
 func (c *rawClient) post(ctx context.Context, namespace string) error {
 	return c.write(ctx, c.client.Post(), c.object(namespace, ""))
 }
@@ -126,28 +128,28 @@ func (c *rawClient) remove(ctx context.Context, namespace string) error {
 	return err
 }
 
-// ensure has the objects exist in all namespaces, or in none.
+// ensure makes the objects exist in all namespaces, or in none.
 func (c *rawClient) ensure(ctx context.Context, namespaces []string, exist bool) error {
 	return each(len(namespaces), func(i int) error {
-		switch there := c.version(namespaces[i]) != ""; {
-		case exist && !there:
+		switch exists := c.version(namespaces[i]) != ""; {
+		case exist && !exists:
 			return c.post(ctx, namespaces[i])
-		case there && !exist:
+		case exists && !exist:
 			return c.remove(ctx, namespaces[i])
 		}
 		return nil
 	})
 }
 
-// timed says how long it takes to do something in all namespaces, in seconds.
+// timed runs do in all namespaces and returns the duration in seconds.
 func timed(ctx context.Context, namespaces []string, do func(context.Context, string) error) (float64, error) {
-	began := time.Now()
+	start := time.Now()
 	err := each(len(namespaces), func(i int) error { return do(ctx, namespaces[i]) })
-	return time.Since(began).Seconds(), err
+	return time.Since(start).Seconds(), err
 }
 
-// each does work for each number below count, as many together as the raw limit
-// has it, and gives the first error.
+// each calls work for each number below count, with the concurrency of the raw
+// client, and returns the first error.
 func each(count int, work func(i int) error) error {
 	var (
 		wait  sync.WaitGroup
@@ -155,7 +157,7 @@ func each(count int, work func(i int) error) error {
 		fault error
 		next  = make(chan int)
 	)
-	for range together {
+	for range parallel {
 		wait.Go(func() {
 			for i := range next {
 				if err := work(i); err != nil {

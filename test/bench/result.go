@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// unit is that of a figure. Times are kept in seconds and sizes in bytes, however
-// they are shown.
+// unit is the unit in which a figure is printed. Times are stored in seconds and
+// sizes in bytes.
 type unit string
 
 // The units.
@@ -25,35 +25,34 @@ const (
 	count        unit = ""
 )
 
-// growth says how a figure may grow with the number of namespaces.
+// growth is the allowed growth of a figure with the number of namespaces.
 type growth string
 
 // The kinds of growth.
 const (
-	// linear: as the number does, and no more than a tenth above that.
+	// linear: proportional to the number, with a tolerance of 10%.
 	linear growth = "linear"
-	// flat: not at all, but for a tenth.
+	// flat: constant, with a tolerance of 10%.
 	flat growth = "flat"
 )
 
-// figure is what a row gives: one line of the table.
+// figure is a result of a row: one line of the table.
 type figure struct {
 	work string
 	unit unit
-	// raw names what it is compared with, if anything.
+	// raw describes the raw work that it is compared with, or is empty.
 	raw string
-	// ratio bounds how many times as long as the raw client the operator may take,
-	// extra aside; 0 for no such bound.
+	// ratio is the maximum ratio of the operator's time, without extra, to the raw
+	// client's, or 0.
 	ratio float64
-	// limit bounds the figure itself, where ratio is 0.
+	// limit is the maximum of the figure itself if ratio is 0.
 	limit float64
-	// extra names what is left out of the ratio.
+	// extra describes the time that the ratio excludes.
 	extra  string
 	growth growth
 }
 
-// series is what the repetitions of a row have given: for each, one for each
-// figure.
+// series are the measurements of a row: for each repetition, one per figure.
 type series struct{ taken [][]measured }
 
 // result is one figure of a row at one number of namespaces.
@@ -66,36 +65,36 @@ type result struct {
 	Values, Raws      []float64
 	RawWork           string
 	// Ratio is the median of the ratios of the repetitions, so that a drift of the
-	// machine between them does not count.
+	// machine between them has no effect.
 	Ratio float64
-	// Bound is as it is shown; Holds says whether it does.
+	// Bound is the bound as printed. Holds reports whether the result is within it.
 	Bound  string
 	Holds  bool
 	Growth growth
 	Usage  usage
 }
 
-// results gives the figures of a row that was measured often enough.
+// results returns the figures of a row from all of its repetitions.
 func (l *series) results(r *row, size int) []result {
 	var list []result
 	for j, f := range r.figures {
-		one := result{Row: r.name, Work: f.work, Namespaces: size, Unit: f.unit, RawWork: f.raw, Growth: f.growth}
+		res := result{Row: r.name, Work: f.work, Namespaces: size, Unit: f.unit, RawWork: f.raw, Growth: f.growth}
 		var ratios, extras []float64
 		var used usages
 		for _, all := range l.taken {
 			m := all[j]
-			one.Values = append(one.Values, m.value)
+			res.Values = append(res.Values, m.value)
 			extras = append(extras, m.extra)
 			if f.raw != "" {
-				one.Raws = append(one.Raws, m.raw)
+				res.Raws = append(res.Raws, m.raw)
 				ratios = append(ratios, (m.value-m.extra)/m.raw)
 			}
 			used = append(used, m.usage)
 		}
-		one.Value, one.Raw, one.Extra, one.Ratio = median(one.Values), median(one.Raws), median(extras), median(ratios)
-		one.Usage = used.median()
-		one.judge(f)
-		list = append(list, one)
+		res.Value, res.Raw, res.Extra, res.Ratio = median(res.Values), median(res.Raws), median(extras), median(ratios)
+		res.Usage = used.median()
+		res.judge(f)
+		list = append(list, res)
 	}
 	return list
 }
@@ -112,10 +111,10 @@ func (r *result) judge(f figure) {
 	r.Bound, r.Holds = "≤ "+bare(f.limit, f.unit), r.Value <= f.limit
 }
 
-// usages are those of several repetitions.
+// usages are the usages of several repetitions.
 type usages []usage
 
-// median gives the median of each part, but the largest peak.
+// median returns the median of each field, and the maximum of the peaks.
 func (l usages) median() usage {
 	of := func(part func(usage) float64) float64 {
 		var list []float64
@@ -135,8 +134,7 @@ func (l usages) median() usage {
 	return m
 }
 
-// median gives the middle of a list, the mean of the middle two where there are
-// two, and 0 for none.
+// median returns the median of a list, or 0 if it is empty.
 func median(list []float64) float64 {
 	if len(list) == 0 {
 		return 0
@@ -145,18 +143,19 @@ func median(list []float64) float64 {
 	return (list[len(list)/2] + list[(len(list)-1)/2]) / 2
 }
 
-// report is all that a run has found, and where.
+// report contains the results of a run and describes its environment.
 type report struct {
 	Commit       string
 	Modified     bool
 	Date         time.Time
 	Go, Platform string
 	CPUs         int
-	// Certificates and Bytes are those of the large Bundle.
+	// Certificates and Bytes describe the content of the large Bundle.
 	Certificates, Bytes int
 	Results             []result
 }
 
+// newReport returns a report that describes the environment.
 func newReport(ctx context.Context) *report {
 	r := &report{Date: time.Now().UTC().Truncate(time.Second), Go: runtime.Version(),
 		Platform: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU()}
@@ -165,13 +164,13 @@ func newReport(ctx context.Context) *report {
 	return r
 }
 
-// git gives what a command of git says; nothing where there is no repository.
+// git returns the output of a git command, or "" outside a repository.
 func git(ctx context.Context, arguments ...string) string {
 	output, _ := exec.CommandContext(ctx, "git", arguments...).Output()
 	return strings.TrimSpace(string(output))
 }
 
-// describe notes what is measured.
+// describe records the content of the large Bundle.
 func (r *report) describe(s *stage) {
 	r.Certificates, r.Bytes = s.certificates+1, len(s.roots)+len(s.sources[0])
 }

@@ -24,8 +24,8 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-// A ratio is that of what was measured one after the other, so that a machine that
-// slows down between two repetitions makes no difference.
+// Ratios are computed per repetition, so that a machine that slows down between
+// two repetitions has no effect.
 func TestResults(t *testing.T) {
 	t.Parallel()
 	r := &row{name: "change", figures: []figure{{work: "w", unit: seconds, raw: "PUT", ratio: 1.3, growth: linear}}}
@@ -67,7 +67,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-func TestReportIsReadBack(t *testing.T) {
+func TestReportRoundTrip(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "report.json")
 	wrote := &report{Commit: "c", CPUs: 2, Results: []result{{Row: "new", Unit: seconds, Value: 1, Holds: true}}}
@@ -83,22 +83,22 @@ func TestReportIsReadBack(t *testing.T) {
 	}
 }
 
-// Names of rows are what -rows is given; each row can be judged.
+// The names of rows are unique, and each row can be judged.
 func TestRows(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for _, g := range groups {
 		for _, r := range g {
 			if seen[r.name] || r.name == "" {
-				t.Errorf("the name %q is empty or there twice", r.name)
+				t.Errorf("the name %q is empty or duplicate", r.name)
 			}
 			seen[r.name] = true
 			if len(r.figures) == 0 || (r.other == nil) != (r.act != nil && r.doneWhen != nil) {
-				t.Errorf("%s: nothing is measured, or in two ways", r.name)
+				t.Errorf("%s: want figures, and either other or both act and doneWhen", r.name)
 			}
 			for _, f := range r.figures {
 				if f.ratio > 0 && f.raw == "" {
-					t.Errorf("%s: a ratio to nothing", r.name)
+					t.Errorf("%s: a ratio without raw work", r.name)
 				}
 			}
 		}
@@ -122,20 +122,20 @@ func TestParseOptions(t *testing.T) {
 	if diff := cmp.Diff([]int{100, 500}, o.sizes); diff != "" || len(o.rows) != 2 || o.repetitions != 3 {
 		t.Errorf("options %v, sizes (-want +got):\n%s", o, diff)
 	}
-	for name, bad := range map[string]struct {
+	for name, invalid := range map[string]struct {
 		rows, sizes string
 		repetitions int
 	}{
-		"no such row":       {"nothing", "100", 1},
-		"no number":         {"", "many", 1},
-		"too small":         {"", "10", 1},
-		"falling":           {"", "500,100", 1},
-		"no size":           {"", "", 1},
-		"never":             {"", "100", 0},
-		"the same size":     {"", "100,100", 1},
-		"a row and nothing": {"new,nothing", "100", 1},
+		"an unknown row":             {"nothing", "100", 1},
+		"not a number":               {"", "many", 1},
+		"too small":                  {"", "10", 1},
+		"descending":                 {"", "500,100", 1},
+		"no size":                    {"", "", 1},
+		"no repetition":              {"", "100", 0},
+		"the same size":              {"", "100,100", 1},
+		"a known and an unknown row": {"new,nothing", "100", 1},
 	} {
-		if _, err := parseOptions(bad.rows, bad.sizes, bad.repetitions); err == nil {
+		if _, err := parseOptions(invalid.rows, invalid.sizes, invalid.repetitions); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

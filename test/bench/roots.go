@@ -14,15 +14,16 @@ import (
 	"trust-manager.io/test/framework/ca"
 )
 
-// largeSize is about that of Debian's list of public roots as PEM, in bytes: 144
-// certificates.
+// largeSize is the approximate size of Debian's public roots as PEM, in bytes:
+// 144 certificates.
 const largeSize = 220_000
 
-// publicRoots returns Mozilla's roots as PEM, topped up to largeSize with roots of its own.
+// publicRoots returns Mozilla's roots as PEM, padded to largeSize with generated
+// roots.
 func publicRoots() (text string, certificates int) {
 	var buffer bytes.Buffer
 	for root := range mozilla.Roots() {
-		_ = pem.Encode(&buffer, &pem.Block{Type: "CERTIFICATE", Bytes: root.Certificate}) // a buffer takes every write
+		_ = pem.Encode(&buffer, &pem.Block{Type: "CERTIFICATE", Bytes: root.Certificate}) // a buffer never fails
 		certificates++
 	}
 	for ; buffer.Len() < largeSize; certificates++ {
@@ -31,7 +32,7 @@ func publicRoots() (text string, certificates int) {
 	return buffer.String(), certificates
 }
 
-// newRoot returns a certificate as long as one with an RSA key of 4,096 bits.
+// newRoot returns a certificate about as large as one with a 4096-bit RSA key.
 func newRoot(name string) string { return ca.New(name, ca.Padded(1000)).Certificate }
 
 // The key stores of the row "stores".
@@ -42,19 +43,20 @@ var stores = []bundle.File{
 	{Format: bundle.PKCS12, Key: "ca.p12", Password: storePassword, Profile: "Modern2023"},
 }
 
-// encodeStores makes the key stores of a text, and returns how long it took, in
-// seconds: the one encoding that a roll-out needs however many targets it has.
+// encodeStores returns the key stores of a PEM text and the duration of the
+// encoding in seconds. A rollout encodes them once, regardless of the number of
+// targets.
 func encodeStores(text string) (files map[string][]byte, took float64, err error) {
 	parsed, problem := certs.Parse(text, certs.Origin{})
 	if problem != nil {
 		return nil, 0, problem
 	}
 	files = map[string][]byte{}
-	began := time.Now()
+	start := time.Now()
 	for _, store := range stores {
 		if files[store.Key], err = encode.File(store, parsed.Certificates); err != nil {
 			return nil, 0, err
 		}
 	}
-	return files, time.Since(began).Seconds(), nil
+	return files, time.Since(start).Seconds(), nil
 }

@@ -6,51 +6,52 @@ import (
 	"time"
 )
 
-// row is one piece of work that is measured: how to set it up, what is done, and
-// when that is over.
+// row is a piece of work to measure: its setup, the work itself, and when it is
+// complete.
 type row struct {
 	name string
-	// figures are what it gives, each a line of the table.
+	// figures are its results, each a line of the table.
 	figures []figure
-	// most, if not 0, is how often it is measured at most, where it is costly and
-	// its figures hardly scatter.
+	// most is the maximum number of repetitions, or 0 for no limit. It limits rows
+	// that are costly and have little variance.
 	most int
-	// largest, if not 0, is the largest number of namespaces that it is measured at.
+	// largest is the maximum number of namespaces, or 0 for no limit.
 	largest int
-	// times is how often it is done in a repetition, whose value is the median
-	// then: the p50 of a latency. 0 stands for once.
+	// times is the number of measurements per repetition, whose value is their
+	// median: the p50 of a latency. 0 means one.
 	times int
-	// calm is how long nothing may have happened before; 0 stands for untilProven.
+	// calm is the required duration without writes before the work. 0 means
+	// untilProven.
 	calm time.Duration
 
 	setUp func(context.Context, *stage) error
-	// raw does the same work as the raw client does, and gives its time in seconds
-	// for each figure; nil where there is no such thing.
+	// raw does the same work with the raw client and returns its time in seconds for
+	// each figure. It is nil if there is no equivalent.
 	raw func(context.Context, *stage, int) ([]float64, error)
 	act func(context.Context, *stage, int) error
-	// rawFirst says that the act leaves something that would slow the raw client
-	// down.
+	// rawFirst reports whether the act has an aftereffect that would slow down the
+	// raw client.
 	rawFirst bool
-	// doneWhen says, before the act, what there is to see when it is over, for
-	// each figure.
+	// doneWhen is called before the act and returns, for each figure, the state that
+	// completes the work.
 	doneWhen func(*stage, int) []*expectation
-	// extra is what the work takes that the raw client does not do, in seconds;
-	// nil for none.
+	// extra returns the time in seconds of work that the raw client does not do. It
+	// may be nil.
 	extra    func(*stage) (float64, error)
 	tearDown func(context.Context, *stage) error
 
-	// other measures what is no time until something is seen, in place of raw, act
-	// and doneWhen.
+	// other replaces raw, act and doneWhen for figures that are not a duration until
+	// an observation.
 	other func(context.Context, *stage) ([]measured, error)
 }
 
-// measured is what one repetition gives for one figure, in its unit.
+// measured is the value of one figure in one repetition, in its unit.
 type measured struct {
 	value, raw, extra float64
 	usage             usage
 }
 
-// measured does the work as often as a repetition has it.
+// measured runs one repetition of the work.
 func (r *row) measured(ctx context.Context, s *stage) ([]measured, error) {
 	if r.other != nil {
 		return r.other(ctx, s)
@@ -83,9 +84,8 @@ func (r *row) measured(ctx context.Context, s *stage) ([]measured, error) {
 	return all, nil
 }
 
-// often gives how often the work is done in a repetition. Where there are few
-// repetitions, a latency is taken more often in each, so that its median is of as
-// many times.
+// often returns the number of measurements per repetition. With few repetitions
+// it is higher, so that the median of a latency has as many samples.
 func (r *row) often(size int) int {
 	if size > quickSize {
 		return max(1, r.times*moreOften)
@@ -93,8 +93,9 @@ func (r *row) often(size int) int {
 	return max(1, r.times)
 }
 
-// once lets the raw client and the operator do the work. They take turns in who is
-// first: the second one finds the API server and etcd with more to tidy up.
+// once runs the work with the raw client and with the operator. The order
+// alternates, since the API server and etcd have more to clean up for the second
+// one.
 func (r *row) once(ctx context.Context, s *stage, i int) (took, raw []float64, used usage, err error) {
 	s.turns++
 	if s.turns%2 == 0 && !r.rawFirst {
@@ -109,7 +110,7 @@ func (r *row) once(ctx context.Context, s *stage, i int) (took, raw []float64, u
 	return took, raw, used, err
 }
 
-// onceRaw lets the raw client do the work, and gives its time for each figure.
+// onceRaw runs the work with the raw client and returns its time for each figure.
 func (r *row) onceRaw(ctx context.Context, s *stage, i int) ([]float64, error) {
 	if r.raw == nil {
 		return make([]float64, len(r.figures)), nil
@@ -124,7 +125,7 @@ func (r *row) onceRaw(ctx context.Context, s *stage, i int) ([]float64, error) {
 	return raw, nil
 }
 
-// onceActed lets the operator do the work, and gives its time for each figure.
+// onceActed runs the work with the operator and returns its time for each figure.
 func (r *row) onceActed(ctx context.Context, s *stage, i int) (took []float64, used usage, err error) {
 	if err := s.quiet(ctx, r.calmBefore()); err != nil {
 		return nil, used, err
@@ -134,7 +135,7 @@ func (r *row) onceActed(ctx context.Context, s *stage, i int) (took []float64, u
 	if err != nil {
 		return nil, used, err
 	}
-	began := time.Now()
+	start := time.Now()
 	if err := r.act(ctx, s, i); err != nil {
 		return nil, used, err
 	}
@@ -143,13 +144,13 @@ func (r *row) onceActed(ctx context.Context, s *stage, i int) (took []float64, u
 		if err != nil {
 			return nil, used, err
 		}
-		took = append(took, last.Sub(began).Seconds())
+		took = append(took, last.Sub(start).Seconds())
 	}
 	used, err = meter.read(ctx)
 	return took, used, err
 }
 
-// calmBefore is how long nothing may have happened before the work.
+// calmBefore returns the required duration without writes before the work.
 func (r *row) calmBefore() time.Duration {
 	if r.calm == 0 {
 		return untilProven

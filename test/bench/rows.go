@@ -5,12 +5,12 @@ import (
 	"slices"
 )
 
-// group are rows that take turns, since one leaves behind what the next begins
-// with.
+// group is a list of rows that alternate, since each needs the state that the
+// previous one leaves.
 type group []*row
 
-// groups are all rows, in the order in which they are measured. Their bounds are
-// promises for 500 namespaces.
+// groups are all rows in the order of measurement. Their bounds apply to 500
+// namespaces.
 var groups = []group{
 	{newBundle, sourceChange, tampered, deleted, refused, deselection},
 	{distrusted},
@@ -23,7 +23,7 @@ var groups = []group{
 
 var newBundle = &row{
 	name:    "new",
-	largest: largestRollOut,
+	largest: largestRollout,
 	figures: []figure{{work: "a new Bundle: all targets made", unit: seconds, raw: "POST", ratio: 1.3, growth: linear}},
 	setUp: func(ctx context.Context, s *stage) error {
 		if err := s.raw.ensure(ctx, s.namespaces, false); err != nil {
@@ -38,7 +38,7 @@ var newBundle = &row{
 
 var sourceChange = &row{
 	name:     "change",
-	largest:  largestRollOut,
+	largest:  largestRollout,
 	figures:  []figure{{work: "a source changes: all targets replaced", unit: seconds, raw: "PUT", ratio: 1.3, growth: linear}},
 	setUp:    largeInPlace,
 	raw:      rawOnce(func(s *stage) rawWrite { return rawWrite{s.namespaces, s.raw.put} }),
@@ -48,7 +48,7 @@ var sourceChange = &row{
 
 var deselection = &row{
 	name:    "deselect",
-	largest: largestRollOut,
+	largest: largestRollout,
 	figures: []figure{{work: "the selector deselects all: all targets deleted", unit: seconds, raw: "DELETE", ratio: 1.3, growth: linear}},
 	setUp:   largeInPlace,
 	raw:     rawOnce(func(s *stage) rawWrite { return rawWrite{s.namespaces, s.raw.remove} }),
@@ -59,8 +59,8 @@ var deselection = &row{
 	doneWhen: seeAll(large, absent),
 }
 
-// With twice 585 KB in each of 2,000 namespaces, and what its watch cache keeps of
-// those that were there before, the API server needs 15 GB.
+// The API server would need 15 GB for twice 585 KB in each of 2,000 namespaces
+// and the previous versions in its watch cache.
 var storesRow = &row{
 	name:    withStores,
 	largest: quickSize,
@@ -90,7 +90,7 @@ var storesRow = &row{
 	tearDown: func(ctx context.Context, s *stage) error { return s.raw.ensure(ctx, s.namespaces, false) },
 }
 
-// largeInPlace has the large Bundle and the objects of the raw client exist.
+// largeInPlace ensures that the large Bundle and the raw client's objects exist.
 func largeInPlace(ctx context.Context, s *stage) error {
 	if err := s.raw.ensure(ctx, s.namespaces, true); err != nil {
 		return err
@@ -98,13 +98,13 @@ func largeInPlace(ctx context.Context, s *stage) error {
 	return s.inPlace(ctx, large)
 }
 
-// rawWrite is what the raw client does, and where.
+// rawWrite is a write of the raw client and the namespaces to run it in.
 type rawWrite struct {
 	namespaces []string
 	do         func(context.Context, string) error
 }
 
-// rawOnce has the raw client do something once in each of some namespaces.
+// rawOnce returns a function that runs a raw write once per namespace.
 func rawOnce(what func(*stage) rawWrite) func(context.Context, *stage, int) ([]float64, error) {
 	return func(ctx context.Context, s *stage, _ int) ([]float64, error) {
 		w := what(s)
@@ -113,25 +113,25 @@ func rawOnce(what func(*stage) rawWrite) func(context.Context, *stage, int) ([]f
 	}
 }
 
-// seeAll expects one thing of all targets of a Bundle.
+// seeAll expects the same state of all targets of a Bundle.
 func seeAll(name string, what func(sighting) func(sighting) bool) func(*stage, int) []*expectation {
 	return func(s *stage, _ int) []*expectation {
 		return []*expectation{s.seen.expect(s.targets(name), what)}
 	}
 }
 
-// cleanUp takes away what the next group should not find.
+// cleanUp removes what the next group must not find.
 func (g group) cleanUp(ctx context.Context, s *stage) error {
 	if err := s.raw.ensure(ctx, s.namespaces, false); err != nil {
 		return err
 	}
 	if slices.Contains(g, newNamespace) {
-		return nil // nothing comes after it, and it leaves very much
+		return nil // it is the last group, and deleting its objects would take long
 	}
 	return s.gone(ctx, large, withStores, alone)
 }
 
-// rowNames gives the names of all rows.
+// rowNames returns the names of all rows.
 func rowNames() []string {
 	var names []string
 	for _, r := range slices.Concat(groups...) {
@@ -142,8 +142,7 @@ func rowNames() []string {
 
 func isRow(name string) bool { return slices.Contains(rowNames(), name) }
 
-// chosen gives the groups with those of their rows that are to be measured at a
-// size.
+// chosen returns the groups with only the rows to measure at a size.
 func chosen(names map[string]bool, size int) []group {
 	var list []group
 	for _, g := range groups {

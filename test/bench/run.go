@@ -10,57 +10,59 @@ import (
 )
 
 const (
-	// leastSize has the hanging namespaces of the row "hang" and as many others.
+	// leastSize is the number of hanging namespaces of the row "hang" plus as many
+	// others.
 	leastSize = 64
-	// Above quickSize, where repetitions take minutes, there are only a few; and the
-	// API server takes 4 GB more with each, since its watch cache keeps what was
-	// there in the last minutes.
+	// Above quickSize, repetitions take minutes, so there are only a few. Each adds 4
+	// GB to the API server's memory, since its watch cache keeps the objects of the
+	// last minutes.
 	quickSize, fewRepetitions = 500, 2
-	// moreOften is how many times as often a latency is taken then.
+	// moreOften is the factor by which a latency is measured more often in that case.
 	moreOften = 3
-	// largestRollOut is the largest number of namespaces to which large Bundles are
-	// rolled out again and again: with 5,000, the API server needs more than 20 GB.
-	largestRollOut = 2000
+	// largestRollout is the maximum number of namespaces for repeated rollouts of
+	// large Bundles. With 5,000, the API server needs more than 20 GB.
+	largestRollout = 2000
 )
 
-// run measures all rows at all sizes and shows what was found.
+// run measures all rows at all sizes and prints the results.
 func run(ctx context.Context, o options) error {
 	if runtime.GOOS != "linux" {
-		return errors.New("it counts processor time and memory by /proc, and so runs on Linux only")
+		return errors.New("the benchmark requires Linux, since it reads CPU time and memory from /proc")
 	}
-	found := newReport(ctx)
-	began := time.Now()
+	r := newReport(ctx)
+	start := time.Now()
 	for _, size := range o.sizes {
-		if err := runSize(ctx, o, size, found); err != nil {
+		if err := runSize(ctx, o, size, r); err != nil {
 			return fmt.Errorf("%d namespaces: %w", size, err)
 		}
 	}
-	fmt.Fprintf(os.Stderr, "all of it took %s\n", time.Since(began).Round(time.Second))
+	fmt.Fprintf(os.Stderr, "total duration: %s\n", time.Since(start).Round(time.Second))
 	if o.json != "" {
-		if err := found.write(o.json); err != nil {
+		if err := r.write(o.json); err != nil {
 			return err
 		}
 	}
-	return found.print(os.Stdout)
+	return r.print(os.Stdout)
 }
 
-// runSize measures the rows on a fresh control plane with so many namespaces. The
-// rows of a group take turns; what was found so far is printed as it comes.
-func runSize(ctx context.Context, o options, size int, found *report) (err error) {
+// runSize measures the rows on a new control plane with the given number of
+// namespaces. The rows of a group alternate. Results are printed as they become
+// available.
+func runSize(ctx context.Context, o options, size int, out *report) (err error) {
 	repetitions := o.repetitions
 	if size > quickSize {
 		repetitions = min(repetitions, fewRepetitions)
 	}
 	groups := chosen(o.rows, size)
 	if len(groups) == 0 {
-		return errors.New("no row is chosen that is measured at this size")
+		return errors.New("none of the selected rows is measured at this size")
 	}
 	s, err := newStage(ctx, size, o.profiles)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	found.describe(s)
+	out.describe(s)
 	for _, group := range groups {
 		all := make([]series, len(group))
 		for range repetitions {
@@ -72,9 +74,9 @@ func runSize(ctx context.Context, o options, size int, found *report) (err error
 		}
 		for i, r := range group {
 			results := all[i].results(r, size)
-			found.Results = append(found.Results, results...)
-			for _, one := range results {
-				fmt.Fprintln(os.Stderr, one.line())
+			out.Results = append(out.Results, results...)
+			for _, res := range results {
+				fmt.Fprintln(os.Stderr, res.line())
 			}
 		}
 		if err := group.cleanUp(ctx, s); err != nil {
@@ -84,12 +86,12 @@ func runSize(ctx context.Context, o options, size int, found *report) (err error
 	return nil
 }
 
-// take measures a row once more.
+// take runs one more repetition of a row.
 func (l *series) take(ctx context.Context, s *stage, r *row) (err error) {
 	if r.most > 0 && len(l.taken) >= r.most {
 		return nil
 	}
-	began := time.Now()
+	start := time.Now()
 	if r.setUp != nil {
 		if err := r.setUp(ctx, s); err != nil {
 			return fmt.Errorf("setting up: %w", err)
@@ -103,6 +105,6 @@ func (l *series) take(ctx context.Context, s *stage, r *row) (err error) {
 		return errors.Join(err, errors.New(s.operator.tail()))
 	}
 	l.taken = append(l.taken, measured)
-	fmt.Fprintf(os.Stderr, "%d namespaces, %s, repetition %d: %s\n", s.size, r.name, len(l.taken), time.Since(began).Round(100*time.Millisecond))
+	fmt.Fprintf(os.Stderr, "%d namespaces, %s, repetition %d: %s\n", s.size, r.name, len(l.taken), time.Since(start).Round(100*time.Millisecond))
 	return nil
 }

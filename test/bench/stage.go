@@ -18,22 +18,22 @@ import (
 )
 
 const (
-	// benchLabel is on the namespaces of the benchmark; healthyLabel on those of
-	// them in which no write ever hangs.
+	// benchLabel is the label of the benchmark's namespaces, and healthyLabel of
+	// those in which writes never hang.
 	benchLabel, healthyLabel = "bench", "bench-healthy"
-	// hangingCount is how many namespaces hang in the row "hang".
+	// hangingCount is the number of namespaces that hang in the row "hang".
 	hangingCount = 32
-	// untilProven is longer than the operator waits until it looks at its first
-	// write of a target again.
+	// untilProven is longer than the delay after which the operator verifies its
+	// first write of a target.
 	untilProven = 2300 * time.Millisecond
-	// untilTrusted is longer than the operator waits until it looks at any write
-	// for the last time.
+	// untilTrusted is longer than the delay after which the operator verifies any
+	// write for the last time.
 	untilTrusted = 35 * time.Second
-	// warmUps is how many objects there are at most in the writes before the first
-	// that are measured.
+	// warmUps is the maximum number of objects that are written before the first
+	// measurement.
 	warmUps = 250
-	// compaction bounds what etcd keeps of what was replaced: at 40 MB a second, a
-	// few minutes fill a disk.
+	// compaction limits the old revisions in etcd: at 40 MB per second, they would
+	// fill a disk in a few minutes.
 	compaction = "--etcd-compaction-interval=30s"
 )
 
@@ -50,22 +50,22 @@ type stage struct {
 	size         int
 	namespaces   []string
 	packagePath  string
-	// roots are the certificates of the large Bundles, without that of the source
+	// roots are the certificates of the large Bundles, without the one of the source
 	// that changes.
 	roots        string
 	certificates int
-	// sources are the texts between which a source changes.
+	// sources are the contents between which a source alternates.
 	sources [2]string
 	// three are the certificates of a small Bundle.
 	three string
-	// turns counts how often the raw client and the operator have done the same.
+	// turns is the number of comparisons between the raw client and the operator.
 	turns int
-	// added counts the namespaces that were made later.
+	// added is the number of namespaces that addNamespace has created.
 	added int
 	dir   string
 }
 
-// newStage brings everything up, with so many namespaces.
+// newStage starts everything and creates the given number of namespaces.
 func newStage(ctx context.Context, size int, profiles string) (*stage, error) {
 	s := &stage{size: size}
 	if err := s.bringUp(ctx, profiles); err != nil {
@@ -107,8 +107,8 @@ func (s *stage) bringUp(ctx context.Context, profiles string) (err error) {
 	return s.startOperator(ctx)
 }
 
-// warmUp has the API server take some writes before any are measured: the first
-// ones are slow, and those would be the raw client's.
+// warmUp sends some writes before the measurements: the first ones are slow, and
+// would otherwise be those of the raw client.
 func (s *stage) warmUp(ctx context.Context) error {
 	some := s.namespaces[:min(warmUps, s.size)]
 	for _, do := range []func(context.Context, string) error{s.raw.post, s.raw.put, s.raw.put, s.raw.remove} {
@@ -119,7 +119,7 @@ func (s *stage) warmUp(ctx context.Context) error {
 	return nil
 }
 
-// writePackage makes the roots the default CA package.
+// writePackage writes the roots as the default CA package.
 func (s *stage) writePackage() error {
 	s.roots, s.certificates = publicRoots()
 	for i := range s.sources {
@@ -134,8 +134,8 @@ func (s *stage) writePackage() error {
 	return os.WriteFile(s.packagePath, data, 0o600)
 }
 
-// makeNamespaces makes the namespaces, and waits until Kubernetes has put into
-// them what it puts into every one.
+// makeNamespaces creates the namespaces and waits until Kubernetes has created
+// the objects that every namespace gets.
 func (s *stage) makeNamespaces(ctx context.Context) error {
 	for i := range s.size {
 		s.namespaces = append(s.namespaces, fmt.Sprintf("bench-%05d", i))
@@ -157,13 +157,14 @@ func (s *stage) makeNamespaces(ctx context.Context) error {
 			return err
 		}
 		if len(list.Items) < s.size {
-			return fmt.Errorf("%d of %d are", len(list.Items), s.size)
+			return fmt.Errorf("%d of %d namespaces are ready", len(list.Items), s.size)
 		}
 		return nil
 	})
 }
 
-// quiet waits until nothing was written for a while, and the operator is idle.
+// quiet waits until nothing has been written for a while and the operator is
+// idle.
 func (s *stage) quiet(ctx context.Context, calm time.Duration) error {
 	for {
 		last, _ := s.seen.activity()
@@ -177,7 +178,7 @@ func (s *stage) quiet(ctx context.Context, calm time.Duration) error {
 	}
 }
 
-// restartOperator stops the operator and starts another one.
+// restartOperator stops the operator and starts a new one.
 func (s *stage) restartOperator(ctx context.Context) error {
 	if err := s.operator.process.Stop(); err != nil {
 		return err

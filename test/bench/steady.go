@@ -5,17 +5,19 @@ import (
 	"fmt"
 )
 
-// mostOfMemory is how often memory is measured at most: it hardly scatters.
+// mostOfMemory is the maximum number of repetitions of the row "memory", which
+// has little variance.
 const mostOfMemory = 3
 
-// mostSmall and smallTargets bound what the rows "memory" and "restart" have in
-// place: 10 small Bundles, or as many as make 5,000 targets.
+// mostSmall and smallTargets limit the small Bundles of the rows "memory" and
+// "restart" to 10, and to as many as have 5,000 targets.
 const mostSmall, smallTargets = 10, 5000
 
+// smallBundles returns the names of the small Bundles.
 func (s *stage) smallBundles() []string { return small(max(1, min(mostSmall, smallTargets/s.size))) }
 
-// memory measures what the operator holds: with one large target in each
-// namespace, and for each target of small Bundles on top of that.
+// memory measures the operator's memory: with one large target per namespace, and
+// per additional target of small Bundles.
 var memory = &row{
 	name: "memory",
 	figures: []figure{
@@ -36,8 +38,8 @@ var memory = &row{
 	},
 }
 
-// measureResident has an operator that has just been started roll out the large
-// Bundle, and a change of it.
+// measureResident measures the resident memory of a new operator after it has
+// rolled out the large Bundle and a change of it.
 func (s *stage) measureResident(ctx context.Context) (m measured, err error) {
 	if err := s.restartOperator(ctx); err != nil {
 		return m, err
@@ -69,7 +71,8 @@ func (s *stage) measureResident(ctx context.Context) (m measured, err error) {
 	return m, err
 }
 
-// measureHeap has small Bundles select nobody, and then all.
+// measureHeap measures the growth of the heap when small Bundles that selected no
+// namespace select all of them.
 func (s *stage) measureHeap(ctx context.Context) (m measured, err error) {
 	names := s.smallBundles()
 	for _, name := range names {
@@ -97,8 +100,8 @@ func (s *stage) measureHeap(ctx context.Context) (m measured, err error) {
 	return m, err
 }
 
-// heapWhenQuiet gives the live heap once the operator has looked at its writes for
-// the last time: until then, each of them stands in its queue.
+// heapWhenQuiet returns the live heap once the operator has verified its writes
+// for the last time: until then, its queue contains each of them.
 func (s *stage) heapWhenQuiet(ctx context.Context) (float64, error) {
 	if err := s.quiet(ctx, untilTrusted); err != nil {
 		return 0, err
@@ -106,8 +109,8 @@ func (s *stage) heapWhenQuiet(ctx context.Context) (float64, error) {
 	return s.operator.liveHeap(ctx)
 }
 
-// restart measures a start with everything in place: until the operator is ready,
-// and how many writes there are until it has looked at every target.
+// restart measures a start with all targets in place: the time until the operator
+// is ready, and the number of writes until it has checked every target.
 var restart = &row{
 	name: "restart",
 	figures: []figure{
@@ -129,7 +132,7 @@ var restart = &row{
 		if err := s.quiet(ctx, untilProven); err != nil {
 			return nil, err
 		}
-		// All counters of the new process began at 0.
+		// All counters of the new process started at 0.
 		used, err := (&meter{operator: s.operator}).read(ctx)
 		if err != nil {
 			return nil, err

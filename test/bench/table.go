@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// print writes what was found as tables of Markdown, which read as text too.
+// print writes the results as Markdown tables, which are also readable as text.
 func (r *report) print(out io.Writer) error {
 	commit := r.Commit
 	if r.Modified {
@@ -23,11 +23,11 @@ func (r *report) print(out io.Writer) error {
 	return err
 }
 
-// rows gives the lines of the table of results, first the heads of its columns.
+// rows returns the lines of the table of results, with the column headings first.
 func (r *report) rows() [][]string {
 	lines := [][]string{{"work", "namespaces", "operator", "raw limit", "ratio", "bound", "holds", "writes", "MB sent", "CPU s", "peak MB"}}
-	for _, one := range r.Results {
-		lines = append(lines, one.cells())
+	for _, res := range r.Results {
+		lines = append(lines, res.cells())
 	}
 	return lines
 }
@@ -45,7 +45,7 @@ func (r *result) cells() []string {
 	}
 }
 
-// line gives a result as it is told on the way.
+// line returns a result as printed during the run.
 func (r *result) line() string {
 	return fmt.Sprintf("%d namespaces, %s: %s, bound %s: %s (ratio %.2f; all: %s)",
 		r.Namespaces, r.Work, show(r.Value, r.Unit), r.Bound, verdict(r.Holds), r.Ratio, showAll(r.Values, r.Unit))
@@ -58,7 +58,7 @@ func verdict(holds bool) string {
 	return "NO"
 }
 
-// table lays out lines as a table of Markdown; the first one has the heads.
+// table returns lines as a Markdown table. The first line contains the headings.
 func table(lines [][]string) string {
 	widths := make([]int, len(lines[0]))
 	for _, line := range lines {
@@ -82,7 +82,7 @@ func table(lines [][]string) string {
 	return text.String()
 }
 
-// show gives a value with its unit and as many places as mean something.
+// show formats a value with its unit and its significant digits.
 func show(value float64, u unit) string {
 	switch u {
 	case seconds:
@@ -98,7 +98,7 @@ func show(value float64, u unit) string {
 	}
 }
 
-// bare gives a bound, which has no places to speak of.
+// bare formats a bound without trailing zeros.
 func bare(value float64, u unit) string {
 	factor := map[unit]float64{milliseconds: 1e3, megabytes: 1e-6, kilobytes: 1e-3}[u]
 	if factor == 0 {

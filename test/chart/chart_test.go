@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// What an install with the defaults makes, by the names that users' own manifests
-// and an upgrade in place rely on.
+// An installation with default values creates objects with the names that users'
+// manifests and an in-place upgrade rely on.
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	all := render(t)
@@ -35,10 +35,10 @@ func TestDefaults(t *testing.T) {
 	}
 	deployment := all.get(t, "Deployment", "trust-manager")
 	if selector := at(t, deployment, "spec", "selector"); selector != `{"matchLabels":{"app":"trust-manager"}}` {
-		t.Errorf("selector %s: it cannot be changed in an upgrade", selector)
+		t.Errorf("selector %s: it is immutable, so an upgrade would fail", selector)
 	}
 	if container := at(t, deployment, "spec", "template", "spec", "initContainers", 0, "args"); container != `["/copyandmaybepause","/debian-package","/packages"]` {
-		t.Errorf("the package's container has the arguments %s", container)
+		t.Errorf("the package's init container has the arguments %s", container)
 	}
 	if keep := at(t, all.get(t, "CustomResourceDefinition", "bundles.trust.cert-manager.io"), "metadata", "annotations", "helm.sh/resource-policy"); keep != `"keep"` {
 		t.Errorf("the CRD has the policy %s", keep)
@@ -49,7 +49,8 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// The labels of an upgrade: a pod template may have more, and its selector must not.
+// Users' labels apply to the pod template, but not to the selector, which is
+// immutable.
 func TestCommonLabelsAreNotInTheSelector(t *testing.T) {
 	t.Parallel()
 	deployment := render(t, "--set", "commonLabels.app=other,app.podLabels.app=other,nameOverride=trust").get(t, "Deployment", "trust")
@@ -61,7 +62,7 @@ func TestCommonLabelsAreNotInTheSelector(t *testing.T) {
 	}
 }
 
-// A values file of that other chart that sets every value renders.
+// A values file of cert-manager's chart that sets every value renders.
 func TestEveryValue(t *testing.T) {
 	t.Parallel()
 	all := render(t, "--values", "testdata/every-value.yaml")
@@ -105,7 +106,7 @@ func TestEveryValue(t *testing.T) {
 	}
 }
 
-// leaves gives the paths of the values of a file. An empty map is a value.
+// leaves returns the paths of all values in a file. An empty map is a value.
 func leaves(t *testing.T, path string) []string {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -131,7 +132,7 @@ func leaves(t *testing.T, path string) []string {
 	return paths
 }
 
-// Values that do not exist, or have the wrong type, are refused.
+// Unknown values and values of the wrong type are rejected.
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	for _, set := range []string{
@@ -148,13 +149,14 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// Values as other charts set them: null, numbers as text, and what a parent has.
+// Values are accepted as other charts set them: null, numbers as strings, and
+// globals of a parent chart.
 func TestAccepted(t *testing.T) {
 	t.Parallel()
 	for _, set := range []string{
 		"replicaCount=null", "replicaCount=0", "global.parent.anything=1", "podDisruptionBudget.minAvailable=50%",
 		"app.targetNamespaces=null", "image.digest=null", "commonLabels.a=b", "app.podAnnotations=null", "app.podLabels=null", "commonAnnotations=null",
-		// Of cert-manager's chart, beside this one in the same parent.
+		// A value of cert-manager's chart, next to this one in the same parent chart.
 		"global.rbac.disableHTTPChallengesRole=true",
 	} {
 		render(t, "--set", set)
@@ -170,11 +172,11 @@ func TestAccepted(t *testing.T) {
 		}
 	}
 	if all := render(t, "--set", "enabled=false"); len(all) > 0 {
-		t.Errorf("not enabled, it renders %q", all.names())
+		t.Errorf("disabled, the chart renders %q", all.names())
 	}
 }
 
-// Who makes the webhook's certificate.
+// The values select who issues the webhook's certificate.
 func TestTLSModes(t *testing.T) {
 	t.Parallel()
 	certManager := []string{"--api-versions", "cert-manager.io/v1"}
@@ -183,16 +185,16 @@ func TestTLSModes(t *testing.T) {
 		args []string
 		mode string
 	}{
-		"auto, nothing there":              {nil, "self"},
-		"auto, cert-manager there":         {certManager, "certManager"},
-		"auto, a Helm certificate":         {append(set("app.webhook.tls.helmCert.enabled=true"), certManager...), "helm"},
-		"auto, approver-policy":            {set("app.webhook.tls.approverPolicy.enabled=true"), "certManager"},
-		"auto, a duration":                 {set("app.webhook.tls.certificate.duration=24h"), "certManager"},
-		"auto, a template":                 {set("app.webhook.tls.certificate.secretTemplate.labels.a=b"), "certManager"},
-		"self-managed, cert-manager there": {append(set("app.webhook.tls.mode=selfManaged"), certManager...), "self"},
-		"by Helm":                          {set("app.webhook.tls.mode=helm"), "helm"},
-		"by cert-manager":                  {set("app.webhook.tls.mode=certManager"), "certManager"},
-		"no webhook":                       {set("app.webhook.enabled=false"), "none"},
+		"auto, without cert-manager":      {nil, "self"},
+		"auto, with cert-manager":         {certManager, "certManager"},
+		"auto, a Helm certificate":        {append(set("app.webhook.tls.helmCert.enabled=true"), certManager...), "helm"},
+		"auto, approver-policy":           {set("app.webhook.tls.approverPolicy.enabled=true"), "certManager"},
+		"auto, a duration":                {set("app.webhook.tls.certificate.duration=24h"), "certManager"},
+		"auto, a template":                {set("app.webhook.tls.certificate.secretTemplate.labels.a=b"), "certManager"},
+		"self-managed, with cert-manager": {append(set("app.webhook.tls.mode=selfManaged"), certManager...), "self"},
+		"by Helm":                         {set("app.webhook.tls.mode=helm"), "helm"},
+		"by cert-manager":                 {set("app.webhook.tls.mode=certManager"), "certManager"},
+		"no webhook":                      {set("app.webhook.enabled=false"), "none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -204,9 +206,9 @@ func TestTLSModes(t *testing.T) {
 				"self":        has("ClusterRole /trust-manager:webhook"),
 				"none":        !has("ValidatingWebhookConfiguration /trust-manager") && !has("Service install/trust-manager"),
 			}
-			for mode, is := range got {
-				if is != (mode == tc.mode) {
-					t.Errorf("mode %s: %t; objects %q", mode, is, all.names())
+			for mode, active := range got {
+				if active != (mode == tc.mode) {
+					t.Errorf("mode %s: %t; objects %q", mode, active, all.names())
 				}
 			}
 			deployment := all.get(t, "Deployment", "trust-manager")
@@ -218,8 +220,8 @@ func TestTLSModes(t *testing.T) {
 	}
 }
 
-// The operator is told whether the webhook configuration's caBundle is its own to
-// write; and Helm sets one only with its own certificate.
+// An annotation on the webhook configuration states whether the operator manages
+// its caBundle. Helm sets the caBundle only with a certificate of its own.
 func TestMaker(t *testing.T) {
 	t.Parallel()
 	for mode, setsBundle := range map[string]bool{"helm": true, "certManager": false, "selfManaged": false} {
@@ -238,8 +240,9 @@ func TestMaker(t *testing.T) {
 	}
 }
 
-// A certificate of Helm's is no issuer's that a Certificate of cert-manager's could name,
-// so cert-manager makes one of its own where it finds it, also before Helm deletes it.
+// The issuer name of Helm's certificate differs from that of cert-manager's
+// Certificate, so that cert-manager replaces the certificate when it finds it,
+// even before Helm deletes it.
 func TestHelmIsNoIssuer(t *testing.T) {
 	t.Parallel()
 	secret := render(t, "--set", "app.webhook.tls.mode=helm").get(t, "Secret", "trust-manager-tls")
@@ -250,8 +253,9 @@ func TestHelmIsNoIssuer(t *testing.T) {
 	}
 }
 
-// A replica goes on for some seconds when it is to end, so that no request comes to
-// one that has ended: where Kubernetes can do that by itself, and there is a webhook.
+// A terminating replica keeps serving for some seconds, so that no request
+// reaches one that has ended. This requires a webhook and a Kubernetes version
+// with the sleep action.
 func TestPreStop(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -271,7 +275,7 @@ func TestPreStop(t *testing.T) {
 	}
 }
 
-// No replicas are none, and only where nothing is said Kubernetes decides.
+// Zero replicas are kept, and without a value Kubernetes sets the default.
 func TestReplicas(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]string{"0": "0", "3": "3", "null": ""} {
@@ -282,7 +286,7 @@ func TestReplicas(t *testing.T) {
 	}
 }
 
-// The least rights, for each feature.
+// Each feature adds only the permissions that it requires.
 func TestRights(t *testing.T) {
 	t.Parallel()
 	secrets := func(all manifests, kind, name string) string {
@@ -320,14 +324,14 @@ func TestRights(t *testing.T) {
 	}
 	limited := render(t, "--set", "app.targetNamespaces={team-a},secretTargets.enabled=true,secretTargets.authorizedSecretsAll=true")
 	if rules := at(t, limited.get(t, "ClusterRole", "trust-manager"), "rules"); strings.Contains(rules, "configmaps") || strings.Contains(rules, "secrets") {
-		t.Errorf("target namespaces, and rights everywhere: %s", rules)
+		t.Errorf("with target namespaces, the ClusterRole contains %s", rules)
 	}
 	if role := limited.get(t, "Role", "trust-manager:targets"); role.GetNamespace() != "team-a" {
 		t.Errorf("the role is in %s", role.GetNamespace())
 	}
 }
 
-// The schema knows the values of values.yaml, and no others.
+// The schema contains exactly the values of values.yaml.
 func TestSchemaIsThatOfTheValues(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(chart.Chart, "values.schema.json"))
@@ -355,12 +359,12 @@ func TestSchemaIsThatOfTheValues(t *testing.T) {
 	values := leaves(t, filepath.Join(chart.Chart, "values.yaml"))
 	for _, path := range inSchema {
 		if !slices.ContainsFunc(values, func(value string) bool { return value == path || strings.HasPrefix(value, path+".") }) {
-			t.Errorf("%s is in the schema alone", path)
+			t.Errorf("%s is only in the schema", path)
 		}
 	}
 	for _, value := range values {
 		if !slices.ContainsFunc(inSchema, func(path string) bool { return value == path || strings.HasPrefix(value, path+".") }) {
-			t.Errorf("%s is in values.yaml alone", value)
+			t.Errorf("%s is only in values.yaml", value)
 		}
 	}
 }

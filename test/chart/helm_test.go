@@ -1,5 +1,6 @@
-// Package chart proves what the Helm chart renders, by the real Helm. Whether an API
-// server takes it, and the operator can work with it, is for other tests.
+// Package chart tests what the Helm chart renders, with the real Helm. Other
+// tests cover whether an API server accepts the objects and whether the operator
+// works with them.
 package chart
 
 import (
@@ -51,7 +52,7 @@ func render(t *testing.T, args ...string) manifests {
 	return manifests(all)
 }
 
-// names gives "Kind namespace/name" of each object, sorted.
+// names returns "Kind namespace/name" of each object, sorted.
 func (m manifests) names() []string {
 	var names []string
 	for _, object := range m {
@@ -61,7 +62,7 @@ func (m manifests) names() []string {
 	return names
 }
 
-// get gives the one object of a kind and name.
+// get returns the object with the given kind and name.
 func (m manifests) get(t *testing.T, kind, name string) *unstructured.Unstructured {
 	t.Helper()
 	for _, object := range m {
@@ -69,32 +70,32 @@ func (m manifests) get(t *testing.T, kind, name string) *unstructured.Unstructur
 			return object
 		}
 	}
-	t.Fatalf("there is no %s %s among %q", kind, name, m.names())
+	t.Fatalf("no %s %s among %q", kind, name, m.names())
 	return nil
 }
 
-// at gives the value at a path of an object as JSON, and "" where there is none. A
-// number in the path counts items of a list.
+// at returns the value at a path of an object as JSON, or "" if it is absent. A
+// number in the path is an index into a list.
 func at(t *testing.T, object *unstructured.Unstructured, path ...any) string {
 	t.Helper()
-	var found any = object.Object
+	var value any = object.Object
 	for _, step := range path {
 		switch step := step.(type) {
 		case string:
-			parent, _ := found.(map[string]any)
-			found = parent[step]
+			parent, _ := value.(map[string]any)
+			value = parent[step]
 		case int:
-			list, _ := found.([]any)
+			list, _ := value.([]any)
 			if step >= len(list) {
 				return ""
 			}
-			found = list[step]
+			value = list[step]
 		}
 	}
-	if found == nil {
+	if value == nil {
 		return ""
 	}
-	text, err := json.Marshal(found)
+	text, err := json.Marshal(value)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,10 +11,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// ownMetric is a metric of the operator's own; a histogram has series of longer names.
+// ownMetric matches the operator's own metrics. The series of a histogram have
+// longer names.
 var ownMetric = regexp.MustCompile(`trust_manager_[a-z_]+`)
 
-// documented gives the metrics that the guide names.
+// documented returns the metrics that the guide lists.
 func documented(t *testing.T) []string {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/guide/status.md")
@@ -24,18 +25,18 @@ func documented(t *testing.T) []string {
 	return ownMetric.FindAllString(string(text), -1)
 }
 
-// wantKnown checks that a text has metrics, and none that there is not.
+// wantKnown checks that a text refers to metrics, all of which exist.
 func wantKnown(t *testing.T, where, text string) {
 	t.Helper()
 	known := documented(t)
 	found := ownMetric.FindAllString(text, -1)
 	for _, metric := range found {
 		if !slices.Contains(known, strings.TrimSuffix(metric, "_bucket")) {
-			t.Errorf("%s asks for %s, which is not in docs/guide/status.md", where, metric)
+			t.Errorf("%s uses %s, which is not in docs/guide/status.md", where, metric)
 		}
 	}
 	if len(found) == 0 {
-		t.Errorf("%s asks for no metric: %s", where, text)
+		t.Errorf("%s uses no metric: %s", where, text)
 	}
 }
 
@@ -44,13 +45,13 @@ func TestMonitoringIsOff(t *testing.T) {
 	t.Parallel()
 	for _, object := range render(t) {
 		if kind := object.GetKind(); kind == "PrometheusRule" || kind == "ConfigMap" {
-			t.Errorf("%s %s is made", kind, object.GetName())
+			t.Errorf("%s %s is rendered", kind, object.GetName())
 		}
 	}
 }
 
-// K6: the dashboard is one that Grafana takes: its panels have different numbers, do not
-// overlap, and ask for metrics that there are.
+// K6: the dashboard is valid for Grafana. Its panels have unique IDs, do not
+// overlap, and query existing metrics.
 func TestDashboard(t *testing.T) {
 	t.Parallel()
 	object := render(t, "--set", "app.metrics.grafanaDashboard.enabled=true").get(t, "ConfigMap", "trust-manager-dashboard")
@@ -90,27 +91,27 @@ func TestDashboard(t *testing.T) {
 		for x := at.X; x < at.X+at.W; x++ {
 			for y := at.Y; y < at.Y+at.H; y++ {
 				if other := cells[[2]int{x, y}]; other != "" || x > 23 {
-					t.Errorf("panel %q is over %q, or off the page", panel.Title, other)
+					t.Errorf("panel %q overlaps %q or is outside the grid", panel.Title, other)
 				}
 				cells[[2]int{x, y}] = panel.Title
 			}
 		}
-		for _, one := range panel.Targets {
-			wantKnown(t, "panel "+panel.Title, one.Expr)
+		for _, target := range panel.Targets {
+			wantKnown(t, "panel "+panel.Title, target.Expr)
 		}
 	}
 	var names []string
-	for _, one := range dashboard.Templating.List {
-		names = append(names, one.Name+": "+one.Type)
+	for _, variable := range dashboard.Templating.List {
+		names = append(names, variable.Name+": "+variable.Type)
 	}
 	if diff := cmp.Diff([]string{"datasource: datasource", "bundle: query"}, names); diff != "" {
 		t.Errorf("variables (-want +got):\n%s", diff)
 	}
 }
 
-// K6: what Helm renders of the rules is what they are, templates of Prometheus and all;
-// and they ask for metrics that there are. That Prometheus takes them is shown in
-// test/rules.
+// K6: Helm renders the rules unchanged, including the Prometheus templates, and
+// they query existing metrics. The tests in test/rules parse them with
+// Prometheus.
 func TestRules(t *testing.T) {
 	t.Parallel()
 	object := render(t, "--set", "app.metrics.prometheusRule.enabled=true").get(t, "PrometheusRule", "trust-manager")

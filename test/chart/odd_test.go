@@ -9,9 +9,9 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// No manifest has a key twice, whatever users put beside the chart's own: Helm takes
-// the last one, and tools that read its output refuse it.
-func TestNoKeyTwice(t *testing.T) {
+// No manifest contains a duplicate key, whatever users add to the chart's own
+// keys. Helm uses the last one, and tools that read its output reject them.
+func TestNoDuplicateKeys(t *testing.T) {
 	t.Parallel()
 	text, err := chart.Run(t.Context(), "template", "release", chart.Chart, "--namespace", "install",
 		"--set", "commonLabels.app=other,commonLabels.app\\.kubernetes\\.io/name=other,app.podLabels.app=other",
@@ -27,20 +27,20 @@ func TestNoKeyTwice(t *testing.T) {
 	}
 }
 
-// A namespace that is listed twice has its Role once: an installation with two of the
-// same name fails.
-func TestTargetNamespaceTwice(t *testing.T) {
+// A namespace that is listed twice gets one Role, since an installation with two
+// Roles of the same name fails.
+func TestDuplicateTargetNamespace(t *testing.T) {
 	t.Parallel()
 	names := render(t, "--set", "app.targetNamespaces={team-a,team-b,team-a}").names()
 	if unique := slices.Compact(slices.Clone(names)); len(unique) != len(names) {
-		t.Errorf("objects twice: %q", names)
+		t.Errorf("duplicate objects: %q", names)
 	}
 }
 
-// What the other chart does not have is unset after `helm upgrade --reuse-values` from
-// it, which leaves the defaults of this one out: the webhook stays, and it is as with
-// the mode auto.
-func TestUnsetIsAsBefore(t *testing.T) {
+// `helm upgrade --reuse-values` from cert-manager's chart leaves values unset
+// that only this chart has. They behave like their defaults: the webhook stays,
+// in mode auto.
+func TestUnsetValues(t *testing.T) {
 	t.Parallel()
 	all := render(t, "--set", "app.webhook.enabled=null,app.webhook.tls.mode=null,app.concurrency=null")
 	if diff := cmp.Diff(render(t).names(), all.names()); diff != "" {
@@ -53,7 +53,7 @@ func TestUnsetIsAsBefore(t *testing.T) {
 	}
 }
 
-// An image needs no registry.
+// An image reference does not require a registry.
 func TestNoRegistry(t *testing.T) {
 	t.Parallel()
 	deployment := render(t, "--set", "imageRegistry=,imageNamespace=,image.tag=1").get(t, "Deployment", "trust-manager")
@@ -62,7 +62,7 @@ func TestNoRegistry(t *testing.T) {
 	}
 }
 
-// A budget that is set to nothing is one that is not set.
+// An empty budget is treated as unset.
 func TestEmptyBudget(t *testing.T) {
 	t.Parallel()
 	budget := render(t, "--set", "podDisruptionBudget.enabled=true,podDisruptionBudget.minAvailable=").get(t, "PodDisruptionBudget", "trust-manager")

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Versions of CA packages are dates, and Helm takes what has only digits for a number,
-// unless somebody thinks of quotes.
+// Versions of CA packages are dates, and Helm parses an unquoted value of digits
+// as a number.
 func TestTagOfDigits(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "values.yaml")
 	if err := os.WriteFile(file, []byte("defaultPackageImage: {tag: 20991231}\nimage: {tag: 20991232}\n"), 0o600); err != nil {
@@ -24,7 +24,7 @@ func TestTagOfDigits(t *testing.T) {
 			for container, want := range map[string]string{"initContainers": ":20991231", "containers": ":20991232"} {
 				image := at(t, deployment, "spec", "template", "spec", container, 0, "image")
 				if !strings.HasSuffix(strings.Trim(image, `"`), want) {
-					t.Errorf("%s: got the image %s, want the tag %s", container, image, want)
+					t.Errorf("%s: got image %s, want tag %s", container, image, want)
 				}
 			}
 		})

@@ -18,17 +18,17 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// patience is many times what anything takes that is waited for here.
+// patience is many times the usual duration of any step.
 const patience = 60 * time.Second
 
-// demo is a copy of the checkout, in which the demo is up.
+// demo is a copy of the checkout in which the demo is running.
 type demo struct {
 	*shell
 	root string
 }
 
-// newDemo copies what is in the checkout, committed or not, and takes down the demo in
-// the copy at the end.
+// newDemo copies the checkout, including uncommitted files, and stops the demo in
+// the copy at the end of the test.
 func newDemo(t *testing.T) *demo {
 	t.Helper()
 	root := filepath.Join(t.TempDir(), "trust-manager")
@@ -40,23 +40,24 @@ func newDemo(t *testing.T) *demo {
 			t.Errorf("make demo-down: %v\n%s", err, text)
 		}
 		for _, left := range processes(root) {
-			t.Errorf("a process is left: %s", left)
+			t.Errorf("a process is still running: %s", left)
 		}
 	})
 	return &demo{newShell(t, root), root}
 }
 
-func copyCheckout(t *testing.T, from, to string) {
+// copyCheckout copies the files that are tracked by git or not ignored.
+func copyCheckout(t *testing.T, source, target string) {
 	t.Helper()
 	list := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
-	list.Dir = from
+	list.Dir = source
 	names, err := list.Output()
 	if err != nil {
 		t.Fatalf("listing the files of the checkout: %v", err)
 	}
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(names), "\x00"), "\x00") {
-		err := copyFile(filepath.Join(from, name), filepath.Join(to, name))
-		if err != nil && !errors.Is(err, os.ErrNotExist) { // it was deleted and that is not committed
+		err := copyFile(filepath.Join(source, name), filepath.Join(target, name))
+		if err != nil && !errors.Is(err, os.ErrNotExist) { // a deletion that is not committed
 			t.Fatal(err)
 		}
 	}
@@ -83,7 +84,7 @@ func copyFile(from, to string) (err error) {
 	return errors.Join(err, target.Close())
 }
 
-// processes gives the processes whose program lies in a folder.
+// processes returns the processes whose program is in a directory.
 func processes(folder string) []string {
 	var found []string
 	links, _ := filepath.Glob("/proc/[0-9]*/exe")
@@ -95,7 +96,7 @@ func processes(folder string) []string {
 	return found
 }
 
-// get gives what kubectl prints, and "" if it fails.
+// get returns the output of kubectl, or "" if it fails.
 func (d *demo) get(args ...string) string {
 	command := exec.Command(filepath.Join(d.root, "bin", "kubectl"), append([]string{"--kubeconfig", filepath.Join(d.root, "bin", "kubeconfig.yaml")}, args...)...)
 	text, err := command.Output()
@@ -105,48 +106,49 @@ func (d *demo) get(args ...string) string {
 	return strings.TrimSpace(string(text))
 }
 
-// held is what the Bundle of the documentation holds.
-type held struct {
+// content describes the content of the documentation's Bundle.
+type content struct {
 	certificates int
 	last, id     string
 }
 
-// bundle reads the Bundle's target in the namespace "default".
-func (d *demo) bundle() held {
-	h := held{id: d.get("get", "bundle", "example-bundle", "-o", "jsonpath={.status.defaultCAVersion}")}
+// bundle returns the content of the Bundle's target in the namespace "default".
+func (d *demo) bundle() content {
+	c := content{id: d.get("get", "bundle", "example-bundle", "-o", "jsonpath={.status.defaultCAVersion}")}
 	text := []byte(d.get("get", "configmap", "example-bundle", "-o", `jsonpath={.data['trust-bundle\.pem']}`))
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 		certificate, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
 			d.t.Fatal(err)
 		}
-		h.certificates++
-		h.last = certificate.Subject.CommonName
+		c.certificates++
+		c.last = certificate.Subject.CommonName
 	}
-	return h
+	return c
 }
 
-// awaitBundle waits until the Bundle holds so many certificates, the last of this
-// name, with a default CA package whose id matches.
+// awaitBundle waits until the Bundle contains the given number of certificates,
+// the last of which has the given name (if not empty), and a default CA package
+// whose ID matches.
 func (d *demo) awaitBundle(certificates int, last, packages string) {
 	d.t.Helper()
 	poll.EventuallyWithin(d.t, patience, "the bundle", func() error {
 		got := d.bundle()
 		named, err := regexp.MatchString(packages, got.id)
 		if err == nil && (got.certificates != certificates || last != "" && got.last != last || !named) {
-			err = fmt.Errorf("it has %d certificates, the last is %q, package %q; want %d, %q, %s", got.certificates, got.last, got.id, certificates, last, packages)
+			err = fmt.Errorf("got %d certificates, the last one %q, package %q; want %d, %q, %s", got.certificates, got.last, got.id, certificates, last, packages)
 		}
 		return err
 	})
 }
 
-// edit does to a file of YAML what a block of it says: keys at the top of the block
-// replace those of the file.
+// edit merges a YAML block into the file named in the block's first line.
+// Top-level keys of the block replace those of the file.
 func (d *demo) edit(block string) {
 	d.t.Helper()
 	name, found := strings.CutPrefix(strings.SplitN(block, "\n", 2)[0], "# ")
 	if !found {
-		d.t.Fatalf("the first line of this does not name the file that it belongs to:\n%s", block)
+		d.t.Fatalf("the first line does not name the file to edit:\n%s", block)
 	}
 	path := filepath.Join(d.root, name)
 	before, err := os.ReadFile(path)
@@ -155,7 +157,7 @@ func (d *demo) edit(block string) {
 	}
 	after, err := merge(before, []byte(block))
 	if err == nil && bytes.Equal(before, after) {
-		err = errors.New("nothing has changed")
+		err = errors.New("the edit changes nothing")
 	}
 	if err == nil {
 		err = os.WriteFile(path, after, 0o600)

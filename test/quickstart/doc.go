@@ -1,4 +1,4 @@
-// Package quickstart proves that the commands in the documentation work as typed: it
-// reads them from the pages and has bash run them, in a copy of the checkout with a
-// demo cluster of its own. `make test-quickstart` runs it.
+// Package quickstart tests that the commands in the documentation work as typed:
+// it extracts them from the pages and runs them with bash in a copy of the
+// checkout with its own demo cluster. `make test-quickstart` runs it.
 package quickstart

@@ -7,14 +7,14 @@ import (
 	"testing"
 )
 
-// fence is one fenced block of a page.
+// fence is a fenced block of a page.
 type fence struct {
-	// language is what follows the opening fence; commands have none.
+	// language is the info string of the fence. It is empty for commands.
 	language, text string
 }
 
-// readPage gives the fences of a page, from a heading to the next of its level; or all
-// of them without a heading.
+// readPage returns the fences below a heading, up to the next heading of its
+// level, or all fences if heading is empty.
 func readPage(t *testing.T, path, heading string) []fence {
 	t.Helper()
 	file, err := os.Open(path)
@@ -27,11 +27,11 @@ func readPage(t *testing.T, path, heading string) []fence {
 	within := heading == ""
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		line := lines.Text()
-		mark, is := strings.CutPrefix(line, "```")
+		language, isFence := strings.CutPrefix(line, "```")
 		switch {
-		case is && open == nil:
-			open = &fence{language: mark}
-		case is:
+		case isFence && open == nil:
+			open = &fence{language: language}
+		case isFence:
 			if within {
 				fences = append(fences, *open)
 			}
@@ -43,12 +43,13 @@ func readPage(t *testing.T, path, heading string) []fence {
 		}
 	}
 	if open != nil || len(fences) == 0 {
-		t.Fatalf("%s: no fenced commands under %q, or one that does not end", path, heading)
+		t.Fatalf("%s: no fenced block below %q, or an unterminated one", path, heading)
 	}
 	return fences
 }
 
-// steps gives the fences with a placeholder replaced as the reader is told to do.
+// steps returns the fences with a placeholder replaced, as the page instructs its
+// readers.
 func steps(fences []fence, placeholder, value string) []fence {
 	var replaced []fence
 	for _, f := range fences {

@@ -21,15 +21,15 @@ const (
 func TestMain(m *testing.M) {
 	for _, program := range []string{"bash", "make", "git", "jq", "openssl", "less"} {
 		if _, err := exec.LookPath(program); err != nil {
-			fmt.Fprintf(os.Stderr, "test/quickstart: these tests need %s, as the documentation tells its readers; it is a package of most systems\n", program)
+			fmt.Fprintf(os.Stderr, "test/quickstart: these tests require %s, as the documentation states; install it\n", program)
 			os.Exit(1)
 		}
 	}
 	os.Exit(m.Run())
 }
 
-// play runs the fences of a page. After the one block with a text the check of that
-// text is made; a check without its block, or with two, fails the test.
+// play runs the fences of a page. Each check is called with the output of the
+// block that contains its text, of which there must be exactly one.
 func (d *demo) play(fences []fence, checks map[string]func(printed string)) {
 	d.t.Helper()
 	done := map[string]int{}
@@ -39,12 +39,12 @@ func (d *demo) play(fences []fence, checks map[string]func(printed string)) {
 		case "":
 			printed = d.run(f.text)
 		case "yaml":
-			// An indented block is a part of a manifest of the reader's own.
+			// An indented block is a fragment of the reader's own manifest.
 			if !strings.HasPrefix(f.text, " ") {
 				d.edit(f.text)
 			}
 		default:
-			d.t.Fatalf("a block of %q, which nobody can type", f.language)
+			d.t.Fatalf("unexpected language %q of a block", f.language)
 		}
 		for text, check := range checks {
 			if strings.Contains(f.text, text) {
@@ -55,19 +55,19 @@ func (d *demo) play(fences []fence, checks map[string]func(printed string)) {
 	}
 	for text := range checks {
 		if done[text] != 1 {
-			d.t.Errorf("%d blocks have %q, want one", done[text], text)
+			d.t.Errorf("%d blocks contain %q, want one", done[text], text)
 		}
 	}
 }
 
-// The quick start of the guide, the first Bundle of the README and the page on
-// maintenance work as typed, one after another, on what `make demo` has brought up.
+// The quick start, the first Bundle of the README and the page on maintenance
+// work as typed, one after another, on the cluster that `make demo` starts.
 func TestDocumentationWorksAsTyped(t *testing.T) {
 	d := newDemo(t)
 	start := readPage(t, quickstart, "")
 	up, start, down := start[0], start[1:len(start)-1], start[len(start)-1]
 	if up.text != "make demo\n" || down.text != "make demo-down\n" {
-		t.Fatalf("the quick start begins with %q and ends with %q", up.text, down.text)
+		t.Fatalf("the quick start starts with %q and ends with %q", up.text, down.text)
 	}
 	printed := d.run(up.text)
 	d.run(d.hint(printed, `export PATH=".*"`))
@@ -92,13 +92,13 @@ func TestDocumentationWorksAsTyped(t *testing.T) {
 	d.again()
 	d.run(down.text)
 	for _, left := range processes(d.root) {
-		t.Errorf("after make demo-down a process is left: %s", left)
+		t.Errorf("after make demo-down a process is still running: %s", left)
 	}
 }
 
-// maintain follows the page on maintenance: once as it is written, and once more with
-// a tag that does not exist, up to the rollback.
-func (d *demo) maintain(roots held) {
+// maintain follows the page on maintenance, first as written, and then with a tag
+// that does not exist, up to the rollback.
+func (d *demo) maintain(roots content) {
 	d.t.Helper()
 	const tag, wrong = "20990101", "20990102"
 	var upgrade, repair []fence
@@ -109,7 +109,8 @@ func (d *demo) maintain(roots held) {
 			upgrade = append(upgrade, f)
 		}
 	}
-	// One root less and the CA of the quick start.
+	// The package has one root less, and the Bundle contains the CA of the quick
+	// start.
 	upgraded := func(string) { d.awaitBundle(roots.certificates, "trust-manager-example-ca", "^mozilla-"+tag+"-") }
 	d.play(steps(upgrade, "XYZ", tag), map[string]func(string){
 		"jq .defaultPackageImage": func(printed string) { d.expectPrinted(printed, roots.id, `"tag"`) },
@@ -120,27 +121,27 @@ func (d *demo) maintain(roots held) {
 	before, edit, after := split(d.t, readPage(d.t, maintaining, "Upgrading the default CA package"))
 	d.run(before)
 	d.edit(strings.ReplaceAll(edit, "XYZ", wrong))
-	// The reader's rollout does not end, and is given up.
+	// The rollout does not finish, so it is interrupted.
 	d.run(strings.ReplaceAll(after, "kubectl rollout status", "! timeout 10 kubectl rollout status"))
 	if printed := d.run(repair[0].text); !strings.Contains(printed, "ErrImagePull") {
-		d.t.Errorf("with a wrong tag the pods are:\n%s", printed)
+		d.t.Errorf("with a wrong tag, want ErrImagePull among the pods:\n%s", printed)
 	}
 	upgraded("")
 	if now := d.process(); now != process {
 		d.t.Errorf("with a wrong tag the operator is process %s; it was %s", now, process)
 	}
-	d.run("kubectl annotate bundle example-bundle changed=yes") // so the webhook answers
+	d.run("kubectl annotate bundle example-bundle changed=yes") // requires that the webhook responds
 	d.play(repair[1:], map[string]func(string){"helm rollback": upgraded})
 	poll.EventuallyWithin(d.t, patience, "one pod", func() error {
 		if pods := d.get("get", "pods", "-n", "cert-manager", "-o", "name"); strings.Count(pods, "pod/") != 1 {
-			return fmt.Errorf("there are %q", pods)
+			return fmt.Errorf("got %q", pods)
 		}
 		return nil
 	})
 }
 
-// split gives the commands that come before and after the edit of a file, without
-// those that make the tag.
+// split returns the commands before and after the edit of a file, without those
+// that build the package.
 func split(t *testing.T, fences []fence) (before, edit, after string) {
 	t.Helper()
 	for _, f := range fences {
@@ -154,12 +155,12 @@ func split(t *testing.T, fences []fence) (before, edit, after string) {
 		}
 	}
 	if before == "" || edit == "" || after == "" {
-		t.Fatal("the page does not save the values, edit them and upgrade")
+		t.Fatal("the page has no commands that save the values, an edit of them, and an upgrade")
 	}
 	return before, edit, after
 }
 
-// again brings the demo up a second time, which changes nothing.
+// again runs make demo a second time, which must change nothing.
 func (d *demo) again() {
 	d.t.Helper()
 	state := func() string {
@@ -168,11 +169,11 @@ func (d *demo) again() {
 	before := state()
 	d.run("make demo")
 	if after := state(); after != before {
-		d.t.Errorf("a second make demo has changed something: %s; before: %s", after, before)
+		d.t.Errorf("a second make demo has changed the state to %s; before: %s", after, before)
 	}
 }
 
-// process gives the one process of the operator.
+// process returns the single process of the operator.
 func (d *demo) process() string {
 	d.t.Helper()
 	var found string
@@ -184,7 +185,7 @@ func (d *demo) process() string {
 			}
 		}
 		if len(operators) != 1 {
-			return fmt.Errorf("there are %q", operators)
+			return fmt.Errorf("got %q", operators)
 		}
 		found = operators[0]
 		return nil
@@ -192,12 +193,12 @@ func (d *demo) process() string {
 	return found
 }
 
-// hint gives what a command has told the user to type.
+// hint returns the command in the output that the user is asked to run.
 func (d *demo) hint(printed, pattern string) string {
 	d.t.Helper()
 	found := regexp.MustCompile(pattern).FindString(printed)
 	if found == "" {
-		d.t.Fatal(errors.New("there is no " + pattern + " in what make demo printed:\n" + tail(printed)))
+		d.t.Fatal(errors.New("no " + pattern + " in the output of make demo:\n" + tail(printed)))
 	}
 	return found
 }
@@ -206,7 +207,7 @@ func (d *demo) expectPrinted(printed string, wanted ...string) {
 	d.t.Helper()
 	for _, want := range wanted {
 		if !strings.Contains(printed, want) {
-			d.t.Errorf("there is no %q in:\n%s", want, tail(printed))
+			d.t.Errorf("no %q in:\n%s", want, tail(printed))
 		}
 	}
 }

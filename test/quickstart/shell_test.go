@@ -12,21 +12,21 @@ import (
 	"time"
 )
 
-// shell is one bash, as a user has it open: variables and the working folder last from
-// one block of commands to the next.
+// shell is an interactive-style bash session: variables and the working directory
+// persist between blocks of commands.
 type shell struct {
 	t      *testing.T
 	folder string
 	input  io.Writer
 	// codes are the exit codes of the blocks.
 	codes <-chan string
-	// scratch is a folder for the blocks and what they print.
+	// scratch is a directory for the blocks and their output.
 	scratch string
 	blocks  int
 }
 
-// newShell starts a bash in a folder, with what a user's own has in its environment
-// and nothing that `make` or another test has put there.
+// newShell starts bash in a directory with the user's environment, without the
+// variables that `make` or other tests set.
 func newShell(t *testing.T, folder string) *shell {
 	t.Helper()
 	s := &shell{t: t, folder: folder, scratch: t.TempDir()}
@@ -64,17 +64,17 @@ func newShell(t *testing.T, folder string) *shell {
 	s.input, s.codes = input, codes
 	t.Cleanup(func() {
 		_ = input.Close()
-		_ = command.Wait() // how the last block ended is known
+		_ = command.Wait() // the result of the last block is known
 	})
 	return s
 }
 
-// run has the shell run a block of commands, and gives what they print. Any that fails
-// fails the test, one within a pipe too.
+// run runs a block of commands and returns their output. A failing command, also
+// within a pipe, fails the test.
 func (s *shell) run(commands string) string {
 	s.t.Helper()
 	s.blocks++
-	began := time.Now()
+	start := time.Now()
 	block := filepath.Join(s.scratch, fmt.Sprintf("block-%d", s.blocks))
 	printed := block + ".out"
 	if err := os.WriteFile(block, []byte("trap 'failed=1' ERR; set -o pipefail; failed=0\n"+commands), 0o600); err != nil {
@@ -89,14 +89,14 @@ func (s *shell) run(commands string) string {
 		s.t.Fatal(err)
 	}
 	if !ok || code != "0" {
-		s.t.Fatalf("this failed:\n%s\nIt printed:\n%s", commands, tail(string(text)))
+		s.t.Fatalf("these commands failed:\n%s\nOutput:\n%s", commands, tail(string(text)))
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(commands), "\n")
-	s.t.Logf("%6.1f s: %s", time.Since(began).Seconds(), first)
+	s.t.Logf("%6.1f s: %s", time.Since(start).Seconds(), first)
 	return string(text)
 }
 
-// tail gives the last lines of a text.
+// tail returns the last lines of a text.
 func tail(text string) string {
 	const most = 60
 	lines := strings.SplitAfter(text, "\n")

@@ -7,7 +7,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// merge puts the values of a block of YAML into a text of YAML, as one does by hand.
+// merge merges the values of a YAML block into a YAML document, as a reader does
+// by hand.
 func merge(text, block []byte) ([]byte, error) {
 	var values, changes map[string]any
 	if err := yaml.Unmarshal(text, &values); err != nil {

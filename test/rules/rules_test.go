@@ -1,7 +1,6 @@
-// Package rules checks with Prometheus' own parsers that it takes the alert rules of
-// the chart and the queries of its dashboard, as promtool does.
-//
-// What the rules are about is checked in test/chart.
+// Package rules checks the chart's alert rules and dashboard queries with
+// Prometheus' own parsers, like promtool. The tests in test/chart cover their
+// content.
 package rules
 
 import (
@@ -27,7 +26,8 @@ func read(t *testing.T, name string) []byte {
 	return text
 }
 
-// K6: what "promtool check rules" checks: the form, the queries and the templates.
+// K6: the rules pass the checks of "promtool check rules" for format, queries and
+// templates.
 func TestPrometheusTakesTheRules(t *testing.T) {
 	t.Parallel()
 	groups, faults := rulefmt.Parse(read(t, "alerts.yaml"), false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
@@ -35,11 +35,11 @@ func TestPrometheusTakesTheRules(t *testing.T) {
 		t.Error(fault)
 	}
 	if len(faults) == 0 && len(groups.Groups) == 0 {
-		t.Error("there is no group")
+		t.Error("the file contains no group")
 	}
 }
 
-// A damaged rule is noticed.
+// An invalid rule is detected.
 func TestDamagedRules(t *testing.T) {
 	t.Parallel()
 	text := string(read(t, "alerts.yaml"))
@@ -50,12 +50,13 @@ func TestDamagedRules(t *testing.T) {
 		"a duration": strings.Replace(text, "15m", "15 minutes", 1),
 	} {
 		if _, faults := rulefmt.Parse([]byte(damaged), false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler)); len(faults) == 0 {
-			t.Errorf("%s: no fault is found", name)
+			t.Errorf("%s: got no error", name)
 		}
 	}
 }
 
-// K6: every query of the dashboard is one, with the variables that Grafana fills in.
+// K6: every query of the dashboard is valid once Grafana has replaced its
+// variables.
 func TestPrometheusTakesTheQueries(t *testing.T) {
 	t.Parallel()
 	var dashboard struct {
@@ -78,6 +79,6 @@ func TestPrometheusTakesTheQueries(t *testing.T) {
 		}
 	}
 	if count == 0 {
-		t.Error("there is no query")
+		t.Error("the dashboard contains no query")
 	}
 }

@@ -1,4 +1,4 @@
-// Package runtimes shows what programs trust that are given a bundle in one way or
-// another, on the layout of a Debian image: whether the bundle is added to the CAs of the
-// image or replaces them. The guide states what these tests find.
+// Package runtimes tests which CAs programs trust for each way of providing a
+// bundle, on the layout of a Debian image: whether the bundle is added to the
+// image's CAs or replaces them. The guide contains the results.
 package runtimes

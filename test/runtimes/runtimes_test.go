@@ -20,7 +20,8 @@ import (
 	"trust-manager.io/test/framework/ca"
 )
 
-// clientOf is the variable that makes the test binary a TLS client of an address.
+// clientOf is the environment variable that makes the test binary a TLS client of
+// an address.
 const clientOf = "RUNTIMES_CLIENT_OF"
 
 func TestMain(m *testing.M) {
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// connect ends the process with 0 if the server is trusted.
+// connect exits with status 0 if the server is trusted, and otherwise with 1.
 func connect(address string) {
 	connection, err := (&tls.Dialer{}).DialContext(context.Background(), "tcp", address)
 	if err != nil {
@@ -41,16 +42,18 @@ func connect(address string) {
 	os.Exit(0)
 }
 
-// servers are one of a CA that the image has, and one of a CA that the bundle has.
+// servers are the addresses of two servers: one with a certificate of the image's
+// CA, one of the bundle's CA.
 type servers struct{ image, bundle string }
 
-// trust says of which servers a program accepts the certificate.
+// trust reports which servers a program trusts.
 type trust struct{ image, bundle bool }
 
-// handOver is one way of giving a program the bundle.
+// handOver is one way of providing the bundle to a program.
 type handOver struct {
 	environment func(l layout) []string
-	// mounted says that the bundle is mounted over the folder of the image's CAs.
+	// mounted reports whether the bundle is mounted over the directory of the image's
+	// CAs.
 	mounted bool
 	want    map[string]trust
 }
@@ -79,14 +82,16 @@ var ways = map[string]handOver{
 	},
 }
 
-// layout are the folders of a test.
+// layout contains the directories of a test.
 type layout struct {
-	// image is what /etc/ssl/certs of the image is, with hash links; bundle has the
-	// bundle alone, as ca-certificates.crt, whose path is file; empty is empty.
+	// image is the content of the image's /etc/ssl/certs, with hash links. bundle
+	// contains only the bundle, as ca-certificates.crt, whose path is file. empty is
+	// empty.
 	image, bundle, file, empty string
 }
 
-// P1: what adds to the CAs of the image, and what replaces them.
+// P1: each way of providing a bundle adds to the CAs of the image or replaces
+// them.
 func TestHandOver(t *testing.T) {
 	require(t)
 	l, s := newLayout(t)
@@ -114,7 +119,7 @@ func TestHandOver(t *testing.T) {
 	}
 }
 
-// require skips the test where it cannot run, which in CI is a failure.
+// require skips the test if a prerequisite is missing. In CI it fails instead.
 func require(t *testing.T) {
 	t.Helper()
 	var missing []string
@@ -141,6 +146,7 @@ func require(t *testing.T) {
 	t.Skipf("skipped; missing: %s", strings.Join(missing, ", "))
 }
 
+// newLayout creates the directories and starts the servers.
 func newLayout(t *testing.T) (layout, servers) {
 	t.Helper()
 	folder := t.TempDir()
@@ -172,7 +178,7 @@ func serve(t *testing.T, authority ca.CA) string {
 	}
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // refusals are expected
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // rejected certificates are expected
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
@@ -203,7 +209,7 @@ func accepts(t *testing.T, program, address, folder string, environment []string
 	if err == nil {
 		return true
 	}
-	// Anything but a certificate that is not trusted is a fault of the test.
+	// Any other failure is a fault of the test.
 	for _, refusal := range []string{"certificate signed by unknown authority", "unable to get local issuer certificate", "self-signed certificate", "unable to get issuer"} {
 		if strings.Contains(string(output), refusal) {
 			return false

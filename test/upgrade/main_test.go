@@ -1,11 +1,11 @@
-// Package upgrade proves that no target suffers when the operator's release comes and
-// goes: Helm installs, upgrades, rolls back and uninstalls the chart on a real control
-// plane, the operator really runs as its Deployment says (tools/localnode), and a watch
-// over all targets sees every event on the way. A target may at no moment be without
-// all the certificates that it should have, and is never deleted or made anew.
+// Package upgrade tests that targets stay intact while the operator's release is
+// installed, upgraded, rolled back and uninstalled. Helm runs on a real control
+// plane, the operator runs as specified by its Deployment (tools/localnode), and
+// a watch of all targets observes every event. A target must contain all of its
+// certificates at all times, and must never be deleted or re-created.
 //
-// The tests share one control plane and the name of the release, so they run one after
-// another.
+// The tests share one control plane and the name of the release, so they run
+// sequentially.
 package upgrade
 
 import (
@@ -35,7 +35,7 @@ import (
 const (
 	root = "../.."
 	// before and after are the versions of the chart and of the operator's image
-	// between which the tests go.
+	// before and after an upgrade.
 	before, after = "0.1.0", "0.2.0"
 )
 
@@ -43,7 +43,7 @@ const (
 var (
 	env *rig.Rig
 	api client.WithWatch
-	// folder is for files of the tests, ports are values of the chart.
+	// folder is a directory for files of the tests. ports are values of the chart.
 	folder string
 	ports  []string
 )
@@ -58,7 +58,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (code int, err error) {
-	log.SetLogger(logr.Discard()) // the client's
+	log.SetLogger(logr.Discard()) // of the client
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if folder, err = os.MkdirTemp("", "trust-manager-upgrade-"); err != nil {
@@ -72,8 +72,7 @@ func run(m *testing.M) (code int, err error) {
 	if err := buildImages(ctx, images); err != nil {
 		return 1, err
 	}
-	// The webhook is called at the addresses of its pods: nothing here routes the
-	// address of a Service.
+	// Without kube-proxy, the webhook is called at the addresses of its pods.
 	env, err = rig.StartEmpty(ctx, os.Stderr, "--enable-aggregator-routing=true")
 	if err != nil {
 		return 1, err
@@ -85,8 +84,8 @@ func run(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-// portValues sets each of these values to a free port: pods listen on the machine's own
-// addresses.
+// portValues returns values that set each key to a free port, since pods listen
+// on the machine's own addresses.
 func portValues(keys ...string) ([]string, error) {
 	free, err := port.Free("", len(keys))
 	if err != nil {
@@ -99,8 +98,8 @@ func portValues(keys ...string) ([]string, error) {
 	return values, nil
 }
 
-// buildImages builds the operator of this checkout, and images of it for both
-// versions. In the folder of a version is one image each, linked into one for all.
+// buildImages builds the operator of this checkout and an image of it for each
+// version.
 func buildImages(ctx context.Context, images string) error {
 	binaries, packages := filepath.Join(folder, "binaries"), filepath.Join(folder, "packages")
 	for _, dir := range []string{packages, images} {
@@ -127,6 +126,7 @@ func buildImages(ctx context.Context, images string) error {
 	return nil
 }
 
+// runGo runs the go command in the root of the checkout.
 func runGo(ctx context.Context, arguments ...string) error {
 	command := exec.CommandContext(ctx, "go", arguments...)
 	command.Dir, command.Stderr = root, os.Stderr
@@ -137,7 +137,7 @@ func runGo(ctx context.Context, arguments ...string) error {
 	return nil
 }
 
-// startNode runs pods of the release from now on, until stop.
+// startNode runs the pods of the release until stop is called.
 func startNode(images string) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	options := localnode.Options{
@@ -148,7 +148,7 @@ func startNode(images string) (stop func()) {
 	var node sync.WaitGroup
 	node.Go(func() {
 		if err := localnode.Run(ctx, env.Config, options, logger); err != nil {
-			logger.Error("The node has ended", "error", err)
+			logger.Error("The node failed", "error", err)
 		}
 	})
 	return func() { cancel(); node.Wait() }
@@ -183,6 +183,6 @@ func startCertManager(t *testing.T) {
 		}
 	})
 	if line, _ := bufio.NewReader(output).ReadString('\n'); line != "ready\n" {
-		t.Fatal("cert-manager did not get ready; the lines above say why")
+		t.Fatal("cert-manager did not become ready; see the output above")
 	}
 }

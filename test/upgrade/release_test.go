@@ -24,13 +24,14 @@ import (
 )
 
 const (
-	// namespace is that of the release and of the sources, name that of the release.
+	// namespace is the namespace of the release and of the sources, and name the name
+	// of the release.
 	namespace, name = "cert-manager", "trust-manager"
-	// key is that of the PEM in all targets.
+	// key is the key of the PEM bundle in all targets.
 	key = "trust-bundle.pem"
 )
 
-// The Bundles' definition.
+// definitionKind is the kind of the Bundles' definition.
 var definitionKind = schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}
 
 const definitionName = "bundles.trust.cert-manager.io"
@@ -44,8 +45,8 @@ func helm(t *testing.T, arguments ...string) {
 	}
 }
 
-// install installs a chart as the release, or upgrades it, with these values alone,
-// and waits until its pods are ready.
+// install installs a chart as the release, or upgrades it, with only these
+// values, and waits until its pods are ready.
 func install(t *testing.T, chart string, values ...string) {
 	t.Helper()
 	arguments := []string{"upgrade", "--install", name, chart, "--create-namespace", "--wait", "--timeout", "90s"}
@@ -55,7 +56,8 @@ func install(t *testing.T, chart string, values ...string) {
 	helm(t, arguments...)
 }
 
-// packaged gives the path of this checkout's chart, packaged as one of a version.
+// packaged packages this checkout's chart with the given version and returns its
+// path.
 func packaged(t *testing.T, version string) string {
 	t.Helper()
 	path, err := env.Helm.Package(t.Context(), version, t.TempDir())
@@ -65,8 +67,8 @@ func packaged(t *testing.T, version string) string {
 	return path
 }
 
-// wantRunning checks that the Deployment is of a version and that its pods are, and
-// waits until the API server asks their webhook.
+// wantRunning checks that the Deployment and its pod have the given version, and
+// waits until the API server calls the webhook.
 func wantRunning(t *testing.T, version string) {
 	t.Helper()
 	var deployment appsv1.Deployment
@@ -74,7 +76,7 @@ func wantRunning(t *testing.T, version string) {
 		t.Fatal(err)
 	}
 	if image := deployment.Spec.Template.Spec.Containers[0].Image; !strings.HasSuffix(image, ":"+version) {
-		t.Errorf("the Deployment has the image %s, want version %s", image, version)
+		t.Errorf("the Deployment has image %s, want version %s", image, version)
 	}
 	poll.Eventually(t, "one ready pod of version "+version, func() error {
 		var pods corev1.PodList
@@ -87,18 +89,18 @@ func wantRunning(t *testing.T, version string) {
 		}
 		return nil
 	})
-	poll.Eventually(t, "the webhook to be asked", func() error {
-		// Only the webhook knows that no ConfigMap can have such a key.
-		bad := newBundle("bad", nil, "text")
-		bad.Spec.Target.ConfigMap.Key = "a/b"
-		if err := api.Create(t.Context(), bad, client.DryRunAll); !apierrors.IsInvalid(err) {
-			return fmt.Errorf("the answer is %w", errors.Join(errors.New("not that it is invalid"), err))
+	poll.Eventually(t, "the webhook to be called", func() error {
+		// Only the webhook rejects this key.
+		invalid := newBundle("invalid", nil, "text")
+		invalid.Spec.Target.ConfigMap.Key = "a/b"
+		if err := api.Create(t.Context(), invalid, client.DryRunAll); !apierrors.IsInvalid(err) {
+			return errors.Join(errors.New("an invalid Bundle was not rejected as invalid"), err)
 		}
-		return api.Create(t.Context(), newBundle("good", nil, ca.New("good").Certificate), client.DryRunAll)
+		return api.Create(t.Context(), newBundle("valid", nil, ca.New("valid").Certificate), client.DryRunAll)
 	})
 }
 
-// caBundle gives the webhook's.
+// caBundle returns the caBundle of the webhook configuration.
 func caBundle(t *testing.T) []byte {
 	t.Helper()
 	var configuration admissionregistrationv1.ValidatingWebhookConfiguration
@@ -108,7 +110,7 @@ func caBundle(t *testing.T) []byte {
 	return configuration.Webhooks[0].ClientConfig.CABundle
 }
 
-// makeNamespaces makes namespaces with a label, of which the test's Bundle gets hold.
+// makeNamespaces creates namespaces with a label that the test's Bundle selects.
 func makeNamespaces(t *testing.T, label string, count int) (names []string) {
 	t.Helper()
 	for i := range count {
@@ -121,7 +123,8 @@ func makeNamespaces(t *testing.T, label string, count int) (names []string) {
 	return names
 }
 
-// newBundle gives a Bundle with a text, for all namespaces or those with the label.
+// newBundle returns a Bundle with an inline source, for all namespaces or those
+// with the label.
 func newBundle(name string, label *string, text string) *v1alpha1.Bundle {
 	bundle := &v1alpha1.Bundle{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -138,8 +141,8 @@ func newBundle(name string, label *string, text string) *v1alpha1.Bundle {
 	return bundle
 }
 
-// awaitSynced waits until the status says of the present spec that so many namespaces
-// have the bundle.
+// awaitSynced waits until the status reports the current spec as synced to the
+// given number of namespaces.
 func awaitSynced(t *testing.T, name string, namespaces int) {
 	t.Helper()
 	poll.Eventually(t, "the Bundle to be synced", func() error {
@@ -156,7 +159,7 @@ func awaitSynced(t *testing.T, name string, namespaces int) {
 	})
 }
 
-// setText gives a Bundle another text.
+// setText replaces the inline source of a Bundle.
 func setText(t *testing.T, name, text string) {
 	t.Helper()
 	poll.Eventually(t, "the Bundle to be changed", func() error {
@@ -169,10 +172,10 @@ func setText(t *testing.T, name, text string) {
 	})
 }
 
-// removeAll takes away what is left of a test: the release, the Bundle, and at last
-// the definition, which the release leaves.
+// removeAll removes what is left of a test: the release, the Bundle, and finally
+// the definition, which uninstalling the release keeps.
 func removeAll(t *testing.T, bundle string) {
-	ctx := context.Background() // the test's own has ended
+	ctx := context.Background() // the test's own context has ended
 	if _, err := env.Helm.Run(ctx, "uninstall", name, "--ignore-not-found", "--wait", "--namespace", namespace, "--kubeconfig", env.Kubeconfig()); err != nil {
 		t.Error(err)
 	}
@@ -185,9 +188,9 @@ func removeAll(t *testing.T, bundle string) {
 	if err := api.Delete(ctx, definition); err != nil {
 		t.Error(err)
 	}
-	err := poll.Until(ctx, "the definition to go", func() error {
+	err := poll.Until(ctx, "the definition to be deleted", func() error {
 		if err := api.Get(ctx, client.ObjectKeyFromObject(definition), definition); !apierrors.IsNotFound(err) {
-			return fmt.Errorf("it is there: %w", err)
+			return fmt.Errorf("it still exists: %w", err)
 		}
 		return nil
 	})

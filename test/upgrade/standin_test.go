@@ -17,14 +17,15 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// standin is a chart with the names and the immutable fields that an upgrade in place
-// from cert-manager's trust-manager relies on; there is nothing else of it in it. Its
+// standin is a chart with the names and the immutable fields on which an in-place
+// upgrade from cert-manager's trust-manager depends, and nothing else. Its
 // Deployment has no pods.
 const standin = "testdata/standin"
 
-// T5: a release of that other chart is upgraded to this one: by Helm alone, with the
-// same objects under the same names, the certificate of cert-manager too. The targets
-// that it has left are taken over in place; a rollback leaves them as they are.
+// T5: Helm alone upgrades a release of cert-manager's chart to this one, with the
+// same objects under the same names, including cert-manager's Certificate. The
+// operator adopts the existing targets in place, and a rollback does not change
+// them.
 func TestUpgradeFromStandIn(t *testing.T) {
 	const bundleName, namespaces = "taken-over", 3
 	startCertManager(t)
@@ -47,29 +48,29 @@ func TestUpgradeFromStandIn(t *testing.T) {
 	awaitSynced(t, bundleName, namespaces)
 	for place, uid := range identities(t) {
 		if before[place] != uid {
-			t.Errorf("%s was made anew", place)
+			t.Errorf("%s was re-created", place)
 		}
 	}
 	if events := w.check(t); events != 2*namespaces {
-		t.Errorf("%d events of %d targets, want that each is written once", events, namespaces)
+		t.Errorf("%d events of %d targets, want one write per target", events, namespaces)
 	}
 	at := versions(t, bundleName)
 
 	helm(t, "rollback", name, "1", "--wait", "--timeout", "90s")
-	poll.Eventually(t, "the pods to end", noPods(t))
-	time.Sleep(time.Second) // for what follows, if anything does
+	poll.Eventually(t, "the pods to be deleted", noPods(t))
+	time.Sleep(time.Second) // for delayed effects
 	if now := versions(t, bundleName); len(changed(at, now)) > 0 {
 		t.Errorf("the rollback has changed %q", changed(at, now))
 	}
 	w.check(t)
 	wantServed(t, bundleName)
 	if err := api.Update(t.Context(), read(t, bundleName)); err == nil || !strings.Contains(err.Error(), "no endpoints available") && !strings.Contains(err.Error(), "failed calling webhook") {
-		t.Errorf("the other chart's own webhook, which has no pods, is not asked: %v", err)
+		t.Errorf("want the call of the stand-in's webhook, which has no pods, to fail: %v", err)
 	}
 }
 
-// leave makes a target as that other operator leaves it: by server-side apply, with a
-// hash that says nothing, and without the last line end.
+// leave creates a target as cert-manager's operator leaves it: by server-side
+// apply, with another hash, and without the final newline.
 func leave(t *testing.T, bundle *v1alpha1.Bundle, namespace, content string) {
 	t.Helper()
 	target := &unstructured.Unstructured{Object: map[string]any{
@@ -90,8 +91,8 @@ func leave(t *testing.T, bundle *v1alpha1.Bundle, namespace, content string) {
 	}
 }
 
-// identities gives the UIDs of the release's objects that must stay the same: other
-// objects refer to them, or users do.
+// identities returns the UIDs of the release's objects that an upgrade must not
+// re-create, since users or other objects refer to them.
 func identities(t *testing.T) map[string]types.UID {
 	t.Helper()
 	foreign := func(kind string) client.Object {
@@ -103,7 +104,7 @@ func identities(t *testing.T) map[string]types.UID {
 	definition := &unstructured.Unstructured{}
 	definition.SetGroupVersionKind(definitionKind)
 	all := map[string]types.UID{}
-	for _, one := range []struct {
+	for _, entry := range []struct {
 		key    client.ObjectKey
 		object client.Object
 	}{
@@ -116,18 +117,19 @@ func identities(t *testing.T) map[string]types.UID {
 		{client.ObjectKey{Name: name}, &admissionregistrationv1.ValidatingWebhookConfiguration{}},
 		{client.ObjectKey{Name: definitionName}, definition},
 	} {
-		if err := api.Get(t.Context(), one.key, one.object); err != nil {
+		if err := api.Get(t.Context(), entry.key, entry.object); err != nil {
 			t.Fatal(err)
 		}
-		kind, err := api.GroupVersionKindFor(one.object)
+		kind, err := api.GroupVersionKindFor(entry.object)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all[kind.Kind+" "+one.key.Name] = one.object.GetUID()
+		all[kind.Kind+" "+entry.key.Name] = entry.object.GetUID()
 	}
 	return all
 }
 
+// read returns a Bundle with an additional annotation.
 func read(t *testing.T, bundle string) *v1alpha1.Bundle {
 	t.Helper()
 	object := &v1alpha1.Bundle{}

@@ -18,16 +18,16 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// values are those of all installs: all targets are allowed, and the images have no
-// default CA package.
+// values returns the values of all installations: all kinds of targets are
+// enabled, and there is no default CA package.
 func values(more ...string) []string {
 	return slices.Concat(ports, []string{"defaultPackage.enabled=false", "secretTargets.enabled=true", "secretTargets.authorizedSecretsAll=true"}, more)
 }
 
-// T5, T11: an upgrade to another version, a rollback and an uninstall leave every
-// target in place and whole at each moment; the Bundles stay too (crds.keep). Who is
-// installed after that finds nothing to write. The caBundle that the operator has
-// written meanwhile hinders no upgrade.
+// T5, T11: an upgrade to another version, a rollback and an uninstallation keep
+// every target in place and complete at all times, and keep the Bundles
+// (crds.keep). A later installation writes nothing. The caBundle that the
+// operator has set does not prevent upgrades.
 func TestUpgradeRollbackUninstall(t *testing.T) {
 	const bundleName, namespaces = "upgraded", 5
 	self := values("app.webhook.tls.mode=selfManaged")
@@ -78,14 +78,15 @@ func TestUpgradeRollbackUninstall(t *testing.T) {
 	unchanged("an upgrade with it again")
 
 	helm(t, "uninstall", name, "--wait", "--timeout", "90s")
-	poll.Eventually(t, "the pods to end", noPods(t))
-	time.Sleep(time.Second) // for what follows the uninstall, if anything does
+	poll.Eventually(t, "the pods to be deleted", noPods(t))
+	time.Sleep(time.Second) // for delayed effects of the uninstallation
 	wantServed(t, bundleName)
 	unchanged("the uninstall")
 
 	install(t, charts[after], self...)
 	wantRunning(t, after)
-	// The condition is of before: what shows that it looks at the targets is a change.
+	// The condition is that of the previous installation. Only a change proves that
+	// the new operator checks the targets.
 	makeNamespaces(t, "other", 1)
 	if err := api.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "late", Labels: map[string]string{"upgrade": label}}}); err != nil {
 		t.Fatal(err)
@@ -108,6 +109,7 @@ func wantServed(t *testing.T, bundle string) {
 	}
 }
 
+// noPods returns a check that the release has no pods.
 func noPods(t *testing.T) func() error {
 	return func() error {
 		var pods corev1.PodList

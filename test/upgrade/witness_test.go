@@ -19,20 +19,19 @@ import (
 	"trust-manager.io/test/framework/ca"
 )
 
-// witness watches all targets of a Bundle. From the first sight of an object on it
-// complains of each event at which the object is gone, is another, or lacks what it
-// has to hold.
+// witness watches all targets of a Bundle. It records a fault for each event
+// after which a known target is deleted, re-created or incomplete.
 type witness struct {
 	mu sync.Mutex
-	// lacks says what is wrong with the content of a target, if anything is.
+	// lacks returns an error if the content of a target is incomplete.
 	lacks  func(pem string) error
 	uids   map[string]types.UID
 	events map[string]int
 	faults []string
 }
 
-// watchTargets begins with the objects that are there, of which there are count, until
-// the test ends.
+// watchTargets watches the existing targets, of which there must be count, until
+// the end of the test.
 func watchTargets(t *testing.T, bundle string, count int, lacks func(pem string) error) *witness {
 	t.Helper()
 	w := &witness{lacks: lacks, uids: map[string]types.UID{}, events: map[string]int{}}
@@ -46,7 +45,7 @@ func watchTargets(t *testing.T, bundle string, count int, lacks func(pem string)
 		for _, object := range itemsOf(list) {
 			w.see(watch.Event{Type: watch.Added, Object: object})
 		}
-		// Without a label in the selection: losing it is a fault like another.
+		// The watch does not select by label, since losing the label is a fault too.
 		watcher, err := api.Watch(ctx, list, client.MatchingFields{"metadata.name": bundle},
 			&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: list.GetResourceVersion()}})
 		if err != nil {
@@ -76,7 +75,7 @@ func (w *witness) fault(format string, args ...any) {
 func (w *witness) see(event watch.Event) {
 	object, ok := event.Object.(client.Object)
 	if !ok {
-		w.fault("the watch says %s: %v", event.Type, event.Object)
+		w.fault("the watch reports %s: %v", event.Type, event.Object)
 		return
 	}
 	place := fmt.Sprintf("%T %s", object, object.GetNamespace())
@@ -91,7 +90,7 @@ func (w *witness) see(event watch.Event) {
 	case event.Type == watch.Deleted || object.GetDeletionTimestamp() != nil:
 		w.fault("%s: deleted", place)
 	case known && first != object.GetUID():
-		w.fault("%s: made anew", place)
+		w.fault("%s: re-created", place)
 	case object.GetLabels()[v1alpha1.BundleLabelKey] != object.GetName():
 		w.fault("%s: without its label", place)
 	default:
@@ -101,7 +100,7 @@ func (w *witness) see(event watch.Event) {
 	}
 }
 
-// check reports what has been wrong so far, and gives the number of events.
+// check reports all faults so far and returns the number of events.
 func (w *witness) check(t *testing.T) (events int) {
 	t.Helper()
 	w.mu.Lock()
@@ -116,7 +115,7 @@ func (w *witness) check(t *testing.T) (events int) {
 	return events
 }
 
-// textOf gives the PEM in a target.
+// textOf returns the PEM bundle in a target.
 func textOf(object client.Object) string {
 	switch object := object.(type) {
 	case *corev1.ConfigMap:
@@ -127,7 +126,7 @@ func textOf(object client.Object) string {
 	return ""
 }
 
-// itemsOf gives the objects of a list.
+// itemsOf returns the objects of a list.
 func itemsOf(list client.ObjectList) (objects []client.Object) {
 	switch list := list.(type) {
 	case *corev1.ConfigMapList:
@@ -142,7 +141,7 @@ func itemsOf(list client.ObjectList) (objects []client.Object) {
 	return objects
 }
 
-// versions gives the resource version of each target of a Bundle.
+// versions returns the resource version of each target of a Bundle.
 func versions(t *testing.T, bundle string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -157,7 +156,7 @@ func versions(t *testing.T, bundle string) map[string]string {
 	return all
 }
 
-// changed gives the targets that are at another version in b than in a.
+// changed returns the targets whose version differs between a and b.
 func changed(a, b map[string]string) []string {
 	var all []string
 	for place := range b {
@@ -174,8 +173,8 @@ func changed(a, b map[string]string) []string {
 	return all
 }
 
-// complete says that a text has all of these certificates, and no other, in one of
-// the orders given.
+// complete returns a function that returns an error unless a text equals one of
+// the given contents.
 func complete(contents ...string) func(string) error {
 	return func(pem string) error {
 		for _, content := range contents {
@@ -183,11 +182,11 @@ func complete(contents ...string) func(string) error {
 				return nil
 			}
 		}
-		return fmt.Errorf("it holds %d certificates in %d bytes, which is no whole bundle", strings.Count(pem, "BEGIN"), len(pem))
+		return fmt.Errorf("it contains %d certificates in %d bytes, which is not a complete bundle", strings.Count(pem, "BEGIN"), len(pem))
 	}
 }
 
-// A witness that sees nothing would prove nothing.
+// The witness detects each kind of fault.
 func TestWitness(t *testing.T) {
 	whole := ca.New("first").Certificate + ca.New("second").Certificate
 	target := func(changes ...func(*corev1.ConfigMap)) *corev1.ConfigMap {
@@ -202,23 +201,23 @@ func TestWitness(t *testing.T) {
 	for name, tc := range map[string]struct {
 		kind   watch.EventType
 		object *corev1.ConfigMap
-		says   string
+		want   string
 	}{
-		"in order":    {watch.Modified, target(), ""},
+		"complete":    {watch.Modified, target(), ""},
 		"deleted":     {watch.Deleted, target(), "deleted"},
-		"being so":    {watch.Modified, target(func(o *corev1.ConfigMap) { o.DeletionTimestamp = &metav1.Time{} }), "deleted"},
-		"another":     {watch.Added, target(func(o *corev1.ConfigMap) { o.UID = "two" }), "anew"},
+		"deleting":    {watch.Modified, target(func(o *corev1.ConfigMap) { o.DeletionTimestamp = &metav1.Time{} }), "deleted"},
+		"another":     {watch.Added, target(func(o *corev1.ConfigMap) { o.UID = "two" }), "re-created"},
 		"no label":    {watch.Modified, target(func(o *corev1.ConfigMap) { o.Labels = nil }), "label"},
-		"empty":       {watch.Modified, target(func(o *corev1.ConfigMap) { o.Data = nil }), "no whole bundle"},
-		"less":        {watch.Modified, target(func(o *corev1.ConfigMap) { o.Data[key] = whole[:len(whole)/2] }), "no whole bundle"},
+		"empty":       {watch.Modified, target(func(o *corev1.ConfigMap) { o.Data = nil }), "not a complete bundle"},
+		"less":        {watch.Modified, target(func(o *corev1.ConfigMap) { o.Data[key] = whole[:len(whole)/2] }), "not a complete bundle"},
 		"no line end": {watch.Modified, target(func(o *corev1.ConfigMap) { o.Data[key] = strings.TrimSpace(whole) }), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &witness{lacks: complete(whole), uids: map[string]types.UID{}, events: map[string]int{}}
 			w.see(watch.Event{Type: watch.Added, Object: target()})
 			w.see(watch.Event{Type: tc.kind, Object: tc.object})
-			if said := strings.Join(w.faults, "\n"); (said == "") != (tc.says == "") || !strings.Contains(said, tc.says) {
-				t.Errorf("it says %q, want %q", said, tc.says)
+			if got := strings.Join(w.faults, "\n"); (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) {
+				t.Errorf("got faults %q, want %q", got, tc.want)
 			}
 		})
 	}

@@ -10,12 +10,12 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// accountMount is where a pod finds the token of its service account.
+// accountMount is the mount path of a pod's service account token.
 const accountMount = "/var/run/secrets/kubernetes.io/serviceaccount"
 
-// accountConfig writes a kubeconfig that uses the token, authority and namespace that
-// a container mounts, and gives the variable that points to it. A container that
-// mounts none gets none.
+// accountConfig writes a kubeconfig that uses the token, CA and namespace mounted
+// by a container, and returns the environment variable that refers to it. It
+// returns nil for a container that mounts no token.
 func accountConfig(server, dir string, c *corev1.Container, pod *corev1.Pod, at place) ([]string, error) {
 	mounted, ok := at.mounts[accountMount]
 	if !ok {

@@ -14,13 +14,13 @@ import (
 	"testing"
 )
 
-// archive is an OCI archive in the making.
+// archive is an OCI archive under construction.
 type archive struct {
 	t     *testing.T
 	files map[string][]byte
 }
 
-// add adds a blob and gives its digest.
+// add adds a blob and returns its digest.
 func (a *archive) add(content []byte) string {
 	digest := fmt.Sprintf("sha256:%x", sha256.Sum256(content))
 	a.files[blob(digest)] = content
@@ -35,10 +35,11 @@ func (a *archive) addJSON(content any) string {
 	return a.add(text)
 }
 
-// entry is one entry of a tar: a file, or a link if it has a target.
+// entry is one entry of a tar archive: a symlink if it has a target, otherwise a
+// file.
 type entry struct{ name, content, target string }
 
-// tarOf makes a tar of entries.
+// tarOf returns a tar archive of the entries.
 func tarOf(t *testing.T, entries ...entry) []byte {
 	t.Helper()
 	var text bytes.Buffer
@@ -73,8 +74,8 @@ func zip(t *testing.T, content []byte) []byte {
 	return text.Bytes()
 }
 
-// writeArchive writes an archive with one image for some architectures, and gives its
-// folder. Each architecture's command is its name.
+// writeArchive writes an archive with one image for the given architectures and
+// returns its directory. The command of each architecture is its name.
 func writeArchive(t *testing.T, reference string, layers [][]byte, architectures ...string) string {
 	t.Helper()
 	a := &archive{t: t, files: map[string][]byte{}}
@@ -114,19 +115,19 @@ func TestImageIsFoundByItsReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := found.config.Cmd; len(got) != 1 || got[0] != runtime.GOARCH {
-		t.Errorf("got the image for %q; want that for this machine, %s", got, runtime.GOARCH)
+		t.Errorf("got the image for %q; want the one for this machine, %s", got, runtime.GOARCH)
 	}
 	for _, unknown := range []string{"registry.example/images/it:2", "it:1", reference + "@sha256:00"} {
-		var missing notHere
+		var missing imageNotFound
 		if _, err := findImage(folder, unknown); !errors.As(err, &missing) {
-			t.Errorf("%s: got %v; want that no archive holds it", unknown, err)
+			t.Errorf("%s: got %v; want an imageNotFound error", unknown, err)
 		}
 	}
 }
 
 func TestImageOfAnotherArchitectureIsRefused(t *testing.T) {
 	if _, err := findImage(writeArchive(t, reference, nil, "riscv64"), reference); err == nil {
-		t.Error("it was found")
+		t.Error("got no error")
 	}
 }
 
@@ -150,17 +151,17 @@ func TestLayersAreUnpackedInOrder(t *testing.T) {
 		}
 	}
 	if exists(filepath.Join(root, "a/gone")) {
-		t.Error("a file is there that the second layer removes")
+		t.Error("a file removed by the second layer still exists")
 	}
 	if again, err := found.unpack(dir); err != nil || again != root {
-		t.Errorf("a second time: got %s, %v; want the same folder", again, err)
+		t.Errorf("second time: got %s, %v; want the same directory", again, err)
 	}
 }
 
 func TestLayerCannotLeaveItsFolder(t *testing.T) {
 	cases := map[string][]entry{
-		"by a link of its own": {{name: "out", target: "/tmp"}, {name: "out/file", content: "x"}},
-		"by a link upwards":    {{name: "up", target: "../.."}, {name: "up/file", content: "x"}},
+		"through an absolute link": {{name: "out", target: "/tmp"}, {name: "out/file", content: "x"}},
+		"through a relative link":  {{name: "up", target: "../.."}, {name: "up/file", content: "x"}},
 	}
 	for name, entries := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -170,10 +171,10 @@ func TestLayerCannotLeaveItsFolder(t *testing.T) {
 			}
 			dir := t.TempDir()
 			if root, err := found.unpack(dir); err == nil {
-				t.Errorf("it was unpacked to %s", root)
+				t.Errorf("got no error; unpacked to %s", root)
 			}
 			if left, _ := os.ReadDir(dir); len(left) > 0 {
-				t.Errorf("%s is left", left[0].Name())
+				t.Errorf("%s was not removed", left[0].Name())
 			}
 		})
 	}

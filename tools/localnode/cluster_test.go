@@ -32,26 +32,26 @@ const (
 	root  = "../.."
 	chart = root + "/deploy/charts/trust-manager"
 	helm  = root + "/bin/helm"
-	// patience is many times what anything takes that is waited for here.
+	// patience is many times the usual duration of any step.
 	patience = 60 * time.Second
 )
 
-// cluster is a control plane with a node of processes.
+// cluster is a control plane with a local node.
 type cluster struct {
 	t          *testing.T
 	dir        string
 	kubeconfig string
 	config     *rest.Config
 	api        client.Client
-	// out has what the node says.
+	// out contains the node's log.
 	out *locked
 }
 
-// newCluster starts a control plane and a node for it, with the images of the operator
-// and of two versions of a default CA package.
+// newCluster starts a control plane, and builds the images of the operator and of
+// two versions of a default CA package.
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	log.SetLogger(logr.Discard()) // the caches'
+	log.SetLogger(logr.Discard()) // of the caches
 	if _, err := os.Stat(helm); err != nil {
 		t.Fatal("this test needs bin/helm; run `make test-integration`, which builds it")
 	}
@@ -73,7 +73,7 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
-// startNode runs a node until its returned function is called.
+// startNode runs a node until the returned function is called.
 func (c *cluster) startNode() (stop func()) {
 	c.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -87,19 +87,20 @@ func (c *cluster) startNode() (stop func()) {
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			c.t.Errorf("the node has ended: %v", err)
+			c.t.Errorf("the node failed: %v", err)
 		}
 	})
 	c.t.Cleanup(func() {
 		stop()
 		if c.t.Failed() {
-			c.t.Logf("the node said:\n%s", c.out.String())
+			c.t.Logf("log of the node:\n%s", c.out.String())
 		}
 	})
 	return stop
 }
 
-// startControlPlane starts one that ends with the test.
+// startControlPlane starts a control plane that is stopped at the end of the
+// test.
 func (c *cluster) startControlPlane() {
 	c.t.Helper()
 	binary := filepath.Join(c.dir, "cluster-command")
@@ -119,28 +120,28 @@ func (c *cluster) startControlPlane() {
 	}
 	c.t.Cleanup(func() {
 		if err := errors.Join(input.Close(), command.Wait()); err != nil {
-			c.t.Errorf("the control plane did not stop in good order: %v", err)
+			c.t.Errorf("the control plane did not stop cleanly: %v", err)
 		}
 	})
 	if line, _ := bufio.NewReader(output).ReadString('\n'); line != "ready\n" {
-		c.t.Fatal("the control plane did not get ready; the lines above say why")
+		c.t.Fatal("the control plane did not become ready; see the output above")
 	}
 }
 
-// buildImages builds the operator's image and those of a package of some versions.
+// buildImages builds the operator's image and one package image per version.
 func (c *cluster) buildImages(versions ...string) {
 	c.t.Helper()
 	binaries, packages, images := filepath.Join(c.dir, "binaries"), filepath.Join(c.dir, "packages"), filepath.Join(c.dir, "images")
 	c.must("go", "build", "-C", root, "-o", filepath.Join(binaries, runtime.GOARCH)+"/", "./cmd/trust-manager", "./cmd/trust-package-copy")
-	maker := filepath.Join(c.dir, "trust-package")
-	c.must("go", "build", "-C", root, "-o", maker, "./cmd/trust-package")
+	builder := filepath.Join(c.dir, "trust-package")
+	c.must("go", "build", "-C", root, "-o", builder, "./cmd/trust-package")
 	roots := filepath.Join(c.dir, "roots.pem")
 	c.must("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=root", "-keyout", "/dev/null", "-out", roots)
 	if err := errors.Join(os.MkdirAll(packages, 0o755), os.MkdirAll(images, 0o755)); err != nil {
 		c.t.Fatal(err)
 	}
 	for _, version := range versions {
-		c.must(maker, "pem", "--name", "roots", "--version", version, "--out", filepath.Join(packages, "roots.json"), roots)
+		c.must(builder, "pem", "--name", "roots", "--version", version, "--out", filepath.Join(packages, "roots.json"), roots)
 		if err := os.WriteFile(filepath.Join(packages, "roots.source"), []byte("roots "+version+" pkg:generic/roots@"+version+" none\n"), 0o600); err != nil {
 			c.t.Fatal(err)
 		}
@@ -157,7 +158,7 @@ func (c *cluster) buildImages(versions ...string) {
 	}
 }
 
-// must runs a command.
+// must runs a command and fails the test on error.
 func (c *cluster) must(name string, args ...string) string {
 	c.t.Helper()
 	text, err := c.run(name, args...)
@@ -175,7 +176,7 @@ func (c *cluster) run(name string, args ...string) (string, error) {
 	return string(text), err
 }
 
-// upgrade installs or upgrades the release with a version of the package.
+// upgrade installs or upgrades the release with the given version of the package.
 func (c *cluster) upgrade(version string, args ...string) {
 	c.t.Helper()
 	c.must(helm, append([]string{
@@ -185,11 +186,11 @@ func (c *cluster) upgrade(version string, args ...string) {
 	}, args...)...)
 }
 
-// port gives a port of this test process: below those of control planes and of
-// outgoing connections.
+// port returns a port for this test process, below those of control planes and
+// the ephemeral range.
 func port(i int) string { return fmt.Sprint(12000 + os.Getpid()%2600*3 + i) }
 
-// locked is a buffer that is written to and read at the same time.
+// locked is a buffer for concurrent use.
 type locked struct {
 	mu   sync.Mutex
 	text bytes.Buffer

@@ -10,25 +10,25 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// place is where the files of a container lie on this machine.
+// place maps the file system of a container to this machine.
 type place struct {
-	// root is the folder of the image's own files.
+	// root is the directory of the image's files.
 	root string
-	// mounts gives the folder of each mount path.
+	// mounts maps each mount path to the directory of its volume.
 	mounts map[string]string
 }
 
-// commandLine is what a container runs: the program and its arguments, with paths on
-// this machine, and its whole environment.
+// commandLine is what a container runs: the program and its arguments, with the
+// paths of this machine, and the complete environment.
 type commandLine struct {
 	args, environment []string
 	folder            string
 }
 
-// newCommandLine puts together what image and container say, by the rules of
-// Kubernetes: the container's command replaces the image's entry point and its
-// arguments, the container's args replace the image's arguments. More variables and
-// arguments come last.
+// newCommandLine combines the image's configuration and the container by the
+// rules of Kubernetes: the container's command replaces the image's entrypoint
+// and arguments, and the container's args replace the image's arguments. The
+// given variables and arguments are appended.
 func newCommandLine(config imageConfig, c *corev1.Container, at place, variables, arguments []string) (*commandLine, error) {
 	environment := slices.Clone(config.Env)
 	for _, variable := range c.Env {
@@ -45,7 +45,7 @@ func newCommandLine(config imageConfig, c *corev1.Container, at place, variables
 		args = slices.Concat(args, config.Cmd)
 	}
 	if len(args) == 0 {
-		return nil, fmt.Errorf("neither image nor pod has a command for the container %s", c.Name)
+		return nil, fmt.Errorf("neither the image nor the pod specifies a command for container %s", c.Name)
 	}
 	line := &commandLine{environment: environment, folder: at.root}
 	for _, arg := range args {
@@ -62,7 +62,8 @@ func newCommandLine(config imageConfig, c *corev1.Container, at place, variables
 	return line, nil
 }
 
-// expand replaces $(NAME) by the last value of the variable, if there is one.
+// expand replaces $(NAME) by the last value of the variable. An unknown variable
+// is kept as it is.
 func expand(text string, environment []string) string {
 	for _, variable := range slices.Backward(environment) {
 		name, value, _ := strings.Cut(variable, "=")
@@ -71,9 +72,9 @@ func expand(text string, environment []string) string {
 	return text
 }
 
-// translate replaces the path in an argument, which is the whole argument or follows
-// an equals sign: one in a volume by that in the folder of the volume, and one that
-// the image has by that in its folder.
+// translate replaces the path in an argument, which is the whole argument or
+// follows an equals sign. A path in a volume becomes the path in the volume's
+// directory, and a path in the image the path in the image's directory.
 func (p place) translate(arg string) string {
 	flag, path, found := strings.Cut(arg, "=")
 	if found {
@@ -84,7 +85,7 @@ func (p place) translate(arg string) string {
 	if !filepath.IsAbs(path) {
 		return arg
 	}
-	// The longest mount path first: one mount may lie in another.
+	// The longest mount path comes first, since one mount may contain another.
 	paths := make([]string, 0, len(p.mounts))
 	for mount := range p.mounts {
 		paths = append(paths, mount)
@@ -102,6 +103,7 @@ func (p place) translate(arg string) string {
 	return arg
 }
 
+// exists reports whether a file, directory or link exists.
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil

@@ -1,29 +1,30 @@
-// Package localnode runs pods as processes of this machine, where there is no node:
-// beside a control plane it is what makes a Deployment run.
+// Package localnode runs pods as processes of this machine. It makes Deployments
+// run on a control plane that has no node.
 //
-// To the API server it is a node like any other. It registers a Node, binds the pods
-// that wait for one, runs them, and reports what became of them; the controllers of
-// the control plane do the rest (rolling updates, the Deployment's status, the
-// EndpointSlices of Services), so that `kubectl rollout status`, `kubectl get pods`
-// and `helm upgrade --wait` work as they do elsewhere.
+// To the API server it is a node like any other. It registers a Node, binds
+// unscheduled pods, runs them, and reports their status. The controllers of the
+// control plane do the rest (rolling updates, the Deployment's status, the
+// EndpointSlices of Services), so `kubectl rollout status`, `kubectl get pods`
+// and `helm upgrade --wait` work as usual.
 //
-// What always holds:
-//   - An image comes from an OCI archive in one folder, and its program is run with
-//     the very command line of image and pod; only paths in it are replaced, those of
-//     volumes and those of the image's own files, by where they lie on this machine.
-//   - A process has the rights of its pod's service account and no others: it gets
-//     the token that the pod mounts, renewed in time, by a kubeconfig in KUBECONFIG.
-//   - What is asked of a pod and cannot be done here stops the pod, with a reason in
-//     its status (see refuse); nothing is left out silently but what follows.
-//   - All processes end with this one (on Linux, however it ends).
+// Invariants:
+//   - An image comes from an OCI archive in one directory. Its program runs with the exact
+//     command line of image and pod, in which only paths are replaced: those in volumes and
+//     those of the image's own files become their paths on this machine.
+//   - A process has exactly the permissions of its pod's service account. It uses the token
+//     that the pod mounts, which is renewed before it expires, through a kubeconfig in
+//     KUBECONFIG.
+//   - A pod with an unsupported field does not start, and its status contains the reason
+//     (see refuse). Apart from the differences below, nothing is ignored silently.
+//   - All processes end with this one (on Linux even if it is killed).
 //
-// How it differs from a node, since pods share this machine with each other:
-//   - A process has the user, the file system, the network and the resources of the
-//     one who runs this: security contexts, resources, node selectors, priorities and
-//     pull policies have no meaning here. The address of every pod is the machine's.
-//   - Pods of one Deployment would listen on the same ports, so one of them runs at a
-//     time. In a rolling update the old process serves until the new pod's images are
-//     there and its init containers have succeeded; then it is stopped, without its
-//     preStop hook, and the new one started. Should the new pod go, the old one runs again.
-//   - A readiness probe that has not succeeded yet is tried each second.
+// Differences to a node, since pods share this machine:
+//   - A process has the user, the file system, the network and the resources of the caller.
+//     Security contexts, resources, node selectors, priorities and pull policies have no
+//     effect. All pods have the machine's address.
+//   - Pods of one Deployment would listen on the same ports, so only one runs at a time. In
+//     a rolling update the old process serves until the new pod's images are available and
+//     its init containers have succeeded. Then it is stopped, without its preStop hook, and
+//     the new one is started. If the new pod is deleted, the old one runs again.
+//   - A readiness probe that has not succeeded yet runs every second.
 package localnode

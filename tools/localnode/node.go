@@ -18,21 +18,23 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Options say what a node runs.
+// Options configure a node.
 type Options struct {
-	// Name is that of the Node.
+	// Name is the name of the Node.
 	Name string
-	// Namespace is the only one whose pods are run; all if empty.
+	// Namespace restricts the node to the pods of one namespace. If empty, it runs
+	// the pods of all namespaces.
 	Namespace string
-	// Images is the folder of the OCI archives, and Dir that of the node's files.
+	// Images is the directory of the OCI archives, and Dir the directory of the
+	// node's own files.
 	Images, Dir string
-	// Arguments are appended to the command line of each main container: they say
-	// what a container finds in its file system and a process cannot. $(NAME) in them
-	// is a variable of the process, such as KUBECONFIG.
+	// Arguments are appended to the command line of each main container. They replace
+	// what a container finds in its file system and a process does not. $(NAME) in
+	// them refers to a variable of the process, such as KUBECONFIG.
 	Arguments []string
 }
 
-// Node runs pods.
+// Node runs pods as processes of this machine.
 type Node struct {
 	options Options
 	objects client.Client
@@ -52,16 +54,16 @@ type Node struct {
 	group   sync.WaitGroup
 }
 
-// running is a pod that was taken on.
+// running is a pod that this node has accepted.
 type running struct {
 	stop context.CancelFunc
-	// leaving is whether its end was begun.
+	// leaving reports whether the pod is being stopped.
 	leaving bool
 	done    chan struct{}
 }
 
-// Run is a node until the context ends; then its processes are stopped. What it does
-// is told to log.
+// Run runs a node until ctx ends, and then stops its processes. It logs its
+// actions to log.
 func Run(ctx context.Context, config *rest.Config, options Options, log *slog.Logger) error {
 	address, err := machineAddress()
 	if err != nil {
@@ -70,23 +72,23 @@ func Run(ctx context.Context, config *rest.Config, options Options, log *slog.Lo
 	n := &Node{
 		options: options, server: config.Host, address: address, log: log, ending: ctx.Done(),
 		starter: newStarter(), turns: newTurns(), running: map[types.UID]*running{},
-		// A probe asks a process, not somebody by that name.
+		// As with a kubelet, a probe does not verify the certificate.
 		prober: &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}},
 	}
-	held, err := n.connect(config)
+	objects, err := n.connect(config)
 	if err != nil {
 		return err
 	}
-	defer n.group.Wait() // for the processes to end
+	defer n.group.Wait() // waits for the processes to end
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	failed := make(chan error, 2)
-	go func() { failed <- held.Start(ctx) }()
+	go func() { failed <- objects.Start(ctx) }()
 	if err := n.register(ctx); err != nil {
 		return err
 	}
-	go func() { failed <- n.beat(ctx) }()
-	if err := n.watch(ctx, held); err != nil {
+	go func() { failed <- n.renewLease(ctx) }()
+	if err := n.watch(ctx, objects); err != nil {
 		return err
 	}
 	select {
@@ -100,33 +102,34 @@ func Run(ctx context.Context, config *rest.Config, options Options, log *slog.Lo
 	}
 }
 
-// connect makes the client, which reads pods, Secrets and ConfigMaps from a cache.
+// connect creates the client, which reads pods, Secrets and ConfigMaps from the
+// returned cache.
 func (n *Node) connect(config *rest.Config) (cache.Cache, error) {
 	config = rest.CopyConfig(config)
-	config.QPS = -1 // the API server has a limit of its own
+	config.QPS = -1 // the API server limits requests itself
 	caching := cache.Options{Scheme: scheme.Scheme}
 	if n.options.Namespace != "" {
 		caching.DefaultNamespaces = map[string]cache.Config{n.options.Namespace: {}}
 	}
-	held, err := cache.New(config, caching)
+	objects, err := cache.New(config, caching)
 	if err != nil {
 		return nil, err
 	}
 	n.objects, err = client.New(config, client.Options{Scheme: scheme.Scheme, Cache: &client.CacheOptions{
-		Reader: held, DisableFor: []client.Object{&corev1.Node{}},
+		Reader: objects, DisableFor: []client.Object{&corev1.Node{}},
 	}})
-	return held, err
+	return objects, err
 }
 
-// Validate tells what is missing in the options.
+// Validate returns an error that lists the missing and invalid options.
 func (o Options) Validate() error {
-	var missing []error
+	var errs []error
 	for flag, value := range map[string]string{"--name": o.Name, "--images": o.Images, "--dir": o.Dir} {
 		if value == "" {
-			missing = append(missing, fmt.Errorf("%s is missing", flag))
+			errs = append(errs, fmt.Errorf("%s is missing", flag))
 		} else if flag != "--name" && !filepath.IsAbs(value) {
-			missing = append(missing, fmt.Errorf("%s must be an absolute path", flag))
+			errs = append(errs, fmt.Errorf("%s must be an absolute path", flag))
 		}
 	}
-	return errors.Join(missing...)
+	return errors.Join(errs...)
 }

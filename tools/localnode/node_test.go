@@ -19,9 +19,10 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// The chart comes up by `helm upgrade --wait` as on a node: the webhook is asked, the
-// operator works, an image that is not there leaves it as it is, an upgrade replaces
-// it, a process that dies or whose node was restarted comes back.
+// The chart works with `helm upgrade --wait` as on a node: the API server calls
+// the webhook, the operator reconciles, a missing image leaves the running
+// process in place, an upgrade replaces it, and it is restarted after it was
+// killed or the node was restarted.
 func TestNodeRunsTheChart(t *testing.T) {
 	c := newCluster(t)
 	stop := c.startNode()
@@ -38,7 +39,7 @@ func TestNodeRunsTheChart(t *testing.T) {
 		return c.waiting("ErrImagePull", "trust-manager.io/images/roots:none")
 	})
 	if now := c.operator("1"); now != first {
-		t.Errorf("with an image that is not there the operator is process %d; it was %d", now, first)
+		t.Errorf("with a missing image the operator is process %d; it was %d", now, first)
 	}
 	c.awaitPackage("roots", "roots-1-")
 
@@ -46,7 +47,7 @@ func TestNodeRunsTheChart(t *testing.T) {
 	c.awaitPackage("roots", "roots-2-")
 	second := c.operator("2")
 	if alive(first) {
-		t.Error("the process of the first pod runs beside that of its successor")
+		t.Error("the process of the first pod runs in parallel to its successor")
 	}
 
 	if err := syscall.Kill(second, syscall.SIGKILL); err != nil {
@@ -67,17 +68,17 @@ func TestNodeRunsTheChart(t *testing.T) {
 	c.startNode()
 	c.operator("2")
 	c.must(helm, "uninstall", "-n", "cert-manager", "trust-manager", "--wait")
-	poll.EventuallyWithin(c.t, patience, "all pods to go", func() error {
+	poll.EventuallyWithin(c.t, patience, "all pods to be deleted", func() error {
 		var pods corev1.PodList
 		err := c.api.List(t.Context(), &pods)
 		if err == nil && len(pods.Items) > 0 || c.find("2") != 0 {
-			err = fmt.Errorf("%d are left, and process %d", len(pods.Items), c.find("2"))
+			err = fmt.Errorf("%d pods are left, and process %d", len(pods.Items), c.find("2"))
 		}
 		return err
 	})
 }
 
-// newBundle makes a Bundle of the public roots with this key.
+// newBundle returns a Bundle of the default CAs with the given target key.
 func newBundle(name, key string) *v1alpha1.Bundle {
 	yes := true
 	return &v1alpha1.Bundle{
@@ -89,12 +90,12 @@ func newBundle(name, key string) *v1alpha1.Bundle {
 	}
 }
 
-// refused checks that the webhook refuses what the API server's own rules let pass.
+// refused checks that the webhook rejects a Bundle that passes the CRD's schema.
 func (c *cluster) refused() {
 	c.t.Helper()
 	err := c.api.Create(c.t.Context(), newBundle("refused", "a/b"))
 	if err == nil || !strings.Contains(err.Error(), "spec.target.configMap.key") {
-		c.t.Errorf("a Bundle with a bad key: %v; want that the webhook refuses it", err)
+		c.t.Errorf("a Bundle with a bad key: %v; want the webhook to reject it", err)
 	}
 }
 
@@ -105,7 +106,7 @@ func (c *cluster) create(name string) {
 	}
 }
 
-// awaitPackage waits until a Bundle is synced with a package whose id begins so.
+// awaitPackage waits until a Bundle uses a package whose ID starts with prefix.
 func (c *cluster) awaitPackage(name, prefix string) {
 	c.t.Helper()
 	poll.EventuallyWithin(c.t, patience, "the Bundle to have the package "+prefix, func() error {
@@ -118,18 +119,18 @@ func (c *cluster) awaitPackage(name, prefix string) {
 	})
 }
 
-// expectAddress checks that the Service of the webhook has the machine's address.
+// expectAddress checks that the webhook's Service has the machine's address.
 func (c *cluster) expectAddress() {
 	c.t.Helper()
 	var slices discoveryv1.EndpointSliceList
 	err := c.api.List(c.t.Context(), &slices, client.InNamespace("cert-manager"), client.MatchingLabels{discoveryv1.LabelServiceName: "trust-manager"})
 	if err != nil || len(slices.Items) != 1 || len(slices.Items[0].Endpoints) != 1 || strings.HasPrefix(slices.Items[0].Endpoints[0].Addresses[0], "127.") {
-		c.t.Errorf("the endpoints of the webhook: %+v, %v; want one, not of loopback", slices.Items, err)
+		c.t.Errorf("the endpoints of the webhook: %+v, %v; want one that is not a loopback address", slices.Items, err)
 	}
 }
 
-// waiting returns nil if an init container waits for this reason, with this in its
-// message.
+// waiting returns nil if an init container waits for the given reason, with a
+// message that contains the given text.
 func (c *cluster) waiting(reason, message string) error {
 	var pods corev1.PodList
 	if err := c.api.List(c.t.Context(), &pods, client.InNamespace("cert-manager")); err != nil {
@@ -142,23 +143,24 @@ func (c *cluster) waiting(reason, message string) error {
 			}
 		}
 	}
-	return fmt.Errorf("none of %d pods waits so", len(pods.Items))
+	return fmt.Errorf("none of %d pods waits for this reason", len(pods.Items))
 }
 
-// operator waits for the one process of the operator with a version of the package.
+// operator waits for the single process of the operator with the given package
+// version.
 func (c *cluster) operator(version string) (pid int) {
 	c.t.Helper()
 	poll.EventuallyWithin(c.t, patience, "the operator's process", func() error {
 		if pid = c.find(version); pid == 0 {
-			return errors.New("there is none")
+			return errors.New("not found")
 		}
 		return nil
 	})
 	return pid
 }
 
-// find gives the process of the operator whose package has a version, or 0 if there is
-// none. Two are an error.
+// find returns the process of the operator with the given package version, or 0.
+// Several processes are an error.
 func (c *cluster) find(version string) int {
 	c.t.Helper()
 	links, _ := filepath.Glob("/proc/[0-9]*/exe")
@@ -170,7 +172,7 @@ func (c *cluster) find(version string) int {
 		}
 		line, _ := os.ReadFile(filepath.Join(filepath.Dir(link), "cmdline"))
 		for arg := range strings.SplitSeq(string(line), "\x00") {
-			if path, is := strings.CutPrefix(arg, "--default-package-location="); is {
+			if path, ok := strings.CutPrefix(arg, "--default-package-location="); ok {
 				text, _ := os.ReadFile(path)
 				if strings.Contains(string(text), `"version": "`+version+`"`) || strings.Contains(string(text), `"version":"`+version+`"`) {
 					pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(link)))
@@ -185,7 +187,7 @@ func (c *cluster) find(version string) int {
 	case 1:
 		return found[0]
 	}
-	c.t.Fatalf("several operators run: %v", found)
+	c.t.Fatalf("several operators are running: %v", found)
 	return 0
 }
 

@@ -24,12 +24,12 @@ type runner struct {
 	log      *slog.Logger
 }
 
-// run prepares the pod, waits for its turn, and keeps its process running. What fails
-// is tried again and again.
+// run prepares the pod, waits for its turn, and keeps its process running. It
+// retries whatever fails.
 func (r *runner) run(ctx context.Context) {
 	if err := refuse(r.pod); err != nil {
-		r.waits(reasonRefused, err)
-		r.log.Error("The pod cannot run here", "error", err)
+		r.setWaiting(reasonRefused, err)
+		r.log.Error("The pod is not supported", "error", err)
 		<-ctx.Done()
 		return
 	}
@@ -40,19 +40,20 @@ func (r *runner) run(ctx context.Context) {
 	}
 	kept, stop := context.WithCancel(ctx)
 	defer stop()
-	go r.volumes.keep(kept, func(err error) { r.log.Warn("A volume stays as it is", "error", err) })
+	go r.volumes.keep(kept, func(err error) { r.log.Warn("Failed to update a volume", "error", err) })
 	for ctx.Err() == nil {
-		r.waits(reasonTurn, errors.New("another pod of the same Deployment runs on this machine"))
+		r.setWaiting(reasonTurn, errors.New("another pod of the same Deployment is running on this machine"))
 		turn, err := r.node.turns.take(ctx, r.rival)
 		if err != nil {
 			return
 		}
 		r.serve(ctx, turn, line)
-		r.node.turns.giveBack(turn)
+		r.node.turns.release(turn)
 	}
 }
 
-// retry calls a function until it succeeds, with growing pauses, or the context ends.
+// retry calls attempt until it succeeds or ctx ends, with exponential backoff,
+// and reports whether it has succeeded.
 func (r *runner) retry(ctx context.Context, attempt func() error) bool {
 	for pause := firstBackOff; ; pause = min(2*pause, lastBackOff) {
 		err := attempt()
@@ -60,7 +61,7 @@ func (r *runner) retry(ctx context.Context, attempt func() error) bool {
 			return true
 		}
 		if ctx.Err() == nil {
-			r.log.Warn("The pod cannot run yet", "error", err)
+			r.log.Warn("Failed to prepare the pod, retrying", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -70,8 +71,8 @@ func (r *runner) retry(ctx context.Context, attempt func() error) bool {
 	}
 }
 
-// waits says why the pod's container waits.
-func (r *runner) waits(reason string, err error) {
+// setWaiting sets the state of the pod's container to waiting.
+func (r *runner) setWaiting(reason string, err error) {
 	r.reporter.change(func(s *podState) {
 		s.ready = false
 		for i := range s.containers {
@@ -80,20 +81,20 @@ func (r *runner) waits(reason string, err error) {
 	})
 }
 
-// prepare fetches the images, makes the volumes and runs the init containers; it
-// gives the command line of the main container.
+// prepare finds the images, writes the volumes and runs the init containers. It
+// returns the command line of the main container.
 func (r *runner) prepare(ctx context.Context, main *corev1.Container) (*commandLine, error) {
 	images := map[string]*image{}
 	for i, c := range slices.Concat(r.pod.Spec.InitContainers, r.pod.Spec.Containers) {
-		found, err := findImage(r.node.options.Images, c.Image)
+		img, err := findImage(r.node.options.Images, c.Image)
 		if err != nil {
 			r.reporter.change(func(s *podState) { s.at(i).reason, s.at(i).message = reasonImage, err.Error() })
 			return nil, err
 		}
-		images[c.Name] = found
+		images[c.Name] = img
 	}
 	if err := r.volumes.refresh(ctx); err != nil {
-		r.waits(reasonCreating, err)
+		r.setWaiting(reasonCreating, err)
 		return nil, err
 	}
 	for i := range r.pod.Spec.InitContainers {
@@ -103,14 +104,14 @@ func (r *runner) prepare(ctx context.Context, main *corev1.Container) (*commandL
 	}
 	line, err := r.line(main, images[main.Name], r.node.options.Arguments)
 	if err != nil {
-		r.waits(reasonRefused, err)
+		r.setWaiting(reasonRefused, err)
 	}
 	return line, err
 }
 
-// line unpacks the image of a container and gives its command line.
-func (r *runner) line(c *corev1.Container, from *image, arguments []string) (*commandLine, error) {
-	root, err := from.unpack(filepath.Join(r.node.options.Dir, "images"))
+// line unpacks the image of a container and returns its command line.
+func (r *runner) line(c *corev1.Container, img *image, arguments []string) (*commandLine, error) {
+	root, err := img.unpack(filepath.Join(r.node.options.Dir, "images"))
 	if err != nil {
 		return nil, err
 	}
@@ -122,10 +123,10 @@ func (r *runner) line(c *corev1.Container, from *image, arguments []string) (*co
 	if err != nil {
 		return nil, err
 	}
-	return newCommandLine(from.config, c, at, append(variables, "HOSTNAME="+r.pod.Name), arguments)
+	return newCommandLine(img.config, c, at, append(variables, "HOSTNAME="+r.pod.Name), arguments)
 }
 
-// initialize runs one init container to its end.
+// initialize runs one init container and waits for its end.
 func (r *runner) initialize(ctx context.Context, i int, images map[string]*image) error {
 	c := &r.pod.Spec.InitContainers[i]
 	change := func(apply func(*containerState)) { r.reporter.change(func(s *podState) { apply(&s.init[i]) }) }
@@ -135,7 +136,7 @@ func (r *runner) initialize(ctx context.Context, i int, images map[string]*image
 		p, err = r.node.starter.launch(line, r.logFile(c))
 	}
 	if err != nil {
-		change(func(s *containerState) { s.reason, s.message = reasonCannot, err.Error() })
+		change(func(s *containerState) { s.reason, s.message = reasonStart, err.Error() })
 		return err
 	}
 	change(func(s *containerState) { s.running, s.started = true, time.Now() })
@@ -152,13 +153,13 @@ func (r *runner) initialize(ctx context.Context, i int, images map[string]*image
 		}
 	})
 	if exit != 0 {
-		return fmt.Errorf("the init container %s has ended with code %d (log: %s)", c.Name, exit, r.logFile(c))
+		return fmt.Errorf("init container %s exited with code %d (log: %s)", c.Name, exit, r.logFile(c))
 	}
 	return nil
 }
 
-// logFile is where a container writes to. The pods of one Deployment share it, so that
-// its place stays the same.
+// logFile returns the log file of a container. The pods of one Deployment share
+// it, so that its path does not change.
 func (r *runner) logFile(c *corev1.Container) string {
 	return filepath.Join(r.node.options.Dir, "logs", r.pod.Namespace+"_"+filepath.Base(r.rival.workload)+"_"+c.Name+".log")
 }
@@ -166,6 +167,6 @@ func (r *runner) logFile(c *corev1.Container) string {
 // forget removes the pod's files.
 func (r *runner) forget() {
 	if err := os.RemoveAll(r.dir); err != nil {
-		r.log.Warn("Files of a pod are left", "error", err)
+		r.log.Warn("Failed to remove the pod's files", "error", err)
 	}
 }

@@ -15,30 +15,30 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// watch has each pod looked at when it changes.
-func (n *Node) watch(ctx context.Context, held cache.Cache) error {
-	informer, err := held.GetInformer(ctx, &corev1.Pod{})
+// watch handles each change of a pod.
+func (n *Node) watch(ctx context.Context, objects cache.Cache) error {
+	informer, err := objects.GetInformer(ctx, &corev1.Pod{})
 	if err != nil {
 		return err
 	}
 	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(object any) { n.look(ctx, object) },
-		UpdateFunc: func(_, object any) { n.look(ctx, object) },
+		AddFunc:    func(object any) { n.handle(ctx, object) },
+		UpdateFunc: func(_, object any) { n.handle(ctx, object) },
 		DeleteFunc: func(object any) {
 			if last, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
 				object = last.Obj
 			}
 			if pod, ok := object.(*corev1.Pod); ok {
-				n.gone(pod.UID)
+				n.forget(pod.UID)
 			}
 		},
 	})
 	return err
 }
 
-// look takes a pod on that waits for a node or is for this one, and begins the end of
-// one that was deleted.
-func (n *Node) look(ctx context.Context, object any) {
+// handle binds an unscheduled pod, runs a pod of this node, and stops a deleted
+// one.
+func (n *Node) handle(ctx context.Context, object any) {
 	pod, ok := object.(*corev1.Pod)
 	switch {
 	case !ok || ctx.Err() != nil:
@@ -46,23 +46,23 @@ func (n *Node) look(ctx context.Context, object any) {
 		n.group.Go(func() { n.bind(ctx, pod) })
 	case pod.Spec.NodeName != n.options.Name:
 	case pod.DeletionTimestamp != nil:
-		n.leave(ctx, pod)
+		n.terminate(ctx, pod)
 	default:
-		n.takeOn(ctx, pod)
+		n.accept(ctx, pod)
 	}
 }
 
-// bind says that a pod is for this node, as a scheduler does.
+// bind binds a pod to this node, like a scheduler.
 func (n *Node) bind(ctx context.Context, pod *corev1.Pod) {
 	binding := &corev1.Binding{Target: corev1.ObjectReference{Kind: "Node", Name: n.options.Name}}
 	err := n.objects.SubResource("binding").Create(ctx, pod.DeepCopy(), binding)
 	if err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) && ctx.Err() == nil {
-		n.log.Error("A pod could not be bound", "pod", name(pod), "error", err)
+		n.log.Error("Failed to bind a pod", "pod", name(pod), "error", err)
 	}
 }
 
-// takeOn runs a pod, if it does not run yet.
-func (n *Node) takeOn(ctx context.Context, pod *corev1.Pod) {
+// accept runs a pod unless it is already running.
+func (n *Node) accept(ctx context.Context, pod *corev1.Pod) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.running[pod.UID] != nil {
@@ -71,21 +71,22 @@ func (n *Node) takeOn(ctx context.Context, pod *corev1.Pod) {
 	n.arrived++
 	r := n.newRunner(pod.DeepCopy(), n.arrived)
 	own, stop := context.WithCancel(ctx)
-	here := &running{stop: stop, done: make(chan struct{})}
-	n.running[pod.UID] = here
+	current := &running{stop: stop, done: make(chan struct{})}
+	n.running[pod.UID] = current
 	n.log.Info("Running a pod", "pod", name(pod))
-	// The end of the process is still reported.
-	reporting, silence := context.WithCancel(ctx)
+	// The reporter outlives the process, whose end it reports.
+	reporting, stopReporting := context.WithCancel(ctx)
 	n.group.Go(func() { r.reporter.run(reporting) })
 	n.group.Go(func() {
-		defer close(here.done)
-		defer silence()
+		defer close(current.done)
+		defer stopReporting()
 		r.reporter.change(func(*podState) {})
 		r.run(own)
 		r.forget()
 	})
 }
 
+// newRunner returns the runner of a pod.
 func (n *Node) newRunner(pod *corev1.Pod, arrival int) *runner {
 	dir := filepath.Join(n.options.Dir, "pods", string(pod.UID))
 	log := n.log.With("pod", name(pod))
@@ -97,35 +98,35 @@ func (n *Node) newRunner(pod *corev1.Pod, arrival int) *runner {
 	}
 }
 
-// leave ends a pod that was deleted: its process first, and then the object.
-func (n *Node) leave(ctx context.Context, pod *corev1.Pod) {
+// terminate stops the process of a deleted pod and then removes the object.
+func (n *Node) terminate(ctx context.Context, pod *corev1.Pod) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	here := n.running[pod.UID]
-	if here == nil {
-		here = &running{stop: func() {}, done: make(chan struct{})}
-		close(here.done)
-		n.running[pod.UID] = here
+	current := n.running[pod.UID]
+	if current == nil {
+		current = &running{stop: func() {}, done: make(chan struct{})}
+		close(current.done)
+		n.running[pod.UID] = current
 	}
-	if here.leaving {
+	if current.leaving {
 		return
 	}
-	here.leaving = true
-	here.stop()
+	current.leaving = true
+	current.stop()
 	n.group.Go(func() {
-		<-here.done
+		<-current.done
 		n.remove(ctx, pod)
 	})
 }
 
-// remove removes the object of a pod that has ended, as a kubelet does.
+// remove removes the object of a stopped pod, like a kubelet.
 func (n *Node) remove(ctx context.Context, pod *corev1.Pod) {
 	for ctx.Err() == nil {
 		err := n.objects.Delete(ctx, pod, client.GracePeriodSeconds(0), client.Preconditions{UID: &pod.UID})
 		if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 			return
 		}
-		n.log.Warn("A pod could not be removed", "pod", name(pod), "error", err)
+		n.log.Warn("Failed to remove a pod", "pod", name(pod), "error", err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(reportPause):
@@ -133,20 +134,22 @@ func (n *Node) remove(ctx context.Context, pod *corev1.Pod) {
 	}
 }
 
-// gone forgets a pod whose object has gone.
-func (n *Node) gone(uid types.UID) {
+// forget stops and forgets a pod whose object no longer exists.
+func (n *Node) forget(uid types.UID) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if here := n.running[uid]; here != nil {
-		here.stop()
+	if current := n.running[uid]; current != nil {
+		current.stop()
 		delete(n.running, uid)
 	}
 }
 
+// name returns the namespaced name of a pod.
 func name(pod *corev1.Pod) string { return pod.Namespace + "/" + pod.Name }
 
-// workload gives the namespace and name of what a pod is one of several of: its
-// Deployment, whose ReplicaSets have its name and the hash of the template.
+// workload returns the namespaced name of a pod's Deployment, whose ReplicaSets
+// are named after it with the hash of the template appended. For a pod without a
+// controller it is the name of the pod.
 func workload(pod *corev1.Pod) string {
 	owner := pod.Name
 	if controller := metav1.GetControllerOf(pod); controller != nil {

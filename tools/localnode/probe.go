@@ -12,16 +12,15 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// eagerPeriod is how often a readiness probe is tried that has not succeeded yet, if
-// its own period is longer.
+// eagerPeriod is the maximum period of a readiness probe until it succeeds.
 const eagerPeriod = time.Second
 
-// probe tells of each change of a container's readiness until the context ends. A
-// container without a probe is ready at once.
-func (n *Node) probe(ctx context.Context, c *corev1.Container, tell func(ready bool)) {
+// probe calls report with each change of a container's readiness until ctx ends.
+// A container without a probe is ready immediately.
+func (n *Node) probe(ctx context.Context, c *corev1.Container, report func(ready bool)) {
 	probe := c.ReadinessProbe
 	if probe == nil {
-		tell(true)
+		report(true)
 		return
 	}
 	wait := time.Duration(probe.InitialDelaySeconds) * time.Second
@@ -33,7 +32,7 @@ func (n *Node) probe(ctx context.Context, c *corev1.Container, tell func(ready b
 			return
 		case <-time.After(wait):
 		}
-		if n.answers(ctx, probe, c) {
+		if n.succeeds(ctx, probe, c) {
 			failures, successes = 0, successes+1
 		} else {
 			failures, successes = failures+1, 0
@@ -46,7 +45,7 @@ func (n *Node) probe(ctx context.Context, c *corev1.Container, tell func(ready b
 		}
 		if now != ready {
 			ready = now
-			tell(ready)
+			report(ready)
 		}
 		if wait = period; !ready {
 			wait = min(period, eagerPeriod)
@@ -54,8 +53,8 @@ func (n *Node) probe(ctx context.Context, c *corev1.Container, tell func(ready b
 	}
 }
 
-// answers asks once.
-func (n *Node) answers(ctx context.Context, probe *corev1.Probe, c *corev1.Container) bool {
+// succeeds runs a probe once and reports whether it succeeds.
+func (n *Node) succeeds(ctx context.Context, probe *corev1.Probe, c *corev1.Container) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(max(probe.TimeoutSeconds, 1))*time.Second)
 	defer cancel()
 	host := probe.HTTPGet.Host
@@ -78,11 +77,11 @@ func (n *Node) answers(ctx context.Context, probe *corev1.Probe, c *corev1.Conta
 	if err != nil {
 		return false
 	}
-	_ = response.Body.Close() // not read
+	_ = response.Body.Close() // the body is not read
 	return response.StatusCode >= http.StatusOK && response.StatusCode < http.StatusBadRequest
 }
 
-// portOf gives the number of a port that may be given by the container's name for it.
+// portOf returns the number of a port that may be given by name.
 func portOf(c *corev1.Container, port intstr.IntOrString) string {
 	for _, named := range c.Ports {
 		if port.Type == intstr.String && named.Name == port.StrVal {

@@ -10,14 +10,15 @@ import (
 	"time"
 )
 
-// starter starts processes that are to end with this one. On Linux the kernel sees to
-// that, but it is the end of the starting thread that counts; so all of them are
-// started by one goroutine that keeps its thread for good.
+// starter starts processes that end with this one. On Linux the kernel kills a
+// child when the thread that started it ends, so all of them are started by one
+// goroutine that never releases its thread.
 type starter struct {
 	commands chan *exec.Cmd
 	errors   chan error
 }
 
+// newStarter returns a starter with a running goroutine.
 func newStarter() *starter {
 	s := &starter{commands: make(chan *exec.Cmd), errors: make(chan error)}
 	go func() {
@@ -30,20 +31,21 @@ func newStarter() *starter {
 	return s
 }
 
+// start starts a command on the starter's thread.
 func (s *starter) start(command *exec.Cmd) error {
 	s.commands <- command
 	return <-s.errors
 }
 
-// process is one running command line.
+// process is one running command.
 type process struct {
 	command *exec.Cmd
-	// ended is closed when it has ended, and exit is its code then.
+	// ended is closed when the process has ended. exit is its exit code then.
 	ended chan struct{}
 	exit  int
 }
 
-// launch starts a command line, whose output is appended to a log file.
+// launch starts a command and appends its output to a log file.
 func (s *starter) launch(line *commandLine, log string) (*process, error) {
 	if err := os.MkdirAll(filepath.Dir(log), 0o755); err != nil {
 		return nil, err
@@ -61,14 +63,14 @@ func (s *starter) launch(line *commandLine, log string) (*process, error) {
 	}
 	p := &process{command: command, ended: make(chan struct{})}
 	go func() {
-		_ = command.Wait() // the exit code says it
+		_ = command.Wait() // the process state contains the exit code
 		p.exit = command.ProcessState.ExitCode()
 		close(p.ended)
 	}()
 	return p, nil
 }
 
-// stop ends the process: SIGTERM, and SIGKILL after the grace period.
+// stop stops the process with SIGTERM, and with SIGKILL after the grace period.
 func (p *process) stop(grace time.Duration) {
 	_ = p.command.Process.Signal(syscall.SIGTERM) // it may have ended
 	select {

@@ -2,8 +2,8 @@ package localnode
 
 import "syscall"
 
-// attributes have a process killed when the thread ends that has started it, and keep
-// a terminal's interrupt from it.
+// attributes returns process attributes that kill the process when the thread
+// that started it ends, and shield it from the terminal's interrupt.
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }

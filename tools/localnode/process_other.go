@@ -4,6 +4,6 @@ package localnode
 
 import "syscall"
 
-// attributes keep a terminal's interrupt from a process. Only Linux can tie its life
-// to that of this process.
+// attributes returns process attributes that shield the process from the
+// terminal's interrupt. Only Linux can kill it with this process.
 func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

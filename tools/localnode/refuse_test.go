@@ -7,7 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-func TestWhatCannotBeHadIsRefused(t *testing.T) {
+func TestUnsupportedFieldsAreRefused(t *testing.T) {
 	cases := map[string]struct {
 		change func(*corev1.PodSpec)
 		want   string
@@ -15,11 +15,11 @@ func TestWhatCannotBeHadIsRefused(t *testing.T) {
 		"nothing":        {func(*corev1.PodSpec) {}, ""},
 		"a job":          {func(s *corev1.PodSpec) { s.RestartPolicy = corev1.RestartPolicyNever }, "restart policy Never"},
 		"two containers": {func(s *corev1.PodSpec) { s.Containers = append(s.Containers, s.Containers[0]) }, "2 containers"},
-		"a folder of a node": {func(s *corev1.PodSpec) {
+		"a hostPath volume": {func(s *corev1.PodSpec) {
 			s.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{}}}}
-		}, "volume v: its type"},
-		"another downward": {func(s *corev1.PodSpec) { s.Volumes = []corev1.Volume{downward("metadata.labels")} }, "volume v: the field"},
-		"a known downward": {func(s *corev1.PodSpec) { s.Volumes = []corev1.Volume{downward("metadata.namespace")} }, ""},
+		}, "volume v: the volume type"},
+		"an unsupported downward API field": {func(s *corev1.PodSpec) { s.Volumes = []corev1.Volume{downward("metadata.labels")} }, "volume v: the downward API field"},
+		"a supported downward API field":    {func(s *corev1.PodSpec) { s.Volumes = []corev1.Volume{downward("metadata.namespace")} }, ""},
 		"a variable's source": {func(s *corev1.PodSpec) {
 			s.Containers[0].Env = []corev1.EnvVar{{Name: "A", ValueFrom: &corev1.EnvVarSource{}}}
 		}, "the variable A"},
@@ -31,7 +31,7 @@ func TestWhatCannotBeHadIsRefused(t *testing.T) {
 		"a hook": {func(s *corev1.PodSpec) {
 			s.Containers[0].Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{}}
 		}, "lifecycle"},
-		"a pause at the end": {func(s *corev1.PodSpec) {
+		"a preStop sleep": {func(s *corev1.PodSpec) {
 			s.Containers[0].Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{}}}
 		}, ""},
 	}

@@ -17,17 +17,17 @@ import (
 )
 
 const (
-	// leaseNamespace is where nodes say that they live, in a Lease of their name.
+	// leaseNamespace is the namespace of the nodes' heartbeat Leases.
 	leaseNamespace = "kube-node-lease"
 	leaseSeconds   = 40
-	beatPeriod     = 10 * time.Second
-	// patience is for a control plane that has just been started, and makes its
-	// namespaces and accounts.
-	patience = 30 * time.Second
+	renewPeriod    = 10 * time.Second
+	// startupGrace is how long renewal failures are not logged: a new control plane
+	// first has to create its namespaces and service accounts.
+	startupGrace = 30 * time.Second
 )
 
-// machineAddress gives an IPv4 address of this machine by which pods are known: the
-// API server refuses loopback and link-local addresses for them.
+// machineAddress returns an IPv4 address of this machine to use as the pods'
+// address. The API server rejects loopback and link-local addresses.
 func machineAddress() (string, error) {
 	addresses, err := net.InterfaceAddrs()
 	if err != nil {
@@ -38,11 +38,11 @@ func machineAddress() (string, error) {
 			return network.IP.String(), nil
 		}
 	}
-	return "", errors.New("this machine has no IPv4 address but that of loopback, and the API server takes no such address for a pod; " +
-		"give it one that leads nowhere else: ip link add trust0 type dummy && ip address add 198.51.100.1/32 dev trust0 && ip link set trust0 up")
+	return "", errors.New("this machine has only a loopback IPv4 address, which the API server rejects for pods; " +
+		"add an address to a dummy interface: ip link add trust0 type dummy && ip address add 198.51.100.1/32 dev trust0 && ip link set trust0 up")
 }
 
-// register writes the Node object and says that it is ready.
+// register creates the Node and sets its status to ready.
 func (n *Node) register(ctx context.Context) error {
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.options.Name, Labels: map[string]string{
 		corev1.LabelHostname: n.options.Name, corev1.LabelOSStable: "linux", corev1.LabelArchStable: runtime.GOARCH,
@@ -60,21 +60,22 @@ func (n *Node) register(ctx context.Context) error {
 	node.Status.Capacity = corev1.ResourceList{corev1.ResourcePods: resource.MustParse("110")}
 	node.Status.Allocatable = node.Status.Capacity
 	node.Status.Conditions = []corev1.NodeCondition{{
-		Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "LocalNode", Message: "pods run as processes of one machine",
+		Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "LocalNode", Message: "pods run as processes of this machine",
 		LastHeartbeatTime: now, LastTransitionTime: now,
 	}}
 	return n.objects.Status().Patch(ctx, node, client.MergeFrom(before))
 }
 
-// beat says again and again that the node lives; without it, its pods are evicted.
-func (n *Node) beat(ctx context.Context) error {
-	began := time.Now()
+// renewLease renews the node's Lease until ctx ends. Without it, the pods are
+// evicted.
+func (n *Node) renewLease(ctx context.Context) error {
+	start := time.Now()
 	for {
 		err := n.renew(ctx)
-		wait := beatPeriod
+		wait := renewPeriod
 		if err != nil {
-			if ctx.Err() == nil && time.Since(began) > patience {
-				n.log.Warn("The node's lease could not be renewed", "error", err)
+			if ctx.Err() == nil && time.Since(start) > startupGrace {
+				n.log.Warn("Failed to renew the node lease", "error", err)
 			}
 			wait = reportPause
 		}
@@ -86,6 +87,7 @@ func (n *Node) beat(ctx context.Context) error {
 	}
 }
 
+// renew renews the Lease once, and creates it if it does not exist.
 func (n *Node) renew(ctx context.Context) error {
 	before := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: leaseNamespace, Name: n.options.Name}}
 	lease := before.DeepCopy()

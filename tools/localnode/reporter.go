@@ -12,10 +12,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// reportPause is how long a reporter waits after a failure.
+// reportPause is the delay before a retry after a failure.
 const reportPause = time.Second
 
-// reporter keeps the status of one pod current in the API.
+// reporter keeps the status of one pod in the API up to date.
 type reporter struct {
 	objects client.Client
 	pod     *corev1.Pod
@@ -24,15 +24,16 @@ type reporter struct {
 
 	mu    sync.Mutex
 	state podState
-	// changed has room for one note that the state has changed.
+	// changed has capacity 1 and signals that the state has changed.
 	changed chan struct{}
 }
 
+// newReporter returns the reporter of a pod.
 func newReporter(objects client.Client, pod *corev1.Pod, address string, log *slog.Logger) *reporter {
 	return &reporter{objects: objects, pod: pod, address: address, log: log, state: newPodState(pod, time.Now()), changed: make(chan struct{}, 1)}
 }
 
-// change changes the state, which is reported soon.
+// change applies a change to the state and triggers a report.
 func (r *reporter) change(apply func(*podState)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -43,7 +44,7 @@ func (r *reporter) change(apply func(*podState)) {
 	}
 }
 
-// run reports each change until the context ends.
+// run reports each change until ctx ends.
 func (r *reporter) run(ctx context.Context) {
 	for {
 		select {
@@ -56,7 +57,7 @@ func (r *reporter) run(ctx context.Context) {
 			if err == nil || ctx.Err() != nil {
 				break
 			}
-			r.log.Warn("The status could not be written", "error", err)
+			r.log.Warn("Failed to update the pod status", "error", err)
 			select {
 			case <-ctx.Done():
 				return
@@ -66,7 +67,7 @@ func (r *reporter) run(ctx context.Context) {
 	}
 }
 
-// report writes the status once, if it differs.
+// report writes the status if it differs.
 func (r *reporter) report(ctx context.Context) error {
 	r.mu.Lock()
 	state := r.state.clone()
@@ -82,7 +83,7 @@ func (r *reporter) report(ctx context.Context) error {
 	before := live.DeepCopy()
 	live.Status = status
 	err := r.objects.Status().Patch(ctx, live, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
-	if apierrors.IsConflict(err) { // the cache is behind
+	if apierrors.IsConflict(err) { // the cache is stale
 		r.change(func(*podState) {})
 		select {
 		case <-ctx.Done():

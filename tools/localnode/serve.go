@@ -8,28 +8,28 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// How long a container that has failed waits: twice as long each time, up to a limit
-// lower than a kubelet's 5 minutes, since somebody looks on. One that has run for
-// steadyAfter starts again with the first.
+// The delay before a failed container is restarted. It doubles with each failure,
+// up to a limit lower than a kubelet's 5 minutes, since the user is waiting. A
+// container that has run for steadyAfter starts with firstBackOff again.
 const (
 	firstBackOff = time.Second
 	lastBackOff  = 10 * time.Second
 	steadyAfter  = 30 * time.Second
 )
 
-// serve keeps the main container running until the turn or the context ends.
+// serve keeps the main container running until the turn or ctx ends.
 func (r *runner) serve(ctx context.Context, turn *turn, line *commandLine) {
 	for pause := firstBackOff; ; pause = min(2*pause, lastBackOff) {
-		began := time.Now()
+		start := time.Now()
 		err := r.once(ctx, turn, line)
 		if ctx.Err() != nil || turn.over() {
 			return
 		}
-		if time.Since(began) > steadyAfter {
+		if time.Since(start) > steadyAfter {
 			pause = firstBackOff
 		}
-		r.log.Warn("The process has ended", "error", err, "again", pause)
-		r.waits(reasonCrashing, err)
+		r.log.Warn("The process has ended", "error", err, "restartIn", pause)
+		r.setWaiting(reasonCrashing, err)
 		select {
 		case <-ctx.Done():
 			return
@@ -40,8 +40,8 @@ func (r *runner) serve(ctx context.Context, turn *turn, line *commandLine) {
 	}
 }
 
-// once runs the main container until it ends, or the turn or the context does, and
-// tells how it has ended.
+// once runs the main container until it exits or the turn or ctx ends. It returns
+// an error that describes the exit.
 func (r *runner) once(ctx context.Context, turn *turn, line *commandLine) error {
 	main := &r.pod.Spec.Containers[0]
 	p, err := r.node.starter.launch(line, r.logFile(main))
@@ -60,10 +60,10 @@ func (r *runner) once(ctx context.Context, turn *turn, line *commandLine) error 
 	select {
 	case <-p.ended:
 	case <-turn.yield:
-		r.log.Info("Giving way to a newer pod")
+		r.log.Info("Stopping in favor of a newer pod")
 		p.stop(r.grace())
 	case <-ctx.Done():
-		p.stop(r.grace() - r.linger(p, main))
+		p.stop(r.grace() - r.preStop(p, main))
 	}
 	exit := p.exit
 	stop()
@@ -72,25 +72,25 @@ func (r *runner) once(ctx context.Context, turn *turn, line *commandLine) error 
 		s.ready, c.running, c.ended, c.exit = false, false, time.Now(), exit
 		c.restarts++
 	})
-	return fmt.Errorf("the container %s has ended with code %d (log: %s)", main.Name, exit, r.logFile(main))
+	return fmt.Errorf("container %s exited with code %d (log: %s)", main.Name, exit, r.logFile(main))
 }
 
-// linger heeds the preStop hook, and gives the time that it took. A node that ends
-// itself does not wait for it.
-func (r *runner) linger(p *process, c *corev1.Container) time.Duration {
+// preStop runs the preStop hook and returns the time it took. It returns early
+// when the node itself is stopping.
+func (r *runner) preStop(p *process, c *corev1.Container) time.Duration {
 	if c.Lifecycle == nil || c.Lifecycle.PreStop == nil {
 		return 0
 	}
-	began := time.Now()
+	start := time.Now()
 	select {
 	case <-p.ended:
 	case <-r.node.ending:
 	case <-time.After(time.Duration(c.Lifecycle.PreStop.Sleep.Seconds) * time.Second):
 	}
-	return time.Since(began)
+	return time.Since(start)
 }
 
-// grace is how long a process may take to end.
+// grace returns the pod's termination grace period.
 func (r *runner) grace() time.Duration {
 	if seconds := r.pod.Spec.TerminationGracePeriodSeconds; seconds != nil {
 		return time.Duration(*seconds) * time.Second

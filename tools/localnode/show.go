@@ -8,19 +8,19 @@ import (
 	"strings"
 )
 
-// dataLink is the link to the folder that a volume shows now.
+// dataLink is the name of the link to the current content of a volume.
 const dataLink = "..data"
 
-// show has a folder show these files, as a kubelet does it: each file is a link into
-// a folder that is exchanged as a whole, so that a reader sees all of the old files or
-// all of the new ones. Nothing is touched when nothing has changed.
+// show makes a directory contain these files, like a kubelet: each file is a link
+// into a directory that is replaced as a whole, so that a reader sees either all
+// old or all new files. It changes nothing if the files are the same.
 func show(folder string, files map[string][]byte) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
 	link := filepath.Join(folder, dataLink)
-	before, _ := os.Readlink(link) // there is none at first
-	if before == "" && len(files) == 0 || before != "" && same(link, files) {
+	previous, _ := os.Readlink(link) // a new volume has no link
+	if previous == "" && len(files) == 0 || previous != "" && same(link, files) {
 		return nil
 	}
 	fresh, err := os.MkdirTemp(folder, "..content-*")
@@ -36,14 +36,14 @@ func show(folder string, files map[string][]byte) error {
 	if err := errors.Join(os.Symlink(filepath.Base(fresh), link+"_tmp"), os.Rename(link+"_tmp", link)); err != nil {
 		return err
 	}
-	if before != "" {
-		err = os.RemoveAll(filepath.Join(folder, before))
+	if previous != "" {
+		err = os.RemoveAll(filepath.Join(folder, previous))
 	}
 	return errors.Join(err, linkAll(folder, files))
 }
 
-// linkAll makes the links that lead to the files, and removes those that lead to
-// none any more.
+// linkAll creates the links to the files and removes links whose target no longer
+// exists.
 func linkAll(folder string, files map[string][]byte) error {
 	wanted := map[string]bool{}
 	for path := range files {
@@ -62,16 +62,16 @@ func linkAll(folder string, files map[string][]byte) error {
 	return err
 }
 
-// same tells whether a folder has these files and no others.
+// same reports whether a directory contains exactly these files.
 func same(folder string, files map[string][]byte) bool {
-	found := 0
+	count := 0
 	err := filepath.WalkDir(folder+"/", func(_ string, entry os.DirEntry, err error) error {
 		if err == nil && entry.Type().IsRegular() {
-			found++
+			count++
 		}
 		return err
 	})
-	if err != nil || found != len(files) {
+	if err != nil || count != len(files) {
 		return false
 	}
 	for path, content := range files {

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// shown reads a volume as a process does.
+// shown returns the files of a volume as a process reads them.
 func shown(t *testing.T, folder string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
@@ -30,7 +30,7 @@ func shown(t *testing.T, folder string) map[string]string {
 	return files
 }
 
-func TestVolumeShowsItsFilesAndNoOthers(t *testing.T) {
+func TestShow(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "volume")
 	var last string
 	for _, want := range []map[string]string{{"a": "1", "b": "1"}, {"a": "2", "b": "1"}, {"b": "1", "c": ""}, {"b": "1", "c": ""}} {
@@ -49,16 +49,16 @@ func TestVolumeShowsItsFilesAndNoOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		if repeated := len(want) == 2 && want["c"] == "" && want["a"] == ""; !repeated && now == last {
-			t.Error("the files were changed in place, where a reader may see a part of them")
+			t.Error("the files were changed in place, so a reader may see some old and some new ones")
 		}
 		last = now
 	}
 	if old, err := filepath.Glob(filepath.Join(folder, "..content-*")); err != nil || len(old) != 1 {
-		t.Errorf("folders with content: %q, %v; want one", old, err)
+		t.Errorf("content directories: %q, %v; want one", old, err)
 	}
 }
 
-func TestVolumeIsNotTouchedWithoutAChange(t *testing.T) {
+func TestShowUnchangedFiles(t *testing.T) {
 	folder := t.TempDir()
 	files := map[string][]byte{"a": []byte("1"), "deep/b": []byte("2")}
 	var links [2]string
@@ -69,7 +69,7 @@ func TestVolumeIsNotTouchedWithoutAChange(t *testing.T) {
 		links[i], _ = os.Readlink(filepath.Join(folder, dataLink))
 	}
 	if links[0] != links[1] || links[0] == "" {
-		t.Errorf("it led to %q, and then to %q", links[0], links[1])
+		t.Errorf("the link led to %q, and then to %q", links[0], links[1])
 	}
 	if text, err := os.ReadFile(filepath.Join(folder, "deep", "b")); err != nil || string(text) != "2" {
 		t.Errorf("deep/b: %q, %v", text, err)

@@ -8,39 +8,42 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// The reasons by which a container waits, as a kubelet gives them where it knows the
-// same.
+// The reasons why a container is waiting. They are those of a kubelet if it has
+// one for the same condition.
 const (
 	reasonCreating = "ContainerCreating"
 	reasonInit     = "PodInitializing"
 	reasonRefused  = "CreateContainerConfigError"
 	reasonImage    = "ErrImagePull"
 	reasonCrashing = "CrashLoopBackOff"
-	reasonCannot   = "RunContainerError"
-	// reasonTurn is of this node alone.
+	reasonStart    = "RunContainerError"
+	// reasonTurn is specific to this node.
 	reasonTurn = "OtherPodRuns"
 )
 
-// containerState is what became of one container.
+// containerState is the state of one container.
 type containerState struct {
-	// reason and message tell why it waits, if it neither runs nor has ended.
+	// reason and message explain why it is waiting, if it is neither running nor
+	// ended.
 	reason, message string
-	// started is when it was started last.
+	// started is the time of the last start.
 	started time.Time
 	running bool
-	// ended is when it ended last, with this exit code.
+	// ended is the time of the last end, with exit code exit.
 	ended    time.Time
 	exit     int
 	restarts int32
 }
 
-// podState is what became of a pod. The containers are in the order of the pod.
+// podState is the state of a pod. The containers are in the order of the pod's
+// spec.
 type podState struct {
 	started          time.Time
 	init, containers []containerState
 	ready            bool
 }
 
+// newPodState returns the state of a pod before its containers have started.
 func newPodState(pod *corev1.Pod, now time.Time) podState {
 	s := podState{started: now}
 	for range pod.Spec.InitContainers {
@@ -52,7 +55,7 @@ func newPodState(pod *corev1.Pod, now time.Time) podState {
 	return s
 }
 
-// at gives the state of a container, counted through all of them as they are started.
+// at returns the state of the i-th container, with the init containers first.
 func (s podState) at(i int) *containerState {
 	if i < len(s.init) {
 		return &s.init[i]
@@ -60,19 +63,19 @@ func (s podState) at(i int) *containerState {
 	return &s.containers[i-len(s.init)]
 }
 
-// clone gives a copy that shares nothing.
+// clone returns a deep copy.
 func (s podState) clone() podState {
 	s.init, s.containers = slices.Clone(s.init), slices.Clone(s.containers)
 	return s
 }
 
-// initialized tells whether all init containers have succeeded.
+// initialized reports whether all init containers have succeeded.
 func (s podState) initialized() bool {
 	return !slices.ContainsFunc(s.init, func(c containerState) bool { return c.ended.IsZero() || c.exit != 0 || c.running })
 }
 
-// status gives the status of a pod on this node. What it knows of before is kept
-// where it is the same, so that the times of conditions tell of changes.
+// status returns the pod's status. It starts from the current status, so that
+// transition times of unchanged conditions are kept.
 func (s podState) status(pod *corev1.Pod, address string, now time.Time) corev1.PodStatus {
 	status := *pod.Status.DeepCopy()
 	status.Phase = corev1.PodPending
@@ -83,10 +86,10 @@ func (s podState) status(pod *corev1.Pod, address string, now time.Time) corev1.
 	status.PodIP, status.PodIPs = address, []corev1.PodIP{{IP: address}}
 	started := metav1.NewTime(s.started)
 	status.StartTime = &started
-	set(&status, corev1.PodScheduled, true, now)
-	set(&status, corev1.PodInitialized, s.initialized(), now)
-	set(&status, corev1.ContainersReady, s.ready, now)
-	set(&status, corev1.PodReady, s.ready, now)
+	setCondition(&status, corev1.PodScheduled, true, now)
+	setCondition(&status, corev1.PodInitialized, s.initialized(), now)
+	setCondition(&status, corev1.ContainersReady, s.ready, now)
+	setCondition(&status, corev1.PodReady, s.ready, now)
 	status.InitContainerStatuses = nil
 	for i, c := range pod.Spec.InitContainers {
 		done := !s.init[i].ended.IsZero() && s.init[i].exit == 0 && !s.init[i].running
@@ -99,15 +102,16 @@ func (s podState) status(pod *corev1.Pod, address string, now time.Time) corev1.
 	return status
 }
 
-// status gives the status of one container; done says that its end is no fault.
-func (c containerState) status(of corev1.Container, ready, done bool) corev1.ContainerStatus {
+// status returns the status of one container. done reports whether the container
+// has completed for good.
+func (c containerState) status(container corev1.Container, ready, done bool) corev1.ContainerStatus {
 	terminated := &corev1.ContainerStateTerminated{
 		ExitCode: int32(c.exit), StartedAt: metav1.NewTime(c.started), FinishedAt: metav1.NewTime(c.ended), Reason: "Error",
 	}
 	if c.exit == 0 {
 		terminated.Reason = "Completed"
 	}
-	status := corev1.ContainerStatus{Name: of.Name, Image: of.Image, Ready: ready, RestartCount: c.restarts, Started: &c.running}
+	status := corev1.ContainerStatus{Name: container.Name, Image: container.Image, Ready: ready, RestartCount: c.restarts, Started: &c.running}
 	if !c.ended.IsZero() && !done {
 		status.LastTerminationState.Terminated = terminated
 	}
@@ -122,10 +126,11 @@ func (c containerState) status(of corev1.Container, ready, done bool) corev1.Con
 	return status
 }
 
-// set sets a condition; its time changes with its status only.
-func set(status *corev1.PodStatus, kind corev1.PodConditionType, holds bool, now time.Time) {
+// setCondition sets a condition. Its transition time changes only with its
+// status.
+func setCondition(status *corev1.PodStatus, kind corev1.PodConditionType, isTrue bool, now time.Time) {
 	value := corev1.ConditionFalse
-	if holds {
+	if isTrue {
 		value = corev1.ConditionTrue
 	}
 	for i := range status.Conditions {

@@ -38,15 +38,16 @@ func TestStatus(t *testing.T) {
 				t.Errorf("got phase %s and conditions %v", status.Phase, conditions)
 			}
 			if got := waiting(status.InitContainerStatuses[0]); got != c.initReason {
-				t.Errorf("the init container waits by the reason %q, want %q", got, c.initReason)
+				t.Errorf("the init container waits for reason %q, want %q", got, c.initReason)
 			}
 			if got := waiting(status.ContainerStatuses[0]); got != c.mainState {
-				t.Errorf("the main container waits by the reason %q, want %q", got, c.mainState)
+				t.Errorf("the main container waits for reason %q, want %q", got, c.mainState)
 			}
 		})
 	}
 }
 
+// waiting returns the reason why a container waits.
 func waiting(status corev1.ContainerStatus) string {
 	if status.State.Waiting == nil {
 		return ""
@@ -54,15 +55,15 @@ func waiting(status corev1.ContainerStatus) string {
 	return status.State.Waiting.Reason
 }
 
-func TestConditionKeepsItsTimeWithItsStatus(t *testing.T) {
+func TestTransitionTimeChangesWithStatus(t *testing.T) {
 	first, later := time.Unix(1000, 0), time.Unix(2000, 0)
 	status := &corev1.PodStatus{}
 	for _, step := range []struct {
-		holds bool
-		now   time.Time
-		want  time.Time
+		isTrue bool
+		now    time.Time
+		want   time.Time
 	}{{false, first, first}, {false, later, first}, {true, later, later}} {
-		set(status, corev1.PodReady, step.holds, step.now)
+		setCondition(status, corev1.PodReady, step.isTrue, step.now)
 		if got := status.Conditions[0].LastTransitionTime; len(status.Conditions) != 1 || got != metav1.NewTime(step.want) {
 			t.Errorf("%v: got %v", step, status.Conditions)
 		}

@@ -6,18 +6,19 @@ import (
 	"time"
 )
 
-// rival is a pod among those of one Deployment, of which one runs at a time.
+// rival is one of the pods of a Deployment, of which only one runs at a time.
 type rival struct {
 	workload string
-	// template names the pod template, which is another after each change.
+	// template is the hash of the pod template.
 	template string
 	created  time.Time
-	// arrival counts the pods in the order in which this node has got them.
+	// arrival is the position of the pod in the order in which this node received its
+	// pods.
 	arrival int
 }
 
-// succeeds tells whether a pod is to run in place of another: it is of another
-// template, and newer.
+// succeeds reports whether r is to run instead of other: it has another template
+// and is newer.
 func (r rival) succeeds(other rival) bool {
 	if r.template == other.template {
 		return false
@@ -28,24 +29,24 @@ func (r rival) succeeds(other rival) bool {
 	return r.arrival > other.arrival
 }
 
-// turns says which of the rivals may run.
+// turns decides which of the rivals may run.
 type turns struct {
 	mu      sync.Mutex
 	held    map[string]*turn
 	waiting map[*turn]bool
-	// changed is closed at each change.
+	// changed is closed and replaced at each change.
 	changed chan struct{}
 }
 
 // turn is the right of one pod to run.
 type turn struct {
 	rival
-	// yield is closed when the pod is to stop in favour of its successor.
+	// yield is closed when the pod is to stop in favor of its successor.
 	yield    chan struct{}
 	yielding bool
 }
 
-// over tells whether the pod is to stop.
+// over reports whether the pod is to stop.
 func (t *turn) over() bool {
 	select {
 	case <-t.yield:
@@ -55,18 +56,19 @@ func (t *turn) over() bool {
 	}
 }
 
+// newTurns returns turns that no pod holds.
 func newTurns() *turns {
 	return &turns{held: map[string]*turn{}, waiting: map[*turn]bool{}, changed: make(chan struct{})}
 }
 
-// take waits until a pod may run. The turn must be given back.
+// take waits until the pod may run. The caller must release the turn.
 func (t *turns) take(ctx context.Context, r rival) (*turn, error) {
-	mine := &turn{rival: r, yield: make(chan struct{})}
-	defer t.forget(mine)
+	own := &turn{rival: r, yield: make(chan struct{})}
+	defer t.forget(own)
 	for {
-		changed := t.try(mine)
+		changed := t.try(own)
 		if changed == nil {
-			return mine, nil
+			return own, nil
 		}
 		select {
 		case <-ctx.Done():
@@ -76,48 +78,51 @@ func (t *turns) take(ctx context.Context, r rival) (*turn, error) {
 	}
 }
 
-// try takes the turn, or returns what is closed when it is worth to try again.
-func (t *turns) try(mine *turn) <-chan struct{} {
+// try acquires the turn, or returns a channel that is closed when trying again is
+// worthwhile.
+func (t *turns) try(own *turn) <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.waiting[mine] = true
-	holder := t.held[mine.workload]
-	if holder == nil && !t.succeeded(mine) {
-		t.held[mine.workload] = mine
+	t.waiting[own] = true
+	holder := t.held[own.workload]
+	if holder == nil && !t.succeeded(own) {
+		t.held[own.workload] = own
 		return nil
 	}
-	if holder != nil && mine.succeeds(holder.rival) && !holder.yielding {
+	if holder != nil && own.succeeds(holder.rival) && !holder.yielding {
 		holder.yielding = true
 		close(holder.yield)
 	}
 	return t.changed
 }
 
-// succeeded tells whether a successor of a pod waits too.
-func (t *turns) succeeded(mine *turn) bool {
+// succeeded reports whether a successor of the pod is waiting.
+func (t *turns) succeeded(own *turn) bool {
 	for other := range t.waiting {
-		if other.workload == mine.workload && other.succeeds(mine.rival) {
+		if other.workload == own.workload && other.succeeds(own.rival) {
 			return true
 		}
 	}
 	return false
 }
 
-func (t *turns) forget(mine *turn) {
+// forget removes a turn from those that are waiting.
+func (t *turns) forget(own *turn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.waiting, mine)
+	delete(t.waiting, own)
 	t.announce()
 }
 
-// giveBack ends a turn.
-func (t *turns) giveBack(mine *turn) {
+// release releases a turn.
+func (t *turns) release(own *turn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.held, mine.workload)
+	delete(t.held, own.workload)
 	t.announce()
 }
 
+// announce wakes all pods that wait for a turn.
 func (t *turns) announce() {
 	close(t.changed)
 	t.changed = make(chan struct{})

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// pod is a rival in a test, and what became of its turn.
+// contender is a rival in a test, and whether it holds the turn.
 type contender struct {
 	rival
 	has bool
 }
 
-// compete runs a pod as a runner does until the context ends.
+// compete takes and releases the turn like a runner until ctx ends.
 func (c *contender) compete(ctx context.Context, t *turns) {
 	for ctx.Err() == nil {
 		held, err := t.take(ctx, c.rival)
@@ -27,16 +27,16 @@ func (c *contender) compete(ctx context.Context, t *turns) {
 		case <-ctx.Done():
 		}
 		c.has = false
-		t.giveBack(held)
+		t.release(held)
 	}
 }
 
-func TestOnePodOfADeploymentRuns(t *testing.T) {
+func TestOnePodPerDeploymentRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := newTurns()
-		began := time.Now()
+		now := time.Now()
 		start := func(workload, template string, arrival int, age time.Duration) (*contender, context.CancelFunc) {
-			c := &contender{rival: rival{workload, template, began.Add(-age), arrival}}
+			c := &contender{rival: rival{workload, template, now.Add(-age), arrival}}
 			ctx, stop := context.WithCancel(t.Context())
 			go c.compete(ctx, all)
 			synctest.Wait()
@@ -57,13 +57,13 @@ func TestOnePodOfADeploymentRuns(t *testing.T) {
 		expect("a second replica", replica, false)
 		next, stopNext := start("ns/a", "2", 4, 0)
 		expect("the next template", next, true)
-		expect("the first pod, once the next has come", first, false)
+		expect("the first pod, after the next template has arrived", first, false)
 		older, stopOlder := start("ns/a", "0", 5, 2*time.Hour)
-		expect("an older pod that comes late", older, false)
+		expect("an older pod that arrives later", older, false)
 		stopNext()
-		expect("the next template, once stopped", next, false)
+		expect("the next template, after it has been stopped", next, false)
 		if synctest.Wait(); first.has == replica.has || older.has {
-			t.Errorf("once the next is gone: first %t, replica %t, older %t; want one of the first two", first.has, replica.has, older.has)
+			t.Errorf("after the next template has stopped: first %t, replica %t, older %t; want one of the first two", first.has, replica.has, older.has)
 		}
 		for _, stop := range []context.CancelFunc{stopFirst, stopOther, stopReplica, stopOlder} {
 			stop()
@@ -71,15 +71,15 @@ func TestOnePodOfADeploymentRuns(t *testing.T) {
 	})
 }
 
-func TestTakingATurnEndsWithTheContext(t *testing.T) {
+func TestTakeReturnsWhenContextEnds(t *testing.T) {
 	all := newTurns()
-	mine := rival{workload: "ns/a", template: "1"}
-	if _, err := all.take(t.Context(), mine); err != nil {
+	r := rival{workload: "ns/a", template: "1"}
+	if _, err := all.take(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := all.take(ctx, mine); !errors.Is(err, context.Canceled) {
+	if _, err := all.take(ctx, r); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -12,11 +12,11 @@ import (
 	"strings"
 )
 
-// whiteout begins the name of an entry that removes what lower layers have.
+// whiteout is the name prefix of an entry that removes a file of a lower layer.
 const whiteout = ".wh."
 
-// unpack gives the folder with the files of an image. It lies under dir, is made
-// once, and is not written to after that.
+// unpack returns the directory with the files of an image. It is a subdirectory
+// of dir that is created once and never changed.
 func (i *image) unpack(dir string) (folder string, err error) {
 	folder = filepath.Join(dir, strings.ReplaceAll(i.digest, ":", "-"))
 	if _, err := os.Stat(folder); err == nil {
@@ -25,12 +25,12 @@ func (i *image) unpack(dir string) (folder string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	fresh, err := os.MkdirTemp(dir, ".new-*")
+	temporary, err := os.MkdirTemp(dir, ".new-*")
 	if err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(fresh)) }()
-	root, err := os.OpenRoot(fresh)
+	defer func() { err = errors.Join(err, os.RemoveAll(temporary)) }()
+	root, err := os.OpenRoot(temporary)
 	if err != nil {
 		return "", err
 	}
@@ -40,13 +40,14 @@ func (i *image) unpack(dir string) (folder string, err error) {
 			return "", err
 		}
 	}
-	// Another pod may have been faster.
-	if err := os.Rename(fresh, folder); err != nil && !errors.Is(err, os.ErrExist) {
+	// Another pod may have unpacked the image first.
+	if err := os.Rename(temporary, folder); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", err
 	}
 	return folder, nil
 }
 
+// unpackLayer writes the entries of one layer.
 func unpackLayer(root *os.Root, mediaType string, content io.Reader) error {
 	switch {
 	case strings.HasSuffix(mediaType, "gzip"):
@@ -56,7 +57,7 @@ func unpackLayer(root *os.Root, mediaType string, content io.Reader) error {
 		}
 		content = unzipped
 	case !strings.HasSuffix(mediaType, "tar"):
-		return fmt.Errorf("a layer of the type %s cannot be read", mediaType)
+		return fmt.Errorf("layer type %s is not supported", mediaType)
 	}
 	for reader := tar.NewReader(content); ; {
 		header, err := reader.Next()
@@ -71,14 +72,15 @@ func unpackLayer(root *os.Root, mediaType string, content io.Reader) error {
 	}
 }
 
-// unpackEntry writes one entry of a layer. The root sees to it that none leaves it.
+// unpackEntry writes one entry of a layer. The root ensures that no entry escapes
+// it.
 func unpackEntry(root *os.Root, header *tar.Header, content io.Reader) error {
 	name := strings.TrimPrefix(path.Clean("/"+header.Name), "/")
 	if name == "" {
 		return nil
 	}
-	if gone, is := strings.CutPrefix(path.Base(name), whiteout); is {
-		return root.RemoveAll(path.Join(path.Dir(name), gone))
+	if removed, ok := strings.CutPrefix(path.Base(name), whiteout); ok {
+		return root.RemoveAll(path.Join(path.Dir(name), removed))
 	}
 	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return err
@@ -99,6 +101,6 @@ func unpackEntry(root *os.Root, header *tar.Header, content io.Reader) error {
 		_, err = io.Copy(file, content)
 		return errors.Join(err, file.Close())
 	default:
-		return fmt.Errorf("an entry of the type %q cannot be unpacked", header.Typeflag)
+		return fmt.Errorf("entry type %q is not supported", header.Typeflag)
 	}
 }

@@ -15,12 +15,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// refreshPause is how often volumes are compared with what they show. Secrets and
+// refreshPause is the interval at which volumes are updated. Secrets and
 // ConfigMaps are read from a cache.
 const refreshPause = time.Second
 
-// filesOf tells what a volume shows, as a projected volume would say it. An emptyDir
-// shows nothing.
+// filesOf returns the content of a volume as sources of a projected volume. An
+// emptyDir has none. It returns an error for an unsupported volume.
 func filesOf(volume corev1.Volume) ([]corev1.VolumeProjection, error) {
 	switch {
 	case volume.EmptyDir != nil:
@@ -33,46 +33,47 @@ func filesOf(volume corev1.Volume) ([]corev1.VolumeProjection, error) {
 			LocalObjectReference: volume.ConfigMap.LocalObjectReference, Items: volume.ConfigMap.Items, Optional: volume.ConfigMap.Optional,
 		}}}, nil
 	case volume.Projected == nil:
-		return nil, errors.New("its type")
+		return nil, errors.New("the volume type")
 	}
 	for _, source := range volume.Projected.Sources {
 		switch {
 		case source.DownwardAPI != nil:
 			for _, item := range source.DownwardAPI.Items {
 				if item.FieldRef == nil || item.FieldRef.FieldPath != "metadata.namespace" && item.FieldRef.FieldPath != "metadata.name" {
-					return nil, fmt.Errorf("the field for %s", item.Path)
+					return nil, fmt.Errorf("the downward API field for %s", item.Path)
 				}
 			}
 		case source.Secret == nil && source.ConfigMap == nil && source.ServiceAccountToken == nil:
-			return nil, errors.New("one of its sources")
+			return nil, errors.New("a projected source")
 		}
 	}
 	return volume.Projected.Sources, nil
 }
 
-// mounter keeps the volumes of one pod.
+// mounter maintains the volumes of one pod.
 type mounter struct {
 	objects client.Client
 	pod     *corev1.Pod
 	dir     string
-	tokens  map[string]*heldToken
+	tokens  map[string]*cachedToken
 }
 
-// heldToken is a token of the pod's service account.
-type heldToken struct {
+// cachedToken is a token of the pod's service account.
+type cachedToken struct {
 	text    []byte
 	renewAt time.Time
 }
 
+// newMounter returns a mounter that stores the volumes in a subdirectory of dir.
 func newMounter(objects client.Client, pod *corev1.Pod, dir string) *mounter {
-	return &mounter{objects: objects, pod: pod, dir: filepath.Join(dir, "volumes"), tokens: map[string]*heldToken{}}
+	return &mounter{objects: objects, pod: pod, dir: filepath.Join(dir, "volumes"), tokens: map[string]*cachedToken{}}
 }
 
-// folder gives the folder of a volume.
+// folder returns the directory of a volume.
 func (m *mounter) folder(volume string) string { return filepath.Join(m.dir, volume) }
 
-// refresh brings all volumes up to date. It fails when something that a volume shows
-// is missing; what the volume shows then stays.
+// refresh updates all volumes. It fails if a source is missing, and then leaves
+// that volume unchanged.
 func (m *mounter) refresh(ctx context.Context) error {
 	for _, volume := range m.pod.Spec.Volumes {
 		sources, err := filesOf(volume)
@@ -94,8 +95,8 @@ func (m *mounter) refresh(ctx context.Context) error {
 	return nil
 }
 
-// keep brings all volumes up to date until the context ends, and tells of failures.
-func (m *mounter) keep(ctx context.Context, tell func(error)) {
+// keep updates all volumes until ctx ends, and calls report with failures.
+func (m *mounter) keep(ctx context.Context, report func(error)) {
 	ticker := time.NewTicker(refreshPause)
 	defer ticker.Stop()
 	for {
@@ -104,13 +105,13 @@ func (m *mounter) keep(ctx context.Context, tell func(error)) {
 			return
 		case <-ticker.C:
 			if err := m.refresh(ctx); err != nil && ctx.Err() == nil {
-				tell(err)
+				report(err)
 			}
 		}
 	}
 }
 
-// read gives the files of one source by their paths in the volume.
+// read returns the files of one source by path in the volume.
 func (m *mounter) read(ctx context.Context, volume string, source corev1.VolumeProjection) (map[string][]byte, error) {
 	switch {
 	case source.Secret != nil:
@@ -145,6 +146,7 @@ func (m *mounter) read(ctx context.Context, volume string, source corev1.VolumeP
 	}
 }
 
+// get reads an object in the pod's namespace. A missing optional object is not an error.
 func (m *mounter) get(ctx context.Context, name string, object client.Object, optional *bool) error {
 	err := m.objects.Get(ctx, client.ObjectKey{Namespace: m.pod.Namespace, Name: name}, object)
 	if apierrors.IsNotFound(err) && optional != nil && *optional {
@@ -153,7 +155,7 @@ func (m *mounter) get(ctx context.Context, name string, object client.Object, op
 	return err
 }
 
-// choose gives all of data, or the keys that items name by their paths.
+// choose returns all of data, or the keys selected by items under their paths.
 func choose(data map[string][]byte, items []corev1.KeyToPath, optional *bool) (map[string][]byte, error) {
 	if len(items) == 0 {
 		return data, nil
@@ -165,19 +167,19 @@ func choose(data map[string][]byte, items []corev1.KeyToPath, optional *bool) (m
 		case ok:
 			chosen[item.Path] = content
 		case optional == nil || !*optional:
-			return nil, fmt.Errorf("it has no key %s", item.Key)
+			return nil, fmt.Errorf("missing key %s", item.Key)
 		}
 	}
 	return chosen, nil
 }
 
-// token gives a token of the pod's service account, which is bound to the pod. It is
-// renewed when 80 % of its life are over, as on a node.
+// token returns a token of the pod's service account that is bound to the pod. It
+// is renewed after 80% of its lifetime, as on a node.
 func (m *mounter) token(ctx context.Context, volume string, source *corev1.ServiceAccountTokenProjection) ([]byte, error) {
 	key := volume + "/" + source.Path
 	now := time.Now()
-	if held := m.tokens[key]; held != nil && now.Before(held.renewAt) {
-		return held.text, nil
+	if cached := m.tokens[key]; cached != nil && now.Before(cached.renewAt) {
+		return cached.text, nil
 	}
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
 		ExpirationSeconds: source.ExpirationSeconds,
@@ -188,9 +190,9 @@ func (m *mounter) token(ctx context.Context, volume string, source *corev1.Servi
 	}
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: m.pod.Namespace, Name: m.pod.Spec.ServiceAccountName}}
 	if err := m.objects.SubResource("token").Create(ctx, account, request); err != nil {
-		return nil, fmt.Errorf("a token of the service account %s: %w", account.Name, err)
+		return nil, fmt.Errorf("requesting a token of service account %s: %w", account.Name, err)
 	}
-	life := request.Status.ExpirationTimestamp.Sub(now)
-	m.tokens[key] = &heldToken{text: []byte(request.Status.Token), renewAt: now.Add(life * 8 / 10)}
+	lifetime := request.Status.ExpirationTimestamp.Sub(now)
+	m.tokens[key] = &cachedToken{text: []byte(request.Status.Token), renewAt: now.Add(lifetime * 8 / 10)}
 	return m.tokens[key].text, nil
 }

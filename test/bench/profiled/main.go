@@ -1,11 +1,11 @@
-// Command profiled is the operator as cmd/trust-manager is, but one that takes
-// profiles of itself: the benchmark runs it in the operator's place where it is
-// asked for profiles, so that the product needs no port for them.
+// Command profiled is the operator, like cmd/trust-manager, and also writes
+// profiles of itself. The benchmark runs it instead of the operator when profiles
+// are requested, so that the product does not need a port for them.
 //
-// It writes to the folder in the variable BENCH_PROFILES: cpu.pprof, the processor
-// time of its whole life; and, from the moment before it stops, heap.pprof, what is
-// in use, and allocs.pprof, all that was ever allocated. An operator that is
-// started later writes over them.
+// It writes to the directory in the environment variable BENCH_PROFILES:
+// cpu.pprof for its whole lifetime and, just before it stops, heap.pprof with the
+// memory in use and allocs.pprof with all allocations. An operator that is
+// started later overwrites them.
 package main
 
 import (
@@ -24,8 +24,8 @@ import (
 	"trust-manager.io/internal/app"
 )
 
-// sampled is of how many allocated bytes one is looked at: more of them than by
-// default, since a target takes few.
+// sampled is the memory profile rate in bytes. It is smaller than the default,
+// since a target allocates little.
 const sampled = 16 << 10
 
 func main() {
@@ -34,11 +34,11 @@ func main() {
 	defer stop()
 	if err := profiled(stopped, os.Getenv("BENCH_PROFILES")); err != nil {
 		fmt.Fprintln(os.Stderr, "profiled:", err)
-		os.Exit(1) //nolint:gocritic // the process ends, and its signals with it
+		os.Exit(1) //nolint:gocritic // the end of the process ends signal handling too
 	}
 }
 
-// profiled runs the operator and writes profiles of it into a folder.
+// profiled runs the operator and writes its profiles to a directory.
 func profiled(stopped context.Context, dir string) error {
 	cpu, err := os.Create(filepath.Join(dir, "cpu.pprof"))
 	if err != nil {
@@ -47,7 +47,7 @@ func profiled(stopped context.Context, dir string) error {
 	if err := pprof.StartCPUProfile(cpu); err != nil {
 		return err
 	}
-	// What is in use is seen before the operator stops and lets go of it.
+	// The heap profile is taken before the operator stops and releases its memory.
 	ctx, cancel := context.WithCancel(context.Background())
 	written := make(chan error, 1)
 	go func() {

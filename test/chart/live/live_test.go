@@ -19,9 +19,8 @@ const (
 	installed = "install"
 )
 
-// sets are values of the chart, each feature in one of them. has is what the set is
-// about: objects that are there with it, as "Kind namespace/name", and lacks are
-// objects that are not.
+// sets are values of the chart that together enable every feature. has and lacks
+// are objects, as "Kind namespace/name", that must and must not be rendered.
 var sets = map[string]struct {
 	args       []string
 	has, lacks []string
@@ -126,8 +125,8 @@ func set(values ...string) (args []string) {
 	return args
 }
 
-// Each set of values gives objects that the API server takes, all at once on trial
-// and then for good.
+// The API server accepts the objects of each set of values, in a dry run and when
+// they are applied.
 func TestAccepted(t *testing.T) {
 	for name, tc := range sets {
 		t.Run(name, func(t *testing.T) {
@@ -135,12 +134,12 @@ func TestAccepted(t *testing.T) {
 			names := namesOf(objects)
 			for _, name := range tc.has {
 				if !slices.Contains(names, name) {
-					t.Errorf("there is no %s among %q", name, names)
+					t.Errorf("no %s among %q", name, names)
 				}
 			}
 			for _, name := range tc.lacks {
 				if slices.Contains(names, name) {
-					t.Errorf("there is %s", name)
+					t.Errorf("unexpected %s", name)
 				}
 			}
 			for _, object := range objects {
@@ -151,7 +150,7 @@ func TestAccepted(t *testing.T) {
 				apply(t, object)
 			}
 			for _, object := range objects {
-				if object.GetKind() != "CustomResourceDefinition" { // Bundles would go with it
+				if object.GetKind() != "CustomResourceDefinition" { // deleting it would delete all Bundles
 					remove(t, object)
 				}
 			}
@@ -159,23 +158,23 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
-// A check that lets everything pass would be no check.
+// An unknown field is rejected, which proves that the check is strict.
 func TestUnknownFieldIsRefused(t *testing.T) {
 	for _, kind := range []string{"Deployment", "Certificate", "ServiceMonitor", "CertificateRequestPolicy", "ClusterRole"} {
 		objects := render(t, "--values", "../testdata/every-value.yaml")
-		at := slices.IndexFunc(objects, func(o *unstructured.Unstructured) bool { return o.GetKind() == kind })
-		if at < 0 {
-			t.Fatalf("there is no %s", kind)
+		i := slices.IndexFunc(objects, func(o *unstructured.Unstructured) bool { return o.GetKind() == kind })
+		if i < 0 {
+			t.Fatalf("no %s", kind)
 		}
-		inNamespace(t, objects[at])
-		objects[at].Object["unknown"] = "field"
-		if err := tryApply(objects[at], client.DryRunAll); err == nil || !strings.Contains(err.Error(), "unknown") {
+		inNamespace(t, objects[i])
+		objects[i].Object["unknown"] = "field"
+		if err := tryApply(objects[i], client.DryRunAll); err == nil || !strings.Contains(err.Error(), "unknown") {
 			t.Errorf("%s: %v", kind, err)
 		}
 	}
 }
 
-// render renders the release "release" for the API server.
+// render renders the release with the API server's capabilities.
 func render(t *testing.T, args ...string) helm.Objects {
 	t.Helper()
 	objects, err := chart.Template(t.Context(), release, installed, append(args, "--kubeconfig", kubeconfig, "--dry-run=server")...)
@@ -183,7 +182,7 @@ func render(t *testing.T, args ...string) helm.Objects {
 		t.Fatal(err)
 	}
 	for _, object := range objects {
-		// Helm adds them when it installs, and takes no object that lacks them.
+		// Helm adds these on installation and does not adopt objects without them.
 		annotations := object.GetAnnotations()
 		if annotations == nil {
 			annotations = map[string]string{}
@@ -194,8 +193,8 @@ func render(t *testing.T, args ...string) helm.Objects {
 	return objects
 }
 
-// namesOf gives "Kind namespace/name" of each object. What has no namespace of its
-// own comes into that of the release, as Helm sees to.
+// namesOf returns "Kind namespace/name" of each object. As in Helm, an object
+// without a namespace gets that of the release.
 func namesOf(objects helm.Objects) (names []string) {
 	for _, object := range objects {
 		names = append(names, object.GetKind()+" "+namespaceOf(object)+"/"+object.GetName())
@@ -210,7 +209,7 @@ func namespaceOf(object *unstructured.Unstructured) string {
 	return object.GetNamespace()
 }
 
-// inNamespace puts an object into its namespace, which is made if there is none.
+// inNamespace sets the namespace of an object and creates it if necessary.
 func inNamespace(t *testing.T, object *unstructured.Unstructured) {
 	t.Helper()
 	name := namespaceOf(object)
@@ -233,7 +232,7 @@ func apply(t *testing.T, object *unstructured.Unstructured, options ...client.Pa
 
 func tryApply(object *unstructured.Unstructured, options ...client.PatchOption) error {
 	options = append(options, client.FieldOwner("helm"), client.FieldValidation(metav1.FieldValidationStrict))
-	return api.Patch(context.Background(), object.DeepCopy(), client.Apply, options...) //nolint:staticcheck // the other form of an apply knows no field validation
+	return api.Patch(context.Background(), object.DeepCopy(), client.Apply, options...) //nolint:staticcheck // client.Apply has no option for field validation
 }
 
 func remove(t *testing.T, object *unstructured.Unstructured) {

@@ -1,10 +1,10 @@
-// Package live proves that a real API server takes what the chart renders: for each
-// set of values every object, checked strictly, so that a field which does not exist
-// is refused and not dropped. The API server has the custom resource definitions of
-// cert-manager, approver-policy and Prometheus Operator.
+// Package live tests that a real API server accepts what the chart renders: every
+// object of each set of values, with strict validation, so that unknown fields
+// are rejected and not dropped. The API server has the custom resource
+// definitions of cert-manager, approver-policy and Prometheus Operator.
 //
-// Helm asks this API server for what it offers, as it does for users. Whether the
-// operator can work with the objects is for other tests.
+// Helm discovers the capabilities of this API server, as it does for users. Other
+// tests cover whether the operator works with the objects.
 package live
 
 import (
@@ -35,7 +35,8 @@ import (
 // Set by TestMain.
 var (
 	chart *helm.Helm
-	// api is an administrator's client, kubeconfig the path of his kubeconfig.
+	// api is an administrator's client, and kubeconfig the path of the
+	// administrator's kubeconfig.
 	api        client.Client
 	kubeconfig string
 )
@@ -54,7 +55,7 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) (code int, err error) {
 	log.SetLogger(logr.Discard())
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		return 1, errors.New("KUBEBUILDER_ASSETS is not set: these tests need a kube-apiserver and an etcd; run `make test-integration`, which builds them")
+		return 1, errors.New("KUBEBUILDER_ASSETS is not set: these tests require kube-apiserver and etcd; run `make test-integration`, which builds them")
 	}
 	dir, err := os.MkdirTemp("", "trust-manager-chart-")
 	if err != nil {
@@ -69,7 +70,7 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	env := &envtest.Environment{
-		// Seconds are enough, unless other tests keep the machine busy.
+		// Seconds are enough unless other tests keep the machine busy.
 		ControlPlaneStartTimeout: 2 * time.Minute,
 		ControlPlaneStopTimeout:  time.Minute,
 	}
@@ -88,7 +89,7 @@ func run(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-// neighbourDefinitions gives the definitions of the other projects, as YAML.
+// neighbourDefinitions returns the definitions of the other projects, as YAML.
 func neighbourDefinitions() (string, error) {
 	command, err := filepath.Abs(filepath.Join(root, "bin", "certmanager"))
 	if err != nil {
@@ -128,15 +129,15 @@ func connect(env *envtest.Environment, config *rest.Config, dir string) (err err
 	return os.WriteFile(kubeconfig, text, 0o600)
 }
 
-// define makes custom resource definitions, and waits until what they define is
-// served.
+// define creates custom resource definitions and waits until they are
+// established.
 func define(ctx context.Context, text string) error {
 	all, err := helm.Parse(text)
 	if err != nil {
 		return err
 	}
 	if len(all) < 8 {
-		return fmt.Errorf("there are %d definitions of other projects", len(all))
+		return fmt.Errorf("got %d definitions of other projects, want at least 8", len(all))
 	}
 	for _, object := range all {
 		if err := api.Create(ctx, object); err != nil {
@@ -168,6 +169,6 @@ func awaitServed(ctx context.Context, name string) error {
 				return nil
 			}
 		}
-		return errors.New("it is not")
+		return errors.New("not established")
 	})
 }

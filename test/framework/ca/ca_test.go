@@ -37,12 +37,12 @@ func TestIssue(t *testing.T) {
 func TestIntermediate(t *testing.T) {
 	t.Parallel()
 	root := New("Root")
-	between := CA{root.Issue(Named("Intermediate"), Intermediate)}
+	intermediate := CA{root.Issue(Named("Intermediate"), Intermediate)}
 	roots, intermediates := x509.NewCertPool(), x509.NewCertPool()
 	roots.AddCert(root.X509())
-	intermediates.AddCert(between.X509())
+	intermediates.AddCert(intermediate.X509())
 	options := x509.VerifyOptions{Roots: roots, Intermediates: intermediates, DNSName: "server.example"}
-	if _, err := between.Issue(ForHosts("server.example")).X509().Verify(options); err != nil {
+	if _, err := intermediate.Issue(ForHosts("server.example")).X509().Verify(options); err != nil {
 		t.Error(err)
 	}
 }

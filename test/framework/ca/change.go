@@ -54,7 +54,9 @@ func ValidUntil(end time.Time) func(*x509.Certificate) {
 }
 
 // ValidFor sets the end of the validity period, from now on.
-func ValidFor(life time.Duration) func(*x509.Certificate) { return ValidUntil(time.Now().Add(life)) }
+func ValidFor(lifetime time.Duration) func(*x509.Certificate) {
+	return ValidUntil(time.Now().Add(lifetime))
+}
 
 // Padded adds about this many bytes to a certificate, in an unknown extension.
 func Padded(bytes int) func(*x509.Certificate) {

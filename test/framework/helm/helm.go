@@ -69,7 +69,7 @@ func Parse(text string) (Objects, error) {
 		} else if err != nil {
 			return nil, fmt.Errorf("%w in:\n%s", err, text)
 		}
-		if len(object.Object) > 0 { // else a document of comments only
+		if len(object.Object) > 0 { // otherwise the document contains only comments
 			all = append(all, object)
 		}
 	}

@@ -42,16 +42,16 @@ func Keys() ([]Key, error) {
 		newKey("EC in SEC 1", "EC PRIVATE KEY", sec1, scalar),
 		newKey("Ed25519 of OpenSSH", "OPENSSH PRIVATE KEY", openSSH(edwards), edwards.Seed()),
 	}
-	for _, one := range []struct {
+	for _, pkcs8 := range []struct {
 		name   string
 		key    any
 		secret []byte
 	}{{"RSA in PKCS #8", long, prime}, {"EC in PKCS #8", curve, scalar}, {"Ed25519 in PKCS #8", edwards, edwards.Seed()}} {
-		der, err := x509.MarshalPKCS8PrivateKey(one.key)
+		der, err := x509.MarshalPKCS8PrivateKey(pkcs8.key)
 		if err != nil {
 			return nil, err
 		}
-		keys = append(keys, newKey(one.name, "PRIVATE KEY", der, one.secret))
+		keys = append(keys, newKey(pkcs8.name, "PRIVATE KEY", der, pkcs8.secret))
 	}
 	encrypted, secret, err := encryptedKey()
 	return append(keys, newKey("an encrypted key", "ENCRYPTED PRIVATE KEY", encrypted, secret)), err

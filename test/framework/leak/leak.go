@@ -54,8 +54,8 @@ func NewSearch(keys ...Key) *Search {
 	for _, key := range keys {
 		for form, texts := range key.forms() {
 			for _, text := range texts {
-				for at := 0; at+width <= len(text); at += step {
-					s.fragments[[width]byte(text[at:])] = key.Name + " in " + form
+				for i := 0; i+width <= len(text); i += step {
+					s.fragments[[width]byte(text[i:])] = key.Name + " in " + form
 				}
 			}
 		}
@@ -82,11 +82,11 @@ func (k Key) forms() map[string][][]byte {
 
 // text returns the part of the PEM text, including line ends, that encodes the secret.
 func (k Key) text() []byte {
-	from := bytes.Index(k.DER(), k.secret)
-	// Four characters hold three bytes, and a line 64 characters.
-	place := func(at int) int { return at/3*4 + at/3*4/64 }
+	start := bytes.Index(k.DER(), k.secret)
+	// Four characters encode three bytes, and a line has 64 characters.
+	position := func(i int) int { return i/3*4 + i/3*4/64 }
 	text := []byte(k.Base64())
-	return text[place(from+2):min(len(text), place(from+len(k.secret)))]
+	return text[position(start+2):min(len(text), position(start+len(k.secret)))]
 }
 
 func inHex(data []byte) [][]byte {
@@ -123,8 +123,8 @@ func (s *Search) Find(text []byte) []string {
 }
 
 func (s *Search) find(text []byte, found map[string]bool) {
-	for at := 0; at+width <= len(text); at++ {
-		if name, ok := s.fragments[[width]byte(text[at:])]; ok {
+	for i := 0; i+width <= len(text); i++ {
+		if name, ok := s.fragments[[width]byte(text[i:])]; ok {
 			found[name] = true
 		}
 	}

@@ -15,11 +15,11 @@ import (
 
 func keys(t *testing.T) []Key {
 	t.Helper()
-	made, err := Keys()
+	all, err := Keys()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return made
+	return all
 }
 
 // shown are ways in which a program may show a key.
@@ -67,7 +67,7 @@ func logged(k Key, handler func(*bytes.Buffer) slog.Handler) []byte {
 	return out.Bytes()
 }
 
-// A key is found however it is shown, under its own name.
+// A key is found in each form and reported by its own name.
 func TestFind(t *testing.T) {
 	t.Parallel()
 	for _, key := range keys(t) {
@@ -93,6 +93,6 @@ func TestFindNothing(t *testing.T) {
 		}
 	}
 	if found := search.Find([]byte(strings.Repeat("-----BEGIN PRIVATE KEY-----\n", 100))); len(found) > 0 {
-		t.Errorf("found %q in nothing", found)
+		t.Errorf("found %q in text without a key", found)
 	}
 }

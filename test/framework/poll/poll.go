@@ -10,7 +10,7 @@ import (
 const (
 	// interval is the time between two checks.
 	interval = 20 * time.Millisecond
-	// patience is many times what the slowest operation takes on a busy machine.
+	// patience is many times the duration of the slowest operation on a busy machine.
 	patience = 30 * time.Second
 )
 
@@ -20,11 +20,11 @@ func Until(ctx context.Context, what string, check func() error) error {
 	return UntilWithin(ctx, patience, what, check)
 }
 
-// UntilWithin is [Until] with a limit of its own.
+// UntilWithin is like [Until] with the given limit.
 func UntilWithin(ctx context.Context, limit time.Duration, what string, check func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	began := time.Now()
+	start := time.Now()
 	for {
 		err := check()
 		if err == nil {
@@ -32,7 +32,7 @@ func UntilWithin(ctx context.Context, limit time.Duration, what string, check fu
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("timed out after %s waiting for %s: %w", time.Since(began).Round(time.Second), what, err)
+			return fmt.Errorf("timed out after %s waiting for %s: %w", time.Since(start).Round(time.Second), what, err)
 		case <-time.After(interval):
 		}
 	}
@@ -44,7 +44,7 @@ func Eventually(tb testing.TB, what string, check func() error) {
 	EventuallyWithin(tb, patience, what, check)
 }
 
-// EventuallyWithin is [Eventually] with a limit of its own.
+// EventuallyWithin is like [Eventually] with the given limit.
 func EventuallyWithin(tb testing.TB, limit time.Duration, what string, check func() error) {
 	tb.Helper()
 	if err := UntilWithin(tb.Context(), limit, what, check); err != nil {

@@ -17,9 +17,9 @@ import (
 // tokenLifetime is longer than any run of tests, in seconds.
 const tokenLifetime = 24 * 60 * 60
 
-// Account creates a service account without any rights in [TrustNamespace], and returns
-// the path of its kubeconfig. A test uses it to run an operator with other rights than the
-// chart's.
+// Account creates a service account without any permissions in [TrustNamespace],
+// and returns the path of its kubeconfig. A test uses it to run an operator with
+// other permissions than the chart's.
 func (r *Rig) Account(ctx context.Context, name string) (path string, err error) {
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: TrustNamespace, Name: name}}
 	if err := r.Client.Create(ctx, account); err != nil {
@@ -28,8 +28,8 @@ func (r *Rig) Account(ctx context.Context, name string) (path string, err error)
 	return writeAccount(ctx, r.Client, r.Config, name, r.dir)
 }
 
-// writeAccount writes a kubeconfig with a token of a service account, whose rights are
-// those of its roles and no more.
+// writeAccount writes a kubeconfig with a token of a service account, whose
+// permissions are exactly those of its roles.
 func writeAccount(ctx context.Context, api client.Client, server *rest.Config, account, dir string) (path string, err error) {
 	token, err := requestToken(ctx, api, account, nil)
 	if err != nil {
@@ -46,7 +46,7 @@ func requestToken(ctx context.Context, api client.Client, account string, bound 
 	lifetime := int64(tokenLifetime)
 	token := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &lifetime, BoundObjectRef: bound}}
 	if err := api.SubResource("token").Create(ctx, object, token); err != nil {
-		return "", fmt.Errorf("a token of the service account %s: %w", account, err)
+		return "", fmt.Errorf("requesting a token of service account %s: %w", account, err)
 	}
 	return token.Status.Token, nil
 }

@@ -23,7 +23,7 @@ const (
 	// server sends to the webhook.
 	FaultyLabel = "rig/faulty"
 	// Refusal is the message with which the webhook denies a write.
-	Refusal = "the rig refuses this write"
+	Refusal = "write denied by the rig"
 	// hangLimit is the webhook's timeout in seconds, the longest that the API server
 	// allows.
 	hangLimit = 30
@@ -57,12 +57,12 @@ func startAdmission(ctx context.Context, api client.Client) (*Admission, error) 
 func (a *Admission) configuration() *admissionregistrationv1.ValidatingWebhookConfiguration {
 	url, timeout := a.server.URL, int32(hangLimit)
 	fail, none := admissionregistrationv1.Fail, admissionregistrationv1.SideEffectClassNone
-	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.server.Certificate().Raw})
+	caBundle := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.server.Certificate().Raw})
 	return &admissionregistrationv1.ValidatingWebhookConfiguration{
 		ObjectMeta: metav1.ObjectMeta{Name: "rig"},
 		Webhooks: []admissionregistrationv1.ValidatingWebhook{{
 			Name:         "faulty.rig.trust-manager.io",
-			ClientConfig: admissionregistrationv1.WebhookClientConfig{URL: &url, CABundle: authority},
+			ClientConfig: admissionregistrationv1.WebhookClientConfig{URL: &url, CABundle: caBundle},
 			Rules: []admissionregistrationv1.RuleWithOperations{{
 				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.OperationAll},
 				Rule: admissionregistrationv1.Rule{
@@ -145,43 +145,43 @@ func (a *Admission) Waiting() int {
 	return a.waiting
 }
 
-// ServeHTTP answers one AdmissionReview.
+// ServeHTTP handles one AdmissionReview.
 func (a *Admission) ServeHTTP(response http.ResponseWriter, request *http.Request) {
-	about, err := readHead(request.Body)
+	review, err := readHead(request.Body)
 	if err != nil {
 		http.Error(response, err.Error(), http.StatusBadRequest)
 		return
 	}
-	answer := &admissionv1.AdmissionResponse{UID: about.UID, Result: a.judge(request.Context(), about.Namespace)}
-	answer.Allowed = answer.Result == nil
-	_ = json.NewEncoder(response).Encode(admissionv1.AdmissionReview{ // the caller may have gone
+	result := &admissionv1.AdmissionResponse{UID: review.UID, Result: a.judge(request.Context(), review.Namespace)}
+	result.Allowed = result.Result == nil
+	_ = json.NewEncoder(response).Encode(admissionv1.AdmissionReview{ // the caller may have disconnected
 		TypeMeta: metav1.TypeMeta{APIVersion: admissionv1.SchemeGroupVersion.String(), Kind: "AdmissionReview"},
-		Response: answer,
+		Response: result,
 	})
 }
 
 // readHead reads an AdmissionReview up to its object and discards the rest, so that the
 // connection can be reused. Parsing a large object would take longer than the rest of the
 // write, and distort the durations that tests measure.
-func readHead(body io.Reader) (about admissionv1.AdmissionRequest, err error) {
+func readHead(body io.Reader) (review admissionv1.AdmissionRequest, err error) {
 	decoder := json.NewDecoder(body)
-	for about.UID == "" || about.Namespace == "" {
+	for review.UID == "" || review.Namespace == "" {
 		token, err := decoder.Token()
 		if err != nil {
-			return about, fmt.Errorf("not an AdmissionReview: %w", err)
+			return review, fmt.Errorf("not an AdmissionReview: %w", err)
 		}
 		switch token {
 		case "uid":
-			err = decoder.Decode(&about.UID)
+			err = decoder.Decode(&review.UID)
 		case "namespace":
-			err = decoder.Decode(&about.Namespace)
+			err = decoder.Decode(&review.Namespace)
 		}
 		if err != nil {
-			return about, fmt.Errorf("not an AdmissionReview: %w", err)
+			return review, fmt.Errorf("not an AdmissionReview: %w", err)
 		}
 	}
 	_, err = io.Copy(io.Discard, body)
-	return about, err
+	return review, err
 }
 
 // judge returns the status with which a write is denied, or nil.

@@ -34,5 +34,5 @@ func answer(response http.ResponseWriter, err *apierrors.StatusError) {
 	status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
 	response.Header().Set("Content-Type", "application/json")
 	response.WriteHeader(int(status.Code))
-	_ = json.NewEncoder(response).Encode(status) // the caller may have gone
+	_ = json.NewEncoder(response).Encode(status) // the caller may have disconnected
 }

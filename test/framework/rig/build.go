@@ -8,13 +8,13 @@ import (
 	"path/filepath"
 )
 
-// commands are the paths of what was built.
+// commands are the paths of the built binaries.
 type commands struct {
 	cluster, operator string
 }
 
-// build compiles the commands of this checkout. The module of the cluster
-// command is one of its own.
+// build compiles the commands of this checkout. The cluster command has its own
+// module.
 func build(ctx context.Context, root, dir string, progress io.Writer) (commands, error) {
 	built := commands{cluster: filepath.Join(dir, "cluster-command"), operator: filepath.Join(dir, "trust-manager")}
 	for output, source := range map[string][2]string{
@@ -24,7 +24,7 @@ func build(ctx context.Context, root, dir string, progress io.Writer) (commands,
 		command := exec.CommandContext(ctx, "go", "build", "-C", source[0], "-o", output, source[1])
 		command.Stdout, command.Stderr = progress, progress
 		if err := command.Run(); err != nil {
-			return commands{}, fmt.Errorf("building %s in %s: %w; the lines above say why", source[1], source[0], err)
+			return commands{}, fmt.Errorf("building %s in %s: %w; see the output above", source[1], source[0], err)
 		}
 	}
 	return built, nil

@@ -52,7 +52,7 @@ func startControlPlane(binary, dir string, progress io.Writer, arguments ...stri
 		return nil, fmt.Errorf("starting the control plane: %w", err)
 	}
 	if line, _ := bufio.NewReader(output).ReadString('\n'); line != "ready\n" {
-		return nil, errors.Join(errors.New("the control plane did not get ready; the lines above say why"), c.stop())
+		return nil, errors.Join(errors.New("the control plane did not become ready; see the output above"), c.stop())
 	}
 	return c, nil
 }
@@ -73,7 +73,7 @@ func (c *controlPlane) stop() error {
 	watchdog := time.AfterFunc(stopLimit, func() { _ = c.command.Process.Kill() })
 	defer watchdog.Stop()
 	if err := c.command.Wait(); err != nil {
-		return errors.Join(errors.New("the control plane did not stop in good order"), err)
+		return errors.Join(errors.New("the control plane did not stop cleanly"), err)
 	}
 	return nil
 }

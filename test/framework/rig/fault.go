@@ -14,31 +14,31 @@ type Fault string
 const (
 	// Conflict: a write fails as if it had lost a race, and does not reach the API
 	// server.
-	Conflict Fault = "writes answered by 409 (Conflict, AlreadyExists)"
+	Conflict Fault = "writes rejected with 409 (Conflict, AlreadyExists)"
 	// NamespaceEnd: a write in an active namespace is denied as if the namespace were
 	// terminating or did not exist. The API server does this for a moment after a
 	// namespace is re-created.
-	NamespaceEnd Fault = "writes refused as if their namespace were terminating or gone"
+	NamespaceEnd Fault = "writes rejected as if their namespace were terminating or deleted"
 	// TooManyRequests: the response of the API server's priority and fairness.
-	TooManyRequests Fault = "requests answered by 429 with Retry-After"
-	ServerError     Fault = "requests answered by 500"
-	Unauthorized    Fault = "requests answered by 401"
+	TooManyRequests Fault = "requests rejected with 429 and Retry-After"
+	ServerError     Fault = "requests rejected with 500"
+	Unauthorized    Fault = "requests rejected with 401"
 	// Hang: no response until the caller gives up.
-	Hang Fault = "requests left without an answer"
+	Hang Fault = "requests without a response"
 	// LostAnswer: the API server handles the request, and its response is lost.
-	LostAnswer Fault = "requests done whose answer was lost"
+	LostAnswer Fault = "requests whose response was lost"
 	// CutAnswer: the connection ends in the middle of the response.
-	CutAnswer Fault = "answers cut in the middle"
+	CutAnswer Fault = "responses cut in the middle"
 	// HalfClosed: the connection is closed towards the caller in the middle of the
 	// response, and accepts what the caller sends for a while.
-	HalfClosed Fault = "connections half closed in the middle of an answer"
+	HalfClosed Fault = "connections half-closed in the middle of a response"
 	// CutWatch: the watch ends after a while, between two events or in the middle of one.
 	CutWatch Fault = "watches cut"
 	// DelayedWatch: the watch delivers nothing for a while, and then everything.
 	DelayedWatch Fault = "watches delayed"
 	// ReplayedWatch: the watch begins at an older resource version, so that the API
 	// server repeats events or reports that the version is too old.
-	ReplayedWatch Fault = "watches replayed from an older resource version"
+	ReplayedWatch Fault = "watches restarted at an older resource version"
 )
 
 // AllFaults are all faults except Unauthorized, which depends on the caller.
@@ -46,8 +46,8 @@ var AllFaults = []Fault{
 	Conflict, NamespaceEnd, TooManyRequests, ServerError, Hang, LostAnswer, CutAnswer, HalfClosed, CutWatch, DelayedWatch, ReplayedWatch,
 }
 
-// hits reports whether a fault applies to a request.
-func (f Fault) hits(request *http.Request) bool {
+// appliesTo reports whether a fault applies to a request.
+func (f Fault) appliesTo(request *http.Request) bool {
 	query := request.URL.Query()
 	watches, _ := strconv.ParseBool(query.Get("watch"))
 	switch f {

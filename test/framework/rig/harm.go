@@ -10,7 +10,7 @@ import (
 )
 
 // errHarm ends a response of the API server.
-var errHarm = errors.New("the rig has cut the answer")
+var errHarm = errors.New("response cut by the rig")
 
 // The bounds of faults in watches and responses.
 const (

@@ -10,8 +10,8 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// mainValues are the values of the release that most tests use. They enable every feature
-// that needs rights of its own.
+// mainValues are the values of the release that most tests use. They enable every
+// feature that requires additional permissions.
 var mainValues = []string{
 	"secretTargets.enabled=true", "secretTargets.authorizedSecretsAll=true", "app.webhook.tls.mode=selfManaged",
 }

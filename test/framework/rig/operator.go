@@ -51,7 +51,7 @@ func (r *Rig) startOperator(environment, flags []string) (*Operator, error) {
 	}
 	go func() {
 		defer close(o.ended)
-		_ = o.command.Wait() // the process state says it all
+		_ = o.command.Wait() // the process state contains the exit status
 	}()
 	return o, nil
 }
@@ -67,7 +67,7 @@ func (r *Rig) RunOperator(flags ...string) (code int, log string, err error) {
 	}
 	watchdog := time.AfterFunc(endLimit, func() { _ = o.command.Process.Kill() })
 	defer watchdog.Stop()
-	_ = o.command.Wait() // the process state says it all
+	_ = o.command.Wait() // the process state contains the exit status
 	if !o.command.ProcessState.Exited() {
 		return 0, o.Log(), fmt.Errorf("the operator did not end within %s", endLimit)
 	}

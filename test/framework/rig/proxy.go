@@ -96,8 +96,9 @@ func (p *Proxy) config() *rest.Config {
 	return &rest.Config{Host: p.server.URL, TLSClientConfig: rest.TLSClientConfig{CAData: authority}}
 }
 
-// Inject makes a share of all requests, in percent, get one of the faults from now on.
-// Requests to which none applies are forwarded. Without faults, all requests are.
+// Inject makes a share of all further requests, in percent, get one of the
+// faults. Requests to which none applies are forwarded. Without faults, all
+// requests are forwarded.
 func (p *Proxy) Inject(percent int, faults ...Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -146,7 +147,7 @@ func (p *Proxy) choose(request *http.Request) (Fault, uint64) {
 func (p *Proxy) fitting(request *http.Request) []Fault {
 	var all, ofWatches []Fault
 	for _, fault := range p.faults {
-		if fault.hits(request) {
+		if fault.appliesTo(request) {
 			all = append(all, fault)
 			if fault == CutWatch || fault == DelayedWatch || fault == ReplayedWatch {
 				ofWatches = append(ofWatches, fault)
@@ -169,11 +170,11 @@ func (p *Proxy) ServeHTTP(response http.ResponseWriter, request *http.Request) {
 		answer(response, namespaceEnd(request, number))
 	case TooManyRequests:
 		response.Header().Set("Retry-After", "1")
-		answer(response, apierrors.NewTooManyRequests("the rig has it so", 1))
+		answer(response, apierrors.NewTooManyRequests("injected by the rig", 1))
 	case ServerError:
-		answer(response, apierrors.NewInternalError(errors.New("the rig has it so")))
+		answer(response, apierrors.NewInternalError(errors.New("injected by the rig")))
 	case Unauthorized:
-		answer(response, apierrors.NewUnauthorized("the rig has it so"))
+		answer(response, apierrors.NewUnauthorized("injected by the rig"))
 	case Hang:
 		select {
 		case <-request.Context().Done():

@@ -18,7 +18,8 @@ import (
 	"time"
 )
 
-// The text of the server behind the proxy: as that of a watch, it has several lines.
+// lines is the response of the server behind the proxy. Like that of a watch, it
+// has several lines.
 var lines = strings.Repeat("one event\n", 200)
 
 const (
@@ -26,7 +27,7 @@ const (
 	watchPath  = "/api/v1/configmaps?resourceVersion=1000&watch=true"
 )
 
-// scene is a proxy before a server that counts what reaches it.
+// scene is a proxy in front of a server that counts the requests it receives.
 type scene struct {
 	proxy   *Proxy
 	reached atomic.Int64
@@ -42,7 +43,7 @@ func newScene(t *testing.T) *scene {
 		version, _ := strconv.Atoi(request.URL.Query().Get("resourceVersion"))
 		s.version.Store(int64(version))
 		_, _ = io.WriteString(response, lines)
-		if request.URL.Query().Get("fieldSelector") == "quiet" { // a watch in which nothing more happens
+		if request.URL.Query().Get("fieldSelector") == "quiet" { // a watch without further events
 			_ = http.NewResponseController(response).Flush()
 			<-request.Context().Done()
 		}
@@ -57,7 +58,7 @@ func newScene(t *testing.T) *scene {
 	return s
 }
 
-// ask sends a request, such as "GET /path", and gives what comes back.
+// ask sends a request, such as "GET /path", and returns the response.
 func (s *scene) ask(t *testing.T, what string) (code int, text string, err error) {
 	t.Helper()
 	method, path, _ := strings.Cut(what, " ")
@@ -75,14 +76,14 @@ func (s *scene) ask(t *testing.T, what string) (code int, text string, err error
 	return response.StatusCode, string(body), errors.Join(err, response.Body.Close())
 }
 
-// Each fault does what its comment says, and is counted; a request that it cannot hit
-// passes.
+// Each fault has its documented effect and is counted. A request to which it does
+// not apply is forwarded.
 func TestProxy(t *testing.T) {
 	t.Parallel()
 	for fault, tc := range map[Fault]struct {
 		hit, missed string
-		// code is the proxy's answer, 0 where there is none that is whole; reached
-		// says that the server heard of it.
+		// code is the status of the response, or 0 without a complete response. reached
+		// reports whether the server received the request.
 		code    int
 		reached bool
 	}{
@@ -106,13 +107,13 @@ func TestProxy(t *testing.T) {
 				t.Errorf("%s: %d, %v, want %d", tc.hit, code, err, tc.code)
 			}
 			if code == http.StatusOK && err == nil && text != lines {
-				t.Errorf("%s: the answer has %d bytes, want %d", tc.hit, len(text), len(lines))
+				t.Errorf("%s: the response has %d bytes, want %d", tc.hit, len(text), len(lines))
 			}
 			if reached := s.reached.Load() > 0; reached != tc.reached {
 				t.Errorf("%s: reached the server: %t, want %t", tc.hit, reached, tc.reached)
 			}
 			if version := s.version.Load(); fault == ReplayedWatch && (version >= 1000 || version < 1000-mostReplayed) {
-				t.Errorf("the watch begins at %d", version)
+				t.Errorf("the watch starts at %d", version)
 			}
 			if count := s.proxy.Injected()[fault]; count != 1 {
 				t.Errorf("counted %d times", count)
@@ -121,13 +122,14 @@ func TestProxy(t *testing.T) {
 				return
 			}
 			if code, text, err := s.ask(t, tc.missed); err != nil || code != http.StatusOK || text != lines {
-				t.Errorf("%s: %d, %d bytes, %v, want what the server says", tc.missed, code, len(text), err)
+				t.Errorf("%s: %d, %d bytes, %v, want the server's response", tc.missed, code, len(text), err)
 			}
 		})
 	}
 }
 
-// A watch is cut within its text or ends, and nobody gets more than the server says.
+// A watch is cut in the middle or ends early, and never delivers more than the
+// server's response.
 func TestCutWatch(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -143,12 +145,12 @@ func TestCutWatch(t *testing.T) {
 		}
 	}
 	if cut == 0 {
-		t.Error("none of 20 watches was cut within")
+		t.Error("none of 20 watches was cut in the middle")
 	}
 }
 
-// The caller of a half-closed connection sees the end of it in the middle of an answer,
-// of a watch that is quiet too, and what it sends is still taken for a while.
+// A half-closed connection ends for the caller in the middle of a response, even
+// that of a quiet watch, while the proxy still accepts what the caller sends.
 func TestHalfClosed(t *testing.T) {
 	t.Parallel()
 	for path, most := range map[string]int{objectPath: len(lines) / 2, watchPath + "&fieldSelector=quiet": len(lines)} {
@@ -162,7 +164,7 @@ func TestHalfClosed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer caller.Close() //nolint:errcheck // it is closed from the other side
+			defer caller.Close() //nolint:errcheck // the other side closes it
 			if err := caller.SetDeadline(time.Now().Add(2 * watchCutAfter)); err != nil {
 				t.Fatal(err)
 			}
@@ -173,15 +175,15 @@ func TestHalfClosed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer response.Body.Close() //nolint:errcheck // it ends before
+			defer response.Body.Close() //nolint:errcheck // it has already ended
 			text, err := io.ReadAll(response.Body)
 			if !errors.Is(err, io.ErrUnexpectedEOF) || len(text) != most || !strings.HasPrefix(lines, string(text)) {
-				t.Errorf("%d bytes came, and then %v; want %d and the end of the connection", len(text), err, most)
+				t.Errorf("got %d bytes and then %v; want %d and the end of the connection", len(text), err, most)
 			}
-			// To a connection that is closed as a whole the second write fails.
+			// On a fully closed connection, the second write fails.
 			for range 5 {
 				if _, err := io.WriteString(caller.NetConn(), "more"); err != nil {
-					t.Fatalf("what is sent is not taken: %v", err)
+					t.Fatalf("the connection does not accept data: %v", err)
 				}
 				time.Sleep(halfTime / 30)
 			}
@@ -189,7 +191,8 @@ func TestHalfClosed(t *testing.T) {
 	}
 }
 
-// A share of the requests meets a fault, and the same seed chooses the same ones.
+// The configured share of requests gets a fault, and the same seed chooses the
+// same requests.
 func TestShareOfRequests(t *testing.T) {
 	t.Parallel()
 	chosen := func() string {
@@ -207,10 +210,10 @@ func TestShareOfRequests(t *testing.T) {
 	}
 	first := chosen()
 	if again := chosen(); again != first {
-		t.Errorf("the same seed chose otherwise:\n%s\n%s", first, again)
+		t.Errorf("the same seed chose other requests:\n%s\n%s", first, again)
 	}
 	if faults := 200 - strings.Count(first, "200"); faults < 40 || faults > 80 {
-		t.Errorf("%d of 200 requests met a fault, want about 60", faults)
+		t.Errorf("%d of 200 requests got a fault, want about 60", faults)
 	}
 }
 
@@ -226,10 +229,10 @@ func TestHang(t *testing.T) {
 		t.Fatal(err)
 	}
 	if response, err := s.proxy.server.Client().Do(request); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("%v, %v, want no answer", response, err)
+		t.Errorf("%v, %v, want no response", response, err)
 		_ = response.Body.Close()
 	}
 	if s.reached.Load() > 0 {
-		t.Error("it reached the server")
+		t.Error("the request reached the server")
 	}
 }

@@ -15,24 +15,25 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// unwanted are the kinds of a rendered chart that Install skips, since the operator runs as
-// a process. Tests that need such an object create it.
-var unwanted = []string{"Deployment", "Service", "ValidatingWebhookConfiguration"}
+// skipped are the kinds of a rendered chart that Install does not apply, since
+// the operator runs as a process. Tests that need such an object create it.
+var skipped = []string{"Deployment", "Service", "ValidatingWebhookConfiguration"}
 
-// Release is the chart rendered with some values, and installed as far as an operator
-// process needs it.
+// Release is the chart rendered with some values, of which the objects that an
+// operator process needs are installed.
 type Release struct {
-	// Account is the name of its service account in TrustNamespace, Kubeconfig the path
-	// of the account's kubeconfig, and Grants are all rights of the account.
+	// Account is the name of its service account in TrustNamespace, Kubeconfig the
+	// path of the account's kubeconfig, and Grants are all permissions of the
+	// account.
 	Account, Kubeconfig string
 	Grants              []Grant
 	// Flags are the operator's flags in the chart.
 	Flags []string
 }
 
-// Install renders the chart with values such as "a.b=c" and applies what an operator needs.
-// All objects are named after the release. It waits until the API server grants all rights
-// of the account.
+// Install renders the chart with values such as "a.b=c" and applies what an
+// operator needs. All objects are named after the release. It waits until the API
+// server grants all permissions of the account.
 func (r *Rig) Install(ctx context.Context, name string, values ...string) (*Release, error) {
 	args := []string{"--set", "nameOverride=" + name}
 	for _, value := range values {
@@ -50,7 +51,7 @@ func (r *Rig) Install(ctx context.Context, name string, values ...string) (*Rele
 		return nil, err
 	}
 	for _, object := range objects {
-		if slices.Contains(unwanted, object.GetKind()) {
+		if slices.Contains(skipped, object.GetKind()) {
 			continue
 		}
 		if err := r.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("helm")); err != nil {
@@ -77,15 +78,16 @@ func flagsOf(objects helm.Objects) ([]string, error) {
 		if containers := deployment.Spec.Template.Spec.Containers; err == nil && len(containers) == 1 {
 			return containers[0].Args, nil
 		}
-		return nil, fmt.Errorf("the Deployment %s has not one container: %w", object.GetName(), err)
+		return nil, fmt.Errorf("the Deployment %s does not have exactly one container: %w", object.GetName(), err)
 	}
 	return nil, fmt.Errorf("the chart renders no Deployment")
 }
 
-// awaitGrant waits until the API server, whose authorizer has a cache, grants a right.
+// awaitGrant waits until the API server, whose authorizer has a cache, grants a
+// permission.
 func (r *Rig) awaitGrant(ctx context.Context, account string, g Grant) error {
 	resource, subresource, _ := strings.Cut(g.Resource, "/")
-	return poll.Until(ctx, "the right "+g.String(), func() error {
+	return poll.Until(ctx, "the permission "+g.String(), func() error {
 		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 			User: UserOf(account),
 			ResourceAttributes: &authorizationv1.ResourceAttributes{

@@ -63,7 +63,7 @@ func Grants(objects helm.Objects, namespace, account string) ([]Grant, error) {
 		key := roleKey(binding.RoleRef.Kind, binding.Namespace, binding.RoleRef.Name)
 		granted, ok := rules[key]
 		if !ok {
-			return nil, fmt.Errorf("%s %s binds the %s, which is not there", object.GetKind(), binding.Name, key)
+			return nil, fmt.Errorf("%s %s binds the %s, which does not exist", object.GetKind(), binding.Name, key)
 		}
 		for _, rule := range granted {
 			grants, err := expand(key, binding.Namespace, rule)
@@ -86,7 +86,7 @@ func roleKey(kind, namespace, name string) string {
 // expand returns the single rights of a rule.
 func expand(role, namespace string, rule rbacv1.PolicyRule) (all []Grant, err error) {
 	if len(rule.NonResourceURLs) > 0 || slices.Contains(slices.Concat(rule.Verbs, rule.APIGroups, rule.Resources), "*") {
-		return nil, fmt.Errorf("%s has a rule that is not about single verbs and resources: %s", role, rule.String())
+		return nil, fmt.Errorf("%s has a rule with a wildcard or a non-resource URL: %s", role, rule.String())
 	}
 	names := rule.ResourceNames
 	if len(names) == 0 {

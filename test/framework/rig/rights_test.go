@@ -58,7 +58,8 @@ func grantsOf(t *testing.T, text string) ([]Grant, error) {
 	return Grants(objects, "home", "me")
 }
 
-// A right counts as used where a request needed it, and no narrower one was enough.
+// A permission is used by a request that requires it and for which no narrower
+// one suffices.
 func TestUnused(t *testing.T) {
 	grants, err := grantsOf(t, roles)
 	if err != nil {
@@ -75,20 +76,20 @@ func TestUnused(t *testing.T) {
 		request Request
 		used    []string
 	}{
-		"nothing of it":                         {Request{Verb: "get", Resource: "pods"}, nil},
-		"another group":                         {Request{Verb: "patch", Group: "b.io", Resource: "things/status"}, nil},
-		"a subresource":                         {Request{Verb: "patch", Group: "a.io", Resource: "things/status"}, []string{status}},
-		"a list of all":                         {secret("list", "", "", 200), []string{wideList}},
-		"a list elsewhere":                      {secret("list", "away", "", 200), []string{wideList}},
-		"a list for which the role would do":    {secret("list", "home", "", 200), []string{homeList}},
-		"another name":                          {secret("get", "home", "two", 200), nil},
-		"its name":                              {secret("get", "home", "one", 404), []string{oneGet}},
-		"its name elsewhere":                    {secret("get", "away", "one", 200), nil},
-		"a POST has no name":                    {secret("create", "home", "one", 201), []string{wideCreate}},
-		"a PATCH that creates":                  {secret("patch", "home", "one", 201), []string{widePatch, oneCreate}},
-		"a PATCH that does not":                 {secret("patch", "home", "one", 200), []string{widePatch}},
-		"denied":                                {Request{Verb: "list", Resource: "secrets", Denied: true, Code: 403}, nil},
-		"refused by admission, not for a right": {secret("list", "", "", 403), []string{wideList}},
+		"an unrelated resource":            {Request{Verb: "get", Resource: "pods"}, nil},
+		"another group":                    {Request{Verb: "patch", Group: "b.io", Resource: "things/status"}, nil},
+		"a subresource":                    {Request{Verb: "patch", Group: "a.io", Resource: "things/status"}, []string{status}},
+		"a list of all":                    {secret("list", "", "", 200), []string{wideList}},
+		"a list elsewhere":                 {secret("list", "away", "", 200), []string{wideList}},
+		"a list that the Role allows":      {secret("list", "home", "", 200), []string{homeList}},
+		"another name":                     {secret("get", "home", "two", 200), nil},
+		"its name":                         {secret("get", "home", "one", 404), []string{oneGet}},
+		"its name elsewhere":               {secret("get", "away", "one", 200), nil},
+		"a POST has no name":               {secret("create", "home", "one", 201), []string{wideCreate}},
+		"a PATCH that creates":             {secret("patch", "home", "one", 201), []string{widePatch, oneCreate}},
+		"a PATCH that does not":            {secret("patch", "home", "one", 200), []string{widePatch}},
+		"denied":                           {Request{Verb: "list", Resource: "secrets", Denied: true, Code: 403}, nil},
+		"denied by admission, not by RBAC": {secret("list", "", "", 403), []string{wideList}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			unused := map[string]bool{}
@@ -109,18 +110,18 @@ func TestUnused(t *testing.T) {
 	}
 }
 
-// Rules about which it could not be said whether they are used are an error, and so
-// is a binding of nothing.
+// Rules whose use cannot be determined are an error, and so is a binding to a
+// missing role.
 func TestGrantsRefuse(t *testing.T) {
 	for name, change := range map[string][2]string{
-		"a wildcard":           {"resources: [things/status]", "resources: ['*']"},
-		"a URL":                {"apiGroups: [a.io], resources: [things/status]", "nonResourceURLs: [/metrics]"},
-		"a role that is not":   {"kind: ClusterRole, name: wide", "kind: ClusterRole, name: wider"},
-		"a role in a wrong ns": {"metadata: {name: narrow, namespace: home}\nrules", "metadata: {name: narrow, namespace: away}\nrules"},
+		"a wildcard":       {"resources: [things/status]", "resources: ['*']"},
+		"a URL":            {"apiGroups: [a.io], resources: [things/status]", "nonResourceURLs: [/metrics]"},
+		"a missing role":   {"kind: ClusterRole, name: wide", "kind: ClusterRole, name: wider"},
+		"a role elsewhere": {"metadata: {name: narrow, namespace: home}\nrules", "metadata: {name: narrow, namespace: away}\nrules"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !strings.Contains(roles, change[0]) {
-				t.Fatalf("%q is not there", change[0])
+				t.Fatalf("roles do not contain %q", change[0])
 			}
 			if grants, err := grantsOf(t, strings.Replace(roles, change[0], change[1], 1)); err == nil {
 				t.Errorf("accepted: %v", grants)

@@ -1,5 +1,5 @@
-// Command localnode runs the pods of a control plane without nodes as processes of
-// this machine, until it gets SIGTERM or SIGINT: see package localnode.
+// Command localnode runs the pods of a control plane without nodes as processes
+// of this machine, until it receives SIGTERM or SIGINT. See package localnode.
 package main
 
 import (
@@ -38,10 +38,10 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("localnode", flag.ContinueOnError)
 	kubeconfig := flags.String("kubeconfig", "", "`file` with the administrator's kubeconfig (required)")
 	flags.StringVar(&options.Name, "name", "localnode", "name of the Node")
-	flags.StringVar(&options.Namespace, "namespace", "", "the only namespace whose pods are run; all if empty")
-	flags.Func("images", "`folder` of OCI archives, <name>.tar (required)", absolute(&options.Images))
-	flags.Func("dir", "`folder` for the node's own files: unpacked images, volumes, logs (required)", absolute(&options.Dir))
-	flags.Func("arg", "an `argument` appended to the command line of each main container, in which $(NAME) is a variable of the process, such as KUBECONFIG; repeatable",
+	flags.StringVar(&options.Namespace, "namespace", "", "run only the pods of this namespace; all namespaces if empty")
+	flags.Func("images", "`directory` of OCI archives, <name>.tar (required)", absolute(&options.Images))
+	flags.Func("dir", "`directory` for the node's own files: unpacked images, volumes, logs (required)", absolute(&options.Dir))
+	flags.Func("arg", "an `argument` to append to the command line of each main container; $(NAME) refers to a variable of the process, such as KUBECONFIG; repeatable",
 		func(arg string) error { options.Arguments = append(options.Arguments, arg); return nil })
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -65,11 +65,11 @@ func run(ctx context.Context, args []string) error {
 	return localnode.Run(ctx, config, options, slog.New(text))
 }
 
-// absolute sets a path, made absolute.
+// absolute returns a flag function that stores an absolute path.
 func absolute(path *string) func(string) error {
 	return func(value string) (err error) {
 		if value == "" {
-			return errors.New("it is empty")
+			return errors.New("must not be empty")
 		}
 		*path, err = filepath.Abs(value)
 		return err
