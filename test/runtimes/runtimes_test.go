@@ -188,7 +188,7 @@ func serve(t *testing.T, authority ca.CA) string {
 	return "localhost:" + port
 }
 
-// accepts reports whether a program trusts a server, with a folder as /etc/ssl/certs.
+// accepts reports whether a program trusts a server, with a directory as /etc/ssl/certs.
 func accepts(t *testing.T, program, address, folder string, environment []string) bool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

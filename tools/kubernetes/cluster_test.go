@@ -218,8 +218,7 @@ type testCluster struct {
 }
 
 // newTestCluster skips the test if the binaries are missing, since building them
-// takes far longer than a test may. In CI it fails instead, so that the tests
-// always run there.
+// takes too long. In CI it fails instead.
 func newTestCluster(t *testing.T, dir string) *testCluster {
 	t.Helper()
 	assets, err := assetsDir()

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 )
 
-// Root returns the nearest folder with a go.mod: the working directory or one above it.
+// Root returns the nearest directory with a go.mod: the working directory or one above it.
 func Root() (string, error) {
 	start, err := os.Getwd()
 	if err != nil {

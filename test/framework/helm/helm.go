@@ -17,14 +17,14 @@ import (
 
 // Helm is the Helm command of a checkout.
 type Helm struct {
-	// Chart is the folder of the project's chart.
+	// Chart is the directory of the chart.
 	Chart string
 
 	binary, home string
 }
 
 // New returns the command in bin/ of the checkout at root. Helm keeps its state in the
-// folder home.
+// directory home.
 func New(root, home string) (*Helm, error) {
 	h := &Helm{Chart: filepath.Join(root, "deploy", "charts", "trust-manager"), binary: filepath.Join(root, "bin", "helm"), home: home}
 	if _, err := os.Stat(h.binary); err != nil {
@@ -76,7 +76,7 @@ func Parse(text string) (Objects, error) {
 }
 
 // Package packages the chart, with this version of the chart and its images, into a
-// folder, and returns the path of the package.
+// directory, and returns the path of the package.
 func (h *Helm) Package(ctx context.Context, version, folder string) (path string, err error) {
 	_, err = h.Run(ctx, "package", h.Chart, "--version", version, "--app-version", version, "--destination", folder)
 	return filepath.Join(folder, filepath.Base(h.Chart)+"-"+version+".tgz"), err
