@@ -10,8 +10,10 @@ MAKEFLAGS += --no-print-directory
 
 BIN := $(CURDIR)/bin
 # The Go modules of this repository.
-MODULES := . api tools/kubernetes tools/certmanager test/rules hack/images hack/tools
-LINTED := . api tools/kubernetes tools/certmanager test/rules hack/images
+MODULES := . api tools/kubernetes tools/certmanager hack/tools
+# go.work is for editors and for plain go commands. Each target builds each module from
+# its own go.mod.
+export GOWORK := off
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # VERSION if the caller set it. Otherwise images and chart use the chart's version.
 GIVEN_VERSION := $(if $(filter file,$(origin VERSION)),,$(VERSION))
@@ -58,8 +60,7 @@ test-unit: ## Run the tests that need only Go
 	@echo "== unit tests"
 	@go test ./cmd/... ./internal/... ./test/contract ./test/framework/ca ./test/framework/leak ./test/framework/poll ./hack/licenses
 	@go -C api test ./...
-	@go -C hack/images test ./...
-	@go -C test/rules test ./...
+	@go -C hack/tools test ./...
 
 .PHONY: test-cluster
 test-cluster: cluster-build ## Run the tests of the cluster tool
@@ -176,7 +177,7 @@ generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Regenerate the generated 
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint ## Run the linters on all modules
-	@for module in $(LINTED); do (cd $$module && echo "golangci-lint in $$module" && $(BIN)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
+	@for module in $(MODULES); do (cd $$module && echo "golangci-lint in $$module" && $(BIN)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
 
 .PHONY: verify
 verify: ## Check that generated files, formatting, dependencies and linters are clean

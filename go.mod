@@ -4,6 +4,7 @@ go 1.26.0
 
 toolchain go1.26.11
 
+// Needed besides go.work: go mod tidy and builds with GOWORK=off do not read that file.
 replace trust-manager.io/api => ./api
 
 require (

@@ -262,7 +262,7 @@ package() {
   jq -r .bundle "$work/mozilla.json" | tac | sed '1,/BEGIN CERTIFICATE/d' | tac >"$work/roots.pem"
   "$bin/trust-package" pem --name mozilla --version "$tag" --out "$work/packages/trust-pkg-mozilla.json" "$work/roots.pem"
   echo "mozilla $tag pkg:generic/mozilla@$tag sha256:$(sha256sum "$work/roots.pem" | cut -d' ' -f1)" >"$work/packages/trust-pkg-mozilla.source"
-  go -C hack/images run . build --binaries "$work/binaries" --packages "$work/packages" --out "$work" --version "$tag" --revision unknown >/dev/null
+  GOWORK=off go -C hack/tools run ./images build --binaries "$work/binaries" --packages "$work/packages" --out "$work" --version "$tag" --revision unknown >/dev/null
   mv "$work/trust-pkg-mozilla.tar" "$archive/trust-pkg-mozilla-$tag.tar"
   echo "The demo's node has the image trust-manager.io/images/trust-pkg-mozilla:$tag."
 }

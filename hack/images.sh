@@ -8,6 +8,9 @@
 #   [ARCHITECTURES="amd64 arm64"] [SUITES="bookworm trixie"] hack/images.sh [VERSION]
 set -euo pipefail
 cd -P "$(dirname "$0")/.."
+# A program records the modules that it is built from. Without the workspace these are
+# those of go.mod, in every checkout, and the digests depend on nothing else.
+export GOWORK=off
 
 version=${1:-$(sed -n 's/^appVersion: *//p' deploy/charts/trust-manager/Chart.yaml)}
 architectures=${ARCHITECTURES:-amd64 arm64}
@@ -46,7 +49,7 @@ done
 # Earlier images are removed only now. All of them are removed, so that an image that
 # can no longer be built is not mistaken for a current one.
 echo "== images"
-go -C hack/images run . build --binaries "$work/binaries" --packages "$packages" --out "$work/out" --version "$version" --revision "$revision" \
+go -C hack/tools run ./images build --binaries "$work/binaries" --packages "$packages" --out "$work/out" --version "$version" --revision "$revision" \
   --licenses "$PWD/docs/reference/licenses.md" | tee "$work/out/digests"
 rm -rf "$out"
 mkdir -p "$(dirname "$out")"

@@ -7,6 +7,7 @@
 #   [ARCHITECTURES="amd64 arm64"] [SUITES=…] hack/imagesverify.sh [VERSION]
 set -euo pipefail
 cd -P "$(dirname "$0")/.."
+export GOWORK=off # hack/tools is not in the workspace
 
 fail() { echo "imagesverify: $*" >&2; exit 1; }
 
@@ -25,7 +26,7 @@ GOCACHE=$work/cache "$work/another/folder/hack/images.sh" "${1:-}"
 echo "== comparison"
 diff -r "$work/one/bin/images" "$work/another/folder/bin/images" || fail "the two builds differ"
 images=$work/one/bin/images
-go -C hack/images run . check --architectures "$ARCHITECTURES" "$images"
+go -C hack/tools run ./images check --architectures "$ARCHITECTURES" "$images"
 
 case $(uname -m) in x86_64) own=amd64 ;; aarch64) own=arm64 ;; *) own=none ;; esac
 [[ " $ARCHITECTURES " == *" $own "* ]] || fail "no image is for this machine, so none can be run"
@@ -34,7 +35,7 @@ version=$(sed -n 's,^trust-manager.tar .*:\([^ ]*\) .*,\1,p' "$images/digests")
 for archive in "$images"/*.tar; do
   name=$(basename "$archive" .tar)
   root=$work/root/$name
-  go -C hack/images run . unpack --architecture "$own" "$archive" "$root"
+  go -C hack/tools run ./images unpack --architecture "$own" "$archive" "$root"
   if [ "$name" = trust-manager ]; then
     output=$("$root/trust-manager" --version)
     echo "$output"

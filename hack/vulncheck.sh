@@ -8,6 +8,7 @@
 #   hack/vulncheck.sh GOVULNCHECK
 set -euo pipefail
 cd "$(dirname "$0")/.."
+export GOWORK=off # as releases are built
 
 govulncheck=$1
 toolchain=$(awk '$1 == "toolchain" { print $2 }' go.mod)

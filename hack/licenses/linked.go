@@ -28,7 +28,7 @@ func linkedInto(program string) ([]linked, error) {
 	set := map[linked]bool{}
 	for _, architecture := range architectures {
 		command := exec.Command("go", "list", "-deps", "-json=Dir,Goroot,Root,Module", "./cmd/"+program) //nolint:noctx // it ends by itself
-		command.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+architecture, "CGO_ENABLED=0")
+		command.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+architecture, "CGO_ENABLED=0", "GOWORK=off")
 		output, err := command.Output()
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 			return nil, fmt.Errorf("go list for %s: %w: %s", program, err, exit.Stderr)

@@ -121,11 +121,11 @@ func buildImage(ctx context.Context, dir, out string) error {
 	}
 	for _, command := range [][]string{
 		{"build", "-o", filepath.Join(binaries, runtime.GOARCH) + "/", "./cmd/trust-manager", "./cmd/trust-package-copy"},
-		{"run", "-C", "hack/images", ".", "build", "--binaries", binaries, "--packages", packages, "--out", out, "--version", version, "--revision", "test"},
+		{"run", "-C", "hack/tools", "./images", "build", "--binaries", binaries, "--packages", packages, "--out", out, "--version", version, "--revision", "test"},
 	} {
 		goCommand := exec.CommandContext(ctx, "go", command...)
 		goCommand.Dir, goCommand.Stderr = root, os.Stderr
-		goCommand.Env = append(os.Environ(), "CGO_ENABLED=0")
+		goCommand.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 		if err := goCommand.Run(); err != nil {
 			return fmt.Errorf("building the operator's image: go %s: %w", command[0], err)
 		}

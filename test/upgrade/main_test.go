@@ -115,7 +115,7 @@ func buildImages(ctx context.Context, images string) error {
 		if err := os.MkdirAll(out, 0o700); err != nil {
 			return err
 		}
-		err := runGo(ctx, "run", "-C", "hack/images", ".", "build", "--binaries", binaries, "--packages", packages, "--out", out, "--version", version, "--revision", "test")
+		err := runGo(ctx, "run", "-C", "hack/tools", "./images", "build", "--binaries", binaries, "--packages", packages, "--out", out, "--version", version, "--revision", "test")
 		if err != nil {
 			return err
 		}
@@ -130,7 +130,7 @@ func buildImages(ctx context.Context, images string) error {
 func runGo(ctx context.Context, arguments ...string) error {
 	command := exec.CommandContext(ctx, "go", arguments...)
 	command.Dir, command.Stderr = root, os.Stderr
-	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	if err := command.Run(); err != nil {
 		return fmt.Errorf("building the operator's images: go %s: %w", arguments[0], err)
 	}

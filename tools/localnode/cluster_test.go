@@ -149,7 +149,7 @@ func (c *cluster) buildImages(versions ...string) {
 		if err := os.MkdirAll(out, 0o755); err != nil {
 			c.t.Fatal(err)
 		}
-		c.must("go", "-C", root+"/hack/images", "run", ".", "build", "--binaries", binaries, "--packages", packages, "--out", out, "--version", "0.1.0", "--revision", "test")
+		c.must("go", "-C", root+"/hack/tools", "run", "./images", "build", "--binaries", binaries, "--packages", packages, "--out", out, "--version", "0.1.0", "--revision", "test")
 		for _, name := range []string{"trust-manager", "roots"} {
 			if err := os.Rename(filepath.Join(out, name+".tar"), filepath.Join(images, name+"-"+version+".tar")); err != nil {
 				c.t.Fatal(err)
@@ -171,7 +171,7 @@ func (c *cluster) must(name string, args ...string) string {
 func (c *cluster) run(name string, args ...string) (string, error) {
 	command := exec.CommandContext(c.t.Context(), name, args...)
 	home := filepath.Join(c.dir, "helm")
-	command.Env = append(os.Environ(), "HELM_CONFIG_HOME="+home, "HELM_DATA_HOME="+home, "HELM_CACHE_HOME="+home, "KUBECONFIG="+c.kubeconfig)
+	command.Env = append(os.Environ(), "HELM_CONFIG_HOME="+home, "HELM_DATA_HOME="+home, "HELM_CACHE_HOME="+home, "KUBECONFIG="+c.kubeconfig, "GOWORK=off")
 	text, err := command.CombinedOutput()
 	return string(text), err
 }

@@ -118,7 +118,7 @@ func (m *Machine) run() error {
 // Build compiles a command of this checkout, as a static program.
 func (m *Machine) Build(ctx context.Context, module, source, output string) error {
 	command := exec.CommandContext(ctx, "go", "build", "-C", filepath.Join(m.Root, module), "-trimpath", "-o", output, source)
-	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	return m.finish(command)
 }
 

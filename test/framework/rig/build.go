@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 )
@@ -22,6 +23,7 @@ func build(ctx context.Context, root, dir string, progress io.Writer) (commands,
 		built.operator: {root, "./cmd/trust-manager"},
 	} {
 		command := exec.CommandContext(ctx, "go", "build", "-C", source[0], "-o", output, source[1])
+		command.Env = append(os.Environ(), "GOWORK=off") // the module of the cluster command is not in the workspace
 		command.Stdout, command.Stderr = progress, progress
 		if err := command.Run(); err != nil {
 			return commands{}, fmt.Errorf("building %s in %s: %w; see the output above", source[1], source[0], err)

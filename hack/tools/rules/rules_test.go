@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-const files = "../../deploy/charts/trust-manager/files/"
+const files = "../../../deploy/charts/trust-manager/files/"
 
 func read(t *testing.T, name string) []byte {
 	t.Helper()
