@@ -76,36 +76,36 @@ test-integration: cluster-build $(BIN)/helm $(BIN)/certmanager ## Run the tests 
 test-certmanager: cluster-build $(BIN)/helm $(BIN)/certmanager ## Run the tests with the real cert-manager and approver-policy
 	@echo "== tests with cert-manager and approver-policy (about 80 seconds)"
 	@go -C tools/certmanager test ./...
-	@go test -count=1 -timeout 10m ./test/certmanager
+	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 10m ./test/certmanager
 
 .PHONY: test-quickstart
 test-quickstart: ## Run the commands of the quick start, the README and the maintenance page exactly as documented
 	@echo "== the documented commands, in a copy of this checkout (about 3 minutes after make demo, otherwise 20)"
-	@go test -v -count=1 -timeout 40m ./test/quickstart
+	@TEST_QUICKSTART=1 go test -v -count=1 -timeout 40m ./test/quickstart
 
 .PHONY: e2e
 e2e: $(BIN)/cluster $(BIN)/helm ## Run the tests on a real node, with real pods (needs root on Linux; about 2 minutes)
 	@echo "== images for this machine"
 	@ARCHITECTURES="$$(go env GOARCH)" $(MAKE) images
 	@echo "== tests on a real node"
-	@go test -v -count=1 -p 1 -timeout 20m ./test/e2e/...
+	@TEST_E2E=1 go test -v -count=1 -p 1 -timeout 20m ./test/e2e/...
 
 SEEDS ?= 1 2 3
 STEPS ?= 300
 QUIET ?= 10s
 .PHONY: soak
 soak: cluster-build $(BIN)/helm ## Run a random walk of STEPS (300) steps, a third of them under conflicts, with QUIET (10s) after each, once for each of SEEDS (1 2 3): about 75 minutes
-	@hack/soak.sh "$(STEPS)" "$(QUIET)" "$(SEEDS)"
+	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" hack/soak.sh "$(STEPS)" "$(QUIET)" "$(SEEDS)"
 
 SEED ?= 1
 .PHONY: faults
 faults: cluster-build $(BIN)/helm ## Inject the faults that docs/reliability.md describes: up to 40 minutes (SEED)
-	@go test -v -count=1 -timeout 90m ./test/faults -run '^TestFaults$$' -long -seed "$(SEED)" -summary $(BIN)/faults.txt
+	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -v -count=1 -timeout 90m ./test/faults -run '^TestFaults$$' -long -seed "$(SEED)" -summary $(BIN)/faults.txt
 
 CHURN ?= 30m
 .PHONY: faults-memory
 faults-memory: cluster-build $(BIN)/helm ## Change objects for CHURN (30m) and check that the operator's memory does not grow (SEED)
-	@go test -v -count=1 -timeout 3h ./test/faults -run '^TestFaults$$' -churn "$(CHURN)" -seed "$(SEED)" -summary $(BIN)/faults-memory.txt
+	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -v -count=1 -timeout 3h ./test/faults -run '^TestFaults$$' -churn "$(CHURN)" -seed "$(SEED)" -summary $(BIN)/faults-memory.txt
 
 .PHONY: test-oldest
 test-oldest: cluster-build ## Run the admission tests on the oldest supported Kubernetes (builds it once: 5 minutes)

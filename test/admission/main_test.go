@@ -24,6 +24,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/suite"
 )
 
 // The API server that all tests talk to, set by TestMain.
@@ -33,6 +34,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	suite.Require("test/admission", "test-integration", suite.Assets)
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "test/admission:", err)
@@ -44,9 +46,6 @@ func TestMain(m *testing.M) {
 // run starts an API server with the CustomResourceDefinition, runs the tests
 // and stops the server again.
 func run(m *testing.M) (code int, err error) {
-	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		return 0, errors.New("KUBEBUILDER_ASSETS is not set: these tests need a kube-apiserver and an etcd; run `make test`, which builds them")
-	}
 	log.SetLogger(logr.Discard())
 	env := &envtest.Environment{
 		CRDDirectoryPaths:     []string{"../../deploy/crds"},

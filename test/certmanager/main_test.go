@@ -18,6 +18,8 @@ import (
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"trust-manager.io/test/framework/suite"
 )
 
 // Set by TestMain.
@@ -28,6 +30,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	suite.Require("test/certmanager", "test-certmanager", suite.Assets, suite.Built("helm"), suite.Built("certmanager"))
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "test/certmanager:", err)

@@ -14,11 +14,13 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"trust-manager.io/test/framework/helm"
+	"trust-manager.io/test/framework/suite"
 )
 
 var chart *helm.Helm
 
 func TestMain(m *testing.M) {
+	suite.Require("test/chart", "test-integration", suite.Built("helm"))
 	code, err := start(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "test/chart:", err)

@@ -109,9 +109,9 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
-// K6: what Helm renders of the rules is what they are, templates of Prometheus and all;
-// and they ask for metrics that there are. That Prometheus takes them is shown in
-// hack/tools/rules.
+// K6: Helm renders the rules unchanged, including the Prometheus templates, and
+// they query existing metrics. The tests in hack/tools/rules parse them with
+// Prometheus.
 func TestRules(t *testing.T) {
 	t.Parallel()
 	object := render(t, "--set", "app.metrics.prometheusRule.enabled=true").get(t, "PrometheusRule", "trust-manager")

@@ -24,6 +24,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/test/e2e/machine"
+	"trust-manager.io/test/framework/suite"
 )
 
 // Set by TestMain.
@@ -37,6 +38,7 @@ var (
 const handshakeImage = "trust-manager.io/test/handshake:1"
 
 func TestMain(m *testing.M) {
+	suite.Require("test/e2e", "e2e", suite.Requested("TEST_E2E"))
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "test/e2e:", err)

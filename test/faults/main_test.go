@@ -36,6 +36,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"trust-manager.io/test/framework/rig"
+	"trust-manager.io/test/framework/suite"
 )
 
 var (
@@ -52,6 +53,7 @@ var (
 var env *rig.Rig
 
 func TestMain(m *testing.M) {
+	suite.Require("test/faults", "test-integration", suite.Assets, suite.Built("helm"))
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "test/faults:", err)

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"trust-manager.io/test/framework/rig"
+	"trust-manager.io/test/framework/suite"
 )
 
 // Set by TestMain.
@@ -23,6 +24,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	suite.Require("test/integration", "test-integration", suite.Assets, suite.Built("helm"))
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "test/integration:", err)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"trust-manager.io/test/framework/poll"
+	"trust-manager.io/test/framework/suite"
 )
 
 const (
@@ -19,6 +20,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	suite.Require("test/quickstart", "test-quickstart", suite.Requested("TEST_QUICKSTART"))
 	for _, program := range []string{"bash", "make", "git", "jq", "openssl", "less"} {
 		if _, err := exec.LookPath(program); err != nil {
 			fmt.Fprintf(os.Stderr, "test/quickstart: these tests require %s, as the documentation states; install it\n", program)

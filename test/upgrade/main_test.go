@@ -29,6 +29,7 @@ import (
 
 	"trust-manager.io/test/framework/port"
 	"trust-manager.io/test/framework/rig"
+	"trust-manager.io/test/framework/suite"
 	"trust-manager.io/tools/localnode"
 )
 
@@ -49,6 +50,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	suite.Require("test/upgrade", "test-integration", suite.Assets, suite.Built("helm"), suite.Built("certmanager"))
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "test/upgrade:", err)

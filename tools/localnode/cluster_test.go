@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/suite"
 	"trust-manager.io/tools/localnode"
 )
 
@@ -52,9 +53,7 @@ type cluster struct {
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	log.SetLogger(logr.Discard()) // of the caches
-	if _, err := os.Stat(helm); err != nil {
-		t.Fatal("this test needs bin/helm; run `make test-integration`, which builds it")
-	}
+	suite.RequireFor(t, "test-integration", suite.Assets, suite.Built("helm"))
 	c := &cluster{t: t, dir: t.TempDir(), out: &locked{}}
 	c.kubeconfig = filepath.Join(c.dir, "kubeconfig")
 	c.buildImages("1", "2")

@@ -30,6 +30,7 @@ import (
 
 	"trust-manager.io/test/framework/helm"
 	"trust-manager.io/test/framework/poll"
+	"trust-manager.io/test/framework/suite"
 )
 
 // Set by TestMain.
@@ -44,6 +45,7 @@ var (
 const root = "../../.."
 
 func TestMain(m *testing.M) {
+	suite.Require("test/chart/live", "test-integration", suite.Assets, suite.Built("helm"), suite.Built("certmanager"))
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "test/chart/live:", err)
@@ -54,9 +56,6 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) (code int, err error) {
 	log.SetLogger(logr.Discard())
-	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		return 1, errors.New("KUBEBUILDER_ASSETS is not set: these tests require kube-apiserver and etcd; run `make test-integration`, which builds them")
-	}
 	dir, err := os.MkdirTemp("", "trust-manager-chart-")
 	if err != nil {
 		return 1, err
@@ -94,9 +93,6 @@ func neighbourDefinitions() (string, error) {
 	command, err := filepath.Abs(filepath.Join(root, "bin", "certmanager"))
 	if err != nil {
 		return "", err
-	}
-	if _, err := os.Stat(command); err != nil {
-		return "", errors.New("bin/certmanager is missing: run `make test-integration`, which builds it")
 	}
 	var out, fault bytes.Buffer
 	printed := exec.Command(command, "crds")

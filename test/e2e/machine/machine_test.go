@@ -3,11 +3,14 @@ package machine
 import (
 	"os"
 	"testing"
+
+	"trust-manager.io/test/framework/suite"
 )
 
 // A cluster whose command is killed leaves containers, mounts, a bridge and more
 // behind. `cluster down` finds them by the folder alone, and takes all away.
 func TestDownClearsUpAfterACrash(t *testing.T) {
+	suite.RequireFor(t, "e2e", suite.Requested("TEST_E2E"))
 	m, err := Start(t.Context(), os.Stderr)
 	if err != nil {
 		t.Fatal(err)

@@ -29,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"trust-manager.io/test/framework/rig"
+	"trust-manager.io/test/framework/suite"
 )
 
 var (
@@ -47,6 +48,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	suite.Require("test/integration/walk", "test-integration", suite.Assets, suite.Built("helm"))
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "test/integration/walk:", err)
