@@ -23,7 +23,8 @@ for module in $1; do
 done
 
 echo "== the workspace"
-# Programs are built without the workspace and tested with it, so the versions agree.
+# Programs are built without the workspace, plain go commands use it, and both must select
+# the same versions.
 versions() { go list -m -f '{{if not .Main}}{{.Path}} {{.Version}}{{end}}' all | grep -v '^trust-manager.io/api '; }
 sums=$(sha256sum go.work.sum)
 diff <(versions) <(GOWORK=$PWD/go.work versions) || fail "go.work selects other versions than go.mod"
