@@ -1,7 +1,7 @@
 // Package contract checks docs/contract.md: that each behaviour of the contract
 // is mapped to tests, that these tests exist and name the behaviour, and that for
 // the ids of S, T and V a change is named that makes one of them fail. And it checks
-// that in SECURITY.md each threat has tests that exist, or a reason to be accepted.
+// that in docs/threat-model.md each threat has tests that exist, or a reason to be accepted.
 //
 // It does not run those tests.
 package contract
@@ -23,7 +23,7 @@ import (
 const (
 	root    = "../.."
 	table   = "docs/contract.md"
-	threats = "SECURITY.md"
+	threats = "docs/threat-model.md"
 )
 
 // sizes is how many ids each letter of the contract has.
