@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
@@ -44,7 +45,7 @@ var wantInExamples = map[string][]string{
 	"targets.yaml":            {rootA},
 }
 
-// A7, A8, A11, S1, T1 to T4, C1, K2, K3: the API server accepts each example as it is, and
+// A7, A8, A11, S1, T1 to T4, C1, K2, K3, K5: the API server accepts each example as it is, and
 // its Bundle gets targets with the certificates, key stores, labels and annotations that it
 // asks for, where it asks for them.
 func TestExamples(t *testing.T) {
@@ -62,22 +63,14 @@ func TestExamples(t *testing.T) {
 		t.Fatalf("examples/ has the files %q, and this test covers %q", names, want)
 	}
 	for _, name := range names {
-		t.Run(name, func(t *testing.T) { readExample(t, name).check(t, namespace, wantInExamples[name]) })
+		t.Run(name, func(t *testing.T) {
+			e := readExample(t, name)
+			e.check(t, namespace, wantInExamples[name])
+			if e.bundle.Spec.Rotation != nil {
+				e.rotate(t, namespace)
+			}
+		})
 	}
-}
-
-// K5: the example of a rotation does what its comment describes: the CA that leaves the
-// source stays in the targets, after the others.
-func TestExampleOfARotation(t *testing.T) {
-	operator(t)
-	namespace := newScene(t).namespaces(1)[0]
-	e := readExample(t, "rotation.yaml")
-	e.apply(t)
-	a, b := e.authority(t, rootA), e.authority(t, rootB)
-	target{bundle: e.bundle, namespace: namespace, certificates: []authority{a, b}}.await(t)
-	source := configMap(rig.TrustNamespace, "example-issuer-roots")
-	change(t, source, func(source *corev1.ConfigMap) { source.Data["ca.crt"] = pemOf(b) })
-	target{bundle: e.bundle, namespace: namespace, certificates: []authority{b, a}}.await(t)
 }
 
 // example is a file in examples/.
@@ -140,10 +133,7 @@ func (e *example) apply(t *testing.T) {
 		case "Pod", "Namespace":
 			continue
 		case v1alpha1.BundleKind:
-			e.bundle = &v1alpha1.Bundle{}
-			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, e.bundle); err != nil {
-				t.Fatal(err)
-			}
+			e.bundle = read(t, &v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: object.GetName()}})
 		}
 		t.Cleanup(func() {
 			// The test's own context has ended.
@@ -184,6 +174,16 @@ func (e *example) check(t *testing.T, namespace string, names []string) {
 	if e.bundle.Spec.Target.Secret != nil {
 		inSecret(e.bundle, namespace, content...).await(t)
 	}
+}
+
+// rotate removes a CA from the source, as the comment of the example describes: the targets
+// still hold it, after the others.
+func (e *example) rotate(t *testing.T, namespace string) {
+	t.Helper()
+	leaving, staying := e.authority(t, rootA), e.authority(t, rootB)
+	source := configMap(rig.TrustNamespace, e.bundle.Spec.Sources[0].ConfigMap.Name)
+	change(t, source, func(source *corev1.ConfigMap) { source.Data[sourceKey] = pemOf(staying) })
+	target{bundle: e.bundle, namespace: namespace, certificates: []authority{staying, leaving}}.await(t)
 }
 
 // checkPod checks that a pod mounts the target of the Bundle, over the CAs of the image.
