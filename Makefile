@@ -58,7 +58,7 @@ cluster-down: demo-down ## Stop the control plane and, if it is running, the dem
 .PHONY: test-unit
 test-unit: ## Run the tests that need only Go
 	@echo "== unit tests"
-	@go test ./cmd/... ./internal/... ./test/contract ./test/framework/ca ./test/framework/leak ./test/framework/poll ./hack/licenses
+	@go test ./cmd/... ./internal/... ./test/contract ./test/mutations ./test/framework/ca ./test/framework/leak ./test/framework/poll ./hack/licenses
 	@go -C api test ./...
 	@go -C hack/tools test ./...
 
@@ -120,6 +120,11 @@ fuzz: ## Fuzz all parsers, encoders, decisions and the admission webhook, each f
 .PHONY: fuzz-corpus
 fuzz-corpus: ## Add inputs found by fuzzing to the corpus if they cover statements that the seeds do not (some minutes)
 	@hack/corpus.sh "$(FUZZ)"
+
+MUTATIONS ?= .
+.PHONY: mutations
+mutations: cluster-build ## Check that the tests notice defects: apply each small change in test/mutations to a copy and expect a test to fail (about 4 minutes; MUTATIONS=regexp selects by name)
+	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go run ./test/mutations -run "$(MUTATIONS)"
 
 .PHONY: cover
 cover: ## Show the statement coverage of the pure packages

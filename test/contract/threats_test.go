@@ -16,7 +16,7 @@ var (
 // with it this check.
 const leastThreats = 30
 
-// Every threat has tests that exist, or says why it is accepted and what to do.
+// Every threat has tests that exist, or a reason to accept it and advice.
 func TestEveryThreatIsAnswered(t *testing.T) {
 	t.Parallel()
 	tests := testsOf(t)

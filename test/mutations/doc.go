@@ -12,7 +12,7 @@
 //
 // After the empty line, a line starts with "-" if it is removed, with "+" if it is added,
 // and with a space if it stays. The removed and unchanged lines must occur in the file
-// exactly once, as whole lines. A header "count: 2" says that they occur twice and that
+// exactly once, as whole lines. With a header "count: 2" they must occur twice, and
 // both occurrences change: a generated CustomResourceDefinition repeats the rules of a
 // type that has several fields.
 //

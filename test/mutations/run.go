@@ -73,6 +73,9 @@ func (r *runner) checkUnchanged(ctx context.Context, w io.Writer, mutations []mu
 	for _, folder := range folders {
 		began := time.Now()
 		output, failure := r.goTest(ctx, r.dir, folder, tests[folder])
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		result := resultOf(output)
 		if want := len(tests[folder]); failure != nil || result.passed != want {
 			return fmt.Errorf("unchanged sources: only %d of %d tests pass in %s (%s):\n%s",
