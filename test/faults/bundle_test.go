@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,11 +14,18 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/model"
 	"trust-manager.io/test/framework/rig"
 )
 
 // wantedLabel, with the value "true", is that of namespaces that want targets.
 const wantedLabel = theirs + "wanted"
+
+// The keys of targets, and the password of PKCS#12 stores.
+const (
+	pemKey, jksKey, p12Key = "ca.crt", "ca.jks", "ca.p12"
+	p12Password            = "faults"
+)
 
 // inLine is the kind of a source that is in the Bundle.
 const inLine = "inLine"
@@ -33,33 +39,28 @@ type bundle struct {
 	sources []string
 	// stores says that it has key stores too.
 	stores bool
-	// reason is that of its condition while all is as it should be.
-	reason string
-
-	// rotation is there where the bundle retains and excludes.
-	rotation *rotation
+	// pool has the CAs that it draws from if it retains and excludes.
+	pool *pool
 
 	// mu is held while its content is changed.
 	mu sync.Mutex
-	// parts are the certificates of each source.
-	parts [][]string
 }
 
 func newBundles() []*bundle {
 	return []*bundle{
-		{name: prefix + "pem", kind: configMap, sources: []string{configMap}},
-		{name: prefix + "stores", kind: configMap, sources: []string{secret}, stores: true},
-		{name: prefix + "pair", kind: configMap, sources: []string{configMap, configMap}},
-		{name: prefix + "secret", kind: secret, sources: []string{configMap}},
-		{name: prefix + "inline", kind: configMap, sources: []string{inLine}},
+		{name: prefix + "pem", kind: model.ConfigMap, sources: []string{model.ConfigMap}},
+		{name: prefix + "stores", kind: model.ConfigMap, sources: []string{model.Secret}, stores: true},
+		{name: prefix + "pair", kind: model.ConfigMap, sources: []string{model.ConfigMap, model.ConfigMap}},
+		{name: prefix + "secret", kind: model.Secret, sources: []string{model.ConfigMap}},
+		{name: prefix + "inline", kind: model.ConfigMap, sources: []string{inLine}},
 	}
 }
 
 // certificates gives some for one of its sources: such as there were none like before,
 // or some of those that it draws from.
 func (b *bundle) certificates(r *rand.Rand, part int) []string {
-	if b.rotation != nil {
-		return b.rotation.some(r, r.IntN(4))
+	if b.pool != nil {
+		return b.pool.some(r, r.IntN(4))
 	}
 	return newCertificates(b.source(part), 1+r.IntN(5))
 }
@@ -70,7 +71,9 @@ func (b *bundle) source(part int) string {
 	return fmt.Sprintf("feed-%s-%d", strings.TrimPrefix(b.name, prefix), part+1)
 }
 
-func (b *bundle) at(namespace string) target { return target{b.name, b.kind, namespace} }
+func (b *bundle) at(namespace string) model.Target {
+	return model.Target{Bundle: b.name, Kind: b.kind, Namespace: namespace}
+}
 
 // object is the Bundle with certain certificates in line.
 func (b *bundle) object(text string) *v1alpha1.Bundle {
@@ -78,9 +81,9 @@ func (b *bundle) object(text string) *v1alpha1.Bundle {
 	for part, kind := range b.sources {
 		from := &v1alpha1.SourceObject{Name: b.source(part), Key: pemKey}
 		switch kind {
-		case configMap:
+		case model.ConfigMap:
 			object.Spec.Sources = append(object.Spec.Sources, v1alpha1.BundleSource{ConfigMap: from})
-		case secret:
+		case model.Secret:
 			object.Spec.Sources = append(object.Spec.Sources, v1alpha1.BundleSource{Secret: from})
 		default:
 			object.Spec.Sources = append(object.Spec.Sources, v1alpha1.BundleSource{InLine: &text})
@@ -89,7 +92,7 @@ func (b *bundle) object(text string) *v1alpha1.Bundle {
 	to := &v1alpha1.BundleTarget{NamespaceSelector: &v1alpha1.LabelSelector{
 		MatchLabels: map[string]v1alpha1.LabelValue{wantedLabel: "true"},
 	}}
-	if b.kind == secret {
+	if b.kind == model.Secret {
 		to.Secret = &v1alpha1.TargetObject{Key: pemKey}
 	} else {
 		to.ConfigMap = &v1alpha1.TargetObject{Key: pemKey}
@@ -102,61 +105,85 @@ func (b *bundle) object(text string) *v1alpha1.Bundle {
 		}
 	}
 	object.Spec.Target = to
-	if b.rotation != nil {
+	if b.pool != nil {
 		all := int32(2 * poolSize)
 		object.Spec.Rotation = &v1alpha1.BundleRotation{Retain: metav1.Duration{Duration: 72 * time.Hour}, MaxRetained: &all}
-		object.Spec.Exclude = b.rotation.exclusions()
+		object.Spec.Exclude = b.pool.exclusions()
 	}
 	return object
 }
 
 // make makes the sources and then the Bundle.
 func (w *world) make(b *bundle) error {
-	b.reason = v1alpha1.BundleReasonSynced
+	r, texts := w.random(b.name), make([]string, len(b.sources))
 	for part := range b.sources {
-		b.parts = append(b.parts, b.certificates(w.random(b.name), part))
+		texts[part] = strings.Join(b.certificates(r, part), "")
 	}
-	first := w.judge.registry.announce(b.name, slices.Concat(b.parts...))
+	object := b.object(texts[0])
+	made := w.history.Update(time.Now(), func(m *model.World) {
+		for part := range b.sources {
+			b.hold(m, part, texts[part])
+		}
+		m.Bundles[b.name] = &model.Bundle{Spec: *object.Spec.DeepCopy()}
+	})
 	for part, kind := range b.sources {
 		if kind != inLine {
-			if err := w.putSource(kind, b.source(part), []byte(strings.Join(b.parts[part], ""))); err != nil {
+			if err := w.putSource(kind, b.source(part), []byte(texts[part])); err != nil {
 				return err
 			}
 		}
 	}
-	w.judge.registry.settled(first)
-	return w.api.Create(w.ctx, b.object(first.text()))
+	made(time.Now())
+	return w.api.Create(w.ctx, object)
 }
 
-// change has one of the bundle's sources have other certificates, and gives the
+// hold has one of the bundle's sources hold a text in the model.
+func (b *bundle) hold(m *model.World, part int, text string) {
+	switch kind := b.sources[part]; {
+	case kind != inLine:
+		m.Sources[model.Source{Kind: kind, Name: b.source(part)}] = &model.Content{Texts: map[string]string{pemKey: text}}
+	case m.Bundles[b.name] != nil:
+		m.Bundles[b.name].Spec.Sources[part].InLine = &text
+	}
+}
+
+// change has one of the bundle's sources contain other certificates, and returns the
 // revision that is wanted then.
-func (w *world) change(b *bundle, part int, certificates []string) (*revision, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.parts[part] = certificates
-	next := w.judge.registry.announce(b.name, slices.Concat(b.parts...))
+func (w *world) change(b *bundle, part int, certificates []string) (*model.Revision, error) {
 	text := strings.Join(certificates, "")
 	if made.Load()%largeEach == 0 { // with comments, which take room and are left out
 		text = strings.Repeat("# a comment of forty bytes, so they say\n", 5000) + text
 	}
-	if err := w.put(b, part, []byte(text)); err != nil {
-		return nil, err
-	}
-	w.judge.registry.settled(next)
-	return next, nil
+	return w.put(b, part, text)
 }
 
-// put has one of the bundle's sources hold a text, whatever it is.
-func (w *world) put(b *bundle, part int, text []byte) error {
+// put has one of the bundle's sources contain a text, whatever it is, and returns the
+// revision that is wanted then.
+func (w *world) put(b *bundle, part int, text string) (*model.Revision, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	made := w.history.Update(time.Now(), func(m *model.World) { b.hold(m, part, text) })
+	var err error
 	if b.sources[part] != inLine {
-		return w.putSource(b.sources[part], b.source(part), text)
+		err = w.putSource(b.sources[part], b.source(part), []byte(text))
+	} else {
+		err = w.edit(b, func(now *v1alpha1.Bundle) { now.Spec = b.object(text).Spec })
 	}
+	if err != nil {
+		return nil, err
+	}
+	made(time.Now())
+	return w.history.Current(b.name), nil
+}
+
+// edit updates the Bundle.
+func (w *world) edit(b *bundle, change func(*v1alpha1.Bundle)) error {
 	return w.persist("Bundle "+b.name, func(ctx context.Context) error {
 		var now v1alpha1.Bundle
 		if err := w.api.Get(ctx, client.ObjectKey{Name: b.name}, &now); err != nil {
 			return err
 		}
-		now.Spec = b.object(string(text)).Spec
+		change(&now)
 		return w.api.Update(ctx, &now)
 	})
 }
@@ -166,7 +193,7 @@ func (w *world) putSource(kind, name string, text []byte) error {
 	meta := metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: name}
 	return w.persist("source "+name, func(ctx context.Context) error {
 		var object client.Object = &corev1.Secret{ObjectMeta: meta, Data: map[string][]byte{pemKey: text}}
-		if kind == configMap {
+		if kind == model.ConfigMap {
 			object = configMapOf(meta, text)
 		}
 		// Without a resource version: whatever there is.

@@ -8,36 +8,52 @@ import (
 	"time"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/model"
 )
 
 // court is a judge, with what is true in its world.
 type court struct {
 	*judge
 	// old was wanted until long ago, before until just now, and now is.
-	old, before, now *revision
+	old, before, now []string
 }
 
 // at is a target in a namespace that has wanted it for long; fresh is one that has
 // just come to want it, and gone one that has wanted none for long.
 var (
-	at    = target{prefix + "pem", configMap, "long"}
-	fresh = target{prefix + "pem", configMap, "fresh"}
-	gone  = target{prefix + "pem", configMap, "gone"}
+	pem   = newBundles()[0]
+	at    = pem.at("long")
+	fresh = pem.at("fresh")
+	gone  = pem.at("gone")
 )
 
+func ago(minutes int) time.Time { return time.Now().Add(-time.Duration(minutes) * time.Minute) }
+
+// happens has something happen at a moment.
+func (c *court) happens(when time.Time, change func(*model.World)) {
+	c.history.Update(when, change)(when)
+}
+
 func newCourt() *court {
-	c := &court{judge: newJudge(map[string]bool{prefix + "stores": true})}
+	c := &court{judge: newJudge(model.NewHistory())}
 	c.allow(time.Second)
-	ago := func(minutes int) time.Time { return time.Now().Add(-time.Duration(minutes) * time.Minute) }
-	c.old = c.registry.announce(at.bundle, newCertificates("old", 3))
-	c.before = c.registry.announce(at.bundle, newCertificates("before", 3))
-	c.now = c.registry.announce(at.bundle, newCertificates("now", 3))
-	c.registry.settled(c.now)
-	c.old.from, c.old.to = ago(10), ago(5)
-	c.before.from = ago(5)
-	long := spans{{from: ago(10)}}
-	c.places.alive = map[string]spans{"long": long, "fresh": long, "gone": long}
-	c.places.wanted = map[string]spans{"long": long, "fresh": {{from: time.Now()}}, "gone": {{from: ago(10), to: ago(5)}}}
+	c.old, c.before, c.now = newCertificates("old", 3), newCertificates("before", 3), newCertificates("now", 3)
+	wants := map[string]string{wantedLabel: "true"}
+	c.happens(ago(10), func(m *model.World) {
+		m.Namespaces = map[string]map[string]string{"long": wants, "fresh": {}, "gone": wants}
+		m.Bundles[pem.name] = &model.Bundle{Spec: pem.object("").Spec}
+		pem.hold(m, 0, strings.Join(c.old, ""))
+		other := &bundle{name: prefix + "other", kind: model.ConfigMap, sources: []string{inLine}}
+		m.Bundles[other.name] = &model.Bundle{Spec: other.object(newCertificates("other", 1)[0]).Spec}
+	})
+	c.happens(ago(5), func(m *model.World) {
+		m.Namespaces["gone"] = map[string]string{}
+		pem.hold(m, 0, strings.Join(c.before, ""))
+	})
+	c.happens(time.Now(), func(m *model.World) {
+		m.Namespaces["fresh"] = wants
+		pem.hold(m, 0, strings.Join(c.now, ""))
+	})
 	return c
 }
 
@@ -51,40 +67,40 @@ func (v *violations) wants(t *testing.T, want string) {
 	}
 }
 
-// holding gives a target with a text, and other entries as "section key=value".
-func holding(text string, entries ...string) *seen {
-	s := &seen{resourceVersion: "1", data: map[string]string{}, labels: map[string]string{}, annotations: map[string]string{}}
+// holding returns a target with a text, and other entries as "section key=value".
+func holding(text string, entries ...string) *model.Observed {
+	o := &model.Observed{ResourceVersion: "1", Entries: map[model.Field]string{}}
 	if text != "" {
-		s.data[pemKey] = text
+		entries = append(entries, "data "+pemKey+"="+text)
 	}
 	for _, entry := range entries {
-		key, value, _ := strings.Cut(entry, "=")
-		section, key, _ := strings.Cut(key, " ")
-		map[string]map[string]string{"data": s.data, "label": s.labels, "annotation": s.annotations}[section][key] = value
+		at, value, _ := strings.Cut(entry, "=")
+		section, key, _ := strings.Cut(at, " ")
+		o.Entries[model.Field{Section: section, Key: key}] = value
 	}
-	return s
+	return o
 }
 
 // Each event that must not be is a violation of the right invariant, and no other is.
 func TestJudge(t *testing.T) {
 	t.Parallel()
 	c := newCourt()
-	now, mixed := c.now.text(), c.now.certificates[0]+c.before.certificates[1]
-	mark, note, data := "annotation "+markKey+"=1", "annotation "+noteKey+"=a", "data "+theirsData+"=a"
+	old, before, now := strings.Join(c.old, ""), strings.Join(c.before, ""), strings.Join(c.now, "")
+	mark, note, data := "annotations "+markKey+"=1", "annotations "+noteKey+"=a", "data "+theirsData+"=a"
 	for name, tc := range map[string]struct {
-		at            target
-		before, after *seen
+		at            model.Target
+		before, after *model.Observed
 		want          string
 	}{
-		"what is wanted":               {at, holding(c.before.text()), holding(now), ""},
-		"what was wanted just now":     {at, nil, holding(c.before.text()), ""},
-		"what was wanted long ago":     {at, holding(now), holding(c.old.text()), exact},
+		"what is wanted":               {at, holding(before), holding(now), ""},
+		"what was wanted just now":     {at, nil, holding(before), ""},
+		"what was wanted long ago":     {at, holding(now), holding(old), exact},
 		"nothing":                      {at, holding(now), holding(""), exact},
 		"empty":                        {at, holding(now), holding("", "data "+pemKey+"="), exact},
 		"cut":                          {at, holding(now), holding(now[:len(now)-500]), exact},
 		"a certificate less":           {at, holding(now), holding(now[:strings.LastIndex(now, "-----BEGIN")]), exact},
-		"mixed":                        {at, holding(now), holding(mixed), exact},
-		"of another bundle":            {target{prefix + "other", configMap, "long"}, nil, holding(now), exact},
+		"mixed":                        {at, holding(now), holding(c.now[0] + c.before[1]), exact},
+		"of another bundle":            {model.Target{Bundle: prefix + "other", Kind: model.ConfigMap, Namespace: "long"}, nil, holding(now), exact},
 		"deleted":                      {at, holding(now), nil, exact},
 		"deleted where just wanted":    {fresh, holding(now), nil, ""},
 		"deleted where not wanted":     {gone, holding(now), nil, ""},
@@ -92,7 +108,7 @@ func TestJudge(t *testing.T) {
 		"released where not wanted":    {gone, holding(now, data), holding("", data), ""},
 		"released with what is theirs": {gone, holding(now, data), nil, kept},
 		"a note of theirs lost":        {at, holding(now, note), holding(now), kept},
-		"a note of theirs changed":     {at, holding(now, note), holding(now, "annotation "+noteKey+"=b"), kept},
+		"a note of theirs changed":     {at, holding(now, note), holding(now, "annotations "+noteKey+"=b"), kept},
 		"data of theirs lost":          {at, holding(now, data), holding(now), kept},
 		"their own write":              {at, holding(now, note), holding("half", mark), ""},
 		"put right after it":           {at, holding("half", mark), holding(now, mark), ""},
@@ -112,49 +128,18 @@ func TestJudgeKnowsItsOwnDeletions(t *testing.T) {
 	c := newCourt()
 	c.deletes(at)
 	for range 2 {
-		c.look(event{at, holding(c.now.text()), nil, time.Now()})
+		c.look(event{at, holding(strings.Join(c.now, "")), nil, time.Now()})
 	}
 	if count, texts := c.violations.all(); count[exact] != 1 {
 		t.Errorf("%d violations, want 1: %v", count[exact], texts)
 	}
 }
 
-// Marks that are missing or too many are seen.
-func TestMarked(t *testing.T) {
-	t.Parallel()
-	label := "label " + v1alpha1.BundleLabelKey + "=" + at.bundle
-	digest := "annotation " + v1alpha1.BundleHashAnnotationKey + "=d"
-	shared := "annotation " + v1alpha1.SharedAnnotationKey + "=true"
-	data := "data " + theirsData + "=a"
-	for name, tc := range map[string]struct {
-		entries    []string
-		controller string
-		ok         bool
-	}{
-		"owned":                {[]string{label, digest}, at.bundle, true},
-		"shared":               {[]string{label, digest, shared, data}, "", true},
-		"no label":             {[]string{digest}, at.bundle, false},
-		"no digest":            {[]string{label}, at.bundle, false},
-		"no owner":             {[]string{label, digest}, "", false},
-		"shared for nothing":   {[]string{label, digest, shared}, "", false},
-		"owned with others":    {[]string{label, digest, data}, at.bundle, false},
-		"owned, and as shared": {[]string{label, digest, shared, data}, at.bundle, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := holding("", tc.entries...)
-			s.controller = tc.controller
-			if err := s.marked(at); (err == nil) != tc.ok {
-				t.Errorf("marked() = %v, want none: %t", err, tc.ok)
-			}
-		})
-	}
-}
-
 // What is retained may leave no target, and what is excluded may come into none.
 func TestJudgeOfRotation(t *testing.T) {
 	t.Parallel()
-	turning := target{prefix + "turning", configMap, "long"}
+	turning := &bundle{name: prefix + "turning", kind: model.ConfigMap, sources: []string{model.ConfigMap}, pool: newPool("turning")}
+	at := turning.at("long")
 	for name, tc := range map[string]struct {
 		excluded []int
 		// after are the CAs of the pool that the target has, -1 for one of another.
@@ -177,59 +162,32 @@ func TestJudgeOfRotation(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newCourt()
-			r := newRotation(turning.bundle)
-			c.rotations[turning.bundle] = r
-			of := func(numbers ...int) (list []string) {
+			of := func(numbers ...int) (text string) {
 				for _, number := range numbers {
 					if number < 0 {
-						list = append(list, newCertificates("another", 1)...)
+						text += newCertificates("another", 1)[0]
 					} else {
-						list = append(list, r.pool[number])
+						text += turning.pool.all[number]
 					}
 				}
-				return list
+				return text
 			}
-			long := time.Now().Add(-time.Hour)
-			c.registry.settled(c.registry.announce(turning.bundle, of(0, 1, 2)))
-			now := c.registry.announce(turning.bundle, of(0, 3))
-			c.registry.settled(now)
-			c.registry.byBlock[r.pool[1]].to = long // not wanted for long
-			r.hold(strings.Join(of(0, 1, 2), ""), long, long)
-			r.exclude(of(tc.excluded...))
-			r.settled()
-			for _, number := range tc.excluded {
-				r.perhaps[r.pool[number]][0].from, r.surely[r.pool[number]][0].from = long, long
-			}
-			c.look(event{turning, nil, holding(strings.Join(of(tc.after...), "")), time.Now()})
+			// All have been in the source, and 0, 1 and 2 in targets.
+			c.happens(ago(60), func(m *model.World) {
+				m.Bundles[turning.name] = &model.Bundle{Spec: turning.object("").Spec}
+				turning.hold(m, 0, strings.Join(turning.pool.all, ""))
+			})
+			c.happens(ago(30), func(m *model.World) { turning.hold(m, 0, of(0, 1, 2)) })
+			c.look(event{at, nil, holding(of(0, 1, 2)), ago(5)})
+			c.happens(ago(4), func(m *model.World) { turning.hold(m, 0, of(0, 3)) })
+			c.happens(ago(3), func(m *model.World) {
+				for _, number := range tc.excluded {
+					one := v1alpha1.Exclusion{SHA256: model.Fingerprint(turning.pool.all[number])}
+					m.Bundles[turning.name].Spec.Exclude = append(m.Bundles[turning.name].Spec.Exclude, one)
+				}
+			})
+			c.look(event{at, nil, holding(of(tc.after...)), time.Now()})
 			c.violations.wants(t, tc.want)
-		})
-	}
-}
-
-// A CA that is never excluded is missed as soon as no older write can be under way, and
-// one that may have been when all must know of it.
-func TestWritesUnderWay(t *testing.T) {
-	t.Parallel()
-	const lag = 10 * underWay
-	for name, tc := range map[string]struct {
-		number int
-		ago    time.Duration
-		ok     bool
-	}{
-		"steady, just now":     {1, underWay / 2, true},
-		"steady, a while ago":  {1, 2 * underWay, false},
-		"another, a while ago": {poolSize - 1, 2 * underWay, true},
-		"another, long ago":    {poolSize - 1, 2 * lag, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r, now := newRotation("under-way"), time.Now()
-			then := now.Add(-tc.ago)
-			r.hold(r.pool[0]+r.pool[tc.number], then.Add(-lag), then)
-			err := r.check(&revision{certificates: r.pool[:1]}, r.pool[0], now.Add(-lag), now)
-			if (err == nil) != tc.ok {
-				t.Errorf("check() = %v, want none: %t", err, tc.ok)
-			}
 		})
 	}
 }

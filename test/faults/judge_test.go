@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"trust-manager.io/test/framework/model"
 )
 
 // The invariants, by the names under which their violations are counted.
@@ -55,49 +57,41 @@ func (v *violations) all() (count map[string]int, texts []string) {
 
 // event is one change of a target.
 type event struct {
-	at target
+	at model.Target
 	// before and after are nil where there was or is no object.
-	before, after *seen
+	before, after *model.Observed
 	time          time.Time
 }
 
 // judge says of each event whether the operator may have caused it. It is safe for
 // concurrent use.
 type judge struct {
-	registry   *registry
-	places     *places
+	history    *model.History
 	violations *violations
-	// stores says which bundles have key stores.
-	stores map[string]bool
-	// rotations has what is known of bundles that retain and exclude.
-	rotations map[string]*rotation
 	// lag is for how long after a change the operator may act on what was before.
 	lag atomic.Int64
 
 	mu sync.Mutex
 	// deletions are those that the tests are about to do themselves.
-	deletions map[target]time.Time
+	deletions map[model.Target]time.Time
 }
 
-func newJudge(stores map[string]bool) *judge {
-	return &judge{
-		registry: newRegistry(), places: newPlaces(), violations: &violations{}, stores: stores,
-		rotations: map[string]*rotation{}, deletions: map[target]time.Time{},
-	}
+func newJudge(history *model.History) *judge {
+	return &judge{history: history, violations: &violations{}, deletions: map[model.Target]time.Time{}}
 }
 
 // allow sets the lag.
 func (j *judge) allow(lag time.Duration) { j.lag.Store(int64(lag)) }
 
 // deletes tells that the tests are about to delete a target.
-func (j *judge) deletes(at target) {
+func (j *judge) deletes(at model.Target) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.deletions[at] = time.Now()
 }
 
 // withdraw tells that there was nothing to delete.
-func (j *judge) withdraw(at target) {
+func (j *judge) withdraw(at model.Target) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	delete(j.deletions, at)
@@ -107,7 +101,7 @@ func (j *judge) withdraw(at target) {
 const memorable = 2 * time.Minute
 
 // deleted says whether a deletion is the tests' own, once for each.
-func (j *judge) deleted(at target, now time.Time) bool {
+func (j *judge) deleted(at model.Target, now time.Time) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	began, ok := j.deletions[at]
@@ -121,16 +115,24 @@ func (j *judge) look(e event) {
 	switch {
 	case e.after == nil:
 		j.lookAtEnd(e, since)
-	case e.after.mark() != "" && e.after.mark() != e.before.mark():
+	case mark(e.after) != "" && mark(e.after) != mark(e.before):
 		// The tests' own write.
 	default:
-		if diff := cmp.Diff(e.before.foreign(), e.after.foreign()); diff != "" {
-			j.violations.add(kept, "%s at resource version %s (-before +after):\n%s", e.at, e.after.resourceVersion, diff)
+		if diff := cmp.Diff(j.history.Foreign(e.at, e.before), j.history.Foreign(e.at, e.after)); diff != "" {
+			j.violations.add(kept, "%s at resource version %s (-before +after):\n%s", e.at, e.after.ResourceVersion, diff)
 		}
-		if err := j.content(e, since); err != nil {
-			j.violations.add(exact, "%s at resource version %s: %v", e.at, e.after.resourceVersion, err)
+		if err := j.history.CheckWrite(e.at, e.after, since, e.time); err != nil {
+			j.violations.add(exact, "%s at resource version %s: %v", e.at, e.after.ResourceVersion, err)
 		}
 	}
+}
+
+// mark returns that of the tests' last write of an object.
+func mark(o *model.Observed) string {
+	if o == nil {
+		return ""
+	}
+	return o.Entries[model.Field{Section: model.Annotations, Key: markKey}]
 }
 
 // lookAtEnd judges the deletion of a target.
@@ -138,60 +140,10 @@ func (j *judge) lookAtEnd(e event, since time.Time) {
 	if j.deleted(e.at, e.time) {
 		return
 	}
-	if j.places.wantedThroughout(e.at.namespace, since, e.time) {
-		j.violations.add(exact, "%s was deleted although it is wanted (resource version before: %s)", e.at, e.before.resourceVersion)
+	if j.history.Wanted(e.at, since, e.time) {
+		j.violations.add(exact, "%s was deleted although it is wanted (resource version before: %s)", e.at, e.before.ResourceVersion)
 	}
-	if foreign := e.before.foreign(); len(foreign) > 0 && j.places.aliveThroughout(e.at.namespace, since, e.time) {
+	if foreign := j.history.Foreign(e.at, e.before); len(foreign) > 0 && j.history.Existed(e.at.Namespace, since, e.time) {
 		j.violations.add(kept, "%s was deleted with %v in it", e.at, foreign)
 	}
-}
-
-// revisionOf gives the revision that a target holds, nil if it has nothing of the
-// operator's. Where the bundle rotates, what is retained follows that, and it is one of
-// those that were wanted at some moment between two.
-func (j *judge) revisionOf(at target, s *seen, since, now time.Time) (*revision, error) {
-	rotation := j.rotations[at.bundle]
-	text, ok := s.data[pemKey]
-	switch {
-	case rotation == nil:
-		return j.registry.revisionOf(s, j.stores[at.bundle])
-	case !ok:
-		return nil, nil
-	}
-	var wrong error
-	for _, one := range j.registry.allWanted(at.bundle, since, now) {
-		err := rotation.check(one, text, since, now)
-		if err == nil {
-			return one, nil
-		}
-		wrong = err
-	}
-	return nil, fmt.Errorf("it has no revision that was wanted, with what is retained: %s; the last one: %w", j.registry.explain(text), wrong)
-}
-
-// content says what is wrong with what the operator has written.
-func (j *judge) content(e event, since time.Time) error {
-	of, err := j.revisionOf(e.at, e.after, since, e.time)
-	if err != nil {
-		return err
-	}
-	if of == nil {
-		if j.places.wantedThroughout(e.at.namespace, since, e.time) {
-			return fmt.Errorf("there is nothing of the bundle in it any more")
-		}
-		return nil
-	}
-	if of.bundle != e.at.bundle {
-		return fmt.Errorf("it has %s", of)
-	}
-	if ok, until := j.registry.wantedDuring(of, since, e.time); !ok {
-		return fmt.Errorf("it has %s, which has not been wanted for %s", of, e.time.Sub(until).Round(time.Millisecond))
-	}
-	if !j.places.wantedDuring(e.at.namespace, since, e.time) {
-		return fmt.Errorf("it has %s in a namespace that wants none", of)
-	}
-	if rotation := j.rotations[e.at.bundle]; rotation != nil {
-		rotation.hold(e.after.data[pemKey], since, e.time)
-	}
-	return nil
 }

@@ -3,6 +3,7 @@ package faults
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -11,6 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/test/framework/model"
 )
 
 // The namespaces. Those of stable are there from the beginning to the end, comers
@@ -31,11 +34,11 @@ func names(of string, count int) []string {
 
 // makeNamespace makes a namespace, which wants targets or does not yet.
 func (w *world) makeNamespace(name string, wanted bool, labels ...string) error {
-	w.judge.places.set(name, true, wanted)
 	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{wantedLabel: strconv.FormatBool(wanted)}}}
 	for _, label := range labels {
 		object.Labels[label] = "true"
 	}
+	w.history.Update(time.Now(), func(m *model.World) { m.Namespaces[name] = object.Labels })
 	return w.persist("namespace "+name, func(ctx context.Context) error {
 		err := w.api.Create(ctx, object.DeepCopy())
 		var now corev1.Namespace
@@ -48,7 +51,10 @@ func (w *world) makeNamespace(name string, wanted bool, labels ...string) error 
 
 // wantIn has a namespace want targets from now on, or no more.
 func (w *world) wantIn(name string, wanted bool) error {
-	w.judge.places.set(name, true, wanted)
+	w.history.Update(time.Now(), func(m *model.World) {
+		m.Namespaces[name] = maps.Clone(m.Namespaces[name])
+		m.Namespaces[name][wantedLabel] = strconv.FormatBool(wanted)
+	})
 	body := fmt.Sprintf(`{"metadata":{"labels":{%q:%q}}}`, wantedLabel, strconv.FormatBool(wanted))
 	return w.persist("label of namespace "+name, func(ctx context.Context) error {
 		object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
@@ -58,7 +64,7 @@ func (w *world) wantIn(name string, wanted bool) error {
 
 // removeNamespace deletes a namespace and waits until it is gone.
 func (w *world) removeNamespace(name string) error {
-	w.judge.places.set(name, false, false)
+	w.history.Update(time.Now(), func(m *model.World) { delete(m.Namespaces, name) })
 	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	err := w.persist("deletion of namespace "+name, func(ctx context.Context) error {
 		return client.IgnoreNotFound(w.api.Delete(ctx, object))

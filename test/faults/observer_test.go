@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/test/framework/model"
 )
 
 // prefix begins the name of each bundle, and so of each target.
@@ -29,11 +31,11 @@ type observer struct {
 	judge *judge
 
 	mu  sync.Mutex
-	now map[target]*seen
+	now map[model.Target]*model.Observed
 	// ever are all targets that there ever were.
-	ever map[target]bool
+	ever map[model.Target]bool
 	// holders counts the targets that were seen to hold a revision.
-	holders map[*revision]int
+	holders map[*model.Revision]int
 	// events counts all, and refilled the resource versions that were looked at one by
 	// one.
 	events, refilled int
@@ -42,7 +44,7 @@ type observer struct {
 }
 
 func newObserver(api client.WithWatch, j *judge) *observer {
-	return &observer{api: api, judge: j, now: map[target]*seen{}, ever: map[target]bool{}, holders: map[*revision]int{}}
+	return &observer{api: api, judge: j, now: map[model.Target]*model.Observed{}, ever: map[model.Target]bool{}, holders: map[*model.Revision]int{}}
 }
 
 // pause is between two tries to reach an API server that is down.
@@ -92,7 +94,7 @@ func (o *observer) watch(ctx context.Context, list client.ObjectList, from strin
 		if object, ok := e.Object.(client.Object); ok {
 			from = object.GetResourceVersion()
 		}
-		at, after := look(e.Object)
+		at, after := model.Observe(e.Object)
 		if e.Type == watch.Deleted {
 			after = nil
 		}
@@ -104,8 +106,8 @@ func (o *observer) watch(ctx context.Context, list client.ObjectList, from strin
 }
 
 // hear takes in that a target is now as it is.
-func (o *observer) hear(at target, after *seen) {
-	if !strings.HasPrefix(at.bundle, prefix) {
+func (o *observer) hear(at model.Target, after *model.Observed) {
+	if !strings.HasPrefix(at.Bundle, prefix) {
 		return
 	}
 	o.mu.Lock()
@@ -120,7 +122,7 @@ func (o *observer) hear(at target, after *seen) {
 		delete(o.now, at)
 	} else {
 		o.now[at] = after
-		if of := o.judge.registry.ofText(after.data[pemKey]); of != nil {
+		if of := o.judge.history.Held(at, after); of != nil {
 			o.holders[of]++
 		}
 	}
@@ -143,14 +145,14 @@ func (o *observer) missed() []string {
 }
 
 // present gives all targets as they were seen last.
-func (o *observer) present() map[target]*seen {
+func (o *observer) present() map[model.Target]*model.Observed {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return maps.Clone(o.now)
 }
 
 // seenOf is how often a revision was seen to have come into a target.
-func (o *observer) seenOf(of *revision) int {
+func (o *observer) seenOf(of *model.Revision) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.holders[of]

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/model"
 	"trust-manager.io/test/framework/poll"
 )
 
@@ -51,7 +51,7 @@ func (w *world) skewClock(sizes) error {
 	if err := w.ignoreClock(); err != nil {
 		return err
 	}
-	if err := w.filterByClock(b, lasting); err != nil {
+	if err := w.filterByClock(); err != nil {
 		return err
 	}
 	w.report.count("clock ten years ahead")
@@ -59,12 +59,7 @@ func (w *world) skewClock(sizes) error {
 	// With the usual clock all certificates are wanted again.
 	w.fleet.stop()
 	env.UseOperator(usual)
-	all := w.judge.registry.announce(b.name, mixed)
-	if err := w.fleet.run(1); err != nil {
-		return err
-	}
-	w.judge.registry.settled(all)
-	return nil
+	return w.runWithFilter(time.Time{})
 }
 
 // ignoreClock checks that without the filter nothing is written after the start, but
@@ -88,24 +83,23 @@ func (w *world) ignoreClock() error {
 }
 
 // filterByClock checks what the filter does under that clock.
-func (w *world) filterByClock(b *bundle, lasting []string) error {
+func (w *world) filterByClock() error {
 	w.fleet.stop()
-	next := w.judge.registry.announce(b.name, lasting)
-	for _, other := range w.bundles {
-		if other != b {
-			other.reason = v1alpha1.BundleReasonSourceNotFound
-		}
-	}
-	if err := w.fleet.run(1, "--filter-expired-certificates"); err != nil {
+	if err := w.runWithFilter(time.Now().Add(ahead), "--filter-expired-certificates"); err != nil {
 		return err
 	}
-	w.judge.registry.settled(next)
 	err := poll.UntilWithin(w.ctx, convergence, "the expired certificates to leave", w.compare)
 	if err != nil {
 		w.judge.violations.add(converges, "with a clock ten years ahead: %v", err)
 	}
-	for _, other := range w.bundles {
-		other.reason = v1alpha1.BundleReasonSynced
-	}
+	return err
+}
+
+// runWithFilter runs one operator that filters the certificates that have expired at a
+// time, if it is not zero.
+func (w *world) runWithFilter(expiredAt time.Time, flags ...string) error {
+	made := w.history.Update(time.Now(), func(m *model.World) { m.ExpiredAt = expiredAt })
+	err := w.fleet.run(1, flags...)
+	made(time.Now())
 	return err
 }

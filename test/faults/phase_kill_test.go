@@ -8,6 +8,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"trust-manager.io/test/framework/model"
 	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
@@ -43,7 +44,7 @@ func (w *world) killAmid(r *rand.Rand) error {
 
 // awaitSeen waits until some targets hold a revision. Where other things happen too it
 // may never come to that, so the wait has an end.
-func (w *world) awaitSeen(of *revision, count int, limit time.Duration) bool {
+func (w *world) awaitSeen(of *model.Revision, count int, limit time.Duration) bool {
 	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		if w.observer.seenOf(of) >= count {
 			return true
@@ -144,7 +145,7 @@ func (w *world) compareIn(namespace string) error {
 	present := w.observer.present()
 	for _, b := range w.bundles {
 		at := b.at(namespace)
-		if err := w.compareTarget(at, present[at], true); err != nil {
+		if err := w.history.Compare(at, present[at], time.Now()); err != nil {
 			return fmt.Errorf("%s: %w", at, err)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/model"
 	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
@@ -48,17 +48,19 @@ func (w *world) obstruct(size sizes) error {
 	return nil
 }
 
-// except has the model not wait for ConfigMaps in a namespace, of all bundles or one.
-func (w *world) except(namespace string, only ...*bundle) {
+// except has the model not wait for targets of a kind in a namespace, of all bundles or one.
+func (w *world) except(kind, namespace string, only ...*bundle) {
 	if only == nil {
 		only = w.bundles
 	}
-	for _, b := range only {
-		if b.kind == configMap {
-			w.excepted[b.at(namespace)] = true
-			b.reason = v1alpha1.BundleReasonSyncConfigMapTargetFailed
+	w.history.Update(time.Now(), func(m *model.World) {
+		for _, b := range only {
+			if b.kind == kind {
+				w.obstructed = append(w.obstructed, b.at(namespace))
+				m.Refused[b.at(namespace)] = true
+			}
 		}
-	}
+	})
 }
 
 // withQuota allows no more ConfigMaps than there are.
@@ -92,7 +94,7 @@ func (w *world) withQuota() error {
 	if err != nil {
 		return err
 	}
-	w.except(quotaPlace)
+	w.except(model.ConfigMap, quotaPlace)
 	w.report.count("quotas against ConfigMaps")
 	return w.wantIn(quotaPlace, true)
 }
@@ -103,13 +105,8 @@ func (w *world) withWebhook() error {
 		return err
 	}
 	env.Admission.Refuse(webhookPlace)
-	w.except(webhookPlace)
-	for _, b := range w.bundles { // it refuses Secrets too
-		if b.kind == secret {
-			w.excepted[b.at(webhookPlace)] = true
-			b.reason = v1alpha1.BundleReasonSyncSecretTargetFailed
-		}
-	}
+	w.except(model.ConfigMap, webhookPlace)
+	w.except(model.Secret, webhookPlace)
 	w.report.count("webhooks that refuse writes")
 	return nil
 }
@@ -128,12 +125,10 @@ func (w *world) changeBeside(r *rand.Rand) error {
 			return err
 		}
 	}
-	present, moment := w.observer.present(), time.Now()
-	for at := range w.excepted {
-		if now := present[at]; now != nil {
-			if of, err := w.judge.revisionOf(at, now, moment, moment); err == nil && of == w.judge.registry.current(at.bundle) {
-				return fmt.Errorf("%s has taken the change, although it was not to be possible", at)
-			}
+	present := w.observer.present()
+	for _, at := range w.obstructed {
+		if w.history.Held(at, present[at]) == w.history.Current(at.Bundle) {
+			return fmt.Errorf("%s has taken the change, although it was not to be possible", at)
 		}
 	}
 	return nil
@@ -154,9 +149,7 @@ func (w *world) clear() error {
 			return err
 		}
 	}
-	clear(w.excepted)
-	for _, b := range w.bundles {
-		b.reason = v1alpha1.BundleReasonSynced
-	}
+	w.obstructed = nil
+	w.history.Update(time.Now(), func(m *model.World) { clear(m.Refused) })
 	return nil
 }

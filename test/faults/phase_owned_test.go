@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"trust-manager.io/test/framework/model"
 	"trust-manager.io/test/framework/poll"
 )
 
@@ -24,7 +25,7 @@ func (w *world) withImmutable() error {
 	if err != nil {
 		return err
 	}
-	w.except(immutablePlace, b)
+	w.except(model.ConfigMap, immutablePlace, b)
 	w.report.count("targets made immutable")
 	return nil
 }
@@ -47,7 +48,7 @@ func (w *world) withForeign() error {
 			Namespace: foreignPlace, Name: b.name,
 			Annotations: map[string]string{markKey: fmt.Sprint(w.marks.Add(1))},
 			OwnerReferences: []metav1.OwnerReference{{
-				APIVersion: "v1", Kind: configMap, Name: owner.Name, UID: owner.UID, Controller: &yes,
+				APIVersion: "v1", Kind: model.ConfigMap, Name: owner.Name, UID: owner.UID, Controller: &yes,
 			}},
 		},
 		Data: map[string]string{theirsData: "owned by somebody else"},
@@ -55,7 +56,7 @@ func (w *world) withForeign() error {
 	if err := w.api.Create(w.ctx, owned); err != nil {
 		return err
 	}
-	w.except(foreignPlace, b)
+	w.except(model.ConfigMap, foreignPlace, b)
 	w.report.count("targets that somebody else owns")
 	return w.wantIn(foreignPlace, true)
 }

@@ -9,6 +9,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"trust-manager.io/test/framework/model"
 	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
@@ -54,7 +55,7 @@ func (w *world) withPolicy() error {
 			return err
 		}
 	}
-	w.except(policyPlace)
+	w.except(model.ConfigMap, policyPlace)
 	w.report.count("admission policies that deny writes")
 	return w.awaitPolicy()
 }

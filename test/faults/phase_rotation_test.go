@@ -1,13 +1,15 @@
 package faults
 
 import (
-	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"math/rand/v2"
+	"slices"
 	"time"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/model"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -22,8 +24,7 @@ const (
 // rotate has CAs of one more bundle leave and come back, and be excluded now and then,
 // while operators are killed, and then while requests meet faults (K3, K5).
 func (w *world) rotate(size sizes) error {
-	b := &bundle{name: prefix + "rotation", kind: configMap, sources: []string{configMap}, rotation: newRotation("rotation")}
-	w.judge.rotations[b.name] = b.rotation
+	b := &bundle{name: prefix + "rotation", kind: model.ConfigMap, sources: []string{model.ConfigMap}, pool: newPool("rotation")}
 	w.bundles = append(w.bundles, b)
 	if err := w.make(b); err != nil {
 		return err
@@ -71,27 +72,82 @@ func (w *world) turn(r *rand.Rand, b *bundle) error {
 }
 
 // exclude has a bundle exclude some more of the CAs that it draws from, or no more.
-func (w *world) exclude(r *rand.Rand, b *bundle) (*revision, error) {
+func (w *world) exclude(r *rand.Rand, b *bundle) (*model.Revision, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var few []string
-	for _, one := range b.rotation.free() {
-		if r.IntN(2) == 0 {
-			few = append(few, one)
-		}
-	}
-	b.rotation.exclude(few)
-	err := w.persist("exclusions of "+b.name, func(ctx context.Context) error {
-		var now v1alpha1.Bundle
-		if err := w.api.Get(ctx, client.ObjectKey{Name: b.name}, &now); err != nil {
-			return err
-		}
-		now.Spec.Exclude = b.rotation.exclusions()
-		return w.api.Update(ctx, &now)
-	})
-	if err != nil {
+	b.pool.exclude(r)
+	list := b.pool.exclusions()
+	made := w.history.Update(time.Now(), func(m *model.World) { m.Bundles[b.name].Spec.Exclude = list })
+	if err := w.edit(b, func(now *v1alpha1.Bundle) { now.Spec.Exclude = list }); err != nil {
 		return nil, err
 	}
-	b.rotation.settled()
-	return w.judge.registry.current(b.name), nil
+	made(time.Now())
+	return w.history.Current(b.name), nil
+}
+
+const (
+	// poolSize is how many CAs a bundle that rotates draws from: fewer than it retains
+	// at most, so that none ever has to go for another.
+	poolSize = 12
+	// steady is how many of them, from the first on, are never excluded, and banned how
+	// many after those always are. Whether the rest is excluded changes.
+	steady, banned = 8, 2
+)
+
+// pool has the CAs that a bundle draws from, as PEM. The first is in each revision.
+type pool struct {
+	all []string
+	// excluded are those that are now.
+	excluded []string
+}
+
+func newPool(of string) *pool {
+	p := &pool{}
+	for i := range poolSize {
+		padding := 0
+		if i%3 == 0 {
+			padding = largeInPool
+		}
+		p.all = append(p.all, ca.New(of, ca.Padded(padding)).Certificate)
+	}
+	p.excluded = p.banned()
+	return p
+}
+
+// banned are the CAs that are always excluded.
+func (p *pool) banned() []string { return p.all[steady : steady+banned] }
+
+// some returns the first CA of the pool and a few others, in any order.
+func (p *pool) some(r *rand.Rand, others int) []string {
+	list := []string{p.all[0]}
+	for _, i := range r.Perm(len(p.all) - 1)[:others] {
+		list = append(list, p.all[1+i])
+	}
+	r.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list
+}
+
+// exclude chooses those that are excluded beside the ones that always are.
+func (p *pool) exclude(r *rand.Rand) {
+	p.excluded = slices.Clone(p.banned())
+	for _, one := range p.all[steady+banned:] {
+		if r.IntN(2) == 0 {
+			p.excluded = append(p.excluded, one)
+		}
+	}
+}
+
+// exclusions are those of the Bundle, half of them by the certificate's SHA-256, the others
+// by that of the public key.
+func (p *pool) exclusions() []v1alpha1.Exclusion {
+	var list []v1alpha1.Exclusion
+	for i, one := range p.excluded {
+		if i%2 == 0 {
+			list = append(list, v1alpha1.Exclusion{SHA256: model.Fingerprint(one)})
+		} else {
+			key := sha256.Sum256(ca.CA{Pair: ca.Pair{Certificate: one}}.X509().RawSubjectPublicKeyInfo)
+			list = append(list, v1alpha1.Exclusion{PublicKeySHA256: hex.EncodeToString(key[:])})
+		}
+	}
+	return list
 }

@@ -7,16 +7,14 @@ import (
 	"strings"
 	"time"
 
-	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/test/framework/ca"
 	"trust-manager.io/test/framework/poll"
 )
 
 // spoilt is something that a source may turn into and that is no bundle.
 type spoilt struct {
-	name   string
-	reason string
-	text   func(good string) []byte
+	name string
+	text func(good string) string
 }
 
 // hugePadding and hugeCount make a source whose bundle is larger than a target may be
@@ -24,24 +22,16 @@ type spoilt struct {
 const hugePadding, hugeCount = 30_000, 12
 
 var spoils = []spoilt{
-	{"sources with a damaged block", v1alpha1.BundleReasonSourceBuildError, func(good string) []byte {
-		return []byte(good[:len(good)-100])
-	}},
-	{"sources of garbage that is no text", v1alpha1.BundleReasonSourceBuildError, func(string) []byte {
-		return []byte(strings.Repeat("\x00\xff\xfe\x80", 500))
-	}},
-	{"sources with a private key", v1alpha1.BundleReasonSourceBuildError, func(good string) []byte {
-		return []byte(good + ca.New("key").Key)
-	}},
-	{"sources that are empty", v1alpha1.BundleReasonSourceBuildError, func(string) []byte {
-		return []byte("\n")
-	}},
-	{"sources of bundles over 1 MiB", v1alpha1.BundleReasonBundleTooLarge, func(string) []byte {
+	{"sources with a damaged block", func(good string) string { return good[:len(good)-100] }},
+	{"sources of garbage that is no text", func(string) string { return strings.Repeat("\x00\xff\xfe\x80", 500) }},
+	{"sources with a private key", func(good string) string { return good + ca.New("key").Key }},
+	{"sources that are empty", func(string) string { return "\n" }},
+	{"sources of bundles over 1 MiB", func(string) string {
 		var text strings.Builder
 		for range hugeCount {
 			text.WriteString(ca.New("huge", ca.Padded(hugePadding)).Certificate)
 		}
-		return []byte(text.String())
+		return text.String()
 	}},
 }
 
@@ -75,14 +65,9 @@ func (w *world) spoilWith(r *rand.Rand, b *bundle, one spoilt, anew bool) error 
 	if err := poll.Until(w.ctx, "the good revision", inOrder); err != nil {
 		return err
 	}
-	b.mu.Lock()
-	err = w.put(b, 0, one.text(good.text()))
-	b.mu.Unlock()
-	if err != nil {
+	if _, err := w.put(b, 0, one.text(strings.Join(good.Certificates, ""))); err != nil {
 		return err
 	}
-	b.reason = one.reason
-	defer func() { b.reason = v1alpha1.BundleReasonSynced }()
 	if err := poll.Until(w.ctx, "the status to tell", inOrder); err != nil {
 		return err
 	}

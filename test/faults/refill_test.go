@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/test/framework/model"
 )
 
 // refill sees what happened after a resource version, and gives the one up to which
@@ -78,14 +80,14 @@ func (o *observer) compare(list client.ObjectList) error {
 	_, ofSecrets := list.(*corev1.SecretList)
 	present := o.present()
 	for _, object := range objects {
-		at, after := look(object)
-		if before := present[at]; before == nil || before.resourceVersion != after.resourceVersion {
+		at, after := model.Observe(object)
+		if before := present[at]; before == nil || before.ResourceVersion != after.ResourceVersion {
 			o.hear(at, after)
 		}
 		delete(present, at)
 	}
 	for at := range present {
-		if (at.kind == secret) == ofSecrets {
+		if (at.Kind == model.Secret) == ofSecrets {
 			o.hear(at, nil)
 		}
 	}

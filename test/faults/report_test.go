@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"trust-manager.io/test/framework/model"
 )
 
 // report counts what was done. It is safe for concurrent use.
@@ -125,7 +127,7 @@ func TestVerdict(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := &world{judge: newJudge(nil)}
+			w := &world{judge: newJudge(model.NewHistory())}
 			w.observer = newObserver(nil, w.judge)
 			tc.happens(w)
 			if err := w.verdict(); (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {

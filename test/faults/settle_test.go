@@ -2,15 +2,13 @@ package faults
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/model"
 	"trust-manager.io/test/framework/poll"
 )
 
@@ -92,80 +90,31 @@ func (w *world) touch() error {
 			}
 		}
 	}
-	if !w.judge.places.aliveThroughout(touchable, time.Now(), time.Now()) {
+	now := time.Now()
+	if !w.history.Existed(touchable, now, now) {
 		if err := w.makeNamespace(touchable, false); err != nil {
 			return err
 		}
 	}
-	return w.wantIn(touchable, !w.judge.places.wants(touchable))
+	return w.wantIn(touchable, !w.history.Wanted(w.bundles[0].at(touchable), now, now))
 }
 
-// compare says what is not as it should be (c).
+// compare returns what is not as it should be (c).
 func (w *world) compare() error {
 	present := w.observer.present()
 	for _, b := range w.bundles {
-		texts := map[string]target{}
-		for _, namespace := range w.judge.places.living() {
-			at := b.at(namespace)
-			if w.excepted[at] {
-				continue
-			}
-			wanted := w.judge.places.wants(namespace)
-			if err := w.compareTarget(at, present[at], wanted); err != nil {
-				return fmt.Errorf("%s: %w", at, err)
-			}
-			if wanted {
-				texts[present[at].data[pemKey]] = at
-			}
-		}
-		if len(texts) > 1 {
-			return fmt.Errorf("targets differ: %v", slices.Collect(maps.Values(texts)))
-		}
-	}
-	for _, b := range w.bundles {
-		if err := w.compareStatus(b); err != nil {
+		if err := w.history.CompareAll(b.name, present, time.Now()); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-func (w *world) compareTarget(at target, now *seen, wanted bool) error {
-	if now == nil {
-		if wanted {
-			return fmt.Errorf("it is not there")
+	for _, b := range w.bundles {
+		var now v1alpha1.Bundle
+		if err := w.api.Get(w.ctx, client.ObjectKey{Name: b.name}, &now); err != nil {
+			return err
 		}
-		return nil
-	}
-	moment := time.Now()
-	of, err := w.judge.revisionOf(at, now, moment, moment)
-	current := w.judge.registry.current(at.bundle)
-	switch {
-	case !wanted && (of != nil || now.labels[v1alpha1.BundleLabelKey] != ""):
-		return fmt.Errorf("it is not released: it has %v", of)
-	case !wanted:
-		return nil
-	case err != nil:
-		return err
-	case of != current:
-		return fmt.Errorf("it has %v, want %v", of, current)
-	}
-	return now.marked(at)
-}
-
-func (w *world) compareStatus(b *bundle) error {
-	var now v1alpha1.Bundle
-	if err := w.api.Get(w.ctx, client.ObjectKey{Name: b.name}, &now); err != nil {
-		return err
-	}
-	condition := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.BundleConditionSynced)
-	switch {
-	case condition == nil:
-		return fmt.Errorf("Bundle %s: there is no condition", b.name)
-	case condition.ObservedGeneration != now.Generation:
-		return fmt.Errorf("Bundle %s: the condition is of generation %d, want %d", b.name, condition.ObservedGeneration, now.Generation)
-	case condition.Reason != b.reason:
-		return fmt.Errorf("Bundle %s: the reason is %s (%s), want %s", b.name, condition.Reason, condition.Message, b.reason)
+		if _, err := model.CheckCondition(&now, w.history.Reasons(b.name)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -14,12 +14,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/model"
 )
 
 // fresh changes one source of a bundle at random, or what it excludes, and gives the
 // revision wanted then.
-func (w *world) fresh(r *rand.Rand, b *bundle) (*revision, error) {
-	if b.rotation != nil && r.IntN(100) < excluding {
+func (w *world) fresh(r *rand.Rand, b *bundle) (*model.Revision, error) {
+	if b.pool != nil && r.IntN(100) < excluding {
 		return w.exclude(r, b)
 	}
 	part := r.IntN(len(b.sources))
@@ -33,7 +34,7 @@ func (w *world) fresh(r *rand.Rand, b *bundle) (*revision, error) {
 func (w *world) traffic(ctx context.Context, r *rand.Rand, every time.Duration) error {
 	flips := map[string]bool{}
 	for ctx.Err() == nil {
-		at := w.anyTarget(r, w.judge.places.living())
+		at := w.anyTarget(r, w.history.Namespaces())
 		switch number := r.IntN(100); {
 		case number < 45:
 			if _, err := w.fresh(r, pick(r, w.bundles)); err != nil {
@@ -78,7 +79,7 @@ func (w *world) done(what string, err error) {
 }
 
 // anyTarget gives one of some namespaces, which may be there.
-func (w *world) anyTarget(r *rand.Rand, namespaces []string) target {
+func (w *world) anyTarget(r *rand.Rand, namespaces []string) model.Target {
 	return pick(r, w.bundles).at(pick(r, namespaces))
 }
 
@@ -90,7 +91,7 @@ func (w *world) tamper(r *rand.Rand) error {
 }
 
 // tampering spoils what is the operator's.
-func tampering(r *rand.Rand, at target) map[string]any {
+func tampering(r *rand.Rand, at model.Target) map[string]any {
 	half := strings.Repeat("half a certificate ", 1+r.IntN(20))
 	switch r.IntN(4) {
 	case 0:
@@ -100,7 +101,7 @@ func tampering(r *rand.Rand, at target) map[string]any {
 	case 2:
 		return map[string]any{"metadata": map[string]any{"ownerReferences": nil}}
 	}
-	if at.kind == secret {
+	if at.Kind == model.Secret {
 		return map[string]any{"stringData": map[string]any{pemKey: half}}
 	}
 	return map[string]any{"data": map[string]any{pemKey: half}}
@@ -108,7 +109,7 @@ func tampering(r *rand.Rand, at target) map[string]any {
 
 // planting puts in what is not the operator's: a key of data, a label or an
 // annotation, or all of them.
-func planting(r *rand.Rand, at target) map[string]any {
+func planting(r *rand.Rand, at model.Target) map[string]any {
 	value, long := fmt.Sprintf("value-%d", r.IntN(1e6)), ""
 	if r.IntN(8) == 0 { // up to what the API server takes beside the mark and the bundle
 		long = strings.Repeat("x", r.IntN(200<<10))
@@ -117,7 +118,7 @@ func planting(r *rand.Rand, at target) map[string]any {
 	what := r.IntN(4)
 	if what == 0 || what == 3 {
 		section := "data"
-		if at.kind == secret {
+		if at.Kind == model.Secret {
 			section = "stringData"
 		}
 		planted[section] = map[string]any{theirsData: value + long}

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"trust-manager.io/test/framework/model"
 	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
@@ -34,6 +35,7 @@ type world struct {
 	ctx      context.Context //nolint:containedctx // that of the one test
 	t        *testing.T
 	api      client.WithWatch
+	history  *model.History
 	judge    *judge
 	observer *observer
 	proxy    *rig.Proxy
@@ -42,19 +44,15 @@ type world struct {
 	report   *report
 	// marks counts the writes to targets.
 	marks atomic.Int64
-	// excepted are targets that cannot be written, for which the model waits.
-	excepted map[target]bool
+	// obstructed are targets that cannot be written.
+	obstructed []model.Target
 }
 
 // newWorld makes the namespaces, the sources and the Bundles, with no operator.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{ctx: t.Context(), t: t, api: env.Client, bundles: newBundles(), report: newReport(), excepted: map[target]bool{}}
-	stores := map[string]bool{}
-	for _, b := range w.bundles {
-		stores[b.name] = b.stores
-	}
-	w.judge = newJudge(stores)
+	w := &world{ctx: t.Context(), t: t, api: env.Client, bundles: newBundles(), report: newReport(), history: model.NewHistory()}
+	w.judge = newJudge(w.history)
 	w.judge.allow(calmLag)
 	w.observer = newObserver(w.api, w.judge)
 	w.must(w.observer.start(w.ctx))
@@ -109,18 +107,27 @@ func (w *world) persist(what string, do func(ctx context.Context) error) error {
 	})
 }
 
-func (t target) object() client.Object {
-	meta := metav1.ObjectMeta{Namespace: t.namespace, Name: t.bundle}
-	if t.kind == secret {
+func objectAt(at model.Target) client.Object {
+	meta := metav1.ObjectMeta{Namespace: at.Namespace, Name: at.Bundle}
+	if at.Kind == model.Secret {
 		return &corev1.Secret{ObjectMeta: meta}
 	}
 	return &corev1.ConfigMap{ObjectMeta: meta}
 }
 
+// What the tests, in the place of foreign clients, put into targets. The mark is new with
+// each of their writes, so that an event shows whose it is.
+const (
+	theirs     = "faults.example/"
+	markKey    = theirs + "mark"
+	noteKey    = theirs + "note"
+	theirsData = "theirs.txt"
+)
+
 // meddle writes to a target as others do: a merge patch of some sections, with a mark
 // that there was none like before. It tries once, since a second write of one mark
 // would pass for the operator's.
-func (w *world) meddle(at target, sections map[string]any) error {
+func (w *world) meddle(at model.Target, sections map[string]any) error {
 	meta, _ := sections["metadata"].(map[string]any)
 	if meta == nil {
 		meta = map[string]any{}
@@ -138,15 +145,15 @@ func (w *world) meddle(at target, sections map[string]any) error {
 	}
 	ctx, cancel := context.WithTimeout(w.ctx, tryTime)
 	defer cancel()
-	return w.api.Patch(ctx, at.object(), client.RawPatch(types.MergePatchType, body), client.FieldOwner("neighbour"))
+	return w.api.Patch(ctx, objectAt(at), client.RawPatch(types.MergePatchType, body), client.FieldOwner("neighbour"))
 }
 
 // remove deletes a target, which the operator has to bring back.
-func (w *world) remove(at target) error {
+func (w *world) remove(at model.Target) error {
 	w.judge.deletes(at)
 	ctx, cancel := context.WithTimeout(w.ctx, tryTime)
 	defer cancel()
-	err := w.api.Delete(ctx, at.object())
+	err := w.api.Delete(ctx, objectAt(at))
 	if apierrors.IsNotFound(err) {
 		w.judge.withdraw(at)
 	}

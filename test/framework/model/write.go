@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -127,6 +128,32 @@ func (h *History) retains(at Target, text string, since, now time.Time) (*Revisi
 func (h *History) Compare(at Target, o *Observed, now time.Time) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	return h.compare(at, o, now)
+}
+
+// CompareAll compares all targets of a Bundle, which must have the same PEM file.
+func (h *History) CompareAll(bundle string, present map[Target]*Observed, now time.Time) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	texts := map[string]Target{}
+	for namespace := range h.world.Namespaces {
+		for _, kind := range []string{ConfigMap, Secret} {
+			at := Target{bundle, kind, namespace}
+			if err := h.compare(at, present[at], now); err != nil {
+				return fmt.Errorf("%s: %w", at, err)
+			}
+			if h.world.Shape(at) != nil && !h.world.Refused[at] {
+				texts[present[at].Entries[h.last(bundle).pem(kind)]] = at
+			}
+		}
+	}
+	if len(texts) > 1 {
+		return fmt.Errorf("targets differ: %v", slices.Collect(maps.Values(texts)))
+	}
+	return nil
+}
+
+func (h *History) compare(at Target, o *Observed, now time.Time) error {
 	shape := h.world.Shape(at)
 	if h.world.Refused[at] {
 		return nil

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/model"
 )
 
 // bundleNames are all Bundles that there can be.
@@ -32,29 +33,24 @@ func readBy(spec v1alpha1.BundleSpec) []string {
 			all = append(all, defaultPackage)
 		}
 		for _, at := range sourceNames {
-			if from := objectOf(one, at.kind); from != nil && (from.Selector != nil || from.Name == at.name) {
-				all = append(all, sourceAt(at))
+			if from := objectOf(one, at.Kind); from != nil && (from.Selector != nil || from.Name == at.Name) {
+				all = append(all, at.String())
 			}
 		}
 	}
 	return all
 }
 
-func createBundle(c *chance, m *model) *action {
-	names := missing(bundleNames, m.bundles)
+func createBundle(c *chance, m *state) *action {
+	names := missing(bundleNames, m.Bundles)
 	if len(names) == 0 {
 		return nil
 	}
 	name, spec := pick(c, names...), c.spec(m)
 	a := bundleAction(name, "made, "+describe(spec), spec)
-	a.model = func(m *model) { m.createBundle(name, spec) }
+	a.model = func(m *state) { m.createBundle(name, spec) }
 	a.do = func(w *world) error { return w.createBundle(name, spec) }
 	return a
-}
-
-func (m *model) createBundle(name string, spec v1alpha1.BundleSpec) {
-	m.bundles[name] = &bundle{spec: spec}
-	delete(m.orphaned, name)
 }
 
 // createBundle makes a Bundle, once one of the name that is on its way out is
@@ -66,18 +62,18 @@ func (w *world) createBundle(name string, spec v1alpha1.BundleSpec) error {
 	return w.api.Create(w.ctx, &v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec})
 }
 
-func changeBundle(c *chance, m *model) *action {
+func changeBundle(c *chance, m *state) *action {
 	names := m.existingBundles()
 	if len(names) == 0 {
 		return nil
 	}
 	name := pick(c, names...)
-	if len(m.recent) > 0 && m.bundles[m.recent[0].bundle] != nil && c.percent(50) {
-		name = m.recent[0].bundle // others have just been at its targets
+	if len(m.recent) > 0 && m.Bundles[m.recent[0].Bundle] != nil && c.percent(50) {
+		name = m.recent[0].Bundle // others have just been at its targets
 	}
-	spec := c.changedSpec(m, m.bundles[name].spec)
+	spec := c.changedSpec(m, m.Bundles[name].Spec)
 	a := bundleAction(name, "now "+describe(spec), spec)
-	a.model = func(m *model) { m.bundles[name].spec = spec }
+	a.model = func(m *state) { m.Bundles[name].Spec = spec }
 	a.do = func(w *world) error {
 		return w.retry(func() error {
 			var now v1alpha1.Bundle
@@ -91,7 +87,7 @@ func changeBundle(c *chance, m *model) *action {
 	return a
 }
 
-func deleteBundle(c *chance, m *model) *action {
+func deleteBundle(c *chance, m *state) *action {
 	names := m.existingBundles()
 	if len(names) < 3 {
 		return nil // enough is to be going on
@@ -100,7 +96,7 @@ func deleteBundle(c *chance, m *model) *action {
 	policy := pick(c, metav1.DeletePropagationBackground, metav1.DeletePropagationForeground, metav1.DeletePropagationOrphan)
 	a := bundleAction(name, "deleted, "+string(policy), v1alpha1.BundleSpec{})
 	a.calm = true
-	a.model = func(m *model) { m.deleteBundle(name, policy) }
+	a.model = func(m *state) { m.deleteBundle(name, policy) }
 	a.do = func(w *world) error { return w.deleteBundle(name, policy) }
 	return a
 }
@@ -111,7 +107,7 @@ func (w *world) deleteBundle(name string, policy metav1.DeletionPropagation) err
 }
 
 // remakeBundle deletes a Bundle and makes it again at once.
-func remakeBundle(c *chance, m *model) *action {
+func remakeBundle(c *chance, m *state) *action {
 	names := m.existingBundles()
 	if len(names) == 0 {
 		return nil
@@ -123,7 +119,7 @@ func remakeBundle(c *chance, m *model) *action {
 	} else if m.blocks(name) {
 		policies = append(policies, metav1.DeletePropagationForeground)
 	}
-	policy, spec := pick(c, policies...), m.bundles[name].spec
+	policy, spec := pick(c, policies...), m.Bundles[name].Spec
 	if c.percent(50) {
 		spec = c.changedSpec(m, spec)
 	}
@@ -132,7 +128,7 @@ func remakeBundle(c *chance, m *model) *action {
 	}
 	a := bundleAction(name, fmt.Sprintf("deleted, %s, and made again, %s", policy, describe(spec)), spec)
 	a.calm = true
-	a.model = func(m *model) {
+	a.model = func(m *state) {
 		m.deleteBundle(name, policy)
 		m.createBundle(name, spec)
 	}
@@ -149,13 +145,13 @@ func remakeBundle(c *chance, m *model) *action {
 // owns. Otherwise, where a Bundle is deleted in the background and made again, it
 // is up to chance whether garbage collection takes that along or the new Bundle is
 // first to take the object over.
-func (m *model) ownsNothingOfOthers(name string) bool {
-	for at, o := range m.objects {
-		if at.bundle != name || !o.owner.present {
+func (m *state) ownsNothingOfOthers(name string) bool {
+	for at, o := range m.Objects {
+		if at.Bundle != name || !o.Owner.Present {
 			continue
 		}
-		for at, now := range o.entries {
-			if !at.isMark() && !now.claims.ours() {
+		for at, now := range o.Entries {
+			if !at.IsMark() && !now.Claims.Ours() {
 				return false
 			}
 		}
@@ -164,9 +160,9 @@ func (m *model) ownsNothingOfOthers(name string) bool {
 }
 
 // blocks says that a deletion in the foreground waits for all that the Bundle owns.
-func (m *model) blocks(name string) bool {
-	for at, o := range m.objects {
-		if at.bundle == name && o.owner.present && !o.owner.blocking {
+func (m *state) blocks(name string) bool {
+	for at, o := range m.Objects {
+		if at.Bundle == name && o.Owner.Present && !o.Owner.Blocking {
 			return false
 		}
 	}
@@ -178,15 +174,15 @@ func (m *model) blocks(name string) bool {
 // Bundle. If it does, it releases them, but for their data where the Bundle was
 // deleted without its targets. If not, it is for the new Bundle to take them over
 // or to release them, and that one may not be built.
-func (m *model) outcomeIsCertain(name string, policy metav1.DeletionPropagation, spec v1alpha1.BundleSpec) bool {
-	next := &bundle{spec: spec}
-	m.build(name, next)
-	wanted := m.wanted(name, next.revision)
-	for at, o := range m.objects {
-		if at.bundle != name || !o.holds(sharedMark, "true") {
+func (m *state) outcomeIsCertain(name string, policy metav1.DeletionPropagation, spec v1alpha1.BundleSpec) bool {
+	next := &model.Bundle{Spec: spec}
+	m.Build(name, next)
+	wanted := m.Wanted(name, next.Revision)
+	for at, o := range m.Objects {
+		if at.Bundle != name || !o.Holds(model.SharedMark, "true") {
 			continue
 		}
-		if next.revision == nil || policy == metav1.DeletePropagationOrphan && !slices.Contains(wanted, at) {
+		if next.Revision == nil || policy == metav1.DeletePropagationOrphan && !slices.Contains(wanted, at) {
 			return false
 		}
 	}
@@ -194,10 +190,10 @@ func (m *model) outcomeIsCertain(name string, policy metav1.DeletionPropagation,
 }
 
 // builds says whether a spec can be built as things are.
-func (m *model) builds(name string, spec v1alpha1.BundleSpec) bool {
-	b := &bundle{spec: spec}
-	m.build(name, b)
-	return b.revision != nil
+func (m *state) builds(name string, spec v1alpha1.BundleSpec) bool {
+	b := &model.Bundle{Spec: spec}
+	m.Build(name, b)
+	return b.Revision != nil
 }
 
 // awaitNoBundle waits until there is no Bundle of a name.

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"trust-manager.io/test/framework/model"
 )
 
 // The ways in which an object is edited.
@@ -17,15 +19,15 @@ const (
 
 // edit is what somebody else than the operator does to an object.
 type edit struct {
-	at  target
+	at  model.Target
 	way string
 	// manager is "editor", "applier" or "trust-manager".
 	manager string
-	set     map[field]value
-	drop    []field
+	set     map[model.Field]model.Value
+	drop    []model.Field
 	// keep are the entries that an apply has as they are: those that the manager
 	// has applied before, or entries of the operator that it claims as well.
-	keep []field
+	keep []model.Field
 	// owner, if not empty, says what is done to the reference to the Bundle.
 	owner string
 	// clear has managedFields cleared.
@@ -40,26 +42,26 @@ const (
 )
 
 // claims gives the manager as it stands in managedFields.
-func (e *edit) claims() claims {
+func (e *edit) claims() model.Claims {
 	switch {
 	case e.manager == "trust-manager" && e.way == serverApply:
-		return byOperatorApply
+		return model.ByOperatorApply
 	case e.manager == "trust-manager":
-		return byOperator
+		return model.ByOperator
 	case e.way == serverApply:
-		return byApplier
+		return model.ByApplier
 	}
-	return byEditor
+	return model.ByEditor
 }
 
 // editObject edits an object: entries of the operator, which have to be put
 // right, and entries of others, which have to stay.
-func editObject(c *chance, m *model) *action {
+func editObject(c *chance, m *state) *action {
 	at, ok := m.anyObject(c)
 	if !ok {
 		return nil
 	}
-	o := m.objects[at]
+	o := m.Objects[at]
 	e := c.edit(at, o)
 	if len(e.set)+len(e.drop)+len(e.keep) == 0 && e.owner == "" && !e.clear {
 		return nil
@@ -68,20 +70,20 @@ func editObject(c *chance, m *model) *action {
 	if e.way == serverApply || e.clear {
 		// The values that are kept, and what the operator finds in an object that
 		// is not tracked, are those of the present revision.
-		a.needs = append(a.needs, contentOf(at.bundle))
+		a.needs = append(a.needs, contentOf(at.Bundle))
 	}
-	if b := m.bundles[at.bundle]; b != nil && b.revision == nil {
-		a.needs = append(a.needs, contentOf(at.bundle))
+	if b := m.Bundles[at.Bundle]; b != nil && b.Revision == nil {
+		a.needs = append(a.needs, contentOf(at.Bundle))
 	}
-	a.model = func(m *model) { m.edit(e) }
+	a.model = func(m *state) { m.edit(e) }
 	a.do = func(w *world) error { return w.edit(e) }
 	return a
 }
 
-func (c *chance) edit(at target, o *object) *edit {
-	e := &edit{at: at, set: map[field]value{}}
+func (c *chance) edit(at model.Target, o *model.Object) *edit {
+	e := &edit{at: at, set: map[model.Field]model.Value{}}
 	e.way = pick(c, update, update, mergePatch, strategicPatch, serverApply, serverApply)
-	if o.untracked && e.way == serverApply {
+	if o.Untracked && e.way == serverApply {
 		// All that is in the object would be before-first-apply's: whether the
 		// operator wrote it could not be told any more.
 		e.way = update
@@ -105,7 +107,7 @@ func (c *chance) edit(at target, o *object) *edit {
 		c.keep(e, o)
 		return e
 	}
-	if e.way == update && o.owner == full && c.percent(25) {
+	if e.way == update && o.Owner == model.FullOwner && c.percent(25) {
 		e.owner = pick(c, ownerDropped, ownerNoController, ownerNotBlocking)
 	}
 	e.clear = bare || c.percent(10)
@@ -113,15 +115,15 @@ func (c *chance) edit(at target, o *object) *edit {
 }
 
 // change adds a change of one entry to an edit.
-func (c *chance) change(e *edit, o *object) {
-	at := c.field(e.at.kind, o)
+func (c *chance) change(e *edit, o *model.Object) {
+	at := c.field(e.at.Kind, o)
 	if _, again := e.set[at]; again || slices.Contains(e.drop, at) {
 		return
 	}
-	_, there := o.entries[at]
-	other := at.otherForm()
-	_, inTheWay := o.entries[other]
-	inTheWay = inTheWay && e.at.kind == configMap && !slices.Contains(e.drop, other)
+	_, there := o.Entries[at]
+	other := at.OtherForm()
+	_, inTheWay := o.Entries[other]
+	inTheWay = inTheWay && e.at.Kind == model.ConfigMap && !slices.Contains(e.drop, other)
 	_, inTheWayToo := e.set[other]
 	switch {
 	case inTheWayToo || inTheWay && e.way == serverApply:
@@ -133,56 +135,56 @@ func (c *chance) change(e *edit, o *object) {
 		e.drop = append(e.drop, other)
 	}
 	switch {
-	case at == sharedMark && c.percent(50):
-		e.set[at] = value{text: "true"}
-	case at.section == data && e.way != serverApply && c.percent(15):
-		e.set[at] = value{} // empty
+	case at == model.SharedMark && c.percent(50):
+		e.set[at] = model.Value{Text: "true"}
+	case at.Section == model.Data && e.way != serverApply && c.percent(15):
+		e.set[at] = model.Value{} // empty
 	default:
-		e.set[at] = value{text: c.unique("theirs")}
+		e.set[at] = model.Value{Text: c.unique("theirs")}
 	}
 }
 
 // field gives one that is there, or one that may or may not be.
-func (c *chance) field(kind string, o *object) field {
-	if there := o.fields(); len(there) > 0 && c.percent(60) {
+func (c *chance) field(kind string, o *model.Object) model.Field {
+	if there := o.Fields(); len(there) > 0 && c.percent(60) {
 		return pick(c, there...)
 	}
-	sections := []string{data, labels, annotations}
-	if kind == configMap {
-		sections = append(sections, binaryData)
+	sections := []string{model.Data, model.Labels, model.Annotations}
+	if kind == model.ConfigMap {
+		sections = append(sections, model.BinaryData)
 	}
 	section := pick(c, sections...)
-	return field{section, pick(c, foreignKeys(kind, section)...)}
+	return model.Field{Section: section, Key: pick(c, foreignKeys(kind, section)...)}
 }
 
 // foreignKeys are those that others use, some of which are also the operator's.
 func foreignKeys(kind, section string) []string {
 	switch section {
-	case data:
+	case model.Data:
 		keys := []string{pemKeys[0], pemKeys[1], "theirs.txt", "notes"}
-		if kind == secret {
+		if kind == model.Secret {
 			keys = append(keys, jksKey, p12Key)
 		}
 		return keys
-	case binaryData:
+	case model.BinaryData:
 		return []string{jksKey, p12Key, "theirs.bin"}
-	case labels:
-		return []string{"team", "theirs", "owner", bundleLabel.key}
+	case model.Labels:
+		return []string{"team", "theirs", "owner", model.BundleLabel.Key}
 	}
-	return []string{"note", "memo", "theirs", hash.key, sharedMark.key}
+	return []string{"note", "memo", "theirs", model.Hash.Key, model.SharedMark.Key}
 }
 
 // keep adds what an apply has besides: entries applied before, or else they go,
 // and entries of the operator as they are.
-func (c *chance) keep(e *edit, o *object) {
+func (c *chance) keep(e *edit, o *model.Object) {
 	again, claim := c.percent(60), c.percent(40)
-	for _, at := range o.fields() {
+	for _, at := range o.Fields() {
 		_, set := e.set[at]
-		_, clash := e.set[at.otherForm()]
-		now := o.entries[at].claims
+		_, clash := e.set[at.OtherForm()]
+		now := o.Entries[at].Claims
 		switch {
 		case set || clash:
-		case again && now&e.claims() != 0, claim && now.ours() && !at.isMark() && c.percent(50):
+		case again && now&e.claims() != 0, claim && now.Ours() && !at.IsMark() && c.percent(50):
 			e.keep = append(e.keep, at)
 		}
 	}
@@ -208,37 +210,37 @@ func (e *edit) String() string {
 	return strings.Join(parts, ", ")
 }
 
-func list(set map[field]value) string {
+func list(set map[model.Field]model.Value) string {
 	var parts []string
-	for _, at := range slices.SortedFunc(maps.Keys(set), compareFields) {
+	for _, at := range slices.SortedFunc(maps.Keys(set), model.CompareFields) {
 		parts = append(parts, fmt.Sprintf("%s=%s", at, set[at]))
 	}
 	return strings.Join(parts, " ")
 }
 
 // edit changes the model as the cluster.
-func (m *model) edit(e *edit) {
-	o := m.objects[e.at]
+func (m *state) edit(e *edit) {
+	o := m.Objects[e.at]
 	m.remember(e.at)
 	if e.clear {
-		o.clear()
+		o.ClearManagers()
 		m.cleared[e.at] = true
 	}
 	if e.way == serverApply {
 		set := maps.Clone(e.set)
 		for _, at := range e.keep {
-			set[at] = o.entries[at].value
+			set[at] = o.Entries[at].Value
 		}
-		o.apply(e.claims(), set)
+		o.Apply(e.claims(), set)
 		return
 	}
-	o.update(e.claims(), e.set, e.drop...)
+	o.Update(e.claims(), e.set, e.drop...)
 	switch e.owner {
 	case ownerDropped:
-		o.owner = owner{}
+		o.Owner = model.Owner{}
 	case ownerNoController:
-		o.owner.controller = false
+		o.Owner.Controller = false
 	case ownerNotBlocking:
-		o.owner.blocking = false
+		o.Owner.Blocking = false
 	}
 }

@@ -14,7 +14,7 @@ import (
 var namespaceNames = []string{"walk-1", "walk-2", "walk-3", "walk-4", "walk-5", "walk-6", "walk-7", "walk-8"}
 
 // namespaceAction changes a namespace, and so which Bundles have a target there.
-func namespaceAction(m *model, name, text string) *action {
+func namespaceAction(m *state, name, text string) *action {
 	return &action{
 		text:    fmt.Sprintf("namespace %s: %s", name, text),
 		changes: append(each(m.existingBundles(), shapeOf), namespaceAt(name)),
@@ -27,15 +27,15 @@ func withName(has map[string]string, name string) map[string]string {
 	return has
 }
 
-func createNamespace(c *chance, m *model) *action {
-	names := missing(namespaceNames, m.namespaces)
+func createNamespace(c *chance, m *state) *action {
+	names := missing(namespaceNames, m.Namespaces)
 	if len(names) == 0 {
 		return nil
 	}
 	name := pick(c, names...)
 	has := withName(c.namespaceLabels(), name)
 	a := namespaceAction(m, name, fmt.Sprintf("made, %v", has))
-	a.model = func(m *model) { m.namespaces[name] = has }
+	a.model = func(m *state) { m.Namespaces[name] = has }
 	a.do = func(w *world) error { return w.createNamespace(name, has) }
 	return a
 }
@@ -57,24 +57,24 @@ func (w *world) createNamespace(name string, has map[string]string) error {
 }
 
 // changeable gives the namespaces of the walk that there are.
-func (m *model) changeable() []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(m.namespaces)), func(name string) bool {
+func (m *state) changeable() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(m.Namespaces)), func(name string) bool {
 		return slices.Contains(systemNamespaces, name)
 	})
 }
 
-func labelNamespace(c *chance, m *model) *action {
+func labelNamespace(c *chance, m *state) *action {
 	names := m.changeable()
 	if len(names) == 0 {
 		return nil
 	}
 	name := pick(c, names...)
 	has := withName(c.namespaceLabels(), name)
-	if maps.Equal(has, m.namespaces[name]) {
+	if maps.Equal(has, m.Namespaces[name]) {
 		return nil
 	}
 	a := namespaceAction(m, name, fmt.Sprintf("labels now %v", has))
-	a.model = func(m *model) { m.namespaces[name] = has }
+	a.model = func(m *state) { m.Namespaces[name] = has }
 	a.do = func(w *world) error {
 		return w.retry(func() error {
 			var now corev1.Namespace
@@ -88,14 +88,14 @@ func labelNamespace(c *chance, m *model) *action {
 	return a
 }
 
-func deleteNamespace(c *chance, m *model) *action {
+func deleteNamespace(c *chance, m *state) *action {
 	names := m.changeable()
 	if len(names) < 5 {
 		return nil // enough is to be going on
 	}
 	name := pick(c, names...)
 	a := namespaceAction(m, name, "deleted")
-	a.model = func(m *model) { m.deleteNamespace(name) }
+	a.model = func(m *state) { m.deleteNamespace(name) }
 	a.do = func(w *world) error {
 		return w.api.Delete(w.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	}

@@ -7,20 +7,22 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/test/framework/model"
 )
 
 // objectAction does something to an object as somebody else than the operator.
 // It needs the object to be wanted, or not, throughout: whether a release comes
 // before or after makes a difference.
-func objectAction(at target, text string) *action {
+func objectAction(at model.Target, text string) *action {
 	return &action{
 		text:    fmt.Sprintf("%s: %s", at, text),
-		changes: []string{objectAt(at)},
-		needs:   []string{shapeOf(at.bundle), namespaceAt(at.namespace)},
+		changes: []string{at.String()},
+		needs:   []string{shapeOf(at.Bundle), namespaceAt(at.Namespace)},
 	}
 }
 
-func deleteObject(c *chance, m *model) *action {
+func deleteObject(c *chance, m *state) *action {
 	all := m.sortedObjects()
 	if len(all) == 0 {
 		return nil
@@ -28,61 +30,64 @@ func deleteObject(c *chance, m *model) *action {
 	at := pick(c, all...)
 	a := objectAction(at, "deleted")
 	// Where nothing is built, it stays away.
-	a.needs = append(a.needs, contentOf(at.bundle))
-	a.model = func(m *model) { m.remove(at) }
-	a.do = func(w *world) error { return w.api.Delete(w.ctx, at.empty()) }
+	a.needs = append(a.needs, contentOf(at.Bundle))
+	a.model = func(m *state) { m.remove(at) }
+	a.do = func(w *world) error { return w.api.Delete(w.ctx, empty(at)) }
 	return a
 }
 
-// empty gives the object to read into, or to write.
-func (t target) empty() *unstructured.Unstructured {
+// empty returns the object to read into, or to write.
+func empty(at model.Target) *unstructured.Unstructured {
 	object := &unstructured.Unstructured{}
 	object.SetAPIVersion("v1")
-	object.SetKind(t.kind)
-	object.SetNamespace(t.namespace)
-	object.SetName(t.bundle)
+	object.SetKind(at.Kind)
+	object.SetNamespace(at.Namespace)
+	object.SetName(at.Bundle)
 	return object
 }
 
 // createObject makes an object under a Bundle's name where the Bundle has no
 // target, or before there is such a Bundle: one with data of its own, one that
 // has the target's key already, or both.
-func createObject(c *chance, m *model) *action {
-	at := target{pick(c, bundleNames...), pick(c, configMap, secret), pick(c, slices.Sorted(maps.Keys(m.namespaces))...)}
-	if m.objects[at] != nil || m.running && m.shape(at) != nil {
+func createObject(c *chance, m *state) *action {
+	at := model.Target{
+		Bundle: pick(c, bundleNames...), Kind: pick(c, model.ConfigMap, model.Secret),
+		Namespace: pick(c, slices.Sorted(maps.Keys(m.Namespaces))...),
+	}
+	if m.Objects[at] != nil || m.running && m.Shape(at) != nil {
 		return nil
 	}
-	set := map[field]value{}
-	for _, section := range some(c, 3, data, data, labels, annotations) {
-		key := pick(c, foreignKeys(at.kind, section)...)
-		set[field{section, key}] = value{text: c.unique("made")}
+	set := map[model.Field]model.Value{}
+	for _, section := range some(c, 3, model.Data, model.Data, model.Labels, model.Annotations) {
+		key := pick(c, foreignKeys(at.Kind, section)...)
+		set[model.Field{Section: section, Key: key}] = model.Value{Text: c.unique("made")}
 	}
-	if b := m.bundles[at.bundle]; b != nil && b.revision != nil && c.percent(40) {
+	if b := m.Bundles[at.Bundle]; b != nil && b.Revision != nil && c.percent(40) {
 		// What is already right stays of those who wrote it.
-		for at, right := range b.revision.shapes[at.kind] {
-			if at.section == data && right.format == "" {
+		for at, right := range b.Revision.Shapes[at.Kind] {
+			if at.Section == model.Data && right.Format == "" {
 				set[at] = right
 			}
 		}
 	}
 	a := objectAction(at, fmt.Sprintf("made with %s", list(set)))
-	a.needs = append(a.needs, contentOf(at.bundle))
-	a.model = func(m *model) { m.create(at, set) }
-	a.do = func(w *world) error { return w.create(at, encoded(at.kind, set)) }
+	a.needs = append(a.needs, contentOf(at.Bundle))
+	a.model = func(m *state) { m.create(at, set) }
+	a.do = func(w *world) error { return w.create(at, encoded(at.Kind, set)) }
 	return a
 }
 
-func (m *model) create(at target, set map[field]value) {
-	o := newObject()
-	o.update(byEditor, set)
-	m.objects[at] = o
+func (m *state) create(at model.Target, set map[model.Field]model.Value) {
+	o := model.NewObject()
+	o.Update(model.ByEditor, set)
+	m.Objects[at] = o
 	m.remember(at)
 }
 
-func (w *world) create(at target, set map[field]any) error {
-	object := at.empty()
+func (w *world) create(at model.Target, set map[model.Field]any) error {
+	object := empty(at)
 	for field, value := range set {
-		if err := unstructured.SetNestedField(object.Object, value, field.path()...); err != nil {
+		if err := unstructured.SetNestedField(object.Object, value, path(field)...); err != nil {
 			return err
 		}
 	}
@@ -91,41 +96,41 @@ func (w *world) create(at target, set map[field]any) error {
 
 // copyObject copies a target as it is, but for the owner, to where it is not
 // wanted: to another name, or to the Bundle's name in another namespace.
-func copyObject(c *chance, m *model) *action {
+func copyObject(c *chance, m *state) *action {
 	from, ok := m.anyObject(c)
 	if !ok || len(m.copies) > 5 {
 		return nil
 	}
-	to := target{from.bundle, from.kind, pick(c, slices.Sorted(maps.Keys(m.namespaces))...)}
+	to := model.Target{Bundle: from.Bundle, Kind: from.Kind, Namespace: pick(c, slices.Sorted(maps.Keys(m.Namespaces))...)}
 	if c.percent(50) {
-		to.bundle = c.unique("walk-copy")
-	} else if m.objects[to] != nil || m.running && m.shape(to) != nil {
+		to.Bundle = c.unique("walk-copy")
+	} else if m.Objects[to] != nil || m.running && m.Shape(to) != nil {
 		return nil
 	}
 	a := objectAction(to, fmt.Sprintf("made as a copy of %s", from))
-	a.needs = append(a.needs, contentOf(from.bundle), shapeOf(from.bundle), objectAt(from), namespaceAt(from.namespace))
-	a.model = func(m *model) {
-		if to.bundle != from.bundle {
+	a.needs = append(a.needs, contentOf(from.Bundle), shapeOf(from.Bundle), from.String(), namespaceAt(from.Namespace))
+	a.model = func(m *state) {
+		if to.Bundle != from.Bundle {
 			m.copies[to] = true
 			return
 		}
-		set := map[field]value{}
-		for at, now := range m.objects[from].entries {
-			if at != sharedMark { // with it, it would not merely carry the label
-				set[at] = now.value
+		set := map[model.Field]model.Value{}
+		for at, now := range m.Objects[from].Entries {
+			if at != model.SharedMark { // with it, it would not merely carry the label
+				set[at] = now.Value
 			}
 		}
 		m.create(to, set)
 	}
 	a.do = func(w *world) error {
-		live := from.empty()
+		live := empty(from)
 		if err := w.api.Get(w.ctx, client.ObjectKeyFromObject(live), live); err != nil {
 			return err
 		}
-		set := map[field]any{}
+		set := map[model.Field]any{}
 		for _, at := range fieldsOf(live) {
-			if at != sharedMark {
-				set[at], _, _ = unstructured.NestedFieldNoCopy(live.Object, at.path()...)
+			if at != model.SharedMark {
+				set[at], _, _ = unstructured.NestedFieldNoCopy(live.Object, path(at)...)
 			}
 		}
 		return w.create(to, set)
@@ -134,12 +139,12 @@ func copyObject(c *chance, m *model) *action {
 }
 
 // fieldsOf gives all entries of an object.
-func fieldsOf(object *unstructured.Unstructured) []field {
-	var all []field
-	for _, section := range []string{data, binaryData, labels, annotations} {
+func fieldsOf(object *unstructured.Unstructured) []model.Field {
+	var all []model.Field
+	for _, section := range []string{model.Data, model.BinaryData, model.Labels, model.Annotations} {
 		entries, _, _ := unstructured.NestedMap(object.Object, pathOf(section)...)
 		for key := range entries {
-			all = append(all, field{section, key})
+			all = append(all, model.Field{Section: section, Key: key})
 		}
 	}
 	return all

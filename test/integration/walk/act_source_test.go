@@ -13,131 +13,97 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/internal/capackage"
+	"trust-manager.io/test/framework/model"
 	"trust-manager.io/test/framework/rig"
 )
 
 // changeSource makes, changes, spoils, mends or deletes a source.
-func changeSource(c *chance, m *model) *action {
+func changeSource(c *chance, m *state) *action {
 	at := pick(c, sourceNames...)
-	before := m.sources[at]
+	before := m.Sources[at]
 	after, what := c.changed(at, before)
 	readers := m.readers(at, before, after)
 	return &action{
-		text:    fmt.Sprintf("source %s %s: %s", at.kind, at.name, what),
-		changes: append(each(readers, contentOf), sourceAt(at)),
-		model: func(m *model) {
+		text:    fmt.Sprintf("source %s: %s", at, what),
+		changes: append(each(readers, contentOf), at.String()),
+		model: func(m *state) {
 			if after == nil {
-				delete(m.sources, at)
+				delete(m.Sources, at)
 			} else {
-				m.sources[at] = after
+				m.Sources[at] = after
 			}
 		},
 		do: func(w *world) error { return w.putSource(at, before != nil, after) },
 	}
 }
 
-// changed gives what a source holds next, nil if it goes. One that is missing or
-// broken is put right most times, since its readers stand still.
-func (c *chance) changed(at source, before *content) (after *content, what string) {
+// changed returns what a source contains next, nil if it is deleted. One that is missing or
+// damaged is usually repaired, since its readers stand still.
+func (c *chance) changed(at model.Source, before *model.Content) (after *model.Content, what string) {
 	fresh := c.content(at)
 	if before == nil {
-		return fresh, "made, " + fresh.String()
+		return fresh, "made, " + describeContent(fresh)
 	}
-	after = &content{labels: before.labels, texts: maps.Clone(before.texts), tls: before.tls}
-	keys := slices.Sorted(maps.Keys(after.texts))
+	after = &model.Content{Labels: before.Labels, Texts: maps.Clone(before.Texts), TLS: before.TLS}
+	keys := slices.Sorted(maps.Keys(after.Texts))
 	key := pick(c, keys...)
-	one := after.texts[key]
 	choice := c.weighted(10, 3, 2, 2, 2, 2)
-	if after.isSpoilt() {
+	if isSpoilt(after) {
 		choice = c.weighted(10, 2)
 	}
 	switch choice {
 	case 0:
-		return fresh, "now " + fresh.String()
+		return fresh, "now " + describeContent(fresh)
 	case 1:
-		after.labels = fresh.labels
-		return after, "labels now " + fmt.Sprint(after.labels)
+		after.Labels = fresh.Labels
+		return after, "labels now " + fmt.Sprint(after.Labels)
 	case 2:
-		one.style = broken
+		text := after.Texts[key]
+		after.Texts[key] = text[:len(text)-40]
+		return after, "key " + key + " now damaged"
 	case 3:
-		one.style = empty
+		after.Texts[key] = "# nothing\n"
+		return after, "key " + key + " now without a certificate"
 	case 4:
-		if len(keys) == 1 {
-			return nil, "deleted"
-		}
-		delete(after.texts, key)
-		return after, "key " + key + " deleted"
-	default:
-		return nil, "deleted"
-	}
-	after.texts[key] = one
-	return after, fmt.Sprintf("key %s now %s", key, one.style)
-}
-
-func (c *content) isSpoilt() bool {
-	for _, one := range c.texts {
-		if one.style == broken || one.style == empty {
-			return true
+		if len(keys) > 1 {
+			delete(after.Texts, key)
+			return after, "key " + key + " deleted"
 		}
 	}
-	return c.texts[mainKey].style == ""
+	return nil, "deleted"
 }
 
-func (c *content) String() string {
+func describeContent(of *model.Content) string {
 	var parts []string
-	for _, key := range slices.Sorted(maps.Keys(c.texts)) {
-		parts = append(parts, fmt.Sprintf("%s: %v %s", key, c.texts[key].certificates, c.texts[key].style))
+	for _, key := range slices.Sorted(maps.Keys(of.Texts)) {
+		parts = append(parts, fmt.Sprintf("%s: %v in %d bytes", key, numbersIn(of.Texts[key]), len(of.Texts[key])))
 	}
-	return fmt.Sprintf("%s, labels %v", strings.Join(parts, ", "), c.labels)
-}
-
-// String gives the text as it stands in the object.
-func (t text) String() string {
-	content := pemOf(t.certificates)
-	switch t.style {
-	case commented:
-		return "# CAs\n\n" + strings.Join(blocks(t.certificates), "\n# next\n") + "\n# end\n"
-	case windows:
-		return strings.ReplaceAll(content, "\n", "\r\n")
-	case doubled:
-		return content + content
-	case broken:
-		return content[:len(content)-40]
-	case empty:
-		return "# nothing\n"
-	}
-	return content
+	return fmt.Sprintf("%s, labels %v", strings.Join(parts, ", "), of.Labels)
 }
 
 // putSource makes, replaces or deletes a source.
-func (w *world) putSource(at source, exists bool, to *content) error {
-	meta := metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: at.name}
+func (w *world) putSource(at model.Source, exists bool, to *model.Content) error {
+	meta := metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: at.Name}
 	var object client.Object = &corev1.ConfigMap{ObjectMeta: meta}
-	if at.kind == secret {
+	if at.Kind == model.Secret {
 		object = &corev1.Secret{ObjectMeta: meta}
 	}
 	if to == nil {
 		return w.api.Delete(w.ctx, object)
 	}
-	object.SetLabels(to.labels)
+	object.SetLabels(to.Labels)
 	switch object := object.(type) {
 	case *corev1.ConfigMap:
-		object.Data, object.BinaryData = map[string]string{}, map[string][]byte{}
-		for key, text := range to.texts {
-			if text.binary {
-				object.BinaryData[key] = []byte(text.String())
-			} else {
-				object.Data[key] = text.String()
-			}
+		object.Data, object.BinaryData = maps.Clone(to.Texts), map[string][]byte{}
+		if text, ok := to.Texts[binaryKey]; ok {
+			delete(object.Data, binaryKey)
+			object.BinaryData[binaryKey] = []byte(text)
 		}
 	case *corev1.Secret:
-		object.Data = map[string][]byte{}
-		for key, text := range to.texts {
-			object.Data[key] = []byte(text.String())
-		}
-		if to.tls {
+		object.StringData = maps.Clone(to.Texts)
+		if to.TLS {
 			object.Type = corev1.SecretTypeTLS
-			object.Data[corev1.TLSCertKey], object.Data[corev1.TLSPrivateKeyKey] = []byte(authorities[0]), []byte("key")
+			object.StringData[corev1.TLSCertKey], object.StringData[corev1.TLSPrivateKeyKey] = authorities[0], "key"
 		}
 	}
 	if exists {
@@ -148,13 +114,13 @@ func (w *world) putSource(at source, exists bool, to *content) error {
 
 // changePackage puts another version of the default CA package in place, or one
 // that is no package, which must change nothing (D1).
-func changePackage(c *chance, m *model) *action {
+func changePackage(c *chance, m *state) *action {
 	if !m.running && m.brokenPackage {
 		return nil // the operator is to start with a valid file
 	}
 	var readers []string
 	for _, name := range m.existingBundles() {
-		for _, one := range m.bundles[name].spec.Sources {
+		for _, one := range m.Bundles[name].Spec.Sources {
 			if one.UseDefaultCAs != nil {
 				readers = append(readers, name)
 			}
@@ -163,13 +129,13 @@ func changePackage(c *chance, m *model) *action {
 	a := &action{changes: append(each(readers, contentOf), defaultPackage), calm: true}
 	if m.running && !m.brokenPackage && c.percent(25) {
 		a.text = "default CA package: broken"
-		a.model = func(m *model) { m.brokenPackage = true }
+		a.model = func(m *state) { m.brokenPackage = true }
 		a.do = func(w *world) error { return w.putPackage([]byte(`{"name": "walk"`)) }
 		return a
 	}
 	version, certificates := c.unique("version"), c.numbers()
 	a.text = fmt.Sprintf("default CA package: %s, %v", version, certificates)
-	a.model = func(m *model) { m.defaultCAs, m.brokenPackage = certificates, false }
+	a.model = func(m *state) { m.DefaultCAs, m.brokenPackage = blocks(certificates), false }
 	a.do = func(w *world) error {
 		encoded, err := capackage.Encode(capackage.Package{Name: "walk", Version: version, Bundle: pemOf(certificates)})
 		if err != nil {

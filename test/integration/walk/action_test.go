@@ -16,7 +16,7 @@ type action struct {
 	changes, needs []string
 	// calm says that the operator must not be killed in the middle of it.
 	calm  bool
-	model func(*model)
+	model func(*state)
 	do    func(*world) error
 }
 
@@ -25,8 +25,6 @@ type action struct {
 func contentOf(bundle string) string { return "content of " + bundle }
 func shapeOf(bundle string) string   { return "shape of " + bundle }
 func namespaceAt(name string) string { return "namespace " + name }
-func objectAt(at target) string      { return at.String() }
-func sourceAt(at source) string      { return at.kind + " " + at.name }
 
 // defaultPackage is the default CA package.
 const defaultPackage = "package"
@@ -48,7 +46,7 @@ func (a *action) collides(b *action) bool {
 }
 
 // maker makes an action that fits the model as it is, or gives nil.
-type maker func(*chance, *model) *action
+type maker func(*chance, *state) *action
 
 // kinds are all kinds of actions, and how often each is tried.
 var kinds = []struct {
@@ -73,7 +71,7 @@ var kinds = []struct {
 }
 
 // next makes an action that collides with none of the others.
-func (c *chance) next(m *model, others []*action) *action {
+func (c *chance) next(m *state, others []*action) *action {
 	weights := make([]int, len(kinds))
 	for i, kind := range kinds {
 		weights[i] = kind.weight
@@ -90,7 +88,7 @@ func (c *chance) next(m *model, others []*action) *action {
 }
 
 // existingBundles gives the names of the Bundles that there are, in order.
-func (m *model) existingBundles() []string { return slices.Sorted(maps.Keys(m.bundles)) }
+func (m *state) existingBundles() []string { return slices.Sorted(maps.Keys(m.Bundles)) }
 
 // missing gives those of some names that a map does not have.
 func missing[thing any](names []string, from map[string]thing) []string {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/model"
 )
 
 // authorities are the CAs of the walk, each as the PEM block that a target should
@@ -29,13 +30,12 @@ func blocks(numbers []int) []string {
 	return list
 }
 
-// numbersIn gives the CAs whose blocks a text is made of.
+// numbersIn returns the CAs in a text, none if it is damaged.
 func numbersIn(text string) []int {
 	var numbers []int
-	for block := range strings.SplitAfterSeq(text, "-----END CERTIFICATE-----\n") {
-		if number := slices.Index(authorities, block); number >= 0 {
-			numbers = append(numbers, number)
-		}
+	certificates, _ := model.Certificates(text)
+	for _, certificate := range certificates {
+		numbers = append(numbers, slices.Index(authorities, certificate))
 	}
 	return numbers
 }

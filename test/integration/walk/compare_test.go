@@ -7,43 +7,19 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/model"
 )
 
-// differs says how an object differs from what it should be, whole.
-func (o *object) differs(got *seen) error {
-	fields := slices.Collect(maps.Keys(o.entries))
-	fields = slices.AppendSeq(fields, maps.Keys(got.entries))
-	slices.SortFunc(fields, compareFields)
-	for _, at := range slices.Compact(fields) {
-		want, wanted := o.entries[at]
-		value, there := got.entries[at]
-		switch {
-		case !wanted:
-			return fmt.Errorf("%s is there, %.60q; it should not be", at, value)
-		case !there:
-			return fmt.Errorf("%s is missing; it should be %s", at, want.value)
-		}
-		if err := want.value.differs(value); err != nil {
-			return fmt.Errorf("%s: %w", at, err)
-		}
-	}
-	if o.owner != got.owner || got.others != 0 {
-		return fmt.Errorf("the owner is %+v and %d others; want %+v", got.owner, got.others, o.owner)
-	}
-	return nil
-}
-
 // compareObjects says how the objects of the cluster differ from the model.
-func (m *model) compareObjects(present map[target]*seen) error {
+func (m *state) compareObjects(present map[model.Target]*model.Observed) error {
 	for _, at := range m.sortedObjects() {
 		if present[at] == nil {
 			return fmt.Errorf("%s is not there", at)
 		}
-		if err := m.objects[at].differs(present[at]); err != nil {
+		if err := m.Objects[at].Check(present[at]); err != nil {
 			return fmt.Errorf("%s: %w", at, err)
 		}
 	}
@@ -52,24 +28,22 @@ func (m *model) compareObjects(present map[target]*seen) error {
 			return fmt.Errorf("the copy %s is not there", at)
 		}
 	}
-	for _, at := range slices.SortedFunc(maps.Keys(present), compareTargets) {
-		if m.objects[at] == nil && !m.copies[at] {
-			return fmt.Errorf("%s should not be there; it has %q", at, keysOf(present[at]))
+	for _, at := range sortedTargets(present) {
+		if m.Objects[at] == nil && !m.copies[at] {
+			return fmt.Errorf("%s should not be there; it has %q", at, present[at].Fields())
 		}
 	}
 	return nil
 }
 
-func keysOf(s *seen) []field { return slices.SortedFunc(maps.Keys(s.entries), compareFields) }
-
 // compareNamespaces says whether there are namespaces that should be gone.
-func (w *world) compareNamespaces(m *model) error {
+func (w *world) compareNamespaces(m *state) error {
 	var list corev1.NamespaceList
 	if err := w.api.List(w.ctx, &list); err != nil {
 		return err
 	}
 	for _, one := range list.Items {
-		if m.namespaces[one.Name] == nil {
+		if m.Namespaces[one.Name] == nil {
 			return fmt.Errorf("namespace %s is there, and %s", one.Name, one.Status.Phase)
 		}
 	}
@@ -78,7 +52,7 @@ func (w *world) compareNamespaces(m *model) error {
 
 // compareBundles says how the Bundles, their status and the owner references to
 // them differ from the model.
-func (w *world) compareBundles(m *model, present map[target]*seen) error {
+func (w *world) compareBundles(m *state, present map[model.Target]*model.Observed) error {
 	var list v1alpha1.BundleList
 	if err := w.api.List(w.ctx, &list); err != nil {
 		return err
@@ -87,7 +61,7 @@ func (w *world) compareBundles(m *model, present map[target]*seen) error {
 	for i := range list.Items {
 		one := &list.Items[i]
 		uids[one.Name] = string(one.UID)
-		if m.bundles[one.Name] == nil {
+		if m.Bundles[one.Name] == nil {
 			return fmt.Errorf("Bundle %s is there", one.Name)
 		}
 		if !m.running {
@@ -98,37 +72,33 @@ func (w *world) compareBundles(m *model, present map[target]*seen) error {
 		}
 	}
 	for at, one := range present {
-		if one.owner.present && one.ownerUID != uids[at.bundle] {
-			return fmt.Errorf("%s is owned by a Bundle with UID %s, which is not there", at, one.ownerUID)
+		if one.Owner.Present && one.OwnerUID != uids[at.Bundle] {
+			return fmt.Errorf("%s is owned by a Bundle with UID %s, which is not there", at, one.OwnerUID)
 		}
 	}
 	return nil
 }
 
 // compareStatus checks the condition Synced (C1).
-func (m *model) compareStatus(one *v1alpha1.Bundle) error {
-	condition := meta.FindStatusCondition(one.Status.Conditions, v1alpha1.BundleConditionSynced)
-	if condition == nil {
-		return fmt.Errorf("there is no condition Synced")
-	}
-	want := m.bundles[one.Name]
-	is := fmt.Sprintf("the condition is about generation %d of %d, and %s: %s",
-		condition.ObservedGeneration, one.Generation, condition.Reason, condition.Message)
-	if condition.ObservedGeneration != one.Generation || !slices.Contains(want.reasons(), condition.Reason) {
-		return fmt.Errorf("%s; want one of %s", is, want.reasons())
-	}
-	if condition.Reason != v1alpha1.BundleReasonSynced || len(want.revision.shapes) == 0 {
-		return nil
+func (m *state) compareStatus(one *v1alpha1.Bundle) error {
+	condition, err := model.CheckCondition(one, m.Reasons(one.Name))
+	want := m.Bundles[one.Name].Revision
+	if err != nil || condition.Reason != v1alpha1.BundleReasonSynced || len(want.Shapes) == 0 {
+		return err
 	}
 	for _, part := range []string{
-		count(want.revision.certificates, "certificate"),
-		count(len(m.selected(want.revision)), "namespace"),
+		count(len(want.Certificates), "certificate"),
+		count(len(m.Selected(want)), "namespace"),
 	} {
 		if !strings.Contains(condition.Message, " "+part) {
-			return fmt.Errorf("%s; want a message with %q", is, part)
+			return fmt.Errorf("the message is %q, want one with %q", condition.Message, part)
 		}
 	}
 	return nil
+}
+
+func sortedTargets[object any](of map[model.Target]object) []model.Target {
+	return slices.SortedFunc(maps.Keys(of), model.CompareTargets)
 }
 
 func count(n int, noun string) string {
@@ -139,7 +109,7 @@ func count(n int, noun string) string {
 }
 
 // list gives all objects of the walk by a request of its own.
-func (w *world) list() (map[target]*seen, error) {
+func (w *world) list() (map[model.Target]*model.Observed, error) {
 	var configMaps corev1.ConfigMapList
 	var secrets corev1.SecretList
 	for _, list := range []client.ObjectList{&configMaps, &secrets} {
@@ -147,9 +117,9 @@ func (w *world) list() (map[target]*seen, error) {
 			return nil, err
 		}
 	}
-	all := map[target]*seen{}
+	all := map[model.Target]*model.Observed{}
 	add := func(object any) {
-		if at, one := look(object); isWalks(at) {
+		if at, one := model.Observe(object); isWalks(at) {
 			all[at] = one
 		}
 	}
@@ -164,7 +134,7 @@ func (w *world) list() (map[target]*seen, error) {
 
 // compare says how the cluster differs from the model. It asks the API server
 // only where the watch has nothing to complain of.
-func (w *world) compare(m *model) error {
+func (w *world) compare(m *state) error {
 	present, err := w.watcher.present()
 	if err != nil {
 		return err
@@ -189,8 +159,8 @@ func (w *world) compare(m *model) error {
 		return err
 	}
 	for at, one := range present {
-		if shown[at] == nil || shown[at].resourceVersion != one.resourceVersion {
-			return fmt.Errorf("the watch has not shown %s at resource version %s", at, one.resourceVersion)
+		if shown[at] == nil || shown[at].ResourceVersion != one.ResourceVersion {
+			return fmt.Errorf("the watch has not shown %s at resource version %s", at, one.ResourceVersion)
 		}
 	}
 	return nil

@@ -5,8 +5,10 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/model"
 )
 
 // describe tells the parts of a spec that matter.
@@ -26,10 +28,10 @@ func describe(spec v1alpha1.BundleSpec) string {
 		text += fmt.Sprintf(" to Secret %s %v %v", to.Key, to.Metadata.Labels, to.Metadata.Annotations)
 	}
 	if formats := spec.Target.AdditionalFormats; formats != nil && formats.JKS != nil {
-		text += ", JKS " + orDefault(formats.JKS.Password, "")
+		text += ", JKS " + ptr.Deref(formats.JKS.Password, "")
 	}
 	if formats := spec.Target.AdditionalFormats; formats != nil && formats.PKCS12 != nil {
-		text += fmt.Sprintf(", PKCS#12 %s %s", orDefault(formats.PKCS12.Password, ""), formats.PKCS12.Profile)
+		text += fmt.Sprintf(", PKCS#12 %s %s", ptr.Deref(formats.PKCS12.Password, ""), formats.PKCS12.Profile)
 	}
 	return text + " where " + describeSelector(spec.Target.NamespaceSelector)
 }
@@ -41,9 +43,9 @@ func describeSource(from v1alpha1.BundleSource) string {
 	case from.UseDefaultCAs != nil:
 		return "default CAs"
 	}
-	kind, object := configMap, from.ConfigMap
+	kind, object := model.ConfigMap, from.ConfigMap
 	if object == nil {
-		kind, object = secret, from.Secret
+		kind, object = model.Secret, from.Secret
 	}
 	name := object.Name
 	if name == "" {

@@ -9,26 +9,28 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/test/framework/model"
 )
 
-// path gives where an entry stands in the object.
-func (f field) path() []string { return append(pathOf(f.section), f.key) }
+// path returns where an entry is in the object.
+func path(f model.Field) []string { return append(pathOf(f.Section), f.Key) }
 
 func pathOf(section string) []string {
-	if section == labels || section == annotations {
+	if section == model.Labels || section == model.Annotations {
 		return []string{"metadata", section}
 	}
 	return []string{section}
 }
 
 // encoded gives values as JSON has them.
-func encoded(kind string, set map[field]value) map[field]any {
-	all := map[field]any{}
+func encoded(kind string, set map[model.Field]model.Value) map[model.Field]any {
+	all := map[model.Field]any{}
 	for at, value := range set {
-		if at.section == binaryData || at.section == data && kind == secret {
-			all[at] = base64.StdEncoding.EncodeToString([]byte(value.text))
+		if at.Section == model.BinaryData || at.Section == model.Data && kind == model.Secret {
+			all[at] = base64.StdEncoding.EncodeToString([]byte(value.Text))
 		} else {
-			all[at] = value.text
+			all[at] = value.Text
 		}
 	}
 	return all
@@ -36,7 +38,7 @@ func encoded(kind string, set map[field]value) map[field]any {
 
 func (w *world) edit(e *edit) error {
 	return w.retry(func() error {
-		object := e.at.empty()
+		object := empty(e.at)
 		if err := w.api.Get(w.ctx, client.ObjectKeyFromObject(object), object); err != nil {
 			return err
 		}
@@ -65,10 +67,10 @@ func (w *world) edit(e *edit) error {
 // change edits an object that is to be updated.
 func (e *edit) change(object *unstructured.Unstructured) error {
 	for _, at := range e.drop {
-		unstructured.RemoveNestedField(object.Object, at.path()...)
+		unstructured.RemoveNestedField(object.Object, path(at)...)
 	}
-	for at, value := range encoded(e.at.kind, e.set) {
-		if err := unstructured.SetNestedField(object.Object, value, at.path()...); err != nil {
+	for at, value := range encoded(e.at.Kind, e.set) {
+		if err := unstructured.SetNestedField(object.Object, value, path(at)...); err != nil {
 			return err
 		}
 	}
@@ -93,9 +95,9 @@ func (e *edit) change(object *unstructured.Unstructured) error {
 
 // body gives an edit as a patch of an object as it is.
 func (e *edit) body(live *unstructured.Unstructured) ([]byte, error) {
-	set := encoded(e.at.kind, e.set)
+	set := encoded(e.at.Kind, e.set)
 	for _, at := range e.keep {
-		now, there, err := unstructured.NestedFieldNoCopy(live.Object, at.path()...)
+		now, there, err := unstructured.NestedFieldNoCopy(live.Object, path(at)...)
 		if err != nil || !there {
 			return nil, fmt.Errorf("%s has no %s to keep: %w", e.at, at, err)
 		}
@@ -104,9 +106,9 @@ func (e *edit) body(live *unstructured.Unstructured) ([]byte, error) {
 	for _, at := range e.drop {
 		set[at] = nil
 	}
-	patch := e.at.empty().Object
+	patch := empty(e.at).Object
 	for at, value := range set {
-		if err := unstructured.SetNestedField(patch, value, at.path()...); err != nil {
+		if err := unstructured.SetNestedField(patch, value, path(at)...); err != nil {
 			return nil, err
 		}
 	}

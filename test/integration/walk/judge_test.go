@@ -2,21 +2,23 @@ package walk
 
 import (
 	"fmt"
+
+	"trust-manager.io/test/framework/model"
 )
 
 // judge looks at the events of one step.
 type judge struct {
 	// before and after are the model at both ends of the step.
-	before, after *model
+	before, after *state
 	theirs        map[string]bool
 }
 
 // look says what is wrong with an event that is not the walk's own work.
 func (j *judge) look(e event) error {
-	if e.after != nil && j.theirs[e.after.resourceVersion] {
+	if e.after != nil && j.theirs[e.after.ResourceVersion] {
 		return nil
 	}
-	want := j.after.objects[e.at]
+	want := j.after.Objects[e.at]
 	switch {
 	case j.after.copies[e.at] || j.before.copies[e.at]:
 		if e.after == nil && !j.after.copies[e.at] {
@@ -30,9 +32,9 @@ func (j *judge) look(e event) error {
 	}
 	before := e.before
 	if before == nil {
-		before = &seen{}
-	} else if want != nil && want.differs(before) == nil && before.entries[hash] == e.after.entries[hash] &&
-		!j.after.cleared[e.at] && !j.after.dropped[e.at.bundle] {
+		before = &model.Observed{}
+	} else if want != nil && want.Check(before) == nil && before.Entries[model.Hash] == e.after.Entries[model.Hash] &&
+		!j.after.cleared[e.at] && !j.after.dropped[e.at.Bundle] {
 		// What the digest should be is not for the model to know.
 		return fmt.Errorf("it was as it should be, and was written all the same")
 	}
@@ -40,10 +42,10 @@ func (j *judge) look(e event) error {
 }
 
 // lookAt says what is wrong with a write by the operator.
-func (j *judge) lookAt(at target, before, after *seen) error {
+func (j *judge) lookAt(at model.Target, before, after *model.Observed) error {
 	changed := false
-	for field, now := range after.entries {
-		was, there := before.entries[field]
+	for field, now := range after.Entries {
+		was, there := before.Entries[field]
 		if there && was == now {
 			continue
 		}
@@ -55,8 +57,8 @@ func (j *judge) lookAt(at target, before, after *seen) error {
 			return fmt.Errorf("%s was set to %.80q, which nobody asks for", field, now)
 		}
 	}
-	for field, was := range before.entries {
-		if _, there := after.entries[field]; there {
+	for field, was := range before.Entries {
+		if _, there := after.Entries[field]; there {
 			continue
 		}
 		changed = true
@@ -64,46 +66,46 @@ func (j *judge) lookAt(at target, before, after *seen) error {
 			return fmt.Errorf("%s was removed, %.80q, and should stay", field, was)
 		}
 	}
-	if changed && after.entries[bundleLabel] == at.bundle && !j.isWhole(at, after) {
-		return fmt.Errorf("the operator left it without certificates: %q", keysOf(after))
+	if changed && after.Entries[model.BundleLabel] == at.Bundle && !j.isWhole(at, after) {
+		return fmt.Errorf("the operator left it without certificates: %q", after.Fields())
 	}
 	return nil
 }
 
 // isReleased says whether an entry may go for a while although it is there in the
 // end: that of a Bundle that was deleted, and is made again.
-func (j *judge) isReleased(at target, field field) bool {
-	_, before := j.before.asked(at)[field]
-	_, after := j.after.asked(at)[field]
-	return j.after.dropped[at.bundle] && (field.isMark() || before || after)
+func (j *judge) isReleased(at model.Target, field model.Field) bool {
+	_, before := j.before.Asked(at)[field]
+	_, after := j.after.Asked(at)[field]
+	return j.after.dropped[at.Bundle] && (field.IsMark() || before || after)
 }
 
 // final gives what an entry is at the end of the step.
-func (j *judge) final(at target, field field) (value, bool) {
-	if o := j.after.objects[at]; o != nil {
-		last, there := o.entries[field]
-		return last.value, there
+func (j *judge) final(at model.Target, field model.Field) (model.Value, bool) {
+	if o := j.after.Objects[at]; o != nil {
+		last, there := o.Entries[field]
+		return last.Value, there
 	}
-	return value{}, false
+	return model.Value{}, false
 }
 
 // isRight says whether an entry is what it is at the end of the step.
-func (j *judge) isRight(at target, field field, text string) bool {
-	if field == hash {
+func (j *judge) isRight(at model.Target, field model.Field, text string) bool {
+	if field == model.Hash {
 		return false
 	}
 	last, there := j.final(at, field)
-	return there && last.differs(text) == nil
+	return there && last.Check(text) == nil
 }
 
 // isWanted says whether an entry is what it should be at either end of the step,
 // or at the end of the step.
-func (j *judge) isWanted(at target, field field, text string) bool {
-	if field == hash || field == sharedMark && text == "true" || j.isRight(at, field, text) {
+func (j *judge) isWanted(at model.Target, field model.Field, text string) bool {
+	if field == model.Hash || field == model.SharedMark && text == "true" || j.isRight(at, field, text) {
 		return true
 	}
-	for _, m := range []*model{j.before, j.after} {
-		if want, asked := m.asked(at)[field]; asked && want.differs(text) == nil {
+	for _, m := range []*state{j.before, j.after} {
+		if want, asked := m.Asked(at)[field]; asked && want.Check(text) == nil {
 			return true
 		}
 	}
@@ -112,15 +114,15 @@ func (j *judge) isWanted(at target, field field, text string) bool {
 
 // isWhole says whether an object has a bundle that it should have at either end of
 // the step, as PEM. Where no such thing is known, nothing is wrong.
-func (j *judge) isWhole(at target, o *seen) bool {
+func (j *judge) isWhole(at model.Target, o *model.Observed) bool {
 	wanted := false
-	for _, m := range []*model{j.before, j.after} {
-		for field, want := range m.asked(at) {
-			if field.section != data || want.format != "" {
+	for _, m := range []*state{j.before, j.after} {
+		for field, want := range m.Asked(at) {
+			if field.Section != model.Data || want.Format != "" {
 				continue
 			}
 			wanted = true
-			if want.differs(o.entries[field]) == nil {
+			if want.Check(o.Entries[field]) == nil {
 				return true
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/model"
 )
 
 // The keys of sources and of targets. Others use those of targets too.
@@ -25,12 +26,12 @@ const (
 	tier = "tier"
 )
 
-func (c *chance) spec(m *model) v1alpha1.BundleSpec {
+func (c *chance) spec(m *state) v1alpha1.BundleSpec {
 	return v1alpha1.BundleSpec{Sources: c.sourcesOf(m), Target: c.target(), Rotation: c.rotation(), Exclude: c.exclude()}
 }
 
 // changedSpec gives a spec that differs in one respect or in all.
-func (c *chance) changedSpec(m *model, before v1alpha1.BundleSpec) v1alpha1.BundleSpec {
+func (c *chance) changedSpec(m *state, before v1alpha1.BundleSpec) v1alpha1.BundleSpec {
 	after := *before.DeepCopy()
 	fresh := c.spec(m)
 	if before.Target == nil || fresh.Target == nil {
@@ -61,7 +62,7 @@ func (c *chance) changedSpec(m *model, before v1alpha1.BundleSpec) v1alpha1.Bund
 	return after
 }
 
-func (c *chance) sourcesOf(m *model) []v1alpha1.BundleSource {
+func (c *chance) sourcesOf(m *state) []v1alpha1.BundleSource {
 	var list []v1alpha1.BundleSource
 	for range 1 + c.IntN(3) {
 		list = append(list, c.source(m))
@@ -73,13 +74,13 @@ func (c *chance) sourcesOf(m *model) []v1alpha1.BundleSource {
 	return list
 }
 
-func (c *chance) source(m *model) v1alpha1.BundleSource {
+func (c *chance) source(m *state) v1alpha1.BundleSource {
 	if c.percent(30) {
 		text := pemOf(c.numbers())
 		return v1alpha1.BundleSource{InLine: &text}
 	}
 	from := &v1alpha1.SourceObject{Optional: c.percent(20)}
-	kind := pick(c, configMap, configMap, secret)
+	kind := pick(c, model.ConfigMap, model.ConfigMap, model.Secret)
 	if c.percent(60) {
 		from.Name = c.sourceName(m, kind)
 	} else {
@@ -93,22 +94,22 @@ func (c *chance) source(m *model) v1alpha1.BundleSource {
 	} else {
 		from.IncludeAllKeys = true
 	}
-	if kind == secret {
+	if kind == model.Secret {
 		return v1alpha1.BundleSource{Secret: from}
 	}
 	return v1alpha1.BundleSource{ConfigMap: from}
 }
 
 // sourceName gives a source's name, most times of one that exists.
-func (c *chance) sourceName(m *model, kind string) string {
+func (c *chance) sourceName(m *state, kind string) string {
 	var all, there []string
 	for _, at := range sourceNames {
-		if at.kind != kind {
+		if at.Kind != kind {
 			continue
 		}
-		all = append(all, at.name)
-		if m.sources[at] != nil {
-			there = append(there, at.name)
+		all = append(all, at.Name)
+		if m.Sources[at] != nil {
+			there = append(there, at.Name)
 		}
 	}
 	if len(there) > 0 && c.percent(90) {

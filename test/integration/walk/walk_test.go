@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"trust-manager.io/test/framework/model"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -19,7 +20,7 @@ type walk struct {
 	*testing.T
 	*world
 	chance *chance
-	model  *model
+	model  *state
 	step   int
 	// happened counts what has happened, by kind.
 	happened map[string]int
@@ -31,7 +32,7 @@ func TestWalk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &walk{T: t, chance: newChance(*seed), model: newModel(), happened: map[string]int{}, world: &world{
+	w := &walk{T: t, chance: newChance(*seed), model: newState(), happened: map[string]int{}, world: &world{
 		ctx: t.Context(), api: env.Client, folder: t.TempDir(), watcher: watcher, theirs: map[string]bool{},
 	}}
 	t.Cleanup(w.end)
@@ -177,9 +178,9 @@ func (w *walk) happenWhileDown(times int) {
 
 // allBuild says whether all Bundles can be built. If not, what becomes of targets
 // depends on whether the operator saw something before it was killed.
-func (m *model) allBuild() bool {
-	for name, b := range m.bundles {
-		if !m.builds(name, b.spec) {
+func (m *state) allBuild() bool {
+	for name, b := range m.Bundles {
+		if !m.builds(name, b.Spec) {
 			return false
 		}
 	}
@@ -204,15 +205,15 @@ func (w *walk) kill() {
 	w.model.stop()
 }
 
-func (w *walk) startAndSettle(before *model) {
+func (w *walk) startAndSettle(before *state) {
 	w.Logf("step %d: the operator is started", w.step)
 	since, err := w.start()
 	w.must(err)
 	w.model.running = true
-	w.model.settle()
-	var wanted []target
-	for name, b := range w.model.bundles {
-		wanted = append(wanted, w.model.wanted(name, b.revision)...)
+	w.model.Settle()
+	var wanted []model.Target
+	for name, b := range w.model.Bundles {
+		wanted = append(wanted, w.model.Wanted(name, b.Revision)...)
 	}
 	w.must(w.awaitVerified(since, wanted))
 	w.settle(before)
@@ -220,9 +221,9 @@ func (w *walk) startAndSettle(before *model) {
 
 // settle waits until the cluster is what the model is, looks at all events on the
 // way, and sees to it that nothing is written then.
-func (w *walk) settle(before *model) {
+func (w *walk) settle(before *state) {
 	w.Helper()
-	w.model.settle()
+	w.model.Settle()
 	began := time.Now()
 	err := w.await("the cluster to be in order", func() error { return w.compare(w.model) })
 	if err != nil {
@@ -265,7 +266,7 @@ func (w *walk) beQuiet() {
 }
 
 // judge looks at all events since the last step.
-func (w *walk) judge(before *model) {
+func (w *walk) judge(before *state) {
 	j := &judge{before: before, after: w.model, theirs: w.theirs}
 	for _, e := range w.watcher.take() {
 		if err := j.look(e); err != nil {

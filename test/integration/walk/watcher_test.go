@@ -14,32 +14,21 @@ import (
 	watchtools "k8s.io/client-go/tools/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/model"
 )
-
-// seen is an object as the API server showed it.
-type seen struct {
-	resourceVersion string
-	entries         map[field]string
-	owner           owner
-	// ownerUID is that of the Bundle that the owner reference is to.
-	ownerUID string
-	// others are how many owner references and finalizers there are besides.
-	others int
-}
 
 // event is one change of an object.
 type event struct {
-	at target
+	at model.Target
 	// before and after are nil where there was or is no object.
-	before, after *seen
+	before, after *model.Observed
 }
 
 // watcher sees each event of ConfigMaps and Secrets under names of the walk, from
 // before the first step on. It is safe for concurrent use.
 type watcher struct {
 	mu     sync.Mutex
-	now    map[target]*seen
+	now    map[model.Target]*model.Observed
 	events []event
 	// err is why it sees no more.
 	err error
@@ -47,7 +36,7 @@ type watcher struct {
 
 // watchAll begins to watch.
 func watchAll(ctx context.Context, api client.WithWatch) (*watcher, error) {
-	w := &watcher{now: map[target]*seen{}}
+	w := &watcher{now: map[model.Target]*model.Observed{}}
 	for _, list := range []client.ObjectList{&corev1.ConfigMapList{}, &corev1.SecretList{}} {
 		if err := api.List(ctx, list); err != nil {
 			return nil, err
@@ -84,7 +73,7 @@ func (w *watcher) hear(e watch.Event) {
 		w.err = fmt.Errorf("the watch lost track: %w", apierrors.FromObject(e.Object))
 		return
 	}
-	at, after := look(e.Object)
+	at, after := model.Observe(e.Object)
 	if e.Type == watch.Bookmark || after == nil || !isWalks(at) {
 		return
 	}
@@ -100,7 +89,7 @@ func (w *watcher) hear(e watch.Event) {
 }
 
 // present gives all objects as the watch has shown them last.
-func (w *watcher) present() (map[target]*seen, error) {
+func (w *watcher) present() (map[model.Target]*model.Observed, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return maps.Clone(w.now), w.err
@@ -114,46 +103,3 @@ func (w *watcher) take() []event {
 	w.events = nil
 	return events
 }
-
-// look reads a ConfigMap or Secret; seen is nil for anything else.
-func look(of any) (target, *seen) {
-	one := &seen{entries: map[field]string{}}
-	var meta metav1.ObjectMeta
-	kind := configMap
-	switch object := of.(type) {
-	case *corev1.ConfigMap:
-		meta = object.ObjectMeta
-		one.collect(data, object.Data)
-		for key, value := range object.BinaryData {
-			one.entries[field{binaryData, key}] = string(value)
-		}
-	case *corev1.Secret:
-		meta, kind = object.ObjectMeta, secret
-		for key, value := range object.Data {
-			one.entries[field{data, key}] = string(value)
-		}
-	default:
-		return target{}, nil
-	}
-	one.resourceVersion = meta.ResourceVersion
-	one.collect(labels, meta.Labels)
-	one.collect(annotations, meta.Annotations)
-	one.others = len(meta.Finalizers)
-	for _, reference := range meta.OwnerReferences {
-		if reference.Kind != v1alpha1.BundleKind || reference.Name != meta.Name || one.owner.present {
-			one.others++
-			continue
-		}
-		one.ownerUID = string(reference.UID)
-		one.owner = owner{true, isTrue(reference.Controller), isTrue(reference.BlockOwnerDeletion)}
-	}
-	return target{meta.Name, kind, meta.Namespace}, one
-}
-
-func (s *seen) collect(section string, from map[string]string) {
-	for key, value := range from {
-		s.entries[field{section, key}] = value
-	}
-}
-
-func isTrue(p *bool) bool { return p != nil && *p }

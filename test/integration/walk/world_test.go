@@ -9,6 +9,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"trust-manager.io/test/framework/model"
 	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
@@ -92,20 +93,20 @@ func (w *world) awaitStill() error {
 
 // awaitVerified waits until an operator that was started has looked at each of
 // some targets (T7).
-func (w *world) awaitVerified(since rig.Mark, wanted []target) error {
+func (w *world) awaitVerified(since rig.Mark, wanted []model.Target) error {
 	return w.await("all targets to be verified after the start", func() error {
 		all, err := env.Audit.Since(since)
 		if err != nil {
 			return err
 		}
-		seen := map[target]bool{}
+		seen := map[model.Target]bool{}
 		for _, q := range all {
-			kind := map[string]string{"configmaps": configMap, "secrets": secret}[q.Resource]
-			seen[target{q.Name, kind, q.Namespace}] = true
+			kind := map[string]string{"configmaps": model.ConfigMap, "secrets": model.Secret}[q.Resource]
+			seen[model.Target{Bundle: q.Name, Kind: kind, Namespace: q.Namespace}] = true
 		}
 		for _, at := range wanted {
 			// The name of an object that is created is not in the log.
-			if !seen[at] && !seen[target{"", at.kind, at.namespace}] {
+			if !seen[at] && !seen[model.Target{Kind: at.Kind, Namespace: at.Namespace}] {
 				return fmt.Errorf("%s is not", at)
 			}
 		}

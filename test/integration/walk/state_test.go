@@ -1,0 +1,137 @@
+package walk
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/model"
+	"trust-manager.io/test/framework/rig"
+)
+
+// state is the model of the cluster, and what the walk remembers of its steps.
+type state struct {
+	*model.World
+	// brokenPackage reports that the file of the default CA package is invalid.
+	brokenPackage bool
+	// copies are objects that merely have the label of a Bundle, by their names.
+	copies map[model.Target]bool
+	// recent are the last few objects that foreign clients have edited.
+	recent []model.Target
+	// running reports that the operator runs.
+	running bool
+
+	// What the current step has done, for the judgement of events on the way: deleted are
+	// objects that another client than the operator deletes, dropped are Bundles that were
+	// deleted, and perhaps re-created, and cleared are objects whose managedFields were
+	// cleared.
+	deleted map[model.Target]bool
+	dropped map[string]bool
+	cleared map[model.Target]bool
+}
+
+// systemNamespaces are those that every cluster has, and the one of the sources.
+var systemNamespaces = []string{"default", "kube-node-lease", "kube-public", "kube-system", rig.TrustNamespace}
+
+func newState() *state {
+	m := &state{World: model.NewWorld(), copies: map[model.Target]bool{}}
+	for _, name := range systemNamespaces {
+		m.Namespaces[name] = map[string]string{corev1.LabelMetadataName: name}
+	}
+	m.beginStep()
+	return m
+}
+
+func (m *state) beginStep() {
+	m.deleted, m.dropped, m.cleared = map[model.Target]bool{}, map[string]bool{}, map[model.Target]bool{}
+}
+
+// stop ends the operator, which loses what it had in memory.
+func (m *state) stop() {
+	m.running = false
+	clear(m.Orphaned)
+	for _, b := range m.Bundles {
+		b.Revision = nil
+	}
+}
+
+// snapshot copies what the judgement of a step compares with.
+func (m *state) snapshot() *state {
+	copied := *m
+	copied.World = m.Clone()
+	return &copied
+}
+
+// sortedObjects returns the targets that have an object, in order.
+func (m *state) sortedObjects() []model.Target { return sortedTargets(m.Objects) }
+
+// anyObject returns the target of some object; usually of one that was edited lately, since
+// it is the second edit that finds faults.
+func (m *state) anyObject(c *chance) (at model.Target, ok bool) {
+	for _, at := range m.recent {
+		if m.Objects[at] != nil && c.percent(25) {
+			return at, true
+		}
+	}
+	all := m.sortedObjects()
+	if len(all) == 0 {
+		return model.Target{}, false
+	}
+	return pick(c, all...), true
+}
+
+// remember notes an object as edited.
+func (m *state) remember(at model.Target) {
+	if !slices.Contains(m.recent, at) {
+		m.recent = append([]model.Target{at}, m.recent...)
+		m.recent = m.recent[:min(len(m.recent), 5)]
+	}
+}
+
+// remove deletes an object on behalf of another client than the operator.
+func (m *state) remove(at model.Target) {
+	delete(m.Objects, at)
+	m.deleted[at] = true
+}
+
+func (m *state) createBundle(name string, spec v1alpha1.BundleSpec) {
+	m.Bundles[name] = &model.Bundle{Spec: spec}
+	delete(m.Orphaned, name)
+}
+
+// deleteBundle deletes a Bundle: garbage collection takes what it owns, or the owner
+// reference from it.
+func (m *state) deleteBundle(name string, policy metav1.DeletionPropagation) {
+	delete(m.Bundles, name)
+	m.dropped[name] = true
+	orphan := policy == metav1.DeletePropagationOrphan
+	// A deletion without the targets that the operator did not see counts as one of the
+	// other kinds (ADR 7).
+	m.Orphaned[name] = orphan && m.running
+	for at, o := range m.Objects {
+		switch {
+		case at.Bundle != name || !o.Owner.Present:
+		case orphan:
+			o.Owner = model.Owner{}
+		default:
+			m.remove(at)
+		}
+	}
+}
+
+// deleteNamespace deletes a namespace with all objects in it.
+func (m *state) deleteNamespace(name string) {
+	delete(m.Namespaces, name)
+	for at := range m.Objects {
+		if at.Namespace == name {
+			m.remove(at)
+		}
+	}
+	for at := range m.copies {
+		if at.Namespace == name {
+			delete(m.copies, at)
+		}
+	}
+}
