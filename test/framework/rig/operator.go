@@ -25,18 +25,18 @@ type Operator struct {
 // and ports; flags override that. It does not wait until the operator is ready. The caller
 // must end it with [Operator.Stop] or [Operator.Kill].
 func (r *Rig) StartOperator(flags ...string) (*Operator, error) {
-	return r.startOperator(nil, flags)
+	return r.startProgram(r.commands.operator, nil, flags)
 }
 
 // StartListingOperator is [Rig.StartOperator] for an operator that fills its caches by
 // lists, as it does with an API server that cannot stream them by a watch.
 func (r *Rig) StartListingOperator(flags ...string) (*Operator, error) {
-	return r.startOperator([]string{"KUBE_FEATURE_WatchListClient=false"}, flags)
+	return r.startProgram(r.commands.operator, []string{"KUBE_FEATURE_WatchListClient=false"}, flags)
 }
 
-func (r *Rig) startOperator(environment, flags []string) (*Operator, error) {
+func (r *Rig) startProgram(program string, environment, flags []string) (*Operator, error) {
 	o := &Operator{ended: make(chan struct{})}
-	o.command = exec.Command(r.commands.operator, append([]string{
+	o.command = exec.Command(program, append([]string{
 		"--kubeconfig", r.Main.Kubeconfig,
 		"--leader-elect=false",
 		"--readiness-probe-port=0",

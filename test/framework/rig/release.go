@@ -39,7 +39,7 @@ func (r *Rig) Install(ctx context.Context, name string, values ...string) (*Rele
 	for _, value := range values {
 		args = append(args, "--set", value)
 	}
-	objects, err := r.Helm.Template(ctx, name, TrustNamespace, args...)
+	objects, err := r.helmOfChart().Template(ctx, name, TrustNamespace, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,9 @@ type Rig struct {
 	// Admission can make writes of the operator fail or hang.
 	Admission *Admission
 
-	dir          string
+	dir string
+	// chart is the folder of the chart that Install installs, empty for this checkout's.
+	chart        string
 	commands     commands
 	controlPlane *controlPlane
 	spawner      *spawner
