@@ -19,7 +19,7 @@ var foreignData = map[string]string{"foreign": "data"}
 // written to: before the operator created it, or afterwards.
 func foreignShapes(w *world) []*shape {
 	return []*shape{
-		w.foreign("co-owned-key", isShared, func(w *world, name string) {
+		w.foreign("co-owned-key", nil, func(w *world, name string) {
 			w.applyForeign(w.targetCopy(name, func(from, to *corev1.ConfigMap) { to.Data = from.Data }))
 		}),
 		w.foreign("co-owned-metadata", nil, func(w *world, name string) {
