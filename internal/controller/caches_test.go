@@ -13,9 +13,9 @@ import (
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/controller/metadata"
 	"trust-manager.io/internal/target"
+	"trust-manager.io/test/framework/fake"
 )
 
 // full gives an object with everything that the API server may set.

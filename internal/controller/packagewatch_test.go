@@ -15,11 +15,11 @@ import (
 	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
 	bundlecontroller "trust-manager.io/internal/controller/bundle"
-	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/source"
 	"trust-manager.io/internal/workqueue"
 	"trust-manager.io/internal/workqueue/queuetest"
 	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/fake"
 )
 
 // S13: a new default CA package has those Bundles built that use it, and so has

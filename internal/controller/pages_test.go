@@ -13,7 +13,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/apis"
-	"trust-manager.io/internal/controller/fake"
+	"trust-manager.io/test/framework/fake"
 )
 
 // listServer is an API server with objects, which it lists in pages.

@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/internal/controller/fake"
+	"trust-manager.io/test/framework/fake"
 )
 
 // forbidden is an API server that refuses lists in some namespaces.

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/rotation"
 	"trust-manager.io/test/framework/ca"
 	"trust-manager.io/test/framework/poll"
@@ -26,10 +27,12 @@ func retaining(long time.Duration) func(*v1alpha1.Bundle) {
 	}
 }
 
-// stateOf gives the ConfigMap that keeps what a Bundle retains.
-func stateOf(bundle *v1alpha1.Bundle) *corev1.ConfigMap {
-	return configMap(rig.TrustNamespace, rotation.Name(bundle.Name))
+// stateOf returns the ConfigMap with the rotation state of a Bundle.
+func stateOf(b *v1alpha1.Bundle) *corev1.ConfigMap {
+	return configMap(rig.TrustNamespace, rotation.Name(idOf(b)))
 }
+
+func idOf(b *v1alpha1.Bundle) bundle.ID { return bundle.ID{Kind: v1alpha1.BundleKind, Name: b.Name} }
 
 // retainedKey is the key of a CA in that ConfigMap.
 func (a authority) retainedKey() string { return "retained-" + a.fingerprint() + ".pem" }
@@ -196,7 +199,7 @@ func TestRotationStateIsNoSource(t *testing.T) {
 	change(t, stateOf(bundle), func(o *corev1.ConfigMap) { o.Labels[sourceLabel] = s.name })
 	reader := s.bundle([]v1alpha1.BundleSource{selecting})
 	awaitTargets(t, reader, namespaces, b)
-	named := s.bundle([]v1alpha1.BundleSource{{ConfigMap: &v1alpha1.SourceObject{Name: rotation.Name(bundle.Name), Key: a.retainedKey()}}})
+	named := s.bundle([]v1alpha1.BundleSource{{ConfigMap: &v1alpha1.SourceObject{Name: rotation.Name(idOf(bundle)), Key: a.retainedKey()}}})
 	awaitCondition(t, named, v1alpha1.BundleReasonSourceBuildError, "never a source")
 
 	change(t, stateOf(bundle), func(o *corev1.ConfigMap) {
@@ -205,7 +208,7 @@ func TestRotationStateIsNoSource(t *testing.T) {
 		o.BinaryData["present"] = []byte("nonsense")
 	})
 	awaitTargets(t, bundle, namespaces, b)
-	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "ConfigMap "+rig.TrustNamespace+"/"+rotation.Name(bundle.Name), `key "mine"`)
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "ConfigMap "+rig.TrustNamespace+"/"+rotation.Name(idOf(bundle)), `key "mine"`)
 	remove(t, stateOf(bundle))
 	fill(t, source, a)
 	poll.Eventually(t, "the state", func() error {

@@ -7,9 +7,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/workqueue/queuetest"
+	"trust-manager.io/test/framework/fake"
 )
 
 // missing gives the Bundle roots a source that does not exist.

@@ -8,10 +8,10 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/workqueue"
 	"trust-manager.io/internal/workqueue/queuetest"
 	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/fake"
 )
 
 // S12: a bundle that time alone will change is built again just after the last

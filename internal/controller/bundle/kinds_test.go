@@ -8,10 +8,10 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/workqueue"
 	"trust-manager.io/internal/workqueue/queuetest"
+	"trust-manager.io/test/framework/fake"
 )
 
 // T6: existing targets of both kinds are looked at, and those alone that may be

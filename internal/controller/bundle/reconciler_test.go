@@ -14,11 +14,11 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/workqueue"
 	"trust-manager.io/internal/workqueue/queuetest"
 	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/fake"
 )
 
 // root returns a CA certificate whose subject is its number, valid for 20 years from

@@ -18,13 +18,13 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/rotation"
 	"trust-manager.io/internal/rotation/store"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/workqueue"
 	"trust-manager.io/internal/workqueue/queuetest"
 	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/fake"
 )
 
 // stateClient is an API server that keeps ConfigMaps where the cache finds them, at

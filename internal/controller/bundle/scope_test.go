@@ -7,8 +7,8 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/target"
+	"trust-manager.io/test/framework/fake"
 )
 
 // T14: a rollout writes nothing in namespaces that are not in the scope.

@@ -9,7 +9,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/internal/controller/fake"
+	"trust-manager.io/test/framework/fake"
 )
 
 // selecting is a source of all keys that selects objects by labels.

@@ -3,7 +3,7 @@ package bundle
 import (
 	"testing"
 
-	"trust-manager.io/internal/controller/fake"
+	"trust-manager.io/test/framework/fake"
 )
 
 // T12: a Bundle that is re-created under its name starts from scratch, whether or not the

@@ -9,7 +9,6 @@ import (
 	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/build"
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/metrics"
 	"trust-manager.io/internal/revision"
@@ -18,6 +17,7 @@ import (
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/workqueue"
 	"trust-manager.io/internal/workqueue/queuetest"
+	"trust-manager.io/test/framework/fake"
 )
 
 // world is what a Reconciler runs on in a test: caches that are lists, and queues that are

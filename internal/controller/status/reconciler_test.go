@@ -24,11 +24,11 @@ import (
 	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
-	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/workqueue"
 	"trust-manager.io/internal/workqueue/queuetest"
+	"trust-manager.io/test/framework/fake"
 )
 
 // statusClient is an API server to which statuses are written.

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"trust-manager.io/internal/controller/fake"
+	"trust-manager.io/test/framework/fake"
 )
 
 // T7, T8: a target that people change now and then is repaired each time. One that another

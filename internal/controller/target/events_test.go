@@ -11,10 +11,10 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/workqueue"
 	"trust-manager.io/internal/workqueue/queuetest"
+	"trust-manager.io/test/framework/fake"
 )
 
 // S13, T9: an event of a namespace enqueues the targets that it concerns.

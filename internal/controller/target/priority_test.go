@@ -8,8 +8,8 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/workqueue"
+	"trust-manager.io/test/framework/fake"
 )
 
 // T7, T8: events of a namespace go before rollouts up to a limit, which does not affect

@@ -10,8 +10,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/workqueue"
+	"trust-manager.io/test/framework/fake"
 )
 
 // T9: a write that is refused because its namespace is terminating ends the work on the

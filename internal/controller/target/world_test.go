@@ -11,7 +11,6 @@ import (
 
 	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/internal/controller/fake"
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/metrics"
 	"trust-manager.io/internal/revision"
@@ -19,6 +18,7 @@ import (
 	"trust-manager.io/internal/target/writer"
 	"trust-manager.io/internal/workqueue"
 	"trust-manager.io/internal/workqueue/queuetest"
+	"trust-manager.io/test/framework/fake"
 )
 
 // world is the environment of a Reconciler in a test: caches that are lists, and queues
