@@ -29,7 +29,7 @@ const MaxStale = 100
 // in a moment, when the cache has that change.
 var ErrStale = errors.New("the cached rotation state is stale")
 
-// Store gives access to the rotation states of all Bundles. It is safe for concurrent use.
+// Store reads and writes the rotation states of all Bundles. It is safe for concurrent use.
 type Store struct {
 	cache     client.Reader
 	client    client.Client
