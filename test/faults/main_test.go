@@ -14,13 +14,13 @@
 //
 // The observer talks to the API server by itself; only the operator's requests go
 // through the proxy that does harm to them. Each revision has certificates of its
-// own that are registered before anybody is told of them, so that bytes say to which
+// own that are in the model before the cluster has them, so that bytes say to which
 // revision they belong. What is done comes from a seed; when it happens relative to
 // the work of other processes does not, so a seed repeats the choices and not each
 // interleaving.
 //
-// Files: phase_ has the faults; model_ is what is true, and pure; judge_ decides
-// about events; the rest is about the cluster.
+// Files: phase_ has the faults; judge_ decides about events, by the history of the
+// model in test/framework/model; the rest is about the cluster.
 package faults
 
 import (

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
@@ -108,26 +110,22 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// list gives all objects of the walk by a request of its own.
+// list returns all objects of the walk by a request of its own.
 func (w *world) list() (map[model.Target]*model.Observed, error) {
-	var configMaps corev1.ConfigMapList
-	var secrets corev1.SecretList
-	for _, list := range []client.ObjectList{&configMaps, &secrets} {
+	all := map[model.Target]*model.Observed{}
+	for _, list := range []client.ObjectList{&corev1.ConfigMapList{}, &corev1.SecretList{}} {
 		if err := w.api.List(w.ctx, list); err != nil {
 			return nil, err
 		}
-	}
-	all := map[model.Target]*model.Observed{}
-	add := func(object any) {
-		if at, one := model.Observe(object); isWalks(at) {
-			all[at] = one
+		err := meta.EachListItem(list, func(object runtime.Object) error {
+			if at, one := model.Observe(object); isWalks(at) {
+				all[at] = one
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
 		}
-	}
-	for i := range configMaps.Items {
-		add(&configMaps.Items[i])
-	}
-	for i := range secrets.Items {
-		add(&secrets.Items[i])
 	}
 	return all, nil
 }

@@ -8,8 +8,8 @@
 // on the way: no target may ever be without its certificates, nothing of others
 // may ever be lost, and no write may be in vain.
 //
-// The model (files model_, object_, bundle_) is pure. It knows the contract and
-// how Kubernetes keeps managedFields, and nothing of how the operator works. What
+// The model is that of test/framework/model, which knows the contract and how
+// Kubernetes keeps managedFields, and nothing of how the operator works. What
 // is done (files act_) comes from one seeded source of random numbers and from the
 // model alone, so that a seed repeats a walk. Situations in which the contract
 // leaves the result to chance are left out, where they are generated, with a word

@@ -76,22 +76,3 @@ func endRetention(c *chance, m *state) *action {
 		},
 	}
 }
-
-// describeTrust tells what a spec has for rotation and exclusion.
-func describeTrust(spec v1alpha1.BundleSpec) string {
-	text := ""
-	if spec.Rotation != nil {
-		text += ", retaining"
-		if spec.Rotation.MaxRetained != nil {
-			text += fmt.Sprint(" ", *spec.Rotation.MaxRetained)
-		}
-	}
-	for _, one := range spec.Exclude {
-		for number := range authorities {
-			if model.Excludes([]v1alpha1.Exclusion{one}, authorities[number]) {
-				text += fmt.Sprintf(", without %d", number)
-			}
-		}
-	}
-	return text
-}
