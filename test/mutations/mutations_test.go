@@ -143,6 +143,7 @@ func TestTry(t *testing.T) {
 		fail     = `{"Action":"fail","Test":"TestA/sub"}` + "\n" + `{"Action":"fail","Test":"TestA"}` + "\n" + `{"Action":"fail"}` + "\n"
 		noBuild  = `{"Action":"build-output","Output":"undefined: x"}` + "\n" + `{"Action":"build-fail"}` + "\n" + `{"Action":"fail"}` + "\n"
 		noServer = `{"Action":"output","Output":"cannot start"}` + "\n" + `{"Action":"fail"}` + "\n"
+		late     = `{"Action":"output","Output":"panic: test timed out after 5m0s\n"}` + "\n" + `{"Action":"fail","Test":"TestA"}` + "\n"
 		noTest   = `{"Action":"pass"}` + "\n"
 	)
 	failure := errors.New("exit status 1")
@@ -155,6 +156,7 @@ func TestTry(t *testing.T) {
 		"survived":              {pass, nil, survived, ""},
 		"does not build":        {noBuild, failure, "", "undefined: x"},
 		"fails without a test":  {noServer, failure, "", "cannot start"},
+		"times out":             {late, failure, "", "timed out"},
 		"no test runs":          {noTest, nil, "", "there is no test"},
 		"no output in the form": {"cannot find module\n", failure, "", "cannot find module"},
 	} {

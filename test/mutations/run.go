@@ -48,6 +48,9 @@ func (r *runner) try(ctx context.Context, m mutation) (verdict string, err error
 	output, failure := r.goTest(ctx, r.dir, m.test.folder, []string{m.test.name})
 	result := resultOf(output)
 	switch {
+	case result.timedOut():
+		// A machine that is too slow kills no mutation.
+		return "", fmt.Errorf("the test timed out:\n%s", result.tail())
 	case len(result.failed) > 0:
 		return "killed by " + strings.Join(result.failed, ", "), nil
 	case failure != nil:
@@ -105,6 +108,11 @@ type result struct {
 	failed []string
 	passed int
 	output []string
+}
+
+// timedOut reports whether go test ended the tests.
+func (r result) timedOut() bool {
+	return slices.ContainsFunc(r.output, func(line string) bool { return strings.HasPrefix(line, "panic: test timed out after ") })
 }
 
 // resultOf reads the output of go test -json. Lines in another form are output.
