@@ -107,8 +107,8 @@ func (o *observer) watch(ctx context.Context, list client.ObjectList, from strin
 
 // hear takes in that a target is now as it is.
 func (o *observer) hear(at model.Target, after *model.Observed) {
-	if !strings.HasPrefix(at.Bundle, prefix) {
-		return
+	if !strings.HasPrefix(at.Bundle, prefix) || strings.Contains(at.Bundle, ".rotation-") {
+		return // not a target: another object, or the rotation state of a Bundle
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
