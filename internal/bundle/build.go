@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"crypto/sha256"
+	"slices"
 	"time"
 
 	"trust-manager.io/internal/certs"
@@ -151,6 +152,7 @@ func (b *Builder) read(input Input, parsed map[certs.Origin]parsedText) ([]certs
 		return nil, input.Problem
 	}
 	var results []certs.Result
+	var encoded Problems
 	empty := true
 	for _, text := range input.Texts {
 		origin := input.Origin
@@ -160,9 +162,15 @@ func (b *Builder) read(input Input, parsed map[certs.Origin]parsedText) ([]certs
 			return nil, problem
 		}
 		empty = empty && result.Empty()
+		if result.OtherEncoding != "" {
+			encoded = append(encoded, &certs.Problem{Origin: origin, Reason: certs.SourceBuildError, Detail: result.OtherEncoding})
+		}
 		results = append(results, result)
 	}
-	if empty {
+	switch {
+	case empty && len(encoded) > 0:
+		return nil, encoded[0]
+	case empty:
 		origin := input.Origin
 		if len(input.Texts) == 1 {
 			origin.Key = input.Texts[0].Key
@@ -170,7 +178,17 @@ func (b *Builder) read(input Input, parsed map[certs.Origin]parsedText) ([]certs
 		return nil, &certs.Problem{Origin: origin, Reason: certs.SourceBuildError,
 			Detail: "no certificate found; at least one PEM block of type CERTIFICATE is required"}
 	}
+	for _, problem := range encoded { // key stores are often beside the PEM file
+		results[0].Skipped = append(slices.Clone(results[0].Skipped), *skipped(problem))
+	}
 	return results, nil
+}
+
+// skipped returns the note on a key that is left out because of its encoding.
+func skipped(problem *certs.Problem) *certs.Problem {
+	note := *problem
+	note.Detail = "the key is ignored, since other keys have certificates: " + note.Detail
+	return &note
 }
 
 // parse returns the parsed form of a text, from the previous build if it is unchanged.

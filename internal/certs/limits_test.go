@@ -41,6 +41,6 @@ func TestPartlyOtherEncoding(t *testing.T) {
 		t.Errorf("got %d certificates and %v, want a problem alone", len(got.Certificates), problem)
 	}
 	if got, problem := certs.Parse(utf16, origin); problem != nil || !got.Empty() {
-		t.Errorf("a binary text: got %v and %v, want nothing", got, problem)
+		t.Errorf("a binary text: got %v and %v, want no certificate", got, problem)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -39,7 +40,8 @@ type Certificate struct {
 	Origin Origin
 	// NotAfter is the end of the certificate's validity, inclusive.
 	NotAfter time.Time
-	// CA is true if the basic constraints make it a CA (RFC 5280, 4.2.1.9).
+	// CA is true if the basic constraints make it a CA (RFC 5280, 4.2.1.9), or if it is a
+	// self-issued certificate of version 1, which has no extensions.
 	CA bool
 	// SelfIssued is true if issuer and subject are the same name, as in a root.
 	// An intermediate has a different issuer.
@@ -60,14 +62,24 @@ func (c *Certificate) Subject() string {
 }
 
 // SelfSigned reports whether the certificate is issued in its own name and signed
-// with its own key, as a root is. Each call verifies the signature. A signature whose
-// algorithm Go does not know, or no longer trusts (MD5), does not count.
+// with its own key, as a root is. Each call verifies the signature. If Go cannot verify
+// signatures of the algorithm, or no longer does (MD5), a self-issued certificate counts,
+// unless its key identifiers differ.
 func (c *Certificate) SelfSigned() bool {
 	if !c.SelfIssued {
 		return false
 	}
 	parsed, err := x509.ParseCertificate(c.DER)
-	return err == nil && parsed.CheckSignature(parsed.SignatureAlgorithm, parsed.RawTBSCertificate, parsed.Signature) == nil
+	if err != nil {
+		return false
+	}
+	err = parsed.CheckSignature(parsed.SignatureAlgorithm, parsed.RawTBSCertificate, parsed.Signature)
+	var insecure x509.InsecureAlgorithmError
+	if errors.Is(err, x509.ErrUnsupportedAlgorithm) || errors.As(err, &insecure) {
+		authority, subject := parsed.AuthorityKeyId, parsed.SubjectKeyId
+		return len(authority) == 0 || len(subject) == 0 || bytes.Equal(authority, subject)
+	}
+	return err == nil
 }
 
 // Result is the content of a text.
@@ -76,14 +88,19 @@ type Result struct {
 	Certificates []Certificate
 	// Skipped are the blocks left out on purpose, each with the reason.
 	Skipped []Problem
+	// OtherEncoding describes, if the text has no block, in which other encoding of
+	// certificates it is and how to convert it; otherwise it is empty.
+	OtherEncoding string
 }
 
 // Empty reports whether the text contained no block at all.
 func (r Result) Empty() bool { return len(r.Certificates) == 0 && len(r.Skipped) == 0 }
 
 // Parse reads all certificates of a PEM text. Lines may end in LF or CRLF and may be
-// indented; blank lines and comments are allowed between blocks. For a text without
-// any block, Parse returns an empty [Result] and no [Problem].
+// indented; blank lines and comments are allowed between blocks. Damage that cannot be
+// misread is repaired: an END and a BEGIN line that are joined, a byte order mark or a
+// character without width before a BEGIN line, and NUL or 0x1A bytes at the end. For a text
+// without any block, Parse returns an empty [Result] and no [Problem].
 //
 // A single block that is not a complete, well-formed certificate makes the entire
 // text invalid: the Problem has the reason [SourceBuildError] and the number of the
@@ -93,7 +110,7 @@ func Parse(text string, origin Origin) (Result, *Problem) {
 		return Result{}, invalid(origin, 0, fmt.Sprintf("the text has %d bytes, the limit is %d", len(text), MaxText))
 	}
 	var result Result
-	blocks := scanner{rest: strings.TrimPrefix(text, "\ufeff")}
+	blocks := scanner{rest: strings.TrimRight(strings.TrimPrefix(text, byteOrderMark), endOfFile)}
 	for number := 1; ; number++ {
 		body, found, fault := blocks.next()
 		if fault == "" && found && number > MaxBlocks {
@@ -112,12 +129,15 @@ func Parse(text string, origin Origin) (Result, *Problem) {
 	}
 }
 
-// rejectBinary rejects a text with blocks that is partly in another encoding: what
-// looks like a comment may contain further blocks. A text without any block may be
-// entirely binary.
+// rejectBinary rejects a text with blocks that is partly in another encoding: what looks
+// like a comment may contain further blocks. A text without any block may be entirely in
+// another encoding.
 func (r Result) rejectBinary(text string, origin Origin) (Result, *Problem) {
-	if !r.Empty() && strings.IndexByte(text, 0) >= 0 {
+	if !r.Empty() && strings.Contains(strings.TrimRight(text, endOfFile), "\x00") {
 		return Result{}, invalid(origin, 0, "the text has NUL bytes, so a part of it may be in another encoding, such as UTF-16")
+	}
+	if r.Empty() {
+		r.OtherEncoding = otherEncoding(text)
 	}
 	return r, nil
 }
@@ -157,11 +177,19 @@ func fromX509(parsed *x509.Certificate, fingerprint [sha256.Size]byte, origin Or
 		Fingerprint:  fingerprint,
 		Origin:       origin,
 		NotAfter:     parsed.NotAfter,
-		CA:           parsed.BasicConstraintsValid && parsed.IsCA,
-		SelfIssued:   bytes.Equal(parsed.RawIssuer, parsed.RawSubject),
+		CA:           isCA(parsed),
+		SelfIssued:   isSelfIssued(parsed),
 		RawSubject:   parsed.RawSubject,
 		RawPublicKey: parsed.RawSubjectPublicKeyInfo,
 	}
+}
+
+func isCA(parsed *x509.Certificate) bool {
+	return parsed.BasicConstraintsValid && parsed.IsCA || parsed.Version == 1 && isSelfIssued(parsed)
+}
+
+func isSelfIssued(parsed *x509.Certificate) bool {
+	return bytes.Equal(parsed.RawIssuer, parsed.RawSubject)
 }
 
 // parseFault describes an error of the X.509 parser. It does not return the error's

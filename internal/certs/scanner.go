@@ -12,6 +12,14 @@ const (
 	endLabel   = "-----END "
 	dashes     = "-----"
 	blockType  = "CERTIFICATE"
+	// oldBlockType is the label that RFC 7468, 5.1, calls obsolete.
+	oldBlockType = "X509 CERTIFICATE"
+
+	byteOrderMark = "\ufeff"
+	// invisible are characters without width that editors and web pages add before a line.
+	invisible = byteOrderMark + "\u200b\u200c\u200d\u2060"
+	// endOfFile are bytes that some programs append to a text.
+	endOfFile = "\x00\x1a"
 )
 
 // scanner iterates over the PEM blocks of a text. It is stricter than encoding/pem,
@@ -29,8 +37,8 @@ func (s *scanner) next() (body []byte, found bool, fault string) {
 		line := s.line()
 		label, isBegin := marker(line, beginLabel)
 		switch {
-		case isBegin && label == blockType:
-			fault = s.readBody()
+		case isBegin && (label == blockType || label == oldBlockType):
+			fault = s.readBody(label)
 			return s.body, true, fault
 		case isBegin:
 			return nil, true, typeFault(label)
@@ -41,14 +49,14 @@ func (s *scanner) next() (body []byte, found bool, fault string) {
 	return nil, false, ""
 }
 
-// readBody reads the body of a CERTIFICATE block up to its END line.
-func (s *scanner) readBody() (fault string) {
+// readBody reads the body of a block up to the END line with the same label.
+func (s *scanner) readBody(label string) (fault string) {
 	s.body = s.body[:0]
 	for s.rest != "" {
 		line := s.line()
 		if strings.HasPrefix(line, dashes) {
-			if label, isEnd := marker(line, endLabel); !isEnd || label != blockType {
-				return "the block is cut off: BEGIN CERTIFICATE is not followed by END CERTIFICATE"
+			if end, isEnd := marker(line, endLabel); !isEnd || end != label {
+				return cutOff(label)
 			}
 			return ""
 		}
@@ -60,14 +68,42 @@ func (s *scanner) readBody() (fault string) {
 		}
 		s.body = appendWithoutBlanks(s.body, line)
 	}
-	return "the block is cut off: BEGIN CERTIFICATE is not followed by END CERTIFICATE"
+	return cutOff(label)
+}
+
+func cutOff(label string) string {
+	return "the block is cut off: BEGIN " + label + " is not followed by END " + label
 }
 
 // line consumes the next line of the text and returns it without indentation and line end.
+// An END line that is joined with the next BEGIN line, as files without a final line end
+// are, counts as two lines.
 func (s *scanner) line() string {
-	var line string
-	line, s.rest, _ = strings.Cut(s.rest, "\n")
-	return strings.TrimSpace(line)
+	text := s.rest
+	line, rest, _ := strings.Cut(text, "\n")
+	s.rest = rest
+	if end, begin := joinedLines(line); begin > 0 {
+		line, s.rest = line[:end], text[begin:]
+	}
+	line = strings.TrimSpace(line)
+	if begin := strings.TrimLeft(line, invisible+" \t"); strings.HasPrefix(begin, beginLabel) {
+		return begin
+	}
+	return line
+}
+
+// joinedLines returns where the END line ends and the BEGIN line starts in a line that
+// consists of both, or zeros.
+func joinedLines(line string) (end, begin int) {
+	begin = strings.Index(line, beginLabel)
+	if begin <= 0 {
+		return 0, 0
+	}
+	before := strings.TrimRight(line[:begin], invisible+" \t")
+	if _, isEnd := marker(strings.TrimSpace(before), endLabel); !isEnd {
+		return 0, 0
+	}
+	return len(before), begin
 }
 
 // appendWithoutBlanks appends a line without its spaces and tabs.

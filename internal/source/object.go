@@ -61,7 +61,18 @@ func (o object) input(source bundle.ObjectSource, origin certs.Origin) bundle.In
 			input.Texts = append(input.Texts, bundle.Text{Key: key, PEM: text})
 		}
 	}
+	if source.Optional && input.Problem == nil && isBlank(input.Texts) {
+		if !source.AllKeys {
+			origin.Key = source.Key
+		}
+		return ignored(source, origin, "there is only white space or a comment")
+	}
 	return input
+}
+
+// isBlank reports whether texts have nothing but white space and comments (S7b).
+func isBlank(texts []bundle.Text) bool {
+	return !slices.ContainsFunc(texts, func(text bundle.Text) bool { return !certs.IsBlank(text.PEM) })
 }
 
 func (o object) value(key string) (string, bool) {
