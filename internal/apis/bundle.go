@@ -43,8 +43,7 @@ func (Bundle) NewList() client.ObjectList { return &v1alpha1.BundleList{} }
 // Marks implements [Adapter].
 func (Bundle) Marks() *bundle.Marks { return &bundleMarks }
 
-// Spec implements [Adapter]. The API server rejects most invalid values before they get
-// here.
+// Spec implements [Adapter]. The API server has already rejected most invalid values.
 func (b Bundle) Spec(obj client.Object) (bundle.Spec, bundle.Problems) {
 	source, ok := obj.(*v1alpha1.Bundle)
 	if !ok {
@@ -111,7 +110,7 @@ func selectorOf(field string, labelSelector *v1alpha1.LabelSelector) (labels.Sel
 	return selector, nil
 }
 
-// setTargets converts the targets. Every target has the PEM file first, and then the
+// setTargets converts the targets. The first file of every target is PEM, followed by the
 // additional formats.
 func setTargets(spec *bundle.Spec, target *v1alpha1.BundleTarget) bundle.Problems {
 	stores := storesOf(target.AdditionalFormats)

@@ -42,8 +42,8 @@ const disabledAddress = "0"
 // version is set at link time.
 var version = "unknown"
 
-// Command returns the operator's command. The clock determines which certificates
-// have expired: those of the sources and the webhook's own.
+// Command returns the operator's command. The clock determines whether certificates
+// have expired, both those of the sources and the webhook's own.
 func Command(clock clock.Clock) *cobra.Command {
 	o := options{clock: clock}
 	command := &cobra.Command{

@@ -13,27 +13,27 @@ import (
 	"trust-manager.io/internal/target"
 )
 
-// targetCache makes the manager start this cache with its own, and wait for both before it
-// starts anything else.
+// targetCache makes the manager start a cache together with its own, and wait for both to
+// sync before it starts anything else.
 type targetCache struct{ cache.Cache }
 
-// GetCache is what marks a cache for the manager.
+// GetCache is the method by which the manager recognizes a cache.
 func (c targetCache) GetCache() cache.Cache { return c.Cache }
 
-// newTargetCache returns the cache of all objects of these kinds, in these namespaces or in
-// all, that carry the label of these marks, as metadata stripped to what decisions need.
+// newTargetCache returns the cache of the objects that have the bundle label and whose kind
+// and namespace are in scope. It holds only the metadata that decisions need.
 func newTargetCache(mgr manager.Manager, marks *bundle.Marks, scope target.Scope) (cache.Cache, error) {
-	labelled, err := labels.NewRequirement(marks.Label, selection.Exists, nil)
+	hasLabel, err := labels.NewRequirement(marks.Label, selection.Exists, nil)
 	if err != nil {
 		return nil, err
 	}
 	shared := true
 	byObject := map[client.Object]cache.ByObject{}
-	sets := newLabelInterner(marks)
+	interner := newLabelInterner(marks)
 	for _, kind := range scope.Kinds {
 		byObject[metadata.New(target.TypeOf(kind).GVK)] = cache.ByObject{
-			Label:                 labels.NewSelector().Add(*labelled),
-			Transform:             sets.strip,
+			Label:                 labels.NewSelector().Add(*hasLabel),
+			Transform:             interner.strip,
 			UnsafeDisableDeepCopy: &shared,
 		}
 	}
@@ -42,7 +42,7 @@ func newTargetCache(mgr manager.Manager, marks *bundle.Marks, scope target.Scope
 		Scheme:      mgr.GetScheme(),
 		Mapper:      mgr.GetRESTMapper(),
 		ByObject:    byObject,
-		NewInformer: newInformer(sets.strip),
+		NewInformer: newInformer(interner.strip),
 	}
 	if len(scope.Namespaces) > 0 {
 		options.DefaultNamespaces = map[string]cache.Config{}
@@ -57,7 +57,7 @@ func newTargetCache(mgr manager.Manager, marks *bundle.Marks, scope target.Scope
 	return targets, mgr.Add(targetCache{targets})
 }
 
-// stripNamespace keeps what decisions need of a Namespace.
+// stripNamespace reduces a Namespace to the metadata that decisions need.
 func stripNamespace(object any) (any, error) {
 	full, ok := object.(*metav1.PartialObjectMetadata)
 	if !ok {

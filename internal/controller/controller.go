@@ -30,31 +30,31 @@ import (
 	"trust-manager.io/internal/workqueue"
 )
 
-// Options are what an administrator sets.
+// Options configures the controllers.
 type Options struct {
-	// TrustNamespace is the one namespace in which sources are read.
+	// TrustNamespace is the only namespace in which sources are read.
 	TrustNamespace string
-	// TargetNamespaces are the only namespaces that get targets, and the only ones
-	// in which ConfigMaps and Secrets are watched; none means all.
+	// TargetNamespaces limits targets, and the watches of targets, to these namespaces.
+	// If empty, all namespaces can have targets.
 	TargetNamespaces []string
 	// SecretTargets enables Secret targets.
 	SecretTargets bool
-	// SecretsByName states that the operator may create Secrets by their names only.
+	// SecretsByName is set if RBAC allows the operator to create Secrets by name only.
 	SecretsByName bool
-	// Filter is what is filtered unless a Bundle says otherwise.
+	// Filter provides the defaults for the filters that a Bundle does not set.
 	Filter bundle.Filter
-	// Concurrency is how many targets are worked on at the same time.
+	// Concurrency is the number of targets that are reconciled concurrently.
 	Concurrency int
 	// DefaultCAs is the default CA package.
 	DefaultCAs *source.DefaultCAs
-	// Clock is the time for the expiry of certificates and for measurements.
+	// Clock provides the time for the expiry of certificates and for measurements.
 	Clock clock.PassiveClock
-	// Metrics is where the operator's metrics are registered.
+	// Metrics registers the operator's metrics.
 	Metrics prometheus.Registerer
 }
 
-// Add adds the controllers to a manager, which must have been created with CacheOptions.
-// They start when the manager does and, if it elects a leader, has been elected.
+// Add adds the controllers to a manager, which must have been created with [CacheOptions].
+// They start with the manager or, with leader election, once it is the leader.
 func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 	scope, err := newScope(ctx, mgr, options)
 	if err != nil {
@@ -100,7 +100,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 	return mgr.Add(watchDefaultCAs(bundles, options.DefaultCAs, mgr.GetLogger()))
 }
 
-// shared are the values that more than one controller is given.
+// shared holds the dependencies that the controllers share.
 type shared struct {
 	apis      apis.Adapters
 	scope     target.Scope
@@ -164,8 +164,8 @@ func addTargets(mgr manager.Manager, shared *shared, options Options) error {
 	}).Register(mgr, options.Concurrency, shared.targets)
 }
 
-// newScope returns the kinds and namespaces of targets. Namespaces that the operator may
-// not watch are left out, until it may.
+// newScope returns the kinds and namespaces of targets. It leaves out namespaces that the
+// operator may not watch. The operator restarts once it may watch one of them.
 func newScope(ctx context.Context, mgr manager.Manager, options Options) (target.Scope, error) {
 	kinds := []bundle.Kind{bundle.ConfigMap}
 	if options.SecretTargets {
@@ -183,8 +183,8 @@ func newScope(ctx context.Context, mgr manager.Manager, options Options) (target
 }
 
 // watchDefaultCAs rebuilds the Bundles that use the default CA package when its file
-// changes. A replica that does not lead watches the file too: it would start with an old
-// package otherwise.
+// changes. Standbys watch the file as well, so that they do not take over with an outdated
+// package.
 func watchDefaultCAs(bundles *bundlecontroller.Reconciler, defaultCAs *source.DefaultCAs, log logr.Logger) allReplicas {
 	return func(ctx context.Context) error {
 		return defaultCAs.Watch(ctx, func(err error) {
@@ -198,9 +198,9 @@ func watchDefaultCAs(bundles *bundlecontroller.Reconciler, defaultCAs *source.De
 	}
 }
 
-// CacheOptions returns what the manager's cache holds: Bundles, the ConfigMaps and Secrets
-// of the trust namespace whole, and Namespaces as metadata. Readers get the cached objects
-// themselves, and must not change them.
+// CacheOptions returns the options of the manager's cache. It holds Bundles, the ConfigMaps
+// and Secrets of the trust namespace, and the metadata of Namespaces. Reads return the cached
+// objects without a copy, so callers must not modify them.
 func CacheOptions(trustNamespace string) cache.Options {
 	shared := true
 	sources := cache.ByObject{
@@ -225,9 +225,9 @@ func CacheOptions(trustNamespace string) cache.Options {
 	}
 }
 
-// RESTConfig returns the configuration for all clients of the operator. The API server's
-// priority and fairness limits requests, so the client does not; and compressed answers
-// cost more than they save within a cluster.
+// RESTConfig returns the configuration of all clients of the operator. It disables
+// client-side rate limiting, because API Priority and Fairness limits requests, and
+// compression, which costs more than it saves within a cluster.
 func RESTConfig(config *rest.Config) *rest.Config {
 	config = rest.CopyConfig(config)
 	config.QPS = -1
@@ -235,8 +235,8 @@ func RESTConfig(config *rest.Config) *rest.Config {
 	return config
 }
 
-// prepareCaches registers every informer and index before the caches start, so that a
-// complete cache is complete for all queues.
+// prepareCaches registers every informer and index before the caches start, so that all of
+// them have synced before the first reconcile.
 func prepareCaches(ctx context.Context, objects, targets cache.Cache, kinds []bundle.Kind) error {
 	for _, object := range []client.Object{&corev1.ConfigMap{}, &corev1.Secret{}, metadata.New(metadata.Namespace)} {
 		if _, err := objects.GetInformer(ctx, object); err != nil {

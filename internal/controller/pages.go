@@ -11,20 +11,20 @@ import (
 )
 
 const (
-	// firstPage is how many objects the first page of a list has. With the largest
-	// metadata that the API server takes, that is about 12 MiB.
+	// firstPage is the number of objects on the first page of a list. With the largest
+	// metadata that the API server accepts, that is about 12 MiB.
 	firstPage = 8
-	// lastPage bounds the pages after it, which double in size for as long as they have
-	// less than pageSize bytes.
-	lastPage = 500
+	// maxPage is the maximum number of objects on a page. The number doubles from page to
+	// page while pages have less than pageSize bytes.
+	maxPage  = 500
 	pageSize = 1 << 20
 )
 
 type listFunc = func(context.Context, metav1.ListOptions) (runtime.Object, error)
 
-// newInformer returns a constructor of informers that list metadata in pages, and strip
-// each page at once. API servers that do not stream lists (before Kubernetes 1.32)
-// would return them as a whole otherwise, with objects of any size.
+// newInformer returns a constructor of informers that list metadata in pages and strip each
+// page on arrival. Otherwise, an API server that does not stream lists (before Kubernetes
+// 1.32) would return all objects at once, whatever their size.
 func newInformer(strip toolscache.TransformFunc) func(toolscache.ListerWatcher, runtime.Object, time.Duration, toolscache.Indexers) toolscache.SharedIndexInformer {
 	return func(lw toolscache.ListerWatcher, example runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
 		_, isMetadata := example.(*metav1.PartialObjectMetadata)
@@ -35,13 +35,13 @@ func newInformer(strip toolscache.TransformFunc) func(toolscache.ListerWatcher, 
 	}
 }
 
-// inPages returns a list function that reads pages by another one, and returns all of
-// their objects, stripped. All pages are of one resource version: an error in between
-// is the caller's to retry.
+// inPages returns a list function that calls list page by page and returns all objects,
+// stripped. All pages have the same resource version, so an error on one of them fails the
+// whole list, and the caller retries it.
 func inPages(list listFunc, strip toolscache.TransformFunc) listFunc {
 	return func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-		// A list at any resource version ignores the limit. The most recent one is at
-		// least as fresh as whatever the caller asked for.
+		// The API server ignores the limit if it may answer with any resource version. The
+		// most recent one is at least as fresh as the one that the caller requested.
 		options.ResourceVersion, options.ResourceVersionMatch = "", ""
 		options.Continue, options.Limit = "", firstPage
 		var all *metav1.PartialObjectMetadataList
@@ -72,7 +72,7 @@ func inPages(list listFunc, strip toolscache.TransformFunc) listFunc {
 	}
 }
 
-// stripPage strips the objects of a page, and returns their size before, in bytes.
+// stripPage strips the objects of a page and returns their original size in bytes.
 func stripPage(page *metav1.PartialObjectMetadataList, strip toolscache.TransformFunc) (size int, err error) {
 	for i := range page.Items {
 		size += page.Items[i].Size()
@@ -87,10 +87,11 @@ func stripPage(page *metav1.PartialObjectMetadataList, strip toolscache.Transfor
 	return size, nil
 }
 
-// nextLimit returns how many objects the page after one of this size is to have.
+// nextLimit returns the limit of the next page, given the limit of the last one and its size
+// in bytes.
 func nextLimit(limit int64, size int) int64 {
 	if size < pageSize {
-		return min(lastPage, 2*limit)
+		return min(maxPage, 2*limit)
 	}
 	return max(1, limit/2)
 }

@@ -9,20 +9,21 @@ import (
 	"trust-manager.io/internal/bundle"
 )
 
-// maxLabelSets bounds what a labelInterner holds: many times as many label sets as a large
-// cluster has Bundles. Users who may write ConfigMaps can label them as they like, and
-// must not make memory grow without bound.
+// maxLabelSets is the maximum number of label sets in a labelInterner, many times the number
+// of Bundles in a large cluster. Without it, users who may write ConfigMaps could make memory
+// grow without bound by labeling them.
 const maxLabelSets = 10_000
 
-// labelInterner makes all targets of a bundle share one label set, and its string as their
-// name. A map takes more memory than everything else that the cache has of a target.
-// Readers of the cache never change it. It is safe for concurrent use.
+// labelInterner makes all targets of a bundle share one label set and one string for their
+// name. A map of its own would take more memory than everything else that the cache holds for
+// a target. Readers of the cache never modify the shared maps. A labelInterner is safe for
+// concurrent use.
 type labelInterner struct {
 	marks *bundle.Marks
-	// shared are the annotations of every target in the cache that is shared.
+	// shared holds the annotations of all targets that are marked as shared.
 	shared map[string]string
 	mu     sync.Mutex
-	// of has the set of each value of the bundle label.
+	// of maps each value of the bundle label to its label set.
 	of map[string]map[string]string
 }
 
@@ -30,7 +31,7 @@ func newLabelInterner(marks *bundle.Marks) *labelInterner {
 	return &labelInterner{marks: marks, shared: map[string]string{marks.Shared: bundle.IsShared}, of: map[string]map[string]string{}}
 }
 
-// get returns the set that has the bundle label with this value, and nothing else.
+// get returns the label set that contains only the bundle label, with this value.
 func (l *labelInterner) get(name string) map[string]string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -44,8 +45,8 @@ func (l *labelInterner) get(name string) map[string]string {
 	return set
 }
 
-// strip keeps what decisions need of a target: its identity and resource version, the
-// Bundle that its label names, and whether it is shared.
+// strip reduces a target to the metadata that decisions need: its identity and resource
+// version, the Bundle that its label names, and whether it is shared.
 func (l *labelInterner) strip(object any) (any, error) {
 	full, ok := object.(*metav1.PartialObjectMetadata)
 	if !ok {
@@ -63,7 +64,7 @@ func (l *labelInterner) strip(object any) (any, error) {
 		ResourceVersion: full.ResourceVersion,
 		Labels:          set,
 	}}
-	// No value is kept that another writer chooses: it may be large.
+	// Do not keep values that other writers control: they may be large.
 	if l.marks.Shares(full) {
 		stripped.Annotations = l.shared
 	}

@@ -28,13 +28,13 @@ import (
 )
 
 const (
-	// workers is how many bundles are built at the same time. Building needs a core and
-	// nothing else, so more of them would only take cores from writes.
+	// workers is the number of bundles that are built concurrently. Builds are CPU-bound, so
+	// more workers would only compete with writes for cores.
 	workers = 2
-	// maxRequeue bounds the time until a bundle is rebuilt that time alone changes.
-	// Rebuilding what has not changed costs microseconds.
+	// maxRequeue is the maximum delay of a rebuild that is due at a certain time, such as the
+	// expiry of a certificate. Rebuilding an unchanged bundle takes microseconds.
 	maxRequeue = 10 * time.Minute
-	// cacheLagRetry is how long it usually takes until a cache has what was just written.
+	// cacheLagRetry is the delay after which the cache usually reflects the last write.
 	cacheLagRetry = 50 * time.Millisecond
 )
 
@@ -43,11 +43,11 @@ type Enqueuer interface {
 	Enqueue(priority int, keys ...target.Key)
 }
 
-// Config has what a Reconciler needs.
+// Config holds the dependencies and settings of a [Reconciler].
 type Config struct {
 	// APIs are the API kinds that define bundles.
 	APIs apis.Adapters
-	// Objects reads Bundles and Namespaces from the cache, and Targets the metadata of
+	// Objects reads Bundles and Namespaces from the cache. Targets reads the metadata of
 	// targets.
 	Objects, Targets client.Reader
 	Builds           build.Config
@@ -56,8 +56,8 @@ type Config struct {
 	Scope     target.Scope
 	Revisions *revision.Store
 	Ledger    *ledger.Ledger
-	// Queue has the bundles to build, Statuses those whose status may have changed, and
-	// TargetQueue takes targets.
+	// Queue holds the bundles to build, Statuses those whose status may have changed, and
+	// TargetQueue the targets to reconcile.
 	Queue, Statuses *workqueue.Queue[bundle.ID]
 	TargetQueue     *workqueue.Queue[target.Key]
 	TargetPool      Enqueuer
@@ -126,13 +126,12 @@ func (r *Reconciler) Register(mgr manager.Manager) error {
 //
 //  1. a Bundle that is gone or being deleted is dropped;
 //  2. its sources are gathered, the bundle is built, and its rotation state is saved;
-//  3. if that fails, the last revision stays, without what the Bundle excludes and what
-//     is no longer retained;
-//  4. a revision that has changed is activated, and every target that is wanted or exists
-//     is enqueued;
-//  5. the outcome is recorded, for the status;
-//  6. if time alone will change the bundle, for example when a certificate expires, the
-//     Bundle is requeued for that moment.
+//  3. if that fails, the last revision stays active, without certificates that the Bundle
+//     excludes or whose retention has ended;
+//  4. a changed revision is activated, and every desired or existing target is enqueued;
+//  5. the outcome is recorded for the status;
+//  6. if the bundle changes at a known time, such as the expiry of a certificate, the Bundle
+//     is requeued for that time.
 func (r *Reconciler) Reconcile(ctx context.Context, id bundle.ID) (reconcile.Result, error) {
 	adapter := r.apis.Of(id.Kind)
 	obj := adapter.New()
@@ -163,8 +162,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, id bundle.ID) (reconcile.Res
 	if outcome.active != nil {
 		s.last = outcome.active
 	}
-	// After the start of the rollout: the targets of the revision before would count as
-	// those of this one otherwise.
+	// Record the build after the rollout has started. Otherwise, the targets of the previous
+	// revision would count as those of this one.
 	r.ledger.RecordBuild(id, outcome.attempt)
 	r.statuses.Add(workqueue.DefaultPriority, id)
 	for _, last := range outcome.validUntil {
@@ -173,9 +172,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, id bundle.ID) (reconcile.Res
 	return reconcile.Result{}, err
 }
 
-// requeueAt requeues a bundle just after the last moment at which it is valid, if there
-// is one. A timer does not follow a clock that is set forward, so it never runs for
-// longer than maxRequeue.
+// requeueAt requeues a bundle just after last, the end of its validity, unless last is zero.
+// The delay is at most maxRequeue, because a timer does not follow a clock that is set
+// forward.
 func (r *Reconciler) requeueAt(id bundle.ID, last time.Time) {
 	if !last.IsZero() {
 		r.queue.AddAfter(workqueue.HighPriority, min(maxRequeue, last.Sub(r.clock.Now())+time.Millisecond), id)
@@ -186,17 +185,17 @@ func (r *Reconciler) requeueAt(id bundle.ID, last time.Time) {
 type outcome struct {
 	// attempt is what the ledger records.
 	attempt ledger.Attempt
-	// active is what revision was made of. Both are nil if nothing changes.
+	// active is the build that revision was made from. Both are nil if nothing changes.
 	active   *activeBuild
 	revision *target.Revision
-	// validUntil has the moments after which the bundle has to be rebuilt.
+	// validUntil lists the times after which the bundle has to be rebuilt.
 	validUntil []time.Time
 }
 
-// build builds a bundle and saves its rotation state. If the bundle is refused, the state,
-// or both, the attempt has every reason, and the outcome is the last bundle without what
-// must not stay in it, if that differs. An error is retried; it is [store.ErrStale] if that
-// should be in a moment.
+// build builds a bundle and saves its rotation state. If the bundle is invalid or the state
+// cannot be saved, the attempt lists all problems, and the outcome is the last bundle without
+// the certificates that must not stay in it, if there are any. Errors are retried, after
+// cacheLagRetry if the error is [store.ErrStale].
 func (r *Reconciler) build(ctx context.Context, s *session, spec bundle.Spec, invalid bundle.Problems) (outcome, error) {
 	out := outcome{attempt: ledger.Attempt{UID: string(s.uid), Generation: spec.Generation}}
 	problems, unsaved := invalid, bundle.Problems(nil)
@@ -232,7 +231,7 @@ func (r *Reconciler) build(ctx context.Context, s *session, spec bundle.Spec, in
 	return out, err
 }
 
-// runBuild builds a bundle, and records how long that took.
+// runBuild builds a bundle and records the duration and result in the metrics.
 func (r *Reconciler) runBuild(ctx context.Context, s *session, spec bundle.Spec, state bundle.State) (build.Result, error) {
 	start := r.clock.Now()
 	active, _ := r.revisions.Get(spec.ID)
@@ -253,7 +252,7 @@ func (r *Reconciler) runBuild(ctx context.Context, s *session, spec bundle.Spec,
 func (o *outcome) record(result build.Result, faults []string) {
 	o.attempt.DefaultCAVersion = result.DefaultCAVersion
 	if len(result.Content.Certificates) == 0 {
-		return // the sources make no bundle
+		return // no bundle was built
 	}
 	o.attempt.Notes = slices.Concat(faults, result.Content.Notes)
 	o.attempt.Content = ledger.NewContent(result.Spec, result.Content)

@@ -13,15 +13,15 @@ import (
 	"trust-manager.io/internal/workqueue"
 )
 
-// startRollout activates a revision and enqueues all its targets. The revision is active
-// before the namespaces are listed: the event of a namespace that is created later finds
-// it.
+// startRollout activates a revision and enqueues all of its targets. It activates the
+// revision before it lists the namespaces, so that the event of a namespace that is created
+// later finds the new revision.
 func (r *Reconciler) startRollout(ctx context.Context, id bundle.ID, revision *target.Revision) error {
 	before, _ := r.revisions.Get(id)
 	number := r.revisions.Set(id, revision)
-	namespaces, noNamespaces := r.namespaces(ctx, revision)
-	existing, noTargets := r.listExisting(ctx, id)
-	if err := errors.Join(noNamespaces, noTargets); err != nil {
+	namespaces, namespacesErr := r.namespaces(ctx, revision)
+	existing, existingErr := r.listExisting(ctx, id)
+	if err := errors.Join(namespacesErr, existingErr); err != nil {
 		r.revisions.Restore(id, before)
 		return err
 	}
@@ -47,8 +47,9 @@ func (r *Reconciler) startRollout(ctx context.Context, id bundle.ID, revision *t
 	return nil
 }
 
-// priorityOfExisting returns the priority of targets that exist: after a start they are
-// most likely in sync, and only have to be verified.
+// priorityOfExisting returns the priority of existing targets. It is low if this process had
+// no revision before: after a restart, targets are most likely in sync and only have to be
+// verified.
 func priorityOfExisting(before *target.Revision) int {
 	if before == nil {
 		return workqueue.LowPriority
@@ -56,8 +57,8 @@ func priorityOfExisting(before *target.Revision) int {
 	return workqueue.DefaultPriority
 }
 
-// namespaces returns the namespaces that a revision selects, that the operator may write
-// to, and that are not terminating.
+// namespaces returns the namespaces that a revision selects, except those that are outside
+// the operator's scope or terminating.
 func (r *Reconciler) namespaces(ctx context.Context, revision *target.Revision) ([]string, error) {
 	list, err := metadata.Namespaces(ctx, r.objects, client.MatchingLabelsSelector{Selector: revision.Namespaces})
 	var names []string
@@ -69,10 +70,10 @@ func (r *Reconciler) namespaces(ctx context.Context, revision *target.Revision) 
 	return names, err
 }
 
-// listExisting returns the targets of a bundle that exist, by a lookup in the cache for
-// each namespace: an index would take a quarter of all the memory that a target takes. A
-// target in a namespace that is not cached yet has an event of its own, and so has the
-// namespace.
+// listExisting returns the existing targets of a bundle. It looks up each namespace in the
+// cache, because an index would account for a quarter of the memory per target. A target
+// whose namespace is not in the cache yet is enqueued later, by its own event and by that of
+// the namespace.
 func (r *Reconciler) listExisting(ctx context.Context, id bundle.ID) ([]target.Key, error) {
 	list, err := metadata.Namespaces(ctx, r.objects)
 	if err != nil {
@@ -98,8 +99,8 @@ func (r *Reconciler) listExisting(ctx context.Context, id bundle.ID) ([]target.K
 	return keys, nil
 }
 
-// onDeleted handles what a deleted Bundle leaves behind that garbage collection does not
-// remove: its part of the objects that it shared with other writers.
+// onDeleted drops a deleted Bundle and enqueues its existing targets. Garbage collection
+// does not remove the Bundle's keys from objects that it shared with other writers.
 func (r *Reconciler) onDeleted(ctx context.Context, id bundle.ID) error {
 	r.drop(id)
 	keys, err := r.listExisting(ctx, id)

@@ -1,4 +1,4 @@
-// Package metadata reads objects of which the caches hold nothing but metadata.
+// Package metadata reads objects that the caches hold as metadata only.
 package metadata
 
 import (
@@ -12,17 +12,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Namespace is the kind of Namespaces, which are cached as metadata.
+// Namespace is the GroupVersionKind of Namespaces.
 var Namespace = corev1.SchemeGroupVersion.WithKind("Namespace")
 
-// New returns an empty object of a kind.
+// New returns an empty object of the given kind.
 func New(kind schema.GroupVersionKind) *metav1.PartialObjectMetadata {
 	object := &metav1.PartialObjectMetadata{}
 	object.SetGroupVersionKind(kind)
 	return object
 }
 
-// Get returns an object, or nil if it does not exist.
+// Get returns the metadata of an object, or nil if the object does not exist.
 func Get(ctx context.Context, reader client.Reader, kind schema.GroupVersionKind, namespace, name string) (*metav1.PartialObjectMetadata, error) {
 	object := New(kind)
 	err := reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, object)
@@ -32,7 +32,7 @@ func Get(ctx context.Context, reader client.Reader, kind schema.GroupVersionKind
 	return object, err
 }
 
-// Namespaces returns the Namespaces that match the options.
+// Namespaces returns the metadata of the Namespaces that match the options.
 func Namespaces(ctx context.Context, reader client.Reader, options ...client.ListOption) ([]metav1.PartialObjectMetadata, error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(Namespace)

@@ -1,10 +1,10 @@
-// Package status writes the status of each Bundle, and emits its events: the one place
-// that reports to users how far a bundle has come.
+// Package status writes the status of each Bundle and emits its events. No other package
+// reports the progress of a bundle to users.
 //
-// What always holds: a status is written when it changes, at most about once a second for
-// a Bundle; it is written for the Bundle with the UID that it describes, or not at all.
+// Invariants: a status is written only when it changes, and at most about once a second per
+// Bundle; it is written only to the Bundle with the UID that it describes.
 //
-// What a status contains is decided in package ledger.
+// Package ledger decides what a status contains.
 package status
 
 import (
@@ -41,26 +41,26 @@ import (
 )
 
 const (
-	// workers is how many statuses are written at the same time.
+	// workers is the number of statuses that are written concurrently.
 	workers = 2
-	// minInterval is the least time between two writes of one status (C3).
+	// minInterval is the minimum time between two writes of one status (C3).
 	minInterval = time.Second
-	// maxRequeue bounds the time until a status is looked at again that time alone
-	// changes.
+	// maxRequeue is the maximum delay until a status that depends on the time is checked
+	// again.
 	maxRequeue = 10 * time.Minute
 )
 
-// Config has what a Reconciler needs.
+// Config holds the dependencies of a [Reconciler].
 type Config struct {
 	// APIs are the API kinds that define bundles.
 	APIs apis.Adapters
 	// Bundles reads Bundles from the cache.
 	Bundles client.Reader
-	// Client writes statuses, and Events records events.
+	// Client writes statuses. Events records events.
 	Client client.Client
 	Events events.EventRecorder
 	Ledger *ledger.Ledger
-	// Queue has the bundles whose status may have changed.
+	// Queue holds the bundles whose status may have changed.
 	Queue *workqueue.Queue[bundle.ID]
 	Clock clock.PassiveClock
 }
@@ -76,10 +76,10 @@ type Reconciler struct {
 	clock   clock.PassiveClock
 
 	mu sync.Mutex
-	// written has the status last written of each Bundle.
+	// written holds the last status written for each Bundle.
 	written map[bundle.ID]writtenStatus
-	// noInventory is set if the API server has an older definition of Bundles, which
-	// has no inventory.
+	// noInventory is set if the cluster has an older CustomResourceDefinition, without
+	// status.inventory.
 	noInventory atomic.Bool
 }
 
@@ -112,8 +112,8 @@ func (s *Reconciler) Register(mgr manager.Manager) error {
 	return err
 }
 
-// Reconcile writes the status of one Bundle if it differs from the ledger, and requeues
-// the Bundle if it is too early for that.
+// Reconcile writes the status of one Bundle if it differs from the ledger, or requeues the
+// Bundle if it is too early for a write.
 func (s *Reconciler) Reconcile(ctx context.Context, id bundle.ID) (reconcile.Result, error) {
 	adapter := s.apis.Of(id.Kind)
 	obj := adapter.New()
@@ -136,7 +136,7 @@ func (s *Reconciler) Reconcile(ctx context.Context, id bundle.ID) (reconcile.Res
 	}
 	wanted := s.wanted(summary, condition, current, now)
 	if condition.Reason == ledger.ReasonSyncing {
-		// Progress is reported, though no single target is.
+		// Requeue to report progress: most synced targets do not enqueue the status.
 		s.queue.AddAfter(workqueue.DefaultPriority, minInterval, id)
 	}
 	result := reconcile.Result{RequeueAfter: min(maxRequeue, summary.Expiry.Next(now))}
@@ -149,12 +149,12 @@ func (s *Reconciler) Reconcile(ctx context.Context, id bundle.ID) (reconcile.Res
 	return result, nil
 }
 
-// wanted returns what the status should report.
+// wanted returns the desired status.
 func (s *Reconciler) wanted(summary ledger.Summary, condition metav1.Condition, current ledger.Report, now time.Time) ledger.Report {
 	wanted := ledger.Report{
 		DefaultCAVersion: summary.Attempt.DefaultCAVersion, Inventory: current.Inventory, Targets: current.Targets,
 	}
-	if summary.Built { // otherwise the present status still holds
+	if summary.Built { // otherwise the current inventory and counts are still valid
 		wanted.Inventory, wanted.Targets = summary.Inventory, summary.Targets()
 	}
 	if s.noInventory.Load() {
@@ -167,15 +167,15 @@ func (s *Reconciler) wanted(summary ledger.Summary, condition metav1.Condition, 
 	return wanted
 }
 
-// maxNote bounds the note of an event, in bytes: the API takes 1,024, with the "…" that
-// marks a cut.
+// maxNote is the maximum size of the note of an event, in bytes: the API accepts 1,024,
+// including the "…" that marks a truncated note.
 const maxNote = 1024 - len("…")
 
-// emit records an event for a transition (C4). A rollout in progress is for the status
-// alone: its end is the transition.
+// emit records an event for a transition (C4). A rollout emits an event when it ends, not
+// when it starts.
 func (s *Reconciler) emit(obj client.Object, before *metav1.Condition, now metav1.Condition) {
 	if now.Type == ledger.ConditionExpiringSoon && now.Status != metav1.ConditionTrue {
-		return // its end needs no attention
+		return // only the start of the condition needs attention
 	}
 	if now.Reason == ledger.ReasonSyncing || before != nil && before.Reason == now.Reason {
 		return
@@ -187,7 +187,7 @@ func (s *Reconciler) emit(obj client.Object, before *metav1.Condition, now metav
 	s.events.Eventf(obj, nil, kind, now.Reason, "Sync", "%s", text.Truncate(now.Message, maxNote))
 }
 
-// missing returns how many sources are missing although the bundle was built.
+// missing returns the number of missing sources that did not block the build.
 func missing(report ledger.Report) int {
 	if report.Inventory == nil {
 		return 0
@@ -195,8 +195,8 @@ func missing(report ledger.Report) int {
 	return report.Inventory.MissingSources
 }
 
-// current returns the last status written by this process, and the newer of it and the
-// cached one.
+// current returns the last status that this process wrote, and the newer one of that and the
+// cached status.
 func (s *Reconciler) current(id bundle.ID, obj client.Object, cached ledger.Report) (writtenStatus, ledger.Report) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -210,7 +210,7 @@ func (s *Reconciler) current(id bundle.ID, obj client.Object, cached ledger.Repo
 	return last, cached
 }
 
-// withTransition returns the condition with its time of transition, which moves only with
+// withTransition returns the condition with its lastTransitionTime, which changes only with
 // its status.
 func withTransition(condition metav1.Condition, current ledger.Report, now time.Time) metav1.Condition {
 	condition.LastTransitionTime = metav1.NewTime(now).Rfc3339Copy()
@@ -220,8 +220,8 @@ func withTransition(condition metav1.Condition, current ledger.Report, now time.
 	return condition
 }
 
-// isEqual reports whether a status already has what is wanted. Conditions of other types
-// do not count.
+// isEqual reports whether the current status equals the wanted one. It ignores conditions of
+// other types.
 func isEqual(current, wanted ledger.Report) bool {
 	for _, condition := range wanted.Conditions {
 		before := meta.FindStatusCondition(current.Conditions, condition.Type)
@@ -234,8 +234,8 @@ func isEqual(current, wanted ledger.Report) bool {
 		equality.Semantic.DeepEqual(current.Inventory, wanted.Inventory) && equality.Semantic.DeepEqual(current.Targets, wanted.Targets)
 }
 
-// write applies the status, so that foreign conditions stay, and emits events. The UID is
-// a precondition: a status does not describe a Bundle that was re-created since.
+// write applies the status, which keeps foreign conditions, and emits events. The UID is a
+// precondition, so that a re-created Bundle never gets the status of its predecessor.
 func (s *Reconciler) write(ctx context.Context, id bundle.ID, obj client.Object, current, wanted ledger.Report) (reconcile.Result, error) {
 	adapter := s.apis.Of(id.Kind)
 	status, err := runtime.DefaultUnstructuredConverter.ToUnstructured(adapter.Status(wanted))
@@ -256,10 +256,10 @@ func (s *Reconciler) write(ctx context.Context, id bundle.ID, obj client.Object,
 		log.FromContext(ctx).Error(err, "The CustomResourceDefinition of Bundles is older than the operator: upgrade it and restart the operator, so that statuses have an inventory")
 		return reconcile.Result{RequeueAfter: time.Millisecond}, nil
 	case apierrors.IsNotFound(err):
-		return reconcile.Result{}, nil // its deletion is an event
+		return reconcile.Result{}, nil // the delete event follows
 	case apierrors.IsConflict(err):
-		// The Bundle was re-created, which the cache will show; or other writers were
-		// faster each time that the API server tried.
+		// Either the Bundle was re-created, and the cache is about to show it, or the API
+		// server has used up its retries against concurrent writers.
 		return reconcile.Result{RequeueAfter: minInterval}, nil
 	case err != nil:
 		return reconcile.Result{}, err
@@ -270,22 +270,22 @@ func (s *Reconciler) write(ctx context.Context, id bundle.ID, obj client.Object,
 	for _, condition := range wanted.Conditions {
 		s.emit(obj, meta.FindStatusCondition(current.Conditions, condition.Type), condition)
 	}
-	if missing(wanted) > missing(current) { // with rotation it does not hold up the bundle, but needs attention
+	if missing(wanted) > missing(current) { // with rotation, a missing source does not block the bundle, but needs attention
 		s.events.Eventf(obj, nil, corev1.EventTypeWarning, string(certs.SourceNotFound), "Sync", "%s", text.Truncate(wanted.Conditions[0].Message, maxNote))
 	}
 	return reconcile.Result{}, nil
 }
 
-// isUnknownField reports whether the API server does not know a field that was applied.
-// It has no reason of its own for that.
+// isUnknownField reports whether the API server refused an apply because of an unknown field.
+// The error has no status reason of its own.
 func isUnknownField(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "field not declared in schema")
 }
 
-// clearDefaultCAVersion removes the field from a status that was just applied without it:
-// an apply removes only what no other manager owns.
+// clearDefaultCAVersion removes the field from a status that was just applied without it. The
+// apply alone does not remove a field that another manager owns as well.
 func (s *Reconciler) clearDefaultCAVersion(ctx context.Context, applied *unstructured.Unstructured) error {
-	if _, left, _ := unstructured.NestedString(applied.Object, "status", "defaultCAVersion"); !left {
+	if _, isSet, _ := unstructured.NestedString(applied.Object, "status", "defaultCAVersion"); !isSet {
 		return nil
 	}
 	patch := fmt.Appendf(nil, `{"metadata":{"uid":%q,"resourceVersion":%q},"status":{"defaultCAVersion":null}}`,

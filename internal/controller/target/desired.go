@@ -21,8 +21,8 @@ type desiredState struct {
 // isWanted reports whether the target should exist.
 func (d *desiredState) isWanted() bool { return d.Selected && d.Shape != nil }
 
-// desired returns the desired state of a target. It is nil if the target must not be
-// touched, and no longer counts.
+// desired returns the desired state of a target, or nil if the target must be left alone and
+// no longer counts.
 func (r *Reconciler) desired(ctx context.Context, key target.Key) (*desiredState, error) {
 	obj := r.apis.Of(key.Bundle.Kind).New()
 	err := r.objects.Get(ctx, key.Bundle.NamespacedName(), obj)
@@ -60,7 +60,7 @@ func (r *Reconciler) desired(ctx context.Context, key target.Key) (*desiredState
 }
 
 // desiredAfterDelete returns the desired state of an object that a deleted Bundle shared
-// with other writers. Everything else is left to garbage collection.
+// with other writers. It returns nil for all other objects, which garbage collection deletes.
 func (r *Reconciler) desiredAfterDelete(ctx context.Context, key target.Key) (*desiredState, error) {
 	marks := r.apis.Of(key.Bundle.Kind).Marks()
 	cached, err := r.cached(ctx, key.Ref)
@@ -92,11 +92,11 @@ func (r *Reconciler) activeNamespace(ctx context.Context, name string) (*metav1.
 }
 
 // errUnconfirmed reports that the Bundle is being deleted or was re-created. Nothing is
-// done or recorded: events of the Bundle follow.
+// done or recorded, because events of the Bundle follow.
 var errUnconfirmed = errors.New("the Bundle is being deleted, or was re-created")
 
-// confirm reads the Bundle from the API server: what was observed of its target may be
-// the effect of its own deletion. The error is then errUnconfirmed.
+// confirm reads the Bundle from the API server, because the observed change of a target may
+// be an effect of the deletion of its Bundle. The error is then errUnconfirmed.
 func (r *Reconciler) confirm(ctx context.Context, key target.Key, desired target.Desired) error {
 	obj, err := metadata.Get(ctx, r.live, r.apis.Of(key.Bundle.Kind).GroupVersionKind(), "", key.Bundle.Name)
 	switch {

@@ -1,9 +1,9 @@
-// Package target brings single targets in sync with the active revision of their bundle.
+// Package target reconciles each target with the active revision of its bundle.
 //
-// What always holds: nothing is done to the targets of a bundle that has no revision in
-// this process, nor to those of a Bundle that is being deleted; an event about a target
-// costs one decision, an event about a namespace one for each bundle that it concerns; a
-// target that hangs or fails does not hold up others.
+// Invariants: the targets of a bundle that has no revision in this process, and those of a
+// Bundle that is being deleted, are left alone; the event of a target causes one decision,
+// and that of a namespace one for each bundle that it concerns; a target that hangs or fails
+// does not block any other.
 //
-// What to do about a target is decided in package internal/target.
+// Package internal/target decides what to do with a target.
 package target
