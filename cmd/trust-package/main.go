@@ -5,11 +5,11 @@
 //	trust-package pem --name N --version V [--out FILE] FILE.pem
 //	trust-package mozilla [--name N] [--version V] [--constrained POLICY] [--out FILE]
 //
-// What always holds: certificates pass through the operator's own parser and
-// encoder, so the operator can load every package; the same input and the same
-// build produce the same bytes at any time; a package is written completely or
-// not at all, and standard output carries nothing else. A report goes to standard
-// error. The exit code is 0, or 1 after an error.
+// Invariants: certificates pass through the operator's own parser and encoder, so
+// the operator can load every package; the same input and the same build always
+// produce the same bytes; a package is written completely or not at all; nothing
+// else is written to standard output. A report goes to standard error. The exit
+// code is 0 on success and 1 on error.
 //
 // # Roots with a distrust-after date
 //
@@ -18,8 +18,8 @@
 // for 398 days after that date, the longest lifetime of a publicly trusted server
 // certificate since September 2020: before that, leaving it out breaks servers
 // whose certificates Mozilla accepts; after that, keeping it can only admit
-// certificates that Mozilla rejects. The days are counted to the date of the
-// list, never to today.
+// certificates that Mozilla rejects. The 398 days are compared with the date of
+// the list, never with the current date.
 package main
 
 import (
@@ -35,8 +35,8 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run executes one command line, without the program's name, and returns the
-// exit code.
+// run executes the command with args, which do not include the program's name,
+// and returns the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	command := rootCommand()
 	command.SetArgs(args)

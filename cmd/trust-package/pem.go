@@ -12,7 +12,7 @@ import (
 	"trust-manager.io/internal/certs"
 )
 
-// standardStream is the file argument that means standard input or output.
+// standardStream is the file name for standard input or output.
 const standardStream = "-"
 
 func pemCommand() *cobra.Command {
@@ -51,8 +51,8 @@ the block, and nothing is written.`,
 	return command
 }
 
-// readCertificates reads all certificates of a PEM file. It reports blocks that the
-// parser skips on purpose on notes.
+// readCertificates reads all certificates of a PEM file. It writes a note to notes for
+// each block that the parser skips.
 func readCertificates(path string, stdin io.Reader, notes io.Writer) ([]certs.Certificate, error) {
 	name, text, err := readText(path, stdin)
 	if err != nil {
@@ -71,8 +71,8 @@ func readCertificates(path string, stdin io.Reader, notes io.Writer) ([]certs.Ce
 	return result.Certificates, nil
 }
 
-// readText reads a file or standard input up to the parser's limit. It also returns
-// its name for messages.
+// readText returns the text of a file or of standard input, and its name for messages.
+// Text that exceeds the parser's limit is an error.
 func readText(path string, stdin io.Reader) (name, text string, err error) {
 	name, in := "standard input", stdin
 	if path != standardStream {
