@@ -14,7 +14,7 @@ import (
 	"trust-manager.io/api/trust/v1alpha1"
 )
 
-// A14: the columns that kubectl prints, which the API server works out.
+// A14: the columns that kubectl prints, which the API server computes.
 func TestPrinterColumns(t *testing.T) {
 	tests := map[string]struct {
 		target string
@@ -57,7 +57,7 @@ func TestPrinterColumns(t *testing.T) {
 }
 
 // table returns the columns that are printed by default, or with "-o wide", and the
-// cells of one Bundle, as the API server gives them to kubectl.
+// cells of one Bundle, as the API server returns them to kubectl.
 func table(t *testing.T, name string, wide bool) (columns []string, cells []any) {
 	t.Helper()
 	httpClient, err := rest.HTTPClientFor(server)
@@ -97,7 +97,7 @@ func table(t *testing.T, name string, wide bool) (columns []string, cells []any)
 	return columns, cells
 }
 
-// K4: what "-o wide" adds to these columns.
+// K4: the columns that "-o wide" adds.
 func TestWideColumns(t *testing.T) {
 	b := created(t, "wide", withTarget(`configMap: {key: ca.pem}`))
 	until := metav1.NewTime(time.Unix(1900000000, 0))

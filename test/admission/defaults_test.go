@@ -11,7 +11,7 @@ import (
 	"trust-manager.io/api/trust/v1alpha1"
 )
 
-// A9, A10: what the API server fills in, and that it overwrites nothing.
+// A9, A10: the API server sets defaults, and overwrites nothing.
 func TestDefaults(t *testing.T) {
 	tests := map[string]struct {
 		formats string
@@ -53,8 +53,8 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// typed reads an answer of the API server into the Go type, and fails if it has
-// a field that the type has not.
+// typed decodes a response of the API server into the Go type, and fails on a
+// field that the type does not have.
 func typed(t *testing.T, b *unstructured.Unstructured) *v1alpha1.Bundle {
 	t.Helper()
 	out := &v1alpha1.Bundle{}

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// K3: what an exclusion needs.
+// K3: the validation of an exclusion.
 func TestExclude(t *testing.T) {
 	spec := func(exclude string) string { return "sources: [{inLine: x}]\nexclude: [" + exclude + "]" }
 	digits := strings.Repeat("0aF9", 16)

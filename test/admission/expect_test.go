@@ -24,14 +24,14 @@ const wholeObject = "<nil>"
 // (such as 1.28) refuses a write of the status.
 const statusField = "status."
 
-// pair is one rule: a spec that follows it, and one as similar as possible that
-// breaks it. Both are YAML.
+// pair is one rule: a valid spec, and an invalid one that is as similar as
+// possible. Both are YAML.
 type pair struct {
 	name    string // of the Bundle; "example" if empty
 	valid   string
 	invalid string
 	at      string // the field that the refusal is reported at
-	says    string // a part of its message, which tells this rule from others
+	says    string // a part of its message, which identifies the rule
 }
 
 func checkPairs(t *testing.T, rules map[string]pair) {
@@ -109,7 +109,7 @@ func invalidCauses(t *testing.T, err error) []metav1.StatusCause {
 	})
 }
 
-// shorten keeps values of megabytes, which API servers repeat, out of the
+// shorten truncates values of megabytes, which API servers repeat, in the
 // output.
 func shorten(s string) string {
 	const limit = 2000

@@ -2,7 +2,7 @@ package admission_test
 
 import "testing"
 
-// K2: what a Bundle may say of its filters.
+// K2: the validation of a Bundle's filters.
 func TestFilters(t *testing.T) {
 	spec := func(filters string) string { return "sources: [{inLine: x}]\nfilters: {" + filters + "}" }
 	rules := map[string]pair{

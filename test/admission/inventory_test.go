@@ -11,7 +11,7 @@ import (
 	"trust-manager.io/api/trust/v1alpha1"
 )
 
-// K4: the inventory is bounded by the API server, too.
+// K4: the API server bounds the inventory, too.
 func TestInventoryLimits(t *testing.T) {
 	b := created(t, "inventory-limits", `sources: [{inLine: x}]`)
 	until := metav1.NewTime(time.Unix(1900000000, 0))

@@ -92,7 +92,7 @@ func TestSelectorLimits(t *testing.T) {
 	}
 }
 
-// A selector's expression has as many values as a user wants, as in Kubernetes.
+// A selector's expression has any number of values, as in Kubernetes.
 func TestManyValues(t *testing.T) {
 	for _, spec := range selectors {
 		expectAccepted(t, bundle(t, "", spec("{matchExpressions: [{key: k, operator: In, values: ["+repeat(10000, "v")+"]}]}")))

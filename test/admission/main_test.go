@@ -1,7 +1,7 @@
-// Package admission_test proves what a real API server that has the
-// CustomResourceDefinition, and no webhook, accepts and refuses of a Bundle:
-// for each rule V1 to V8 and each limit of the API a valid and an invalid case,
-// with the field that the refusal names.
+// Package admission_test verifies which Bundles a real API server with the
+// CustomResourceDefinition, and without the webhook, accepts and rejects: for
+// each rule V1 to V8 and each limit of the API a valid and an invalid case, with
+// the field that the rejection names.
 //
 // Nearly all requests are dry runs, which an API server checks like any other;
 // so the tests share one server and leave nothing behind.
@@ -54,8 +54,8 @@ func run(m *testing.M) (code int, err error) {
 		ControlPlaneStartTimeout: 2 * time.Minute,
 		ControlPlaneStopTimeout:  time.Minute,
 	}
-	// A start that fails can leave a server behind, when it is the
-	// CustomResourceDefinition that is refused.
+	// A failed start can leave a server behind if the API server rejects the
+	// CustomResourceDefinition.
 	defer func() { err = errors.Join(err, env.Stop()) }()
 	server, err = env.Start()
 	if err != nil {
@@ -74,8 +74,8 @@ func run(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-// requestContext returns a context that ends with the test, or before with a
-// request that hangs.
+// requestContext returns a context that ends with the test, or earlier if a
+// request hangs.
 func requestContext(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// V5: what no label or annotation may be, in either kind of target.
+// V5: invalid labels and annotations, in either kind of target.
 func TestTargetMetadata(t *testing.T) {
 	for _, kind := range []string{"configMap", "secret"} {
 		checkPairs(t, labelPairs(kind))
@@ -75,7 +75,7 @@ func annotationPairs(kind string) map[string]pair {
 	}
 }
 
-// V5: what Kubernetes lets a single annotation have. CEL counts characters.
+// V5: the size that Kubernetes allows for one annotation. CEL counts characters.
 func TestAnnotationSize(t *testing.T) {
 	for _, kind := range []string{"configMap", "secret"} {
 		annotation := func(n int) string {

@@ -10,8 +10,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Bundles as people write them, stored for real: the API server keeps every
-// field that they set.
+// Bundles as users write them, persisted: the API server keeps every field that
+// they set.
 func TestBundlesInUse(t *testing.T) {
 	for name, spec := range map[string]string{
 		"public-roots-only": `

@@ -5,11 +5,11 @@ import (
 	"testing"
 )
 
-// K5: what a rotation needs.
+// K5: the validation of a rotation.
 func TestRotation(t *testing.T) {
 	spec := func(rotation string) string { return "sources: [{inLine: x}]\nrotation: {" + rotation + "}" }
 	rules := map[string]pair{
-		"K5 a rotation says how long": {
+		"K5 a rotation has a duration": {
 			valid: spec(`retain: 72h`), invalid: spec(`maxRetained: 3`), at: "spec.rotation.retain", says: "Required value",
 		},
 		"K5 retain is a string": {

@@ -10,7 +10,7 @@ var selectors = map[string]func(selector string) string{
 	"spec.target.namespaceSelector":      func(s string) string { return withTarget("configMap: {key: k}, namespaceSelector: " + s) },
 }
 
-// V6: selectors that Kubernetes does not take, at each place.
+// V6: selectors that Kubernetes rejects, at each place.
 func TestSelector(t *testing.T) {
 	for at, spec := range selectors {
 		checkPairs(t, matchLabelsPairs(at, spec))
@@ -63,7 +63,7 @@ func operatorPairs(at string, spec func(string) string) map[string]pair {
 	}
 }
 
-// The syntax of keys and values in expressions is reported at them.
+// Syntax errors of keys and values in expressions are reported at their fields.
 func expressionSyntaxPairs(at string, spec func(string) string) map[string]pair {
 	rule := func(valid, invalid, below, says string) pair {
 		return pair{

@@ -48,6 +48,6 @@ func TestBundleName(t *testing.T) {
 	expectAccepted(t, bundle(t, name[:63], withTarget(`configMap: {key: k}`)))
 	expectRefused(t, bundle(t, name, withTarget(`configMap: {key: k}`)), wholeObject, "at most 63 characters")
 	expectRefused(t, bundle(t, name, withTarget(`secret: {key: k}`)), wholeObject, "at most 63 characters")
-	// Without a target there is no such label.
+	// Without a target the label is not set.
 	expectAccepted(t, bundle(t, strings.Repeat("n", 253), `sources: [{inLine: x}]`))
 }

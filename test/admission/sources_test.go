@@ -2,7 +2,7 @@ package admission_test
 
 import "testing"
 
-// V1: what the list of sources needs as a whole.
+// V1: the validation of the list of sources as a whole.
 func TestSources(t *testing.T) {
 	checkPairs(t, map[string]pair{
 		"V1 there is a list of sources": {
@@ -38,7 +38,7 @@ func TestSources(t *testing.T) {
 	})
 }
 
-// A2, V2: what one source needs.
+// A2, V2: the validation of one source.
 func TestSource(t *testing.T) {
 	checkPairs(t, map[string]pair{
 		"V2 a source has a kind": {
@@ -64,7 +64,7 @@ func TestSource(t *testing.T) {
 	})
 }
 
-// V2: what a source needs that reads objects, for either kind of object.
+// V2: the validation of a source that reads objects, for either kind of object.
 func TestSourceObject(t *testing.T) {
 	for _, kind := range []string{"configMap", "secret"} {
 		at := "spec.sources[0]." + kind

@@ -15,7 +15,7 @@ import (
 	"trust-manager.io/api/trust/v1alpha1"
 )
 
-// created creates a Bundle that is there until the test ends.
+// created creates a Bundle that exists until the test ends.
 func created(t *testing.T, name, spec string) *v1alpha1.Bundle {
 	t.Helper()
 	b := bundle(t, name, spec)
@@ -38,8 +38,8 @@ func condition(typ string, status metav1.ConditionStatus) metav1.Condition {
 	}
 }
 
-// The status is written beside the object, and each write leaves alone what the
-// other is for.
+// The status is a subresource: a write of the object does not change the status,
+// and a write of the status changes nothing else.
 func TestStatusSubresource(t *testing.T) {
 	ctx := requestContext(t)
 	b := created(t, "status-subresource", `sources: [{inLine: x}]`)
@@ -74,8 +74,8 @@ func TestStatusSubresource(t *testing.T) {
 	}
 }
 
-// A12: conditions are a map by their type, so that writers of different types
-// do not get into each other's way.
+// A12: conditions are a map keyed by type, so that writers of different types do
+// not conflict.
 func TestConditionsMergeByType(t *testing.T) {
 	ctx := requestContext(t)
 	b := created(t, "conditions", `sources: [{inLine: x}]`)

@@ -7,10 +7,10 @@ func withTarget(target string) string {
 	return "sources: [{inLine: x}]\ntarget: {" + target + "}"
 }
 
-// V3: what a target needs.
+// V3: the validation of a target.
 func TestTarget(t *testing.T) {
 	checkPairs(t, map[string]pair{
-		"V3 a target has a kind of object, or there is none": {
+		"V3 a target has a kind of object, or is unset": {
 			valid:   `sources: [{inLine: x}]`,
 			invalid: withTarget(``),
 			at:      "spec.target", says: "at least one of configMap and secret",
@@ -38,7 +38,7 @@ func TestTarget(t *testing.T) {
 	})
 }
 
-// V3, V4: what additional formats need.
+// V3, V4: the validation of additional formats.
 func TestAdditionalFormats(t *testing.T) {
 	formats := func(f string) string {
 		return withTarget("configMap: {key: c}, secret: {key: s}, additionalFormats: {" + f + "}")

@@ -11,7 +11,7 @@ import (
 	"trust-manager.io/api/trust/v1alpha1"
 )
 
-// A1 to A11: each field has its type, and no other is taken for it.
+// A1 to A11: each field accepts a value of its type, and of no other.
 func TestTypes(t *testing.T) {
 	checkPairs(t, map[string]pair{
 		"A1 sources are a list": {
@@ -72,7 +72,7 @@ func TestTypes(t *testing.T) {
 	})
 }
 
-// V1 to V6: null is as good as nothing, for every rule that counts what is there.
+// V1 to V6: null equals an absent value, for every rule that counts values.
 func TestNull(t *testing.T) {
 	checkPairs(t, map[string]pair{
 		"V1 null sources": {
@@ -118,7 +118,7 @@ func TestNull(t *testing.T) {
 	})
 }
 
-// V1 to V8 hold when a Bundle is changed, too.
+// V1 to V8 apply to updates of a Bundle, too.
 func TestRulesHoldForChanges(t *testing.T) {
 	b := created(t, "change", withTarget(`configMap: {key: k}`))
 	for name, tc := range map[string]struct {
@@ -161,8 +161,8 @@ func TestRulesHoldForChanges(t *testing.T) {
 	})
 }
 
-// A1: the list of sources is one value, with one owner: who applies it takes it
-// over whole.
+// A1: the list of sources is atomic: a manager that applies it takes over the
+// whole list.
 func TestSourcesAreAtomic(t *testing.T) {
 	b := created(t, "atomic", `sources: [{inLine: x}, {inLine: other}]`)
 	apply := &unstructured.Unstructured{Object: map[string]any{
@@ -182,8 +182,8 @@ func TestSourcesAreAtomic(t *testing.T) {
 	}
 }
 
-// V5 as far as it goes without the webhook: CEL counts the characters of one
-// annotation, and what all of them take in bytes is refused by the webhook.
+// V5 without the webhook: CEL counts the characters of one annotation; only the
+// webhook checks the total size in bytes.
 func TestAnnotationsThatPass(t *testing.T) {
 	for name, annotations := range map[string]string{
 		"characters of two bytes": `a: "` + strings.Repeat("ö", 200000) + `"`,
