@@ -1,8 +1,7 @@
-// Package certmanager proves what the operator and its chart do beside the real
-// cert-manager and the real approver-policy, on a real API server: the chart is
-// installed by Helm, its pods run as processes of this machine (tools/localnode), and
-// the API server asks the webhook by its Service. They come from
-// tools/certmanager.
+// Package certmanager tests the operator and its chart together with the real
+// cert-manager and the real approver-policy (tools/certmanager) on a real API server:
+// Helm installs the chart, its pods run as processes of this machine
+// (tools/localnode), and the API server calls the webhook by its Service.
 //
 // All tests share one release, whose values they change, so they run one after
 // another.

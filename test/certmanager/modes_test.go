@@ -10,10 +10,10 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// R3: `helm upgrade` leads from each way of making the webhook's certificate to the next,
-// on the live release, and each time to a webhook that is asked. On the way to Helm's
-// own certificate the Secret that cert-manager leaves behind has to go first, as the
-// guide says: Helm takes over nothing that is not its own.
+// R3: `helm upgrade` switches a live release from each mode of the webhook's certificate
+// to the next, and the API server calls the webhook after each. Before the switch to
+// Helm's own certificate the Secret that cert-manager leaves behind must be deleted, as
+// the guide describes: Helm does not adopt foreign objects.
 func TestModes(t *testing.T) {
 	inCertManagerMode(t)
 	for _, mode := range []string{"selfManaged", "helm", "certManager", "selfManaged"} {
@@ -34,7 +34,7 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// makerOf tells by the issuer of a certificate in which mode it was made.
+// makerOf returns the mode in which a certificate was issued, by its issuer.
 func makerOf(issuer string) string {
 	switch issuer {
 	case host: // the Issuer signs a certificate with its own key
@@ -44,5 +44,5 @@ func makerOf(issuer string) string {
 	case "trust-manager webhook CA":
 		return "selfManaged"
 	}
-	return "nobody that is known: " + issuer
+	return "unknown issuer: " + issuer
 }

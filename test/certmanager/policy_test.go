@@ -14,8 +14,8 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// underApproverPolicy has approver-policy decide about CertificateRequests, in the
-// place of cert-manager's own approver, until the end of the test.
+// underApproverPolicy lets approver-policy decide on CertificateRequests instead of
+// cert-manager's own approver, until the end of the test.
 func underApproverPolicy(t *testing.T) {
 	t.Helper()
 	restart := func(flags ...string) {
@@ -41,9 +41,9 @@ func underApproverPolicy(t *testing.T) {
 	})
 }
 
-// The chart's CertificateRequestPolicy and RBAC let the webhook's certificate be
-// issued under approver-policy, with a duration of its own and without, and nothing
-// else by the same issuer.
+// The chart's CertificateRequestPolicy and RBAC allow the webhook's certificate under
+// approver-policy, with and without a custom duration, and no other certificate of the
+// same issuer.
 func TestApproverPolicy(t *testing.T) {
 	inCertManagerMode(t) // first, so that each certificate below is one more
 	underApproverPolicy(t)
@@ -118,7 +118,7 @@ func wantDenied(t *testing.T) {
 	}
 }
 
-// denied says why the request for a certificate is not denied, if it is not.
+// denied returns an error unless the request for a certificate is denied.
 func denied(t *testing.T, certificate string) error {
 	request := object("cert-manager.io/v1", "CertificateRequest", certificate+"-1")
 	if err := api.Get(t.Context(), client.ObjectKeyFromObject(request), request); err != nil {

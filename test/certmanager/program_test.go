@@ -12,7 +12,7 @@ import (
 	"sync"
 )
 
-// bin gives the path of a program that make has built.
+// bin returns the path of a program that make builds.
 func bin(name string) (string, error) {
 	path, err := filepath.Abs(filepath.Join("..", "..", "bin", name))
 	if err == nil {
@@ -49,7 +49,7 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// start starts a program that prints "ready", and waits for that.
+// start starts a program, and waits until it prints "ready".
 func start(name string, arguments ...string) (*program, error) {
 	path, err := bin(name)
 	if err != nil {
@@ -73,7 +73,7 @@ func start(name string, arguments ...string) (*program, error) {
 	return p, nil
 }
 
-// stop ends the program. It does nothing to one that was not started.
+// stop ends the program. It does nothing if the program was not started.
 func (p *program) stop() error {
 	if p == nil || p.command.ProcessState != nil {
 		return nil

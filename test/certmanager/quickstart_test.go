@@ -17,7 +17,7 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// quickStart is what the quick start asks of cert-manager.
+// quickStart holds the objects that the quick start creates for cert-manager.
 const quickStart = `
 apiVersion: cert-manager.io/v1
 kind: ClusterIssuer
@@ -44,7 +44,7 @@ spec:
     group: cert-manager.io
 `
 
-// The CA that the quick start has cert-manager make becomes the last certificate of
+// The CA that cert-manager issues in the quick start becomes the last certificate of
 // the bundle that names its Secret.
 func TestQuickStartAuthority(t *testing.T) {
 	inCertManagerMode(t)
@@ -79,7 +79,7 @@ func TestQuickStartAuthority(t *testing.T) {
 			return fmt.Errorf("the target holds %d bytes, want the %d of both certificates", len(target.Data["trust-bundle.pem"]), len(want))
 		}
 		if !parse(t, issued.Data["tls.crt"]).IsCA {
-			return errors.New("what was issued is no CA")
+			return errors.New("the issued certificate is not a CA certificate")
 		}
 		return nil
 	})

@@ -31,7 +31,7 @@ const (
 	host = name + "." + namespace + ".svc"
 )
 
-// chartVersion gives the version of the image that a chart asks for.
+// chartVersion returns the version of the image that a chart uses.
 func chartVersion(path string) (string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -41,8 +41,8 @@ func chartVersion(path string) (string, error) {
 	return about.AppVersion, yaml.Unmarshal(text, &about)
 }
 
-// install has Helm install the release, or change it, with these values alone, and
-// waits until its pods are ready.
+// install installs or upgrades the release with only these values, and waits until
+// its pods are ready.
 func install(t *testing.T, values map[string]string) {
 	t.Helper()
 	all := map[string]string{"defaultPackage.enabled": "false"}
@@ -57,7 +57,7 @@ func install(t *testing.T, values map[string]string) {
 	helm(t, arguments...)
 }
 
-// helm runs Helm, without any of the user's own settings.
+// helm runs Helm without the user's settings.
 func helm(t *testing.T, arguments ...string) {
 	t.Helper()
 	path, err := bin("helm")
@@ -74,8 +74,8 @@ func helm(t *testing.T, arguments ...string) {
 	}
 }
 
-// portValues are the chart's ports, each with one that is free: pods listen on the
-// machine's own addresses.
+// portValues returns values that set the chart's ports to free ones: pods listen on
+// the machine's own addresses.
 func portValues() (map[string]string, error) {
 	keys := []string{webhookPort, "app.metrics.port", "app.readinessProbe.port"}
 	ports, err := port.Free("", len(keys))
@@ -91,8 +91,8 @@ func portValues() (map[string]string, error) {
 
 const webhookPort = "app.webhook.port"
 
-// bundle gives a Bundle that the CustomResourceDefinition accepts; the webhook does so
-// only if the key is that of a ConfigMap.
+// bundle returns a Bundle that the CustomResourceDefinition accepts. The webhook accepts
+// it only if the key is valid in a ConfigMap.
 func bundle(name, key string, sources ...v1alpha1.BundleSource) *v1alpha1.Bundle {
 	if len(sources) == 0 {
 		sources = []v1alpha1.BundleSource{{ConfigMap: &v1alpha1.SourceObject{Name: "none", Key: "none"}}}
@@ -106,8 +106,8 @@ func bundle(name, key string, sources ...v1alpha1.BundleSource) *v1alpha1.Bundle
 	}
 }
 
-// asked says why the API server does not ask the webhook, if it does not: a Bundle
-// that only the webhook refuses must be refused, and a good one not.
+// asked returns an error unless the API server calls the webhook: it rejects a Bundle
+// that only the webhook rejects, and accepts a valid one.
 func asked(ctx context.Context) error {
 	if err := api.Create(ctx, bundle("bad", "a/b"), client.DryRunAll); !apierrors.IsInvalid(err) {
 		return fmt.Errorf("the answer about a Bundle with a key that no ConfigMap can have is %w", errors.Join(errors.New("not that it is invalid"), err))
@@ -121,7 +121,7 @@ func secret(ctx context.Context, name string) (*corev1.Secret, error) {
 	return s, api.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, s)
 }
 
-// podNames gives the names of the release's pods that are not on their way out.
+// podNames returns the names of the release's pods that are not terminating.
 func podNames(t *testing.T) string {
 	t.Helper()
 	var pods corev1.PodList
@@ -138,7 +138,7 @@ func podNames(t *testing.T) string {
 	return strings.Join(names, " ")
 }
 
-// remove deletes an object at the end of a test, whose own context has ended.
+// remove deletes an object at the end of a test, when the test's context has ended.
 func remove(t *testing.T, o client.Object) {
 	if err := client.IgnoreNotFound(api.Delete(context.Background(), o)); err != nil {
 		t.Error(err)

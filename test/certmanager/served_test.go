@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// authority gives the caBundle of the webhook.
+// authority returns the caBundle of the webhook.
 func authority(ctx context.Context) ([]byte, error) {
 	var configuration admissionregistrationv1.ValidatingWebhookConfiguration
 	if err := api.Get(ctx, client.ObjectKey{Name: name}, &configuration); err != nil {
@@ -22,8 +22,8 @@ func authority(ctx context.Context) ([]byte, error) {
 	return configuration.Webhooks[0].ClientConfig.CABundle, nil
 }
 
-// shown makes a connection to the webhook as the API server does, trusting the
-// caBundle of this moment, and gives the certificate.
+// shown connects to the webhook as the API server does, trusting the current
+// caBundle, and returns the certificate.
 func shown(ctx context.Context) (*x509.Certificate, error) {
 	trusted, err := authority(ctx)
 	if err != nil {
@@ -44,7 +44,7 @@ func shown(ctx context.Context) (*x509.Certificate, error) {
 	return connection.(*tls.Conn).ConnectionState().PeerCertificates[0], nil
 }
 
-// endpoint gives where the Service leads.
+// endpoint returns the endpoint of the Service.
 func endpoint(ctx context.Context) (string, error) {
 	var found discoveryv1.EndpointSliceList
 	err := api.List(ctx, &found, client.InNamespace(namespace), client.MatchingLabels{discoveryv1.LabelServiceName: name})

@@ -37,7 +37,7 @@ type stand struct {
 	node            sync.WaitGroup
 }
 
-// newStand starts everything. It returns what is to be stopped also when it fails.
+// newStand starts everything. It returns the stand to stop even if it fails.
 func newStand(ctx context.Context) (*stand, error) {
 	s := &stand{stopNode: func() {}}
 	if _, err := bin("helm"); err != nil {
@@ -82,7 +82,7 @@ func (s *stand) neighbour(command string, flags ...string) (*program, error) {
 	return start("certmanager", append([]string{command, "--kubeconfig", s.kubeconfig, "--until-stdin-ends"}, flags...)...)
 }
 
-// startNode runs pods from now on.
+// startNode starts the node that runs pods.
 func (s *stand) startNode(images string) {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stopNode = stop
@@ -106,7 +106,7 @@ func (s *stand) stop() error {
 }
 
 // buildImage builds the operator of this checkout, and its image under the name that
-// the chart asks for.
+// the chart uses.
 func buildImage(ctx context.Context, dir, out string) error {
 	root := filepath.Join("..", "..")
 	binaries, packages := filepath.Join(dir, "binaries"), filepath.Join(dir, "packages")
@@ -133,7 +133,7 @@ func buildImage(ctx context.Context, dir, out string) error {
 	return nil
 }
 
-// object gives an object of a neighbour to be read into.
+// object returns an empty object of a neighbour's API to read into.
 func object(apiVersion, kind, name string) *unstructured.Unstructured {
 	o := &unstructured.Unstructured{}
 	o.SetAPIVersion(apiVersion)

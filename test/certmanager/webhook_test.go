@@ -13,16 +13,16 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// inCertManagerMode has the release as cert-manager's users have it.
+// inCertManagerMode installs the release as cert-manager's users do.
 func inCertManagerMode(t *testing.T) {
 	t.Helper()
 	install(t, map[string]string{"app.webhook.tls.mode": "certManager"})
 	poll.Eventually(t, "the API server to ask the webhook", func() error { return asked(t.Context()) })
 }
 
-// R3: cert-manager issues the webhook's certificate and its CA injector has the API server
-// trust it: `helm --wait` comes back, a Bundle that only the webhook refuses is
-// refused, and what the Service leads to shows that certificate.
+// R3: cert-manager issues the webhook's certificate, and its CA injector makes the API
+// server trust it: `helm --wait` returns, a Bundle that only the webhook rejects is
+// rejected, and the endpoint of the Service serves that certificate.
 func TestWebhookCertificate(t *testing.T) {
 	inCertManagerMode(t)
 	certificate, err := shown(t.Context())
@@ -39,7 +39,7 @@ func TestWebhookCertificate(t *testing.T) {
 }
 
 // When cert-manager renews the certificate, the running operator serves the new one,
-// and no request fails meanwhile.
+// and no request fails in between.
 func TestRenewal(t *testing.T) {
 	inCertManagerMode(t)
 	before, err := shown(t.Context())
@@ -69,8 +69,8 @@ func TestRenewal(t *testing.T) {
 	}
 }
 
-// askOnAndOn creates valid Bundles, dry, from now on. What it returns ends that, and
-// gives the number of calls and the failures.
+// askOnAndOn creates valid Bundles in dry runs until the returned function is called,
+// which returns the number of calls and the failures.
 func askOnAndOn(t *testing.T) func() (calls int, failed []error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -91,15 +91,15 @@ func askOnAndOn(t *testing.T) func() (calls int, failed []error) {
 		}
 	})
 	return func() (int, []error) {
-		time.Sleep(time.Second) // what comes late is still seen
+		time.Sleep(time.Second) // late calls are still observed
 		cancel()
 		group.Wait()
 		return calls, failed
 	}
 }
 
-// renew has cert-manager renew a certificate now, in the way of its command line tool:
-// by the condition Issuing.
+// renew makes cert-manager renew a certificate now, like its command line tool: by the
+// condition Issuing.
 func renew(t *testing.T, certificate string) {
 	t.Helper()
 	old, err := secret(t.Context(), secretOf(t, certificate))
