@@ -28,8 +28,8 @@ const (
 
 func chartPath() string { return filepath.Join(node.Root, "deploy", "charts", "trust-manager") }
 
-// chartComesUp installs the chart as the documents say. There is no cert-manager, so
-// the operator makes the webhook's certificate itself.
+// chartComesUp installs the chart as documented. Without cert-manager, the operator
+// issues the webhook's certificate itself.
 func chartComesUp(t *testing.T) {
 	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: trustNamespace}})
 	out, err := node.Helm(t.Context(), "install", release, chartPath(), "--namespace", releaseNamespace, "--create-namespace",
@@ -53,7 +53,7 @@ func chartComesUp(t *testing.T) {
 	}
 }
 
-// podsCanDoLittle looks at the running processes, from the machine.
+// podsCanDoLittle checks the privileges of the running processes, from the machine.
 func podsCanDoLittle(t *testing.T) {
 	for _, pod := range operatorPods(t) {
 		pid := processOf(t, pod)
@@ -69,13 +69,13 @@ func podsCanDoLittle(t *testing.T) {
 		}
 		_, err := node.Kubectl(t.Context(), "--namespace", releaseNamespace, "exec", pod.Name, "--", "/bin/sh", "-c", "exit 0")
 		if err == nil || !strings.Contains(err.Error(), "no such file or directory") {
-			t.Errorf("a shell in %s: got %v, want that there is none", pod.Name, err)
+			t.Errorf("a shell in %s: got %v, want none", pod.Name, err)
 		}
 	}
 }
 
-// webhookRefuses applies a Bundle that the CustomResourceDefinition takes: only the
-// webhook knows what keys a ConfigMap can have.
+// webhookRefuses applies a Bundle that the CustomResourceDefinition accepts: only the
+// webhook validates the keys of a ConfigMap.
 func webhookRefuses(t *testing.T) {
 	err := api.Create(t.Context(), badBundle())
 	for _, want := range []string{`admission webhook "trust.cert-manager.io" denied the request`, "spec.target.configMap.key"} {
@@ -100,7 +100,7 @@ func operatorPods(t *testing.T) []corev1.Pod {
 	return slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool { return pod.DeletionTimestamp != nil })
 }
 
-// imagesOf are the images of a Deployment: its containers, then its init containers.
+// imagesOf returns the images of a Deployment: its containers, then its init containers.
 func imagesOf(deployment *appsv1.Deployment) []string {
 	var images []string
 	for _, container := range slices.Concat(deployment.Spec.Template.Spec.Containers, deployment.Spec.Template.Spec.InitContainers) {
@@ -137,7 +137,7 @@ func contents(t *testing.T, pid int, name string) string {
 	return string(text)
 }
 
-// field gives the first value of a line of /proc/PID/status.
+// field returns the first value of a line of /proc/PID/status.
 func field(status, name string) string {
 	for line := range strings.Lines(status) {
 		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == name {
@@ -147,8 +147,8 @@ func field(status, name string) string {
 	return ""
 }
 
-// rootReadOnly reads /proc/PID/mountinfo (proc_pid_mountinfo(5): the fifth field is
-// where, the sixth how it is mounted).
+// rootReadOnly reports whether the root is mounted read-only, by /proc/PID/mountinfo
+// (proc_pid_mountinfo(5): the fifth field is the mount point, the sixth the options).
 func rootReadOnly(mounts string) bool {
 	for line := range strings.Lines(mounts) {
 		if fields := strings.Fields(line); len(fields) > 5 && fields[4] == "/" {

@@ -16,16 +16,16 @@ import (
 )
 
 const (
-	// patience is many times what anything here takes: pulling nothing, a pod is up
-	// in two seconds, and what is mounted follows within two.
+	// patience is much longer than any step takes: without a pull, a pod is ready
+	// in two seconds, and mounted files are updated within two.
 	patience = 60 * time.Second
 
 	appNamespace = "app"
 	serverHost   = "server.private.example"
 )
 
-// podComesToTrust has one pod serve TLS with a certificate of a private CA, and one
-// that mounts the Bundle's target connect to it. That pod runs throughout.
+// podComesToTrust runs a pod that serves TLS with a certificate of a private CA, and
+// one that mounts the Bundle's target and connects to it. The latter runs throughout.
 func podComesToTrust(t *testing.T) {
 	private := ca.New("private CA")
 	create(t, bundle(bundleName, v1alpha1.BundleSource{UseDefaultCAs: ptr(true)}))
@@ -112,7 +112,7 @@ func awaitRunning(t *testing.T, name string) *corev1.Pod {
 	return running
 }
 
-// awaitOutcome waits until the last line of the client is this one.
+// awaitOutcome waits until the last line of the client is want.
 func awaitOutcome(t *testing.T, want string) {
 	t.Helper()
 	await(t, "the client to say "+want, func() error {

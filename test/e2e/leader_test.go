@@ -21,12 +21,12 @@ import (
 
 const lease = "trust-manager-leader-election"
 
-// outage is how long the webhook may be out of reach: until the API server knows that
-// one of its pods is no more.
+// outage is how long the webhook may be unreachable: until the API server observes
+// that one of its pods is gone.
 const outage = 5 * time.Second
 
-// leaderIsKilled kills the leader's process on the machine, and deletes its pod.
-// Nobody has released the lease then, so another leads only when it has run out (R2).
+// leaderIsKilled kills the leader's process on the machine, and deletes its pod. The
+// lease is not released, so another replica leads only after it expires (R2).
 func leaderIsKilled(t *testing.T) {
 	leader := leaderPod(t)
 	began := time.Now()
@@ -65,7 +65,7 @@ func leaderIsKilled(t *testing.T) {
 	})
 }
 
-// kill ends a pod as the loss of its machine would.
+// kill ends a pod like the loss of its node does.
 func kill(t *testing.T, name string) {
 	t.Helper()
 	pod := &corev1.Pod{}
@@ -78,19 +78,19 @@ func kill(t *testing.T, name string) {
 	}
 }
 
-// leaderPod is the pod that holds the lease: the holder's name begins with it.
+// leaderPod returns the pod that holds the lease: the holder's name begins with it.
 func leaderPod(t *testing.T) string {
 	t.Helper()
 	held := &coordinationv1.Lease{}
 	get(t, releaseNamespace, lease, held)
 	if held.Spec.HolderIdentity == nil {
-		t.Fatal("nobody leads")
+		t.Fatal("there is no leader")
 	}
 	name, _, _ := strings.Cut(*held.Spec.HolderIdentity, "_")
 	return name
 }
 
-// answers are those of the webhook in the time after the leader's death.
+// answers are the webhook's responses after the leader's death.
 type answers struct {
 	own, failed int
 	// last is when the last call failed, and err why that was too late.
@@ -98,8 +98,8 @@ type answers struct {
 	err  error
 }
 
-// askWebhook asks the webhook for 10 seconds. All answers must be its own, but for
-// the first few.
+// askWebhook calls the webhook for 10 seconds. All responses but the first few must
+// be its own.
 func askWebhook(ctx context.Context, began time.Time) (got answers) {
 	for ; time.Since(began) < 2*outage && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
 		err := api.Create(ctx, badBundle(), client.DryRunAll)

@@ -1,9 +1,9 @@
-// Package e2e shows the product as users have it: images in a real node, the chart
-// installed by the real Helm, and pods that trust what a Bundle tells them to.
+// Package e2e tests the product as users install it: images in a real node, the chart
+// installed by the real Helm, and pods that trust the certificates of a Bundle.
 //
-// The steps are in TestAsUsersHaveIt, in their order, and share one cluster; each
-// step leaves it as the next one expects it. Everything is read off from outside:
-// from the API server, from the pods' logs, and from the machine that they run on.
+// TestAsUsersHaveIt runs the steps in order on one cluster; each step leaves it as the
+// next one expects it. All observations come from outside: from the API server, from
+// the pods' logs, and from the machine that they run on.
 package e2e
 
 import (
@@ -66,7 +66,7 @@ func run(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-// timed says what is done and how long it has taken.
+// timed runs do, and prints what it does and how long it takes.
 func timed(what string, do func() error) error {
 	began := time.Now()
 	err := do()
@@ -74,8 +74,8 @@ func timed(what string, do func() error) error {
 	return err
 }
 
-// loadImages puts the images of `make images` into the node, and that of the program
-// that pods use here.
+// loadImages loads the images of `make images` into the node, and the image of the
+// program that the test's pods run.
 func loadImages(ctx context.Context) error {
 	for _, name := range []string{operatorImage, packageImage} {
 		archive := filepath.Join(node.Root, "bin", "images", name+".tar")

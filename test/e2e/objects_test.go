@@ -55,7 +55,7 @@ func addSource(t *testing.T, source v1alpha1.BundleSource) error {
 	return api.Patch(t.Context(), object, client.MergeFrom(before))
 }
 
-// await looks until check finds nothing to complain of.
+// await polls until check returns no error.
 func await(t *testing.T, what string, check func() error) {
 	t.Helper()
 	if err := poll.UntilWithin(t.Context(), patience, what, check); err != nil {
@@ -78,7 +78,7 @@ func awaitTarget(t *testing.T, namespace, certificate string) {
 	})
 }
 
-// state is what somebody who looks for the cause of a failure would ask for first.
+// state returns the objects and logs that explain most failures.
 func state(t *testing.T) string {
 	t.Helper()
 	var text strings.Builder

@@ -23,8 +23,8 @@ import (
 // nextTag is that of the newer package image, and the version of the package in it.
 const nextTag = "20991231"
 
-// packageIsUpgraded upgrades the default CA package by one command that names nothing
-// but its tag.
+// packageIsUpgraded upgrades the default CA package by one command that names only
+// its tag.
 func packageIsUpgraded(t *testing.T) {
 	root := ca.New("new public root")
 	next := loadNextPackage(t, root)
@@ -67,8 +67,8 @@ func packageIsUpgraded(t *testing.T) {
 	awaitOutcome(t, "trusted") // the private CA is still there
 }
 
-// loadNextPackage makes an image as `make images` does, of a newer package with one
-// root more.
+// loadNextPackage builds an image like `make images` does, of a newer package with one
+// additional root.
 func loadNextPackage(t *testing.T, root ca.CA) capackage.Package {
 	t.Helper()
 	tools := filepath.Join(node.Dir, "tools") + "/"
@@ -118,7 +118,7 @@ func defaultCAVersion(t *testing.T) string {
 	return object.Status.DefaultCAVersion
 }
 
-// targetWatch remembers all that happens to a target.
+// targetWatch records all events of a target.
 type targetWatch struct {
 	watch watch.Interface
 
@@ -159,8 +159,8 @@ func (w *targetWatch) note(event watch.Event) {
 	}
 }
 
-// check waits until the watch has come as far as the certificate, and ends it. What
-// the watch says while it is being stopped is about itself.
+// check waits until the watch delivers the certificate, and stops it. Errors of the
+// watch after the stop do not count.
 func (w *targetWatch) check(t *testing.T, certificate string) {
 	t.Helper()
 	defer w.watch.Stop()

@@ -4,9 +4,9 @@
 //	handshake dial FILE HOST   connect to HOST:8443 again and again, trusting the
 //	                           certificates in FILE and no others
 //
-// dial reads FILE anew for each connection, as a program does that heeds changes of
-// its trust store. It prints a line whenever the outcome is another than before:
-// "trusted" or "refused: " and why. It uses nothing of trust-manager.
+// dial reads FILE again for each connection, like a program that reloads its trust
+// store. It prints a line whenever the outcome changes: "trusted", or "refused: " and
+// the error. It uses nothing of trust-manager.
 package main
 
 import (
@@ -29,7 +29,7 @@ const (
 )
 
 func main() {
-	// The first process of a pod is not ended by signals that it does not heed.
+	// Signals without a handler do not end the first process of a pod.
 	ended := make(chan os.Signal, 1)
 	signal.Notify(ended, syscall.SIGTERM)
 	go func() {

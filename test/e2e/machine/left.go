@@ -11,19 +11,19 @@ import (
 	"strings"
 )
 
-// traces are what the things of a cluster on this machine are known by.
+// traces identify the resources of a cluster on this machine.
 type traces struct {
 	// folder is in the command lines of its processes and in the paths of its mounts.
 	folder string
-	// name is that of the bridge and the cgroup, and stands in the rule of iptables.
+	// name is that of the bridge and the cgroup, and part of the rule of iptables.
 	name string
-	// settings are those of the kernel that kubelet changes, as they were.
+	// settings are the original kernel settings that kubelet changes.
 	settings map[string]string
-	// before is what there was of the things that do not have the name.
+	// before are the earlier resources that do not have the name.
 	before []string
 }
 
-// readTraces reads them from the state file of a cluster that runs.
+// readTraces reads them from the state file of a running cluster.
 func readTraces(folder string) (traces, error) {
 	text, err := os.ReadFile(filepath.Join(folder, "state.json"))
 	if err != nil {
@@ -41,11 +41,11 @@ func readTraces(folder string) (traces, error) {
 	return traces{folder: folder, name: state.Node.Name, settings: state.Node.Settings}, nil
 }
 
-// Left lists what is on this machine of a cluster that has ended: processes, mounts,
-// network interfaces, rules of iptables, cgroups, files, settings of the kernel.
+// Left lists the resources that a stopped cluster has left on this machine: processes,
+// mounts, network interfaces, rules of iptables, cgroups, files, kernel settings.
 func (m *Machine) Left() []string {
 	if m.traces.name == "" {
-		return nil // it never began
+		return nil // it never started
 	}
 	left := slices.Concat(
 		m.processes(),
@@ -63,16 +63,15 @@ func (m *Machine) Left() []string {
 	return left
 }
 
-// fixed are things of any cluster: those of this one are not to be told by a name.
+// fixed returns the resources that no name attributes to a cluster.
 func (m *Machine) fixed() []string {
 	return append(
 		found("file", "/var/lib/cni/results/*", "/var/log/containers/*", "/run/containerd/s/*", "/var/lib/kubelet/*"),
 		matching("interface", run("ip", "-brief", "link", "show", "type", "veth"), "")...)
 }
 
-// processes are those that have the folder in their command line, or are in the
-// cgroup of the pods, and have not ended. The command line of one that has ended is
-// empty.
+// processes returns the running processes that have the folder in their command line,
+// or are in the cgroup of the pods. The command line of one that has ended is empty.
 func (m *Machine) processes() []string {
 	files, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is right
 	var found []string
@@ -96,7 +95,7 @@ func (m *Machine) settings() []string {
 	return changed
 }
 
-// matching gives the lines that have a part in them.
+// matching returns the lines that contain a part.
 func matching(kind, text, part string) []string {
 	var lines []string
 	for line := range strings.Lines(text) {
@@ -118,14 +117,14 @@ func found(kind string, patterns ...string) []string {
 	return paths
 }
 
-// read gives what is in a file, and nothing if it has gone.
+// read returns the content of a file, and nothing if it does not exist.
 func read(file string) string {
 	text, _ := os.ReadFile(file)
 	return string(text)
 }
 
-// run gives what a command says, and its complaint if it fails, so that this is not
-// taken for an answer that there is nothing.
+// run returns the output of a command, or its error, so that a failure does not count
+// as an empty result.
 func run(name string, args ...string) string {
 	var out bytes.Buffer
 	command := exec.Command(name, args...)

@@ -1,13 +1,13 @@
-// Package machine makes this machine a cluster with a real node, for tests: the
+// Package machine runs a cluster with a real node on this machine, for tests: the
 // control plane of tools/kubernetes with scheduler, containerd and kubelet, so that
 // pods run.
 //
-// What always holds: commands are built from this checkout; the cluster ends when
-// the test process does, in whatever way; what is left on the machine afterwards
-// is looked for, not assumed (Left).
+// Invariants: commands are built from this checkout; the cluster ends whenever the
+// test process ends; the tests check the machine for leftovers afterwards
+// ([Machine.Left]).
 //
-// It needs root on Linux and some packages of the system; `cluster run` says which,
-// and the tests fail then: whoever asks for them wants them run.
+// It needs root on Linux and some packages of the system. If they are missing,
+// `cluster run` lists them and the tests fail instead of being skipped.
 package machine
 
 import (
@@ -27,7 +27,7 @@ import (
 	"trust-manager.io/test/framework/helm"
 )
 
-// stopLimit is many times what the cluster takes to stop.
+// stopLimit is much longer than the cluster takes to stop.
 const stopLimit = time.Minute
 
 // Machine is one cluster. Everything of it is in one folder.
@@ -46,14 +46,14 @@ type Machine struct {
 	traces   traces
 }
 
-// Start builds what is missing and waits until pods can run. What takes long is told
-// on progress. The Machine must be stopped.
+// Start builds what is missing and waits until pods can run. It reports slow steps
+// on progress. The caller must stop the Machine.
 func Start(ctx context.Context, progress io.Writer) (*Machine, error) {
 	root, err := checkout.Root()
 	if err != nil {
 		return nil, err
 	}
-	// Short: the paths of sockets in it must be.
+	// The name is short, since the length of socket paths is limited.
 	dir, err := os.MkdirTemp("", "tm-e2e-")
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (m *Machine) start(ctx context.Context) (err error) {
 	build.Stderr = m.progress
 	assets, err := build.Output()
 	if err != nil {
-		return fmt.Errorf("building Kubernetes: %w; the lines above say why", err)
+		return fmt.Errorf("building Kubernetes: %w; see the lines above", err)
 	}
 	m.kubectl = filepath.Join(strings.TrimSpace(string(assets)), "kubectl")
 	before := m.fixed()
@@ -110,7 +110,7 @@ func (m *Machine) run() error {
 		return err
 	}
 	if line, _ := bufio.NewReader(output).ReadString('\n'); line != "ready\n" {
-		return errors.New("the cluster did not get ready; the lines above say why")
+		return errors.New("the cluster did not get ready; see the lines above")
 	}
 	return nil
 }
@@ -122,13 +122,13 @@ func (m *Machine) Build(ctx context.Context, module, source, output string) erro
 	return m.finish(command)
 }
 
-// Load puts image archives into the node.
+// Load loads image archives into the node.
 func (m *Machine) Load(ctx context.Context, archives ...string) error {
 	return m.finish(exec.CommandContext(ctx, m.cluster, append([]string{"load", "--dir", m.folder()}, archives...)...))
 }
 
-// Pack makes an image of files, given as PATH=FILE, and puts it into the node. The
-// first file is what the image runs.
+// Pack builds an image of files, each as PATH=FILE, and loads it into the node. The
+// image runs the first file.
 func (m *Machine) Pack(ctx context.Context, name string, files ...string) error {
 	archive := filepath.Join(m.Dir, "image.tar")
 	args := append([]string{"pack", "--image", name, "--out", archive}, files...)
@@ -138,8 +138,8 @@ func (m *Machine) Pack(ctx context.Context, name string, files ...string) error 
 	return m.Load(ctx, archive)
 }
 
-// Kubectl runs kubectl as the administrator and gives its output. The error holds
-// what it said on its standard error stream.
+// Kubectl runs kubectl as the administrator and returns its output. The error contains
+// its standard error.
 func (m *Machine) Kubectl(ctx context.Context, args ...string) (string, error) {
 	return output(exec.CommandContext(ctx, m.kubectl, append([]string{"--kubeconfig", m.Kubeconfig}, args...)...))
 }
@@ -170,8 +170,8 @@ func (m *Machine) Run(ctx context.Context, program string, args ...string) error
 	return m.finish(exec.CommandContext(ctx, program, args...))
 }
 
-// Stop ends the cluster and removes all files. It is an error if something is left on
-// the machine; the files stay then, for `cluster down`.
+// Stop ends the cluster and removes all files. It returns an error if something is left
+// on the machine, and then keeps the files for `cluster down`.
 func (m *Machine) Stop() error {
 	var failed error
 	if m.input != nil {
@@ -188,8 +188,8 @@ func (m *Machine) Stop() error {
 	return errors.Join(failed, os.RemoveAll(m.Dir))
 }
 
-// Crash ends the cluster with no chance to clear up. The pods run on. Down clears up
-// after it.
+// Crash kills the cluster without a cleanup. The pods continue to run. [Machine.Down]
+// cleans up afterwards.
 func (m *Machine) Crash() error {
 	err := m.command.Process.Kill()
 	_ = m.command.Wait() // it was killed

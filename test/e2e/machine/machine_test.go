@@ -8,7 +8,7 @@ import (
 )
 
 // A cluster whose command is killed leaves containers, mounts, a bridge and more
-// behind. `cluster down` finds them by the folder alone, and takes all away.
+// behind. `cluster down` finds them by the folder alone, and removes them all.
 func TestDownClearsUpAfterACrash(t *testing.T) {
 	suite.RequireFor(t, "e2e", suite.Requested("TEST_E2E"))
 	m, err := Start(t.Context(), os.Stderr)
@@ -20,7 +20,7 @@ func TestDownClearsUpAfterACrash(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	// The image that every pod begins with is there anyway.
+	// The pause image of every pod is always loaded.
 	for _, args := range [][]string{
 		{"run", "lasting", "--image=trust-manager.io/test/pause:1", "--image-pull-policy=Never"},
 		{"wait", "--for=condition=Ready", "pod/lasting", "--timeout=60s"},
