@@ -18,7 +18,7 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// wantedLabel, with the value "true", is that of namespaces that want targets.
+// wantedLabel, with the value "true", selects the namespaces of the targets.
 const wantedLabel = theirs + "wanted"
 
 // The keys of targets, and the password of PKCS#12 stores.
@@ -27,7 +27,7 @@ const (
 	p12Password            = "faults"
 )
 
-// inLine is the kind of a source that is in the Bundle.
+// inLine is the kind of a source within the Bundle.
 const inLine = "inLine"
 
 // bundle is a Bundle and its sources. Together the bundles have each kind of source,
@@ -37,9 +37,9 @@ type bundle struct {
 	// kind is that of its targets, sources those of its sources.
 	kind    string
 	sources []string
-	// stores says that it has key stores too.
+	// stores reports whether its targets have key stores too.
 	stores bool
-	// pool has the CAs that it draws from if it retains and excludes.
+	// pool holds the CAs of a bundle that retains and excludes.
 	pool *pool
 
 	// mu is held while its content is changed.
@@ -56,8 +56,8 @@ func newBundles() []*bundle {
 	}
 }
 
-// certificates gives some for one of its sources: such as there were none like before,
-// or some of those that it draws from.
+// certificates returns certificates for one of its sources: new ones, or some of its
+// pool.
 func (b *bundle) certificates(r *rand.Rand, part int) []string {
 	if b.pool != nil {
 		return b.pool.some(r, r.IntN(4))
@@ -65,8 +65,8 @@ func (b *bundle) certificates(r *rand.Rand, part int) []string {
 	return newCertificates(b.source(part), 1+r.IntN(5))
 }
 
-// source is the name of one of the bundle's source objects. They do not begin like
-// targets.
+// source returns the name of one of the bundle's source objects. Its prefix differs
+// from that of targets.
 func (b *bundle) source(part int) string {
 	return fmt.Sprintf("feed-%s-%d", strings.TrimPrefix(b.name, prefix), part+1)
 }
@@ -75,7 +75,7 @@ func (b *bundle) at(namespace string) model.Target {
 	return model.Target{Bundle: b.name, Kind: b.kind, Namespace: namespace}
 }
 
-// object is the Bundle with certain certificates in line.
+// object returns the Bundle with these certificates in line.
 func (b *bundle) object(text string) *v1alpha1.Bundle {
 	object := &v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: b.name}}
 	for part, kind := range b.sources {
@@ -113,7 +113,7 @@ func (b *bundle) object(text string) *v1alpha1.Bundle {
 	return object
 }
 
-// make makes the sources and then the Bundle.
+// make creates the sources and then the Bundle.
 func (w *world) make(b *bundle) error {
 	r, texts := w.random(b.name), make([]string, len(b.sources))
 	for part := range b.sources {
@@ -137,7 +137,7 @@ func (w *world) make(b *bundle) error {
 	return w.api.Create(w.ctx, object)
 }
 
-// hold has one of the bundle's sources hold a text in the model.
+// hold sets the text of one of the bundle's sources in the model.
 func (b *bundle) hold(m *model.World, part int, text string) {
 	switch kind := b.sources[part]; {
 	case kind != inLine:
@@ -147,8 +147,8 @@ func (b *bundle) hold(m *model.World, part int, text string) {
 	}
 }
 
-// change has one of the bundle's sources contain other certificates, and returns the
-// revision that is wanted then.
+// change replaces the certificates of one of the bundle's sources, and returns the
+// revision that is desired afterwards.
 func (w *world) change(b *bundle, part int, certificates []string) (*model.Revision, error) {
 	text := strings.Join(certificates, "")
 	if made.Load()%largeEach == 0 { // with comments, which take room and are left out
@@ -157,8 +157,8 @@ func (w *world) change(b *bundle, part int, certificates []string) (*model.Revis
 	return w.put(b, part, text)
 }
 
-// put has one of the bundle's sources contain a text, whatever it is, and returns the
-// revision that is wanted then.
+// put writes any text into one of the bundle's sources, and returns the revision that
+// is desired afterwards.
 func (w *world) put(b *bundle, part int, text string) (*model.Revision, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -188,7 +188,7 @@ func (w *world) edit(b *bundle, change func(*v1alpha1.Bundle)) error {
 	})
 }
 
-// putSource has a source object hold a text, which may be anything.
+// putSource writes a text, valid or not, into a source object.
 func (w *world) putSource(kind, name string, text []byte) error {
 	meta := metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: name}
 	return w.persist("source "+name, func(ctx context.Context) error {
@@ -196,7 +196,7 @@ func (w *world) putSource(kind, name string, text []byte) error {
 		if kind == model.ConfigMap {
 			object = configMapOf(meta, text)
 		}
-		// Without a resource version: whatever there is.
+		// Without a resource version, the update does not conflict.
 		err := w.api.Update(ctx, object)
 		if apierrors.IsNotFound(err) {
 			object.SetResourceVersion("")
@@ -206,7 +206,7 @@ func (w *world) putSource(kind, name string, text []byte) error {
 	})
 }
 
-// configMapOf has the text where a ConfigMap can have it.
+// configMapOf returns a ConfigMap with the text in data, or binaryData if it is not UTF-8.
 func configMapOf(meta metav1.ObjectMeta, text []byte) *corev1.ConfigMap {
 	if isText(text) {
 		return &corev1.ConfigMap{ObjectMeta: meta, Data: map[string]string{pemKey: string(text)}}

@@ -7,25 +7,23 @@ import (
 	"trust-manager.io/test/framework/ca"
 )
 
-// longLife is that of a certificate which a clock ten years ahead does not take for
-// expired.
+// longLife is the lifetime of a certificate that is not expired for a clock ten years
+// ahead.
 const longLife = 30 * 365 * 24 * time.Hour
 
 const (
-	// largeEach is of how many new certificates one is large, and largest by how many
-	// bytes at most.
+	// One of largeEach new certificates is large, by at most largest bytes.
 	largeEach = 8
 	largest   = 48_000
-	// largeInPool is by how much every third CA is larger that a bundle with rotation
-	// draws from, in bytes: the bundle, and its rotation state, take about a third of
-	// what the API server takes.
+	// largeInPool is the additional size of every third CA of a pool, in bytes: the
+	// bundle, and its rotation state, reach about a third of the API server's size limit.
 	largeInPool = 60_000
 )
 
 // made counts the certificates.
 var made atomic.Int64
 
-// newCertificates makes CA certificates, as PEM, that there were none like before.
+// newCertificates returns new, unique CA certificates as PEM.
 func newCertificates(of string, count int) []string {
 	var list []string
 	for range count {

@@ -22,15 +22,15 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// The disk has room for one package, and for no second one beside it.
+// The disk has room for one package, but not for a second one.
 const (
 	smallDisk, largeDisk = "size=64k", "size=1m"
 	packagePadding       = 3000 // of each of ten certificates: 42 KB as PEM
 )
 
-// D1, D4: where the disk is full on which the default CA package lies, the copier fails
-// and says why, the old package stays whole, and the operator goes on with it. As soon
-// as there is room the new one takes its place.
+// D1, D4: if the disk of the default CA package is full, the copier fails with an
+// error, the old package stays intact, and the operator continues to use it. As soon as
+// there is room, the new package replaces it.
 func TestPackageOnFullDisk(t *testing.T) {
 	disk, input := t.TempDir(), t.TempDir()
 	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, smallDisk); err != nil {
@@ -75,7 +75,7 @@ func TestPackageOnFullDisk(t *testing.T) {
 	if entries, err := os.ReadDir(disk); err != nil || len(entries) != 1 {
 		t.Errorf("left on the full disk: %v, %v, want the package alone", entries, err)
 	}
-	time.Sleep(time.Second) // many times as long as the operator takes to see a change
+	time.Sleep(time.Second) // much longer than the operator takes to observe a change
 	if now, err := held(); err != nil || now != old {
 		t.Errorf("the target is not what it was: %v", err)
 	}
@@ -90,7 +90,7 @@ func TestPackageOnFullDisk(t *testing.T) {
 
 const packageFile = "package.json"
 
-// writePackage puts a package into a folder, and gives the text of its bundle.
+// writePackage writes a package to a folder, and returns the text of its bundle.
 func writePackage(t *testing.T, folder, version string) string {
 	t.Helper()
 	var text strings.Builder
@@ -107,8 +107,8 @@ func writePackage(t *testing.T, folder, version string) string {
 	return text.String()
 }
 
-// startWithPackage starts an operator with a package, and makes a Bundle of it with one
-// target, whose text it gives.
+// startWithPackage starts an operator with a package, and creates a Bundle of it with
+// one target. The returned function returns the target's text.
 func startWithPackage(t *testing.T, path string) (held func() (string, error)) {
 	t.Helper()
 	const name = "disk"

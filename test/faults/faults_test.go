@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// sizes say how often each fault is done.
+// sizes hold how often each fault is injected.
 type sizes struct {
 	kills, leaderKills, hungKills int
 	namespaces                    int
@@ -16,12 +16,12 @@ type sizes struct {
 	apiServers, etcds             int
 	tokens                        int
 	rotations                     int
-	// quiet is how long nothing may be written after each phase; after the last it is
-	// as long as the promise says.
+	// quiet is how long nothing may be written after each phase but the last, after
+	// which [lastQuiet] applies.
 	quiet time.Duration
 }
 
-// lastQuiet is for how long nothing is written when all is in order.
+// lastQuiet is how long nothing is written while everything is in sync.
 const lastQuiet = 10 * time.Second
 
 var (
@@ -35,15 +35,15 @@ var (
 	}
 )
 
-// phase is a time in which one kind of thing goes wrong, while other things change.
+// phase is a period with one kind of fault, while other things change.
 type phase struct {
 	name string
-	// lag is for how long the operator may act on what was before a change.
+	// lag is how long the operator may act on the state before a change.
 	lag time.Duration
 	run func(*world, sizes) error
 }
 
-// Those come last that need other operators than the ones before.
+// Phases that need other operators are last.
 var phases = []phase{
 	{"spoilt sources", calmLag, (*world).spoil},
 	{"operator killed", calmLag, (*world).killOperators},
@@ -59,8 +59,8 @@ var phases = []phase{
 	{"rotation and exclusion", calmLag, (*world).rotate},
 }
 
-// S8, S9, S11, S12, S13, T6 to T11, R2, K3, K5: whatever goes wrong, no target is
-// ever without its bundle, nothing of others is lost, and all comes back into order.
+// S8, S9, S11, S12, S13, T6 to T11, R2, K3, K5: under any fault, no target is ever
+// without its bundle, no foreign content is lost, and everything converges.
 func TestFaults(t *testing.T) {
 	size := shortForm
 	if *long {

@@ -13,34 +13,35 @@ import (
 )
 
 const (
-	// restartPause is between the end of an operator and the next start, so that one
-	// that cannot start does not do so without a pause.
+	// restartPause is the delay between the end of an operator and the next start, so
+	// that a failing start does not become a busy loop.
 	restartPause = 200 * time.Millisecond
-	// sampling is how often the memory is looked at.
+	// sampling is the interval of memory samples.
 	sampling = time.Second
 	// mostMemory bounds the resident memory of an operator, in bytes. With these
-	// bundles, one of them as large as the API server takes, it needs a third of it.
+	// bundles, one of them of the maximum size, it needs a third of it.
 	mostMemory = 200 << 20
 )
 
 // leader are the flags of replicas of which one leads.
 var leader = []string{"--leader-elect", "--leader-election-lease-duration=3s", "--leader-election-renew-deadline=2s"}
 
-// fleet keeps operators running, as the kubelet does: one that has ended is started
-// again. It is safe for concurrent use.
+// fleet keeps operators running, like the kubelet: it restarts one that has ended. It
+// is safe for concurrent use.
 type fleet struct {
 	proxy      *rig.Proxy
 	violations *violations
 
 	mu sync.Mutex
-	// generation tells the operators of one call of run from those of another.
+	// generation identifies the call of run that started an operator.
 	generation int
 	flags      []string
 	replicas   []*rig.Operator
-	// kills are those of the tests; ends are the operators' own, by what they said last.
+	// kills counts the kills by the tests; ends the operators' own exits, by the last
+	// line of their logs.
 	kills int
 	ends  map[string]int
-	// calm says that there is no reason for an operator to end by itself.
+	// calm reports whether an operator has no reason to exit by itself.
 	calm bool
 	peak int64
 }
@@ -49,7 +50,7 @@ func newFleet(proxy *rig.Proxy, v *violations) *fleet {
 	return &fleet{proxy: proxy, violations: v, ends: map[string]int{}}
 }
 
-// run has so many operators run, with these flags, in the place of those that do.
+// run replaces the running operators by count ones with these flags.
 func (f *fleet) run(count int, flags ...string) error {
 	f.stop()
 	f.mu.Lock()
@@ -65,7 +66,7 @@ func (f *fleet) run(count int, flags ...string) error {
 	return nil
 }
 
-// start starts one operator and looks after it. The lock is held.
+// start starts and supervises one operator. The caller holds the lock.
 func (f *fleet) start(i int) error {
 	o, err := env.StartOperator(f.flags...)
 	if err != nil {
@@ -77,7 +78,7 @@ func (f *fleet) start(i int) error {
 	return nil
 }
 
-// tend starts an operator again when it has ended.
+// tend restarts an operator when it has ended.
 func (f *fleet) tend(i, generation int, o *rig.Operator) {
 	<-o.Done()
 	f.mu.Lock()
@@ -85,7 +86,7 @@ func (f *fleet) tend(i, generation int, o *rig.Operator) {
 	if f.generation != generation {
 		return
 	}
-	if f.replicas[i] == o { // else it was killed
+	if f.replicas[i] == o { // otherwise it was killed
 		f.ended(o)
 		f.mu.Unlock()
 		time.Sleep(restartPause)
@@ -99,8 +100,8 @@ func (f *fleet) tend(i, generation int, o *rig.Operator) {
 	}
 }
 
-// ended notes that an operator has ended by itself, which is its right where it has
-// lost the lease or cannot begin, and nowhere else.
+// ended records that an operator has exited by itself, which is permitted only if it
+// has lost the lease or cannot start.
 func (f *fleet) ended(o *rig.Operator) {
 	log := strings.TrimSpace(o.Log())
 	last := lastWords(log)
@@ -110,7 +111,7 @@ func (f *fleet) ended(o *rig.Operator) {
 	}
 }
 
-// lastWords gives the last line of a log, without what is different each time.
+// lastWords returns the last line of a log, without the parts that vary.
 func lastWords(log string) string {
 	line := log[strings.LastIndexByte(log, '\n')+1:]
 	if i := strings.Index(line, "http"); i >= 0 {
@@ -119,7 +120,7 @@ func lastWords(log string) string {
 	return line[:min(len(line), 120)]
 }
 
-// kill ends the operator that leads, or any, by SIGKILL. It is started again at once.
+// kill ends the leader, or any operator, by SIGKILL. The fleet restarts it at once.
 func (f *fleet) kill(r *rand.Rand) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -136,15 +137,15 @@ func (f *fleet) kill(r *rand.Rand) {
 	}
 }
 
-// settled says whether operators may end by themselves from now on.
+// settled sets whether operators have no reason to exit by themselves.
 func (f *fleet) settled(calm bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calm = calm
 }
 
-// stop ends all operators in good order, or by force where that takes too long, as it
-// may where the API server is not to be reached.
+// stop ends all operators gracefully, or by SIGKILL if that takes too long, which may
+// happen while the API server is unreachable.
 func (f *fleet) stop() {
 	f.mu.Lock()
 	f.generation++
@@ -162,7 +163,7 @@ func (f *fleet) stop() {
 	group.Wait()
 }
 
-// tell gives what has happened, for people.
+// tell returns the statistics for the summary.
 func (f *fleet) tell() (kills int, peak int64, ends []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -11,15 +11,15 @@ import (
 	"trust-manager.io/test/framework/model"
 )
 
-// court is a judge, with what is true in its world.
+// court is a judge with a model.
 type court struct {
 	*judge
-	// old was wanted until long ago, before until just now, and now is.
+	// old was desired until long ago, before until just now, and now is desired.
 	old, before, now []string
 }
 
-// at is a target in a namespace that has wanted it for long; fresh is one that has
-// just come to want it, and gone one that has wanted none for long.
+// at is a target in a namespace that was selected long ago, fresh in one that was
+// selected just now, and gone in one that was deselected long ago.
 var (
 	pem   = newBundles()[0]
 	at    = pem.at("long")
@@ -29,7 +29,7 @@ var (
 
 func ago(minutes int) time.Time { return time.Now().Add(-time.Duration(minutes) * time.Minute) }
 
-// happens has something happen at a moment.
+// happens applies a change to the model at a point in time.
 func (c *court) happens(when time.Time, change func(*model.World)) {
 	c.history.Update(when, change)(when)
 }
@@ -81,7 +81,7 @@ func holding(text string, entries ...string) *model.Observed {
 	return o
 }
 
-// Each event that must not be is a violation of the right invariant, and no other is.
+// Each forbidden event violates the right invariant, and no other event does.
 func TestJudge(t *testing.T) {
 	t.Parallel()
 	c := newCourt()
@@ -111,7 +111,7 @@ func TestJudge(t *testing.T) {
 		"a note of theirs changed":     {at, holding(now, note), holding(now, "annotations "+noteKey+"=b"), kept},
 		"data of theirs lost":          {at, holding(now, data), holding(now), kept},
 		"their own write":              {at, holding(now, note), holding("half", mark), ""},
-		"put right after it":           {at, holding("half", mark), holding(now, mark), ""},
+		"repaired after it":            {at, holding("half", mark), holding(now, mark), ""},
 		"their mark lost":              {at, holding("half", mark), holding(now), kept},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -122,7 +122,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// A deletion of the tests' own is none of the operator's, once.
+// A deletion by the tests does not count as the operator's, once.
 func TestJudgeKnowsItsOwnDeletions(t *testing.T) {
 	t.Parallel()
 	c := newCourt()
@@ -135,14 +135,14 @@ func TestJudgeKnowsItsOwnDeletions(t *testing.T) {
 	}
 }
 
-// What is retained may leave no target, and what is excluded may come into none.
+// Retained CAs must not leave a target, and excluded CAs must not enter one.
 func TestJudgeOfRotation(t *testing.T) {
 	t.Parallel()
 	turning := &bundle{name: prefix + "turning", kind: model.ConfigMap, sources: []string{model.ConfigMap}, pool: newPool("turning")}
 	at := turning.at("long")
 	for name, tc := range map[string]struct {
 		excluded []int
-		// after are the CAs of the pool that the target has, -1 for one of another.
+		// after are the CAs of the pool in the target, -1 for a CA of another pool.
 		after []int
 		want  string
 	}{
@@ -172,7 +172,7 @@ func TestJudgeOfRotation(t *testing.T) {
 				}
 				return text
 			}
-			// All have been in the source, and 0, 1 and 2 in targets.
+			// All CAs were in the source, and 0, 1 and 2 in targets.
 			c.happens(ago(60), func(m *model.World) {
 				m.Bundles[turning.name] = &model.Bundle{Spec: turning.object("").Spec}
 				turning.hold(m, 0, strings.Join(turning.pool.all, ""))

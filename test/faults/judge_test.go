@@ -15,7 +15,7 @@ import (
 // The invariants, by the names under which their violations are counted.
 const (
 	exact     = "(a) each target is exactly a revision wanted at the time"
-	kept      = "(b) nothing of others is lost"
+	kept      = "(b) nothing foreign is lost"
 	converges = "(c) all targets equal the model after calm"
 	rests     = "(d) then nothing is written"
 	bounded   = "(e) memory stays bounded"
@@ -23,10 +23,10 @@ const (
 
 var invariants = []string{exact, kept, converges, rests, bounded}
 
-// shown is how many violations of each invariant are told in full.
+// shown is how many violations of each invariant are reported in full.
 const shown = 10
 
-// violations collects what should not be. It is safe for concurrent use.
+// violations collects violations of invariants. It is safe for concurrent use.
 type violations struct {
 	mu    sync.Mutex
 	count map[string]int
@@ -44,7 +44,7 @@ func (v *violations) add(invariant, format string, args ...any) {
 	}
 }
 
-// all gives the counts and the texts so far.
+// all returns the counts and the texts so far.
 func (v *violations) all() (count map[string]int, texts []string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -63,16 +63,16 @@ type event struct {
 	time          time.Time
 }
 
-// judge says of each event whether the operator may have caused it. It is safe for
+// judge decides for each event whether the operator may have caused it. It is safe for
 // concurrent use.
 type judge struct {
 	history    *model.History
 	violations *violations
-	// lag is for how long after a change the operator may act on what was before.
+	// lag is how long after a change the operator may act on the state before it.
 	lag atomic.Int64
 
 	mu sync.Mutex
-	// deletions are those that the tests are about to do themselves.
+	// deletions are the deletions that the tests are about to request.
 	deletions map[model.Target]time.Time
 }
 
@@ -83,24 +83,24 @@ func newJudge(history *model.History) *judge {
 // allow sets the lag.
 func (j *judge) allow(lag time.Duration) { j.lag.Store(int64(lag)) }
 
-// deletes tells that the tests are about to delete a target.
+// deletes records that the tests are about to delete a target.
 func (j *judge) deletes(at model.Target) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.deletions[at] = time.Now()
 }
 
-// withdraw tells that there was nothing to delete.
+// withdraw records that there was nothing to delete.
 func (j *judge) withdraw(at model.Target) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	delete(j.deletions, at)
 }
 
-// memorable is how long a deletion may be under way of which its caller never heard.
+// memorable is how long a deletion may be in progress after its request failed.
 const memorable = 2 * time.Minute
 
-// deleted says whether a deletion is the tests' own, once for each.
+// deleted reports whether a deletion is the tests' own, once for each of theirs.
 func (j *judge) deleted(at model.Target, now time.Time) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -116,7 +116,7 @@ func (j *judge) look(e event) {
 	case e.after == nil:
 		j.lookAtEnd(e, since)
 	case mark(e.after) != "" && mark(e.after) != mark(e.before):
-		// The tests' own write.
+		// A write of the tests.
 	default:
 		if diff := cmp.Diff(j.history.Foreign(e.at, e.before), j.history.Foreign(e.at, e.after)); diff != "" {
 			j.violations.add(kept, "%s at resource version %s (-before +after):\n%s", e.at, e.after.ResourceVersion, diff)
@@ -127,7 +127,7 @@ func (j *judge) look(e event) {
 	}
 }
 
-// mark returns that of the tests' last write of an object.
+// mark returns the mark of the tests' last write of an object.
 func mark(o *model.Observed) string {
 	if o == nil {
 		return ""

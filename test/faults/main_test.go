@@ -1,26 +1,24 @@
-// Package faults has everything go wrong at the same time that can go wrong around
-// the operator, on a real control plane, while an observer looks at every single
-// event of every target.
+// Package faults injects all kinds of faults around the operator concurrently, on a
+// real control plane, while an observer checks every event of every target.
 //
-// What must always hold, whatever happens:
+// Invariants under every fault:
 //
-//	(a) what a target holds is exactly the bundle of some revision that was wanted
-//	    at that time, in all of its formats: it is never empty, cut or mixed, and
-//	    no target goes that is wanted;
-//	(b) nothing that others have put into a target is ever lost;
-//	(c) some time after calm has come, all is as it should be;
-//	(d) and then nothing is written any more;
+//	(a) a target holds exactly the bundle of some revision that was desired at that
+//	    time, in all of its formats: it is never empty, truncated or mixed, and no
+//	    desired target is deleted;
+//	(b) foreign content of a target is never lost;
+//	(c) within a bound after the last fault, the cluster is in the desired state;
+//	(d) afterwards nothing is written;
 //	(e) the operator's memory stays bounded.
 //
-// The observer talks to the API server by itself; only the operator's requests go
-// through the proxy that does harm to them. Each revision has certificates of its
-// own that are in the model before the cluster has them, so that bytes say to which
-// revision they belong. What is done comes from a seed; when it happens relative to
-// the work of other processes does not, so a seed repeats the choices and not each
-// interleaving.
+// The observer connects to the API server directly; only the operator's requests pass
+// the proxy that injects faults. Each revision has unique certificates that the model
+// knows before the cluster does, so that bytes identify their revision. A seed
+// determines the actions, but not their timing relative to other processes, so it
+// repeats the choices and not each interleaving.
 //
-// Files: phase_ has the faults; judge_ decides about events, by the history of the
-// model in test/framework/model; the rest is about the cluster.
+// Files: phase_ has the faults; judge_ judges events, by the history of the model in
+// test/framework/model; the rest handles the cluster.
 package faults
 
 import (

@@ -8,13 +8,12 @@ import (
 	"time"
 )
 
-// growth is by how much the memory may be above the level after the warm-up at the
-// end: a tenth.
+// growth is the maximum ratio of the memory at the end to that after the warm-up.
 const growth = 1.1
 
-// grow has things change for as long as -churn says, and sees to it that the operator's
-// memory does not grow (e). Nothing is killed and no request meets a fault, so that it
-// is one process from the beginning to the end.
+// grow changes the cluster for the duration of -churn, and checks that the operator's
+// memory does not grow (e). It kills nothing and injects no fault, so that one process
+// runs from start to end.
 func (w *world) grow() {
 	if _, err := resident(1); err != nil {
 		w.must(fmt.Errorf("memory cannot be measured: %w", err))
@@ -33,7 +32,8 @@ func (w *world) grow() {
 		}
 		return <-remade
 	}))
-	// As long as the warm-up, but no more than a third of the rest, so that both are apart.
+	// As long as the warm-up, but at most a third of the rest, so that the windows do not
+	// overlap.
 	window := min(*warmUp, (*churn-*warmUp)/3)
 	first, last := samples.mean(*warmUp, *warmUp+window), samples.mean(*churn-window, *churn)
 	for from := time.Duration(0); from < *churn; from += *churn / 10 {
@@ -47,8 +47,8 @@ func (w *world) grow() {
 	w.must(w.settle("the churn", lastQuiet))
 }
 
-// grown says whether the memory at the end is too far above what it was at first, or
-// one of them was not seen at all.
+// grown reports whether the last level is too far above the first, or one of them was
+// not sampled at all.
 func grown(first, last float64) bool { return first <= 0 || last <= 0 || last > growth*first }
 
 // levels are samples of memory over time.
@@ -66,7 +66,7 @@ func (l *levels) add(at time.Duration, bytes int64) {
 	}
 }
 
-// mean gives the average between two times.
+// mean returns the average of the samples between two times.
 func (l *levels) mean(from, to time.Duration) float64 {
 	sum, count := 0.0, 0
 	for _, one := range *l {
@@ -77,14 +77,13 @@ func (l *levels) mean(from, to time.Duration) float64 {
 	return sum / float64(max(1, count))
 }
 
-// Of each time only what was seen in it counts, and a tenth more is the most that the
-// memory may grow.
+// Each window counts only its own samples, and the memory may grow by at most a tenth.
 func TestLevels(t *testing.T) {
 	t.Parallel()
 	const warm, end = 10 * time.Minute, 30 * time.Minute
 	steady := func(time.Duration) float64 { return 50 }
 	for name, tc := range map[string]struct {
-		// mib is the memory at each second; 0 is that it was not seen.
+		// mib is the memory at each second; 0 if there was no sample.
 		mib         func(at time.Duration) float64
 		first, last float64
 		grown       bool

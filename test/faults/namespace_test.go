@@ -16,8 +16,8 @@ import (
 	"trust-manager.io/test/framework/model"
 )
 
-// The namespaces. Those of stable are there from the beginning to the end, comers
-// come and go, and the label of flipping ones does.
+// The namespaces. Those of stable exist throughout, comers are created and deleted,
+// and the label of flipping ones is set and removed.
 var (
 	stable   = names("stable", 14)
 	comers   = names("comer", 10)
@@ -32,7 +32,7 @@ func names(of string, count int) []string {
 	return list
 }
 
-// makeNamespace makes a namespace, which wants targets or does not yet.
+// makeNamespace creates a namespace, with or without the label that selects it.
 func (w *world) makeNamespace(name string, wanted bool, labels ...string) error {
 	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{wantedLabel: strconv.FormatBool(wanted)}}}
 	for _, label := range labels {
@@ -43,13 +43,13 @@ func (w *world) makeNamespace(name string, wanted bool, labels ...string) error 
 		err := w.api.Create(ctx, object.DeepCopy())
 		var now corev1.Namespace
 		if apierrors.IsAlreadyExists(err) && w.api.Get(ctx, client.ObjectKey{Name: name}, &now) == nil && now.DeletionTimestamp == nil {
-			return nil // an earlier try of ours
+			return nil // by an earlier try
 		}
 		return err
 	})
 }
 
-// wantIn has a namespace want targets from now on, or no more.
+// wantIn selects or deselects a namespace for targets.
 func (w *world) wantIn(name string, wanted bool) error {
 	w.history.Update(time.Now(), func(m *model.World) {
 		m.Namespaces[name] = maps.Clone(m.Namespaces[name])

@@ -20,26 +20,26 @@ import (
 // prefix begins the name of each bundle, and so of each target.
 const prefix = "faults-"
 
-// observer sees each event of every target, in order, and has it judged. It asks the
-// API server by itself, as the administrator.
+// observer receives each event of every target, in order, and passes it to the judge.
+// It connects to the API server directly, as the administrator.
 //
-// A watch ends with the API server, and a new one may not remember what happened just
-// before. etcd does: the observer then lists the objects at each resource version in
-// between. Only where that is forgotten too there is a gap.
+// A watch ends with the API server, and a restarted one may have lost the latest
+// events. etcd has them: the observer lists the objects at each resource version in
+// between. Only if etcd has compacted them there is a gap.
 type observer struct {
 	api   client.WithWatch
 	judge *judge
 
 	mu  sync.Mutex
 	now map[model.Target]*model.Observed
-	// ever are all targets that there ever were.
+	// ever are all targets that have existed.
 	ever map[model.Target]bool
-	// holders counts the targets that were seen to hold a revision.
+	// holders counts the targets that have held a revision.
 	holders map[*model.Revision]int
-	// events counts all, and refilled the resource versions that were looked at one by
-	// one.
+	// events counts all events, and refilled the resource versions that were listed
+	// one by one.
 	events, refilled int
-	// gaps tell of the times at which some may have been missed.
+	// gaps describe the periods in which events may have been missed.
 	gaps []string
 }
 
@@ -47,10 +47,10 @@ func newObserver(api client.WithWatch, j *judge) *observer {
 	return &observer{api: api, judge: j, now: map[model.Target]*model.Observed{}, ever: map[model.Target]bool{}, holders: map[*model.Revision]int{}}
 }
 
-// pause is between two tries to reach an API server that is down.
+// pause is the delay between two retries while the API server is down.
 const pause = 50 * time.Millisecond
 
-// start begins to watch, from a list that has none of the targets yet.
+// start starts the watches, before any target exists.
 func (o *observer) start(ctx context.Context) error {
 	for _, make := range []func() client.ObjectList{
 		func() client.ObjectList { return &corev1.ConfigMapList{} },
@@ -65,7 +65,7 @@ func (o *observer) start(ctx context.Context) error {
 	return nil
 }
 
-// follow watches until the context ends, from a resource version on.
+// follow watches from a resource version until the context ends.
 func (o *observer) follow(ctx context.Context, list func() client.ObjectList, from string) {
 	for ctx.Err() == nil {
 		next, err := o.watch(ctx, list(), from)
@@ -80,7 +80,7 @@ func (o *observer) follow(ctx context.Context, list func() client.ObjectList, fr
 	}
 }
 
-// watch watches until the watch ends, and gives the last resource version.
+// watch watches until the watch ends, and returns the last resource version.
 func (o *observer) watch(ctx context.Context, list client.ObjectList, from string) (last string, err error) {
 	events, err := o.api.Watch(ctx, list, &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: from, AllowWatchBookmarks: true}})
 	if err != nil {
@@ -105,7 +105,7 @@ func (o *observer) watch(ctx context.Context, list client.ObjectList, from strin
 	return from, nil
 }
 
-// hear takes in that a target is now as it is.
+// hear records the new state of a target.
 func (o *observer) hear(at model.Target, after *model.Observed) {
 	if !strings.HasPrefix(at.Bundle, prefix) || strings.Contains(at.Bundle, ".rotation-") {
 		return // not a target: another object, or the rotation state of a Bundle
@@ -129,36 +129,36 @@ func (o *observer) hear(at model.Target, after *model.Observed) {
 	o.judge.look(event{at, before, after, time.Now()})
 }
 
-// lost tells that some events may have been missed, which fails the test: nothing can be
-// said of them.
+// lost records that events may have been missed, which fails the test, since they
+// cannot be judged.
 func (o *observer) lost(what string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.gaps = append(o.gaps, what)
 }
 
-// missed tells of the gaps so far.
+// missed returns the gaps so far.
 func (o *observer) missed() []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return slices.Clone(o.gaps)
 }
 
-// present gives all targets as they were seen last.
+// present returns all targets in their last observed state.
 func (o *observer) present() map[model.Target]*model.Observed {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return maps.Clone(o.now)
 }
 
-// seenOf is how often a revision was seen to have come into a target.
+// seenOf returns how many targets have held a revision.
 func (o *observer) seenOf(of *model.Revision) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.holders[of]
 }
 
-// total is how many events there were.
+// total returns the number of events.
 func (o *observer) total() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -12,19 +12,19 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// looking is longer than the operator takes to look at all targets after its start.
+// looking is longer than the operator takes to verify all targets after its start.
 const looking = 4 * time.Second
 
-// ahead is ten years: longer than the tests' certificates last, but for those that
-// they make to last longer.
+// ahead is ten years: longer than the lifetime of the tests' certificates, except those
+// of [longLife].
 const ahead = 10 * 365 * 24 * time.Hour
 
-// skewClock has an operator run whose clock is ten years ahead. Without a filter of
-// expired certificates that changes nothing. With it those that are expired by that
-// clock leave, and a bundle that would be empty stays as it is (S9, S12).
+// skewClock runs an operator whose clock is ten years ahead. Without the filter of
+// expired certificates that changes nothing. With it, certificates that are expired by
+// that clock are dropped, and a bundle that would be empty stays unchanged (S9, S12).
 func (w *world) skewClock(sizes) error {
 	if *operator != "" {
-		return nil // it has the machine's clock
+		return nil // it uses the machine's clock
 	}
 	dir := w.t.TempDir()
 	program, hands := filepath.Join(dir, "fakeclock"), filepath.Join(dir, "ahead")
@@ -56,14 +56,14 @@ func (w *world) skewClock(sizes) error {
 	}
 	w.report.count("clock ten years ahead")
 
-	// With the usual clock all certificates are wanted again.
+	// With the usual clock all certificates are desired again.
 	w.fleet.stop()
 	env.UseOperator(usual)
 	return w.runWithFilter(time.Time{})
 }
 
-// ignoreClock checks that without the filter nothing is written after the start, but
-// for what the operator before had no time to tell in a status.
+// ignoreClock checks that without the filter nothing is written after the start, except
+// statuses that the previous operator had no time to write.
 func (w *world) ignoreClock() error {
 	mark := env.Audit.Mark()
 	if err := w.fleet.run(1); err != nil {
@@ -76,13 +76,13 @@ func (w *world) ignoreClock() error {
 	}
 	for _, q := range all {
 		if q.IsWrite() && q.Resource != "events" && q.Resource != "bundles/status" {
-			w.judge.violations.add(exact, "with a clock ten years ahead, and all in order, the operator wrote %s", q)
+			w.judge.violations.add(exact, "with a clock ten years ahead, and all in sync, the operator wrote %s", q)
 		}
 	}
 	return nil
 }
 
-// filterByClock checks what the filter does under that clock.
+// filterByClock checks the filter under that clock.
 func (w *world) filterByClock() error {
 	w.fleet.stop()
 	if err := w.runWithFilter(time.Now().Add(ahead), "--filter-expired-certificates"); err != nil {
@@ -95,8 +95,8 @@ func (w *world) filterByClock() error {
 	return err
 }
 
-// runWithFilter runs one operator that filters the certificates that have expired at a
-// time, if it is not zero.
+// runWithFilter runs one operator with these flags. Unless expiredAt is zero, the model
+// filters the certificates that have expired by then.
 func (w *world) runWithFilter(expiredAt time.Time, flags ...string) error {
 	made := w.history.Update(time.Now(), func(m *model.World) { m.ExpiredAt = expiredAt })
 	err := w.fleet.run(1, flags...)

@@ -13,11 +13,11 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// takeOver is longer than a replica takes to lead after the death of another: the
-// lease, and some more tries than one.
+// takeOver is longer than a replica takes to become leader after the death of another:
+// the lease duration and several retries.
 const takeOver = 15 * time.Second
 
-// killOperators kills the operator at random points of roll-outs. It is started again
+// killOperators kills the operator at random points of rollouts. The fleet restarts it
 // at once.
 func (w *world) killOperators(size sizes) error {
 	return w.amid("kills", time.Second, func(r *rand.Rand) error {
@@ -30,7 +30,7 @@ func (w *world) killOperators(size sizes) error {
 	})
 }
 
-// killAmid begins a roll-out, and kills the operator when it has come to some target.
+// killAmid starts a rollout, and kills the operator after it has written some targets.
 func (w *world) killAmid(r *rand.Rand) error {
 	of, err := w.fresh(r, pick(r, w.bundles))
 	if err != nil {
@@ -42,8 +42,8 @@ func (w *world) killAmid(r *rand.Rand) error {
 	return nil
 }
 
-// awaitSeen waits until some targets hold a revision. Where other things happen too it
-// may never come to that, so the wait has an end.
+// awaitSeen waits until count targets hold a revision. Under concurrent changes that
+// may never happen, so the wait is bounded.
 func (w *world) awaitSeen(of *model.Revision, count int, limit time.Duration) bool {
 	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		if w.observer.seenOf(of) >= count {
@@ -53,7 +53,7 @@ func (w *world) awaitSeen(of *model.Revision, count int, limit time.Duration) bo
 	return false
 }
 
-// killLeaders kills the one of two replicas that leads.
+// killLeaders kills the leader of two replicas.
 func (w *world) killLeaders(size sizes) error {
 	if err := w.lead(); err != nil {
 		return err
@@ -74,7 +74,7 @@ func (w *world) killLeaders(size sizes) error {
 	})
 }
 
-// lead has two replicas in the place of the operator, and waits until one leads.
+// lead replaces the operator by two replicas, and waits until one leads.
 func (w *world) lead() error {
 	if err := w.fleet.run(2, leader...); err != nil {
 		return err
@@ -83,7 +83,7 @@ func (w *world) lead() error {
 		var lease coordinationv1.Lease
 		err := w.api.Get(w.ctx, client.ObjectKey{Namespace: rig.TrustNamespace, Name: "trust-manager-leader-election"}, &lease)
 		if err == nil && (lease.Spec.HolderIdentity == nil || *lease.Spec.HolderIdentity == "") {
-			err = fmt.Errorf("nobody holds the lease")
+			err = fmt.Errorf("the lease has no holder")
 		}
 		return err
 	})
@@ -92,9 +92,8 @@ func (w *world) lead() error {
 // hung is a namespace whose admission webhook does not answer.
 const hung = prefix + "hung"
 
-// killHangingLeaders kills the leader while one of its writes is under way, which
-// arrives after the death of its writer or never does. The other replica takes over
-// meanwhile.
+// killHangingLeaders kills the leader during one of its writes, which arrives after the
+// death of its writer or never. The other replica takes over meanwhile.
 func (w *world) killHangingLeaders(size sizes) error {
 	if err := w.lead(); err != nil {
 		return err
@@ -140,7 +139,7 @@ func hanging() error {
 	return nil
 }
 
-// compareIn says what is not as it should be in one namespace.
+// compareIn returns how one namespace differs from the desired state.
 func (w *world) compareIn(namespace string) error {
 	present := w.observer.present()
 	for _, b := range w.bundles {

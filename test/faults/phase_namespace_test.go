@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// remakeNamespaces deletes namespaces and makes them again under the same names, while
-// roll-outs go on.
+// remakeNamespaces deletes and re-creates namespaces under the same names, during
+// rollouts.
 func (w *world) remakeNamespaces(size sizes) error {
 	return w.amid("namespaces", 300*time.Millisecond, func(_ *rand.Rand) error {
 		var done atomic.Int64
@@ -17,7 +17,7 @@ func (w *world) remakeNamespaces(size sizes) error {
 	})
 }
 
-// remake does so with several side by side, for as long as they are to go on.
+// remake does so with several namespaces concurrently, while more returns true.
 func (w *world) remake(names []string, more func() bool) error {
 	var group sync.WaitGroup
 	failed := make([]error, len(names))
@@ -28,8 +28,8 @@ func (w *world) remake(names []string, more func() bool) error {
 	return errors.Join(failed...)
 }
 
-// remakeNamespace does so with one of them for as long as it is to go on. At the end it
-// is there.
+// remakeNamespace does so with one of them while more returns true. At the end the
+// namespace exists.
 func (w *world) remakeNamespace(name string, more func() bool) error {
 	r := w.random(name)
 	if err := w.makeNamespace(name, true); err != nil {

@@ -17,7 +17,7 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// The namespaces in which something is in the way of ConfigMaps.
+// The namespaces in which ConfigMaps are obstructed.
 const (
 	quotaPlace     = prefix + "quota"
 	policyPlace    = prefix + "policy"
@@ -26,10 +26,9 @@ const (
 	foreignPlace   = prefix + "foreign"
 )
 
-// obstruct puts something in the way of some targets. Those fail alone: all others
-// take each change meanwhile, and the statuses tell. Then it is taken away: by itself
-// what is refused comes into order, and what is immutable or belongs to somebody else
-// once it is deleted.
+// obstruct obstructs some targets. Only those fail: all others receive each change, and
+// the statuses report the failures. Then it removes the obstacles: refused targets
+// converge by themselves, and immutable or foreign ones once the object is deleted.
 func (w *world) obstruct(size sizes) error {
 	r := w.random("obstacles")
 	for range size.obstacles {
@@ -48,7 +47,8 @@ func (w *world) obstruct(size sizes) error {
 	return nil
 }
 
-// except has the model not wait for targets of a kind in a namespace, of all bundles or one.
+// except excludes the targets of a kind in a namespace from the expectations, for all
+// bundles or only some.
 func (w *world) except(kind, namespace string, only ...*bundle) {
 	if only == nil {
 		only = w.bundles
@@ -63,7 +63,7 @@ func (w *world) except(kind, namespace string, only ...*bundle) {
 	})
 }
 
-// withQuota allows no more ConfigMaps than there are.
+// withQuota sets a quota that allows only the existing ConfigMaps.
 func (w *world) withQuota() error {
 	if err := w.removeNamespace(quotaPlace); err != nil {
 		return err
@@ -78,7 +78,7 @@ func (w *world) withQuota() error {
 	if err := w.api.Create(w.ctx, quota); err != nil {
 		return err
 	}
-	err := poll.Until(w.ctx, "the quota to be in force", func() error {
+	err := poll.Until(w.ctx, "the quota to take effect", func() error {
 		if err := w.api.Get(w.ctx, client.ObjectKeyFromObject(quota), quota); err != nil {
 			return err
 		}
@@ -99,7 +99,7 @@ func (w *world) withQuota() error {
 	return w.wantIn(quotaPlace, true)
 }
 
-// withWebhook has an admission webhook refuse what the operator writes.
+// withWebhook registers an admission webhook that denies the operator's writes.
 func (w *world) withWebhook() error {
 	if err := w.makeNamespace(webhookPlace, true, rig.FaultyLabel); err != nil {
 		return err
@@ -111,8 +111,8 @@ func (w *world) withWebhook() error {
 	return nil
 }
 
-// changeBeside changes everything, and waits until all that nothing is in the way of
-// has taken the change.
+// changeBeside changes everything, and waits until all targets that are not obstructed
+// have the change.
 func (w *world) changeBeside(r *rand.Rand) error {
 	for range 2 {
 		for _, b := range w.bundles {
@@ -134,7 +134,7 @@ func (w *world) changeBeside(r *rand.Rand) error {
 	return nil
 }
 
-// clear takes everything out of the way.
+// clear removes all obstacles.
 func (w *world) clear() error {
 	if err := w.api.Delete(w.ctx, &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: quotaPlace, Name: "none"}}); err != nil {
 		return err

@@ -30,7 +30,7 @@ func (w *world) withImmutable() error {
 	return nil
 }
 
-// withForeign has somebody else own an object under the name of a target.
+// withForeign creates an object with a foreign controller under the name of a target.
 func (w *world) withForeign() error {
 	if err := w.removeNamespace(foreignPlace); err != nil {
 		return err
@@ -57,6 +57,6 @@ func (w *world) withForeign() error {
 		return err
 	}
 	w.except(model.ConfigMap, foreignPlace, b)
-	w.report.count("targets that somebody else owns")
+	w.report.count("targets with a foreign controller")
 	return w.wantIn(foreignPlace, true)
 }

@@ -14,12 +14,12 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// policyLabel is that of namespaces in which a policy denies writes.
+// policyLabel selects the namespaces in which a policy denies writes.
 const policyLabel = theirs + "policy"
 
 var policyMeta = metav1.ObjectMeta{Name: "faults"}
 
-// withPolicy has a ValidatingAdmissionPolicy deny what the operator writes.
+// withPolicy creates a ValidatingAdmissionPolicy that denies the operator's writes.
 func (w *world) withPolicy() error {
 	if err := w.makeNamespace(policyPlace, true, policyLabel); err != nil {
 		return err
@@ -60,7 +60,7 @@ func (w *world) withPolicy() error {
 	return w.awaitPolicy()
 }
 
-// awaitPolicy waits until the API server, which learns by a watch, denies the writes.
+// awaitPolicy waits until the API server, which watches policies, denies the writes.
 func (w *world) awaitPolicy() error {
 	config := rest.CopyConfig(env.Config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: rig.UserOf(env.Main.Account)}
@@ -68,7 +68,7 @@ func (w *world) awaitPolicy() error {
 	if err != nil {
 		return err
 	}
-	return poll.Until(w.ctx, "the policy to be in force", func() error {
+	return poll.Until(w.ctx, "the policy to take effect", func() error {
 		probe := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: policyPlace, Name: "probe"}}
 		if err := operator.Create(w.ctx, probe, client.DryRunAll); err == nil {
 			return fmt.Errorf("a ConfigMap is taken")

@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	// excluding is how many of a hundred changes of a bundle that rotates are of what it
-	// excludes.
+	// excluding is the percentage of changes of a rotating bundle that change its
+	// exclusions.
 	excluding = 30
-	// turning is the most time between two of its changes.
+	// turning is the maximum delay between two of its changes.
 	turning = 600 * time.Millisecond
 )
 
-// rotate has CAs of one more bundle leave and come back, and be excluded now and then,
-// while operators are killed, and then while requests meet faults (K3, K5).
+// rotate removes, adds and excludes CAs of one more bundle, while operators are killed,
+// and then while requests meet faults (K3, K5).
 func (w *world) rotate(size sizes) error {
 	b := &bundle{name: prefix + "rotation", kind: model.ConfigMap, sources: []string{model.ConfigMap}, pool: newPool("rotation")}
 	w.bundles = append(w.bundles, b)
@@ -61,7 +61,7 @@ func (w *world) rotate(size sizes) error {
 	})
 }
 
-// turn changes the bundle, and waits a little.
+// turn changes the bundle, and waits for a random delay.
 func (w *world) turn(r *rand.Rand, b *bundle) error {
 	if _, err := w.fresh(r, b); err != nil {
 		return err
@@ -71,7 +71,7 @@ func (w *world) turn(r *rand.Rand, b *bundle) error {
 	return nil
 }
 
-// exclude has a bundle exclude some more of the CAs that it draws from, or no more.
+// exclude changes which CAs of its pool a bundle excludes.
 func (w *world) exclude(r *rand.Rand, b *bundle) (*model.Revision, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -86,18 +86,18 @@ func (w *world) exclude(r *rand.Rand, b *bundle) (*model.Revision, error) {
 }
 
 const (
-	// poolSize is how many CAs a bundle that rotates draws from: fewer than it retains
-	// at most, so that none ever has to go for another.
+	// poolSize is the number of CAs in a pool: fewer than the limit of retained CAs, so
+	// that none is dropped early.
 	poolSize = 12
-	// steady is how many of them, from the first on, are never excluded, and banned how
-	// many after those always are. Whether the rest is excluded changes.
+	// The first steady of them are never excluded, and the next banned always. The
+	// others are excluded at times.
 	steady, banned = 8, 2
 )
 
-// pool has the CAs that a bundle draws from, as PEM. The first is in each revision.
+// pool holds the CAs of a rotating bundle, as PEM. The first is in each revision.
 type pool struct {
 	all []string
-	// excluded are those that are now.
+	// excluded are the CAs that are excluded now.
 	excluded []string
 }
 
@@ -114,7 +114,7 @@ func newPool(of string) *pool {
 	return p
 }
 
-// banned are the CAs that are always excluded.
+// banned returns the CAs that are always excluded.
 func (p *pool) banned() []string { return p.all[steady : steady+banned] }
 
 // some returns the first CA of the pool and a few others, in any order.
@@ -127,7 +127,7 @@ func (p *pool) some(r *rand.Rand, others int) []string {
 	return list
 }
 
-// exclude chooses those that are excluded beside the ones that always are.
+// exclude chooses the excluded CAs besides the banned ones.
 func (p *pool) exclude(r *rand.Rand) {
 	p.excluded = slices.Clone(p.banned())
 	for _, one := range p.all[steady+banned:] {
@@ -137,8 +137,8 @@ func (p *pool) exclude(r *rand.Rand) {
 	}
 }
 
-// exclusions are those of the Bundle, half of them by the certificate's SHA-256, the others
-// by that of the public key.
+// exclusions returns the Bundle's exclusions, half of them by the certificate's SHA-256,
+// the others by that of the public key.
 func (p *pool) exclusions() []v1alpha1.Exclusion {
 	var list []v1alpha1.Exclusion
 	for i, one := range p.excluded {

@@ -7,7 +7,7 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// Bounds of how long the control plane is gone, and how long it is there in between.
+// Bounds of the control plane's downtimes and uptimes.
 const (
 	serverGone  = 2 * time.Second
 	etcdGone    = 8 * time.Second
@@ -33,7 +33,7 @@ func (w *world) killAPIServer(size sizes) error {
 	})
 }
 
-// stopEtcd stops etcd for a while, so that nothing is answered.
+// stopEtcd stops etcd for a while, so that all requests hang.
 func (w *world) stopEtcd(size sizes) error {
 	return w.amid("etcd", 200*time.Millisecond, func(r *rand.Rand) error {
 		for range size.etcds {

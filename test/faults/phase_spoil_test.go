@@ -11,14 +11,14 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// spoilt is something that a source may turn into and that is no bundle.
+// spoilt is invalid content of a source.
 type spoilt struct {
 	name string
 	text func(good string) string
 }
 
-// hugePadding and hugeCount make a source whose bundle is larger than a target may be
-// in all of its formats together, although each of them alone is not.
+// hugePadding and hugeCount make a source whose bundle, in all formats together, exceeds
+// the size limit of a target, although no single format does.
 const hugePadding, hugeCount = 30_000, 12
 
 var spoils = []spoilt{
@@ -35,24 +35,24 @@ var spoils = []spoilt{
 	}},
 }
 
-// watched is how long the last good revision is looked at while the source is spoilt.
+// watched is how long the last good revision is observed while the source is invalid.
 const watched = 500 * time.Millisecond
 
-// spoil has sources turn into what they must not be. The last good revision stays in
-// all targets, is put right there, and goes into new namespaces.
+// spoil makes sources invalid. The last good revision stays in all targets, is repaired
+// there, and is written to new namespaces.
 func (w *world) spoil(size sizes) error {
 	r := w.random("spoils")
 	stores := w.bundles[1] // whose targets are the largest
 	for range size.spoils {
 		for i, one := range spoils {
-			// In the short form the namespace is made anew for the first.
+			// The short form re-creates the namespace for the first only.
 			if err := w.spoilWith(r, stores, one, *long || i == 0); err != nil {
 				return fmt.Errorf("%s: %w", one.name, err)
 			}
 			w.report.count(one.name)
 		}
 	}
-	_, err := w.fresh(r, stores) // somebody mends it
+	_, err := w.fresh(r, stores) // a valid source again
 	return err
 }
 

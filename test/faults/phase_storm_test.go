@@ -10,26 +10,26 @@ import (
 )
 
 const (
-	// faultShare is how many of a hundred requests meet a fault.
+	// faultShare is the percentage of requests that meet a fault.
 	faultShare = 30
-	// flapPause is between two changes of a source that flaps.
+	// flapPause is the delay between two changes of a flapping source.
 	flapPause = 100 * time.Millisecond
-	// cutEvery is how often all connections are cut at once, and refusedEvery and
-	// refusedFor how often and for how long all requests are answered by 401.
+	// cutEvery is the interval at which all connections are cut; refusedEvery and
+	// refusedFor are the interval and the duration of 401 responses to all requests.
 	cutEvery     = 3 * time.Second
 	refusedEvery = 7 * time.Second
 	refusedFor   = 2 * time.Second
 )
 
-// storm has a share of all requests meet faults, first those of one operator and then
-// those of two replicas, while things change and a source flaps.
+// storm injects faults into a share of all requests, first those of one operator and
+// then those of two replicas, while things change and a source flaps.
 func (w *world) storm(size sizes) error {
 	for _, replicas := range []struct {
 		name  string
 		count int
 		flags []string
 	}{{"one operator", 1, nil}, {"two replicas", 2, leader}} {
-		w.proxy.Inject(0) // so that the others end in good order
+		w.proxy.Inject(0) // so that the others end gracefully
 		if err := w.fleet.run(replicas.count, replicas.flags...); err != nil {
 			return err
 		}
@@ -53,7 +53,7 @@ func (w *world) storm(size sizes) error {
 	return nil
 }
 
-// rage does the faults until the context ends.
+// rage injects the faults until the context ends.
 func (w *world) rage(ctx context.Context, r *rand.Rand) {
 	began := time.Now()
 	for refused := false; ctx.Err() == nil; {

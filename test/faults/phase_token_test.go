@@ -7,12 +7,12 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// refusedWithin is after how long the API server refuses a token that is worth nothing
-// any more: it remembers for 10 s whom it has let in.
+// refusedWithin is the time within which the API server rejects a revoked token: it
+// caches successful authentications for 10 s.
 const refusedWithin = 30 * time.Second
 
-// expireToken has the operator's token end while it runs, and gives it a new one some
-// time later, as the kubelet does: in a file.
+// expireToken revokes the operator's token while it runs, and provides a new one some
+// time later, like the kubelet does: in a file.
 func (w *world) expireToken(size sizes) error {
 	if size.tokens == 0 {
 		w.t.Log("NOT DONE in the short form: client-go reads the file of a token once a minute")
@@ -27,7 +27,7 @@ func (w *world) expireToken(size sizes) error {
 	}
 	r := w.random("token")
 	for range size.tokens {
-		if err := poll.UntilWithin(w.ctx, convergence, "all to be in order under the token", w.compare); err != nil {
+		if err := poll.UntilWithin(w.ctx, convergence, "all to be in sync under the token", w.compare); err != nil {
 			return err
 		}
 		if err := token.Expire(w.ctx); err != nil {

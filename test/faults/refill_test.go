@@ -16,9 +16,9 @@ import (
 	"trust-manager.io/test/framework/model"
 )
 
-// refill sees what happened after a resource version, and gives the one up to which
-// it has. From a list at each resource version in between follow all changes: each
-// write has one of its own.
+// refill recovers the events after a resource version, and returns the last one that
+// it covers. Lists at each resource version in between show all changes, since each
+// write has its own.
 func (o *observer) refill(ctx context.Context, list func() client.ObjectList, from string) (last string) {
 	now := list()
 	for ctx.Err() == nil {
@@ -37,7 +37,7 @@ func (o *observer) refill(ctx context.Context, list func() client.ObjectList, fr
 	return now.GetResourceVersion()
 }
 
-// listAll takes in what was at each resource version between two.
+// listAll processes the lists at each resource version between two.
 func (o *observer) listAll(ctx context.Context, list func() client.ObjectList, from, to string) error {
 	first, fromErr := strconv.Atoi(from)
 	until, toErr := strconv.Atoi(to)
@@ -52,7 +52,7 @@ func (o *observer) listAll(ctx context.Context, list func() client.ObjectList, f
 	return nil
 }
 
-// listAt takes in what was at a resource version.
+// listAt processes the list at a resource version.
 func (o *observer) listAt(ctx context.Context, list client.ObjectList, version int) error {
 	for {
 		err := o.api.List(ctx, list, &client.ListOptions{Raw: &metav1.ListOptions{
@@ -71,7 +71,7 @@ func (o *observer) listAt(ctx context.Context, list client.ObjectList, version i
 	}
 }
 
-// compare hears of all differences between what was known last and a list.
+// compare records all differences between the last known state and a list.
 func (o *observer) compare(list client.ObjectList) error {
 	objects, err := meta.ExtractList(list)
 	if err != nil {

@@ -14,13 +14,13 @@ import (
 	"trust-manager.io/test/framework/model"
 )
 
-// report counts what was done. It is safe for concurrent use.
+// report counts the injected faults and changes. It is safe for concurrent use.
 type report struct {
 	mu     sync.Mutex
 	began  time.Time
 	counts map[string]int
-	// longest is the longest time from the end of the faults until all was as it
-	// should be, and after which phase that was.
+	// longest is the longest time from the end of the faults to the desired state, with
+	// the phase after which it occurred.
 	longest time.Duration
 	after   string
 	calms   int
@@ -59,12 +59,12 @@ func (w *world) tell() {
 	}
 }
 
-// verdict says what must not be: violations, and times at which there may have been some
-// that nobody saw.
+// verdict returns an error for violations, and for gaps in which some may have been
+// missed.
 func (w *world) verdict() error {
 	var wrong []error
 	if _, texts := w.judge.violations.all(); len(texts) > 0 {
-		wrong = append(wrong, fmt.Errorf("%d violations are told of below\n%s", len(texts), strings.Join(texts, "\n")))
+		wrong = append(wrong, fmt.Errorf("%d violations are listed below\n%s", len(texts), strings.Join(texts, "\n")))
 	}
 	if gaps := w.observer.missed(); len(gaps) > 0 {
 		wrong = append(wrong, fmt.Errorf("%d gaps in what was observed\n%s", len(gaps), strings.Join(gaps, "\n")))
@@ -114,7 +114,7 @@ func (w *world) summarize() string {
 	return out.String()
 }
 
-// What may have been missed fails the test, as what was seen to be wrong does.
+// Gaps fail the test like violations do.
 func TestVerdict(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

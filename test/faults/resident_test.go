@@ -10,7 +10,7 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// resident gives the memory that a process has now, in bytes, where there is a /proc.
+// resident returns the resident memory of a process, in bytes, on systems with /proc.
 func resident(pid int) (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {
@@ -24,7 +24,7 @@ func resident(pid int) (int64, error) {
 	return pages * int64(os.Getpagesize()), err
 }
 
-// look watches over the memory of one operator, to its end.
+// look samples the memory of one operator until it ends.
 func (f *fleet) look(o *rig.Operator) {
 	told := false
 	for !o.Ended() {
@@ -44,7 +44,7 @@ func (f *fleet) look(o *rig.Operator) {
 	}
 }
 
-// resident is the memory of the first operator, in bytes, or 0 where it has just ended.
+// resident returns the memory of the first operator, in bytes, or 0 if it has just ended.
 func (f *fleet) resident() int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()

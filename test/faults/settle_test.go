@@ -14,33 +14,31 @@ import (
 
 // The bounds that docs/reliability.md names.
 const (
-	// calmLag is how long after a change the operator may act on what was before,
-	// while its watches are in order: the deadline of a write, 10 s, and as much as
-	// this machine may be late.
+	// calmLag is how long after a change the operator may act on the state before it,
+	// while its watches work: the deadline of a write, 10 s, and the delays of this
+	// machine.
 	calmLag = 15 * time.Second
-	// watchPause is the longest time until a client looks again at what it watches,
-	// where it has failed to often: that of client-go.
+	// watchPause is the longest backoff of a failing watch: that of client-go.
 	watchPause = 60 * time.Second
-	// faultLag is calmLag, where watches fail: it may not know for so long.
+	// faultLag is calmLag while watches fail.
 	faultLag = watchPause + calmLag + 15*time.Second // put back by 50 resource versions
-	// downLag is for an API server or etcd that is down meanwhile.
+	// downLag is faultLag with downtimes of the API server or etcd.
 	downLag = faultLag + 30*time.Second
-	// retryPause is the longest time until the operator tries a target again.
+	// retryPause is the longest backoff of a failing target.
 	retryPause = 60 * time.Second
-	// convergence bounds (c): a watch that is back late, and a target that is late
-	// after that.
+	// convergence bounds (c): the longest backoff of a watch, and then that of a target.
 	convergence = watchPause + retryPause + calmLag
-	// afterwards is for statuses and events, which come after the targets.
+	// afterwards is the delay of statuses and events, which follow the targets.
 	afterwards = 2 * time.Second
 )
 
-// touchable is a namespace whose label is changed each time before calm is waited for.
+// touchable is a namespace whose label each settle changes.
 const touchable = prefix + "touched"
 
-// settle ends all faults, and waits until all is as it should be, with no more help
-// than that. Then it changes everything once more, and sees to it that nothing is
-// written when that has taken effect. It is an error if it does not come to that: what
-// follows would mean nothing.
+// settle ends all faults, and waits without further help until the cluster is in the
+// desired state. Then it changes everything once more, and checks that nothing is
+// written after that has taken effect. It returns an error if that never happens, since
+// later results would be meaningless.
 func (w *world) settle(after string, quiet time.Duration) error {
 	w.proxy.Inject(0)
 	if err := w.converge(after); err != nil {
@@ -54,12 +52,12 @@ func (w *world) settle(after string, quiet time.Duration) error {
 	}
 	w.judge.allow(calmLag)
 	if quiet == 0 {
-		return nil // the short form looks at the end only
+		return nil // the short form checks only the end
 	}
 	return w.beQuiet(after, quiet)
 }
 
-// converge waits until all is as it should be (c).
+// converge waits until the cluster is in the desired state (c).
 func (w *world) converge(after string) error {
 	began := time.Now()
 	err := poll.UntilWithin(w.ctx, convergence, "all to be as it should be", func() error {
@@ -79,8 +77,8 @@ func (w *world) converge(after string) error {
 	return nil
 }
 
-// touch changes something of everything that the operator watches. When that has taken
-// effect, nothing that it knows is from before.
+// touch changes an object of every kind that the operator watches. When the changes
+// have taken effect, its caches are current.
 func (w *world) touch() error {
 	r := w.random("touch")
 	for _, b := range w.bundles {
@@ -99,7 +97,7 @@ func (w *world) touch() error {
 	return w.wantIn(touchable, !w.history.Wanted(w.bundles[0].at(touchable), now, now))
 }
 
-// compare returns what is not as it should be (c).
+// compare returns how the cluster differs from the desired state (c).
 func (w *world) compare() error {
 	present := w.observer.present()
 	for _, b := range w.bundles {
@@ -119,7 +117,7 @@ func (w *world) compare() error {
 	return nil
 }
 
-// beQuiet sees to it that nothing is written for a while (d).
+// beQuiet checks that nothing is written for a while (d).
 func (w *world) beQuiet(after string, quiet time.Duration) error {
 	w.fleet.settled(true)
 	defer w.fleet.settled(false)
@@ -137,10 +135,10 @@ func (w *world) beQuiet(after string, quiet time.Duration) error {
 		}
 	}
 	if len(wrote) > 0 {
-		w.judge.violations.add(rests, "after %s, when all was in order, the operator wrote %s", after, strings.Join(wrote, ", "))
+		w.judge.violations.add(rests, "after %s, when all was in sync, the operator wrote %s", after, strings.Join(wrote, ", "))
 	}
 	if more := w.observer.total() - events; more > 0 {
-		w.judge.violations.add(rests, "after %s, when all was in order, targets changed %d times", after, more)
+		w.judge.violations.add(rests, "after %s, when all was in sync, targets changed %d times", after, more)
 	}
 	if err := w.compare(); err != nil {
 		w.judge.violations.add(converges, "after %s, when all had been in order: %v", after, err)

@@ -17,8 +17,8 @@ import (
 	"trust-manager.io/test/framework/model"
 )
 
-// fresh changes one source of a bundle at random, or what it excludes, and gives the
-// revision wanted then.
+// fresh changes one random source of a bundle, or its exclusions, and returns the
+// revision that is desired afterwards.
 func (w *world) fresh(r *rand.Rand, b *bundle) (*model.Revision, error) {
 	if b.pool != nil && r.IntN(100) < excluding {
 		return w.exclude(r, b)
@@ -27,10 +27,10 @@ func (w *world) fresh(r *rand.Rand, b *bundle) (*model.Revision, error) {
 	return w.change(b, part, b.certificates(r, part))
 }
 
-// traffic has things change until the context ends: sources, labels of namespaces,
-// and what others do to targets. Errors are the API server's, which is meant to fail;
-// only where a change of a source or a label is not known to be done the test cannot
-// go on.
+// traffic makes changes until the context ends: to sources, to labels of namespaces,
+// and foreign changes to targets. It ignores errors, since the API server is meant to
+// fail; but the test cannot continue unless it knows the outcome of a change to a source
+// or a label.
 func (w *world) traffic(ctx context.Context, r *rand.Rand, every time.Duration) error {
 	flips := map[string]bool{}
 	for ctx.Err() == nil {
@@ -55,14 +55,14 @@ func (w *world) traffic(ctx context.Context, r *rand.Rand, every time.Duration) 
 		case number < 85:
 			w.done("targets tampered with", w.tamper(r))
 		default:
-			w.done("keys, labels and annotations of others put into targets", w.meddle(at, planting(r, at)))
+			w.done("foreign keys, labels and annotations added to targets", w.meddle(at, planting(r, at)))
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(upTo(r, 2*every)):
 		}
 	}
-	// The next traffic takes the flipping namespaces for wanting.
+	// The next traffic assumes that the flipping namespaces are selected.
 	for _, name := range flipping {
 		if err := w.wantIn(name, true); err != nil {
 			return err
@@ -71,26 +71,26 @@ func (w *world) traffic(ctx context.Context, r *rand.Rand, every time.Duration) 
 	return nil
 }
 
-// done counts what was done to a target. It may be that there is none just now.
+// done counts a change to a target, which may not exist at the moment.
 func (w *world) done(what string, err error) {
 	if err == nil {
 		w.report.count(what)
 	}
 }
 
-// anyTarget gives one of some namespaces, which may be there.
+// anyTarget returns a random target in some namespaces, which may not exist.
 func (w *world) anyTarget(r *rand.Rand, namespaces []string) model.Target {
 	return pick(r, w.bundles).at(pick(r, namespaces))
 }
 
-// tamper spoils a target, but where a namespace may cease to want it: what others have
-// written then is theirs, and stays.
+// tamper changes the operator's entries in a target, but not in a namespace that may be
+// deselected: after that the entries are foreign, and stay.
 func (w *world) tamper(r *rand.Rand) error {
 	at := w.anyTarget(r, stable)
 	return w.meddle(at, tampering(r, at))
 }
 
-// tampering spoils what is the operator's.
+// tampering returns changes to the operator's entries.
 func tampering(r *rand.Rand, at model.Target) map[string]any {
 	half := strings.Repeat("half a certificate ", 1+r.IntN(20))
 	switch r.IntN(4) {
@@ -107,11 +107,11 @@ func tampering(r *rand.Rand, at model.Target) map[string]any {
 	return map[string]any{"data": map[string]any{pemKey: half}}
 }
 
-// planting puts in what is not the operator's: a key of data, a label or an
-// annotation, or all of them.
+// planting returns foreign entries to add: a key of data, a label or an annotation, or
+// all of them.
 func planting(r *rand.Rand, at model.Target) map[string]any {
 	value, long := fmt.Sprintf("value-%d", r.IntN(1e6)), ""
-	if r.IntN(8) == 0 { // up to what the API server takes beside the mark and the bundle
+	if r.IntN(8) == 0 { // up to the size limit, with the mark and the bundle
 		long = strings.Repeat("x", r.IntN(200<<10))
 	}
 	planted := map[string]any{}
@@ -134,10 +134,10 @@ func planting(r *rand.Rand, at model.Target) map[string]any {
 	return planted
 }
 
-// strangers is how many objects strangers have in each namespace.
+// strangers is the number of foreign objects in each namespace.
 const strangers = 8
 
-// stranger makes, changes or deletes an object that has the operator's label, and is
+// stranger creates, changes or deletes an object that has the operator's label but is
 // not a target: with names, labels, annotations, owners and data of any size.
 func (w *world) stranger(r *rand.Rand) error {
 	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: pick(r, stable), Name: fmt.Sprintf("stranger-%d", r.IntN(strangers))}}
@@ -160,7 +160,7 @@ func (w *world) stranger(r *rand.Rand) error {
 	return w.api.Create(ctx, object)
 }
 
-// amid does something while there is traffic, which has ended when it returns.
+// amid runs do during traffic, which has ended when amid returns.
 func (w *world) amid(stream string, every time.Duration, do func(r *rand.Rand) error) error {
 	ctx, cancel := context.WithCancel(w.ctx)
 	defer cancel()

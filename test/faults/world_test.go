@@ -23,14 +23,14 @@ import (
 )
 
 const (
-	// patience bounds each thing that the tests do themselves, with the API server
-	// down for a while.
+	// patience bounds each action of the tests, including downtimes of the API
+	// server.
 	patience = 3 * time.Minute
 	// tryTime bounds one try of it.
 	tryTime = 20 * time.Second
 )
 
-// world is the cluster, the operators in it, and all who are at work there.
+// world is the cluster, with the operators and the test's clients.
 type world struct {
 	ctx      context.Context //nolint:containedctx // that of the one test
 	t        *testing.T
@@ -44,11 +44,11 @@ type world struct {
 	report   *report
 	// marks counts the writes to targets.
 	marks atomic.Int64
-	// obstructed are targets that cannot be written.
+	// obstructed are the targets that cannot be written.
 	obstructed []model.Target
 }
 
-// newWorld makes the namespaces, the sources and the Bundles, with no operator.
+// newWorld creates the namespaces, the sources and the Bundles, without an operator.
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{ctx: t.Context(), t: t, api: env.Client, bundles: newBundles(), report: newReport(), history: model.NewHistory()}
@@ -74,7 +74,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// must ends the test where the tests themselves cannot go on.
+// must ends the test if an action of the tests themselves fails.
 func (w *world) must(err error) {
 	w.t.Helper()
 	if err != nil {
@@ -82,7 +82,7 @@ func (w *world) must(err error) {
 	}
 }
 
-// random gives a source of random numbers of its own for each who needs one.
+// random returns a separate source of random numbers for each stream.
 func (w *world) random(stream string) *rand.Rand {
 	sum := uint64(0)
 	for _, b := range []byte(stream) {
@@ -93,12 +93,12 @@ func (w *world) random(stream string) *rand.Rand {
 
 func pick[T any](r *rand.Rand, of []T) T { return of[r.IntN(len(of))] }
 
-// upTo gives a duration below a bound.
+// upTo returns a random duration below a bound.
 func upTo(r *rand.Rand, bound time.Duration) time.Duration {
 	return time.Duration(r.Int64N(int64(bound)))
 }
 
-// persist does something until it succeeds.
+// persist retries do until it succeeds.
 func (w *world) persist(what string, do func(ctx context.Context) error) error {
 	return poll.UntilWithin(w.ctx, patience, what, func() error {
 		ctx, cancel := context.WithTimeout(w.ctx, tryTime)
@@ -115,8 +115,8 @@ func objectAt(at model.Target) client.Object {
 	return &corev1.ConfigMap{ObjectMeta: meta}
 }
 
-// What the tests, in the place of foreign clients, put into targets. The mark is new with
-// each of their writes, so that an event shows whose it is.
+// Entries that the tests, as foreign clients, write to targets. Each of their writes has
+// a new mark, so that an event identifies its writer.
 const (
 	theirs     = "faults.example/"
 	markKey    = theirs + "mark"
@@ -124,9 +124,9 @@ const (
 	theirsData = "theirs.txt"
 )
 
-// meddle writes to a target as others do: a merge patch of some sections, with a mark
-// that there was none like before. It tries once, since a second write of one mark
-// would pass for the operator's.
+// meddle writes to a target as a foreign client: a merge patch of some sections, with a
+// new mark. It does not retry, since a second write of one mark would count as the
+// operator's.
 func (w *world) meddle(at model.Target, sections map[string]any) error {
 	meta, _ := sections["metadata"].(map[string]any)
 	if meta == nil {
@@ -148,7 +148,7 @@ func (w *world) meddle(at model.Target, sections map[string]any) error {
 	return w.api.Patch(ctx, objectAt(at), client.RawPatch(types.MergePatchType, body), client.FieldOwner("neighbour"))
 }
 
-// remove deletes a target, which the operator has to bring back.
+// remove deletes a target, which the operator has to re-create.
 func (w *world) remove(at model.Target) error {
 	w.judge.deletes(at)
 	ctx, cancel := context.WithTimeout(w.ctx, tryTime)
