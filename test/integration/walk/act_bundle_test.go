@@ -12,11 +12,11 @@ import (
 	"trust-manager.io/test/framework/model"
 )
 
-// bundleNames are all Bundles that there can be.
+// bundleNames are the names of all Bundles that can exist.
 var bundleNames = []string{"walk-a", "walk-b", "walk-c", "walk-d"}
 
-// bundleAction makes or changes a Bundle. A source that changes at the same time
-// would make a difference on the way: the operator watches them one by one.
+// bundleAction creates or changes a Bundle. A concurrent change of a source would lead
+// to different intermediate states: the operator watches Bundles and sources separately.
 func bundleAction(name, text string, spec v1alpha1.BundleSpec) *action {
 	return &action{
 		text:    fmt.Sprintf("Bundle %s: %s", name, text),
@@ -25,7 +25,7 @@ func bundleAction(name, text string, spec v1alpha1.BundleSpec) *action {
 	}
 }
 
-// readBy gives all sources that a spec may read.
+// readBy returns all sources that a spec may read.
 func readBy(spec v1alpha1.BundleSpec) []string {
 	var all []string
 	for _, one := range spec.Sources {
@@ -53,8 +53,7 @@ func createBundle(c *chance, m *state) *action {
 	return a
 }
 
-// createBundle makes a Bundle, once one of the name that is on its way out is
-// gone.
+// createBundle creates a Bundle, once a terminating one of the name is gone.
 func (w *world) createBundle(name string, spec v1alpha1.BundleSpec) error {
 	if err := w.awaitNoBundle(name); err != nil {
 		return err
@@ -69,7 +68,7 @@ func changeBundle(c *chance, m *state) *action {
 	}
 	name := pick(c, names...)
 	if len(m.recent) > 0 && m.Bundles[m.recent[0].Bundle] != nil && c.percent(50) {
-		name = m.recent[0].Bundle // others have just been at its targets
+		name = m.recent[0].Bundle // its targets have just been edited
 	}
 	spec := c.changedSpec(m, m.Bundles[name].Spec)
 	a := bundleAction(name, "now "+describe(spec), spec)
@@ -106,7 +105,7 @@ func (w *world) deleteBundle(name string, policy metav1.DeletionPropagation) err
 	return w.api.Delete(w.ctx, bundle, client.PropagationPolicy(policy))
 }
 
-// remakeBundle deletes a Bundle and makes it again at once.
+// remakeBundle deletes a Bundle and re-creates it at once.
 func remakeBundle(c *chance, m *state) *action {
 	names := m.existingBundles()
 	if len(names) == 0 {
@@ -141,10 +140,10 @@ func remakeBundle(c *chance, m *state) *action {
 	return a
 }
 
-// ownsNothingOfOthers says that others have nothing in objects that the Bundle
-// owns. Otherwise, where a Bundle is deleted in the background and made again, it
-// is up to chance whether garbage collection takes that along or the new Bundle is
-// first to take the object over.
+// ownsNothingOfOthers reports whether the objects that the Bundle owns have no foreign
+// content. Otherwise, if a Bundle is deleted in the background and re-created, it
+// depends on timing whether garbage collection deletes the object or the new Bundle
+// adopts it first.
 func (m *state) ownsNothingOfOthers(name string) bool {
 	for at, o := range m.Objects {
 		if at.Bundle != name || !o.Owner.Present {
@@ -159,7 +158,7 @@ func (m *state) ownsNothingOfOthers(name string) bool {
 	return true
 }
 
-// blocks says that a deletion in the foreground waits for all that the Bundle owns.
+// blocks reports whether a deletion in the foreground waits for all that the Bundle owns.
 func (m *state) blocks(name string) bool {
 	for at, o := range m.Objects {
 		if at.Bundle == name && o.Owner.Present && !o.Owner.Blocking {
@@ -169,11 +168,11 @@ func (m *state) blocks(name string) bool {
 	return true
 }
 
-// outcomeIsCertain says whether what becomes of objects that a Bundle shares with
-// others is the same whether or not the operator looks in the moment without a
-// Bundle. If it does, it releases them, but for their data where the Bundle was
-// deleted without its targets. If not, it is for the new Bundle to take them over
-// or to release them, and that one may not be built.
+// outcomeIsCertain reports whether the outcome for shared objects is the same whether
+// or not the operator reconciles between the deletion and the re-creation of a Bundle.
+// If it does, it releases them, but keeps the data if the Bundle was deleted without its
+// targets. If not, the new Bundle adopts or releases them, and that one may fail to
+// build.
 func (m *state) outcomeIsCertain(name string, policy metav1.DeletionPropagation, spec v1alpha1.BundleSpec) bool {
 	next := &model.Bundle{Spec: spec}
 	m.Build(name, next)
@@ -189,14 +188,14 @@ func (m *state) outcomeIsCertain(name string, policy metav1.DeletionPropagation,
 	return true
 }
 
-// builds says whether a spec can be built as things are.
+// builds reports whether a spec can be built from the current sources.
 func (m *state) builds(name string, spec v1alpha1.BundleSpec) bool {
 	b := &model.Bundle{Spec: spec}
 	m.Build(name, b)
 	return b.Revision != nil
 }
 
-// awaitNoBundle waits until there is no Bundle of a name.
+// awaitNoBundle waits until a Bundle does not exist.
 func (w *world) awaitNoBundle(name string) error {
 	return w.await("Bundle "+name+" to be gone", func() error {
 		err := w.api.Get(w.ctx, client.ObjectKey{Name: name}, &v1alpha1.Bundle{})
@@ -207,7 +206,7 @@ func (w *world) awaitNoBundle(name string) error {
 	})
 }
 
-// retry does again what came too late because somebody else had written first.
+// retry retries do on a conflict.
 func (w *world) retry(do func() error) error {
 	for {
 		if err := do(); !apierrors.IsConflict(err) {

@@ -17,7 +17,7 @@ const (
 	serverApply    = "apply"
 )
 
-// edit is what somebody else than the operator does to an object.
+// edit is a change of an object by a foreign client.
 type edit struct {
 	at  model.Target
 	way string
@@ -25,23 +25,23 @@ type edit struct {
 	manager string
 	set     map[model.Field]model.Value
 	drop    []model.Field
-	// keep are the entries that an apply has as they are: those that the manager
-	// has applied before, or entries of the operator that it claims as well.
+	// keep are the entries that an apply leaves unchanged: those that the manager
+	// has applied before, or entries of the operator that it co-owns.
 	keep []model.Field
-	// owner, if not empty, says what is done to the reference to the Bundle.
+	// owner, if not empty, is the change of the reference to the Bundle.
 	owner string
-	// clear has managedFields cleared.
+	// clear reports whether the edit clears managedFields.
 	clear bool
 }
 
-// What is done to the owner reference.
+// The changes of the owner reference.
 const (
 	ownerDropped      = "owner dropped"
 	ownerNoController = "owner no controller"
 	ownerNotBlocking  = "owner not blocking"
 )
 
-// claims gives the manager as it stands in managedFields.
+// claims returns the manager as it appears in managedFields.
 func (e *edit) claims() model.Claims {
 	switch {
 	case e.manager == "trust-manager" && e.way == serverApply:
@@ -54,8 +54,8 @@ func (e *edit) claims() model.Claims {
 	return model.ByEditor
 }
 
-// editObject edits an object: entries of the operator, which have to be put
-// right, and entries of others, which have to stay.
+// editObject edits an object: entries of the operator, which it has to repair,
+// and foreign entries, which have to stay.
 func editObject(c *chance, m *state) *action {
 	at, ok := m.anyObject(c)
 	if !ok {
@@ -68,8 +68,8 @@ func editObject(c *chance, m *state) *action {
 	}
 	a := objectAction(at, e.String())
 	if e.way == serverApply || e.clear {
-		// The values that are kept, and what the operator finds in an object that
-		// is not tracked, are those of the present revision.
+		// The kept values, and the content that the operator finds in an untracked
+		// object, are those of the current revision.
 		a.needs = append(a.needs, contentOf(at.Bundle))
 	}
 	if b := m.Bundles[at.Bundle]; b != nil && b.Revision == nil {
@@ -84,8 +84,8 @@ func (c *chance) edit(at model.Target, o *model.Object) *edit {
 	e := &edit{at: at, set: map[model.Field]model.Value{}}
 	e.way = pick(c, update, update, mergePatch, strategicPatch, serverApply, serverApply)
 	if o.Untracked && e.way == serverApply {
-		// All that is in the object would be before-first-apply's: whether the
-		// operator wrote it could not be told any more.
+		// All entries of the object would belong to before-first-apply, which
+		// hides the entries of the operator.
 		e.way = update
 	}
 	e.manager = "editor"
@@ -95,8 +95,8 @@ func (c *chance) edit(at model.Target, o *model.Object) *edit {
 	if c.percent(20) {
 		e.manager = "trust-manager"
 	}
-	// An edit that changes no value is one too: it claims entries that are already
-	// right, or clears managedFields.
+	// A bare edit changes no value: it claims entries that are already in sync, or
+	// clears managedFields.
 	bare := c.percent(20)
 	if !bare {
 		for range 1 + c.IntN(3) {
@@ -127,7 +127,7 @@ func (c *chance) change(e *edit, o *model.Object) {
 	_, inTheWayToo := e.set[other]
 	switch {
 	case inTheWayToo || inTheWay && e.way == serverApply:
-		return // an apply cannot take it away
+		return // an apply cannot remove it
 	case there && e.way != serverApply && c.percent(35):
 		e.drop = append(e.drop, at)
 		return
@@ -144,7 +144,7 @@ func (c *chance) change(e *edit, o *model.Object) {
 	}
 }
 
-// field gives one that is there, or one that may or may not be.
+// field returns an existing entry, or one that may or may not exist.
 func (c *chance) field(kind string, o *model.Object) model.Field {
 	if there := o.Fields(); len(there) > 0 && c.percent(60) {
 		return pick(c, there...)
@@ -157,7 +157,8 @@ func (c *chance) field(kind string, o *model.Object) model.Field {
 	return model.Field{Section: section, Key: pick(c, foreignKeys(kind, section)...)}
 }
 
-// foreignKeys are those that others use, some of which are also the operator's.
+// foreignKeys returns the keys that foreign clients use, some of which are also the
+// operator's.
 func foreignKeys(kind, section string) []string {
 	switch section {
 	case model.Data:
@@ -174,8 +175,8 @@ func foreignKeys(kind, section string) []string {
 	return []string{"note", "memo", "theirs", model.Hash.Key, model.SharedMark.Key}
 }
 
-// keep adds what an apply has besides: entries applied before, or else they go,
-// and entries of the operator as they are.
+// keep adds the unchanged entries of an apply: entries applied before, which the apply
+// would remove otherwise, and entries of the operator.
 func (c *chance) keep(e *edit, o *model.Object) {
 	again, claim := c.percent(60), c.percent(40)
 	for _, at := range o.Fields() {
@@ -218,7 +219,7 @@ func list(set map[model.Field]model.Value) string {
 	return strings.Join(parts, " ")
 }
 
-// edit changes the model as the cluster.
+// edit applies an edit to the model.
 func (m *state) edit(e *edit) {
 	o := m.Objects[e.at]
 	m.remember(e.at)

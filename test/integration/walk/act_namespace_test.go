@@ -10,10 +10,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// namespaceNames are all namespaces that come and go.
+// namespaceNames are the namespaces that the walk creates and deletes.
 var namespaceNames = []string{"walk-1", "walk-2", "walk-3", "walk-4", "walk-5", "walk-6", "walk-7", "walk-8"}
 
-// namespaceAction changes a namespace, and so which Bundles have a target there.
+// namespaceAction changes a namespace, and thereby which Bundles have a target there.
 func namespaceAction(m *state, name, text string) *action {
 	return &action{
 		text:    fmt.Sprintf("namespace %s: %s", name, text),
@@ -40,8 +40,7 @@ func createNamespace(c *chance, m *state) *action {
 	return a
 }
 
-// createNamespace makes a namespace, once one of the name that is on its way out
-// is gone.
+// createNamespace creates a namespace, once a terminating one of the name is gone.
 func (w *world) createNamespace(name string, has map[string]string) error {
 	err := w.await("namespace "+name+" to be gone", func() error {
 		err := w.api.Get(w.ctx, client.ObjectKey{Name: name}, &corev1.Namespace{})
@@ -56,7 +55,7 @@ func (w *world) createNamespace(name string, has map[string]string) error {
 	return w.api.Create(w.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: has}})
 }
 
-// changeable gives the namespaces of the walk that there are.
+// changeable returns the existing namespaces of the walk.
 func (m *state) changeable() []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(m.Namespaces)), func(name string) bool {
 		return slices.Contains(systemNamespaces, name)

@@ -11,9 +11,9 @@ import (
 	"trust-manager.io/test/framework/model"
 )
 
-// objectAction does something to an object as somebody else than the operator.
-// It needs the object to be wanted, or not, throughout: whether a release comes
-// before or after makes a difference.
+// objectAction changes an object as a foreign client. Whether the object is desired
+// must not change during the step: the order of the action and a release makes a
+// difference.
 func objectAction(at model.Target, text string) *action {
 	return &action{
 		text:    fmt.Sprintf("%s: %s", at, text),
@@ -29,7 +29,7 @@ func deleteObject(c *chance, m *state) *action {
 	}
 	at := pick(c, all...)
 	a := objectAction(at, "deleted")
-	// Where nothing is built, it stays away.
+	// Without a revision, the object stays deleted.
 	a.needs = append(a.needs, contentOf(at.Bundle))
 	a.model = func(m *state) { m.remove(at) }
 	a.do = func(w *world) error { return w.api.Delete(w.ctx, empty(at)) }
@@ -46,9 +46,9 @@ func empty(at model.Target) *unstructured.Unstructured {
 	return object
 }
 
-// createObject makes an object under a Bundle's name where the Bundle has no
-// target, or before there is such a Bundle: one with data of its own, one that
-// has the target's key already, or both.
+// createObject creates an object under a Bundle's name where the Bundle has no
+// target, or before the Bundle exists: one with foreign data, one that already has
+// the target's key, or both.
 func createObject(c *chance, m *state) *action {
 	at := model.Target{
 		Bundle: pick(c, bundleNames...), Kind: pick(c, model.ConfigMap, model.Secret),
@@ -63,7 +63,7 @@ func createObject(c *chance, m *state) *action {
 		set[model.Field{Section: section, Key: key}] = model.Value{Text: c.unique("made")}
 	}
 	if b := m.Bundles[at.Bundle]; b != nil && b.Revision != nil && c.percent(40) {
-		// What is already right stays of those who wrote it.
+		// Entries that are already in sync stay owned by their writer.
 		for at, right := range b.Revision.Shapes[at.Kind] {
 			if at.Section == model.Data && right.Format == "" {
 				set[at] = right
@@ -94,8 +94,8 @@ func (w *world) create(at model.Target, set map[model.Field]any) error {
 	return w.wrote(object, w.api.Create(w.ctx, object, client.FieldOwner("editor")))
 }
 
-// copyObject copies a target as it is, but for the owner, to where it is not
-// wanted: to another name, or to the Bundle's name in another namespace.
+// copyObject copies a target without its owner to a place where it is not desired:
+// to another name, or to the Bundle's name in another namespace.
 func copyObject(c *chance, m *state) *action {
 	from, ok := m.anyObject(c)
 	if !ok || len(m.copies) > 5 {
@@ -138,7 +138,7 @@ func copyObject(c *chance, m *state) *action {
 	return a
 }
 
-// fieldsOf gives all entries of an object.
+// fieldsOf returns all entries of an object.
 func fieldsOf(object *unstructured.Unstructured) []model.Field {
 	var all []model.Field
 	for _, section := range []string{model.Data, model.BinaryData, model.Labels, model.Annotations} {

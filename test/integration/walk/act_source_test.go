@@ -17,7 +17,7 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// changeSource makes, changes, spoils, mends or deletes a source.
+// changeSource creates, changes, damages, repairs or deletes a source.
 func changeSource(c *chance, m *state) *action {
 	at := pick(c, sourceNames...)
 	before := m.Sources[at]
@@ -37,8 +37,8 @@ func changeSource(c *chance, m *state) *action {
 	}
 }
 
-// changed returns what a source contains next, nil if it is deleted. One that is missing or
-// damaged is usually repaired, since its readers stand still.
+// changed returns the next content of a source, or nil if it is deleted. A missing or
+// damaged source is usually repaired, since its readers are blocked.
 func (c *chance) changed(at model.Source, before *model.Content) (after *model.Content, what string) {
 	fresh := c.content(at)
 	if before == nil {
@@ -81,7 +81,7 @@ func describeContent(of *model.Content) string {
 	return fmt.Sprintf("%s, labels %v", strings.Join(parts, ", "), of.Labels)
 }
 
-// putSource makes, replaces or deletes a source.
+// putSource creates, replaces or deletes a source.
 func (w *world) putSource(at model.Source, exists bool, to *model.Content) error {
 	meta := metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: at.Name}
 	var object client.Object = &corev1.ConfigMap{ObjectMeta: meta}
@@ -112,8 +112,8 @@ func (w *world) putSource(at model.Source, exists bool, to *model.Content) error
 	return w.api.Create(w.ctx, object)
 }
 
-// changePackage puts another version of the default CA package in place, or one
-// that is no package, which must change nothing (D1).
+// changePackage installs another version of the default CA package, or an invalid
+// one, which must change nothing (D1).
 func changePackage(c *chance, m *state) *action {
 	if !m.running && m.brokenPackage {
 		return nil // the operator is to start with a valid file
@@ -148,7 +148,7 @@ func changePackage(c *chance, m *state) *action {
 
 func (w *world) packagePath() string { return filepath.Join(w.folder, "package.json") }
 
-// putPackage puts a file in place in one step.
+// putPackage installs a file atomically.
 func (w *world) putPackage(content []byte) error {
 	fresh := w.packagePath() + ".new"
 	if err := os.WriteFile(fresh, content, 0o600); err != nil {

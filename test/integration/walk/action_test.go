@@ -7,21 +7,21 @@ import (
 
 // action is one thing that happens to the cluster, and to the model of it.
 type action struct {
-	// text is the line that tells of it.
+	// text is the line that describes it.
 	text string
-	// kind is that of kinds.
+	// kind is its name in kinds.
 	kind string
-	// changes and needs are what makes the result depend on which of two actions
-	// the operator sees first. Such two are not done in one step while it runs.
+	// changes and needs make the result depend on which of two actions the
+	// operator observes first. Such two are not done in one step while it runs.
 	changes, needs []string
-	// calm says that the operator must not be killed in the middle of it.
+	// calm reports whether the operator must not be killed in the middle of it.
 	calm  bool
 	model func(*state)
 	do    func(*world) error
 }
 
 // What actions change and need, besides single objects. The content of a Bundle
-// is what it is built from; its shape is which targets it has, and what for.
+// is the input of its build; its shape is its set of targets and their formats.
 func contentOf(bundle string) string { return "content of " + bundle }
 func shapeOf(bundle string) string   { return "shape of " + bundle }
 func namespaceAt(name string) string { return "namespace " + name }
@@ -37,7 +37,7 @@ func each(list []string, of func(string) string) []string {
 	return all
 }
 
-// collides says whether the order of two actions would make a difference.
+// collides reports whether the order of two actions would make a difference.
 func (a *action) collides(b *action) bool {
 	overlap := func(a, b []string) bool {
 		return slices.ContainsFunc(a, func(one string) bool { return slices.Contains(b, one) })
@@ -45,7 +45,7 @@ func (a *action) collides(b *action) bool {
 	return overlap(a.changes, b.changes) || overlap(a.changes, b.needs) || overlap(a.needs, b.changes)
 }
 
-// maker makes an action that fits the model as it is, or gives nil.
+// maker returns an action that fits the current model, or nil.
 type maker func(*chance, *state) *action
 
 // kinds are all kinds of actions, and how often each is tried.
@@ -70,7 +70,7 @@ var kinds = []struct {
 	{3, "namespace deleted", deleteNamespace},
 }
 
-// next makes an action that collides with none of the others.
+// next returns an action that collides with none of the others.
 func (c *chance) next(m *state, others []*action) *action {
 	weights := make([]int, len(kinds))
 	for i, kind := range kinds {
@@ -87,10 +87,10 @@ func (c *chance) next(m *state, others []*action) *action {
 	}
 }
 
-// existingBundles gives the names of the Bundles that there are, in order.
+// existingBundles returns the sorted names of the existing Bundles.
 func (m *state) existingBundles() []string { return slices.Sorted(maps.Keys(m.Bundles)) }
 
-// missing gives those of some names that a map does not have.
+// missing returns the names that a map does not contain.
 func missing[thing any](names []string, from map[string]thing) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		_, there := from[name]

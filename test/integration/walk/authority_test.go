@@ -21,7 +21,7 @@ func newAuthorities(count int) []string {
 	return list
 }
 
-// blocks gives the PEM blocks of CAs.
+// blocks returns the PEM blocks of CAs.
 func blocks(numbers []int) []string {
 	var list []string
 	for _, number := range numbers {

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 )
 
-// chance is where everything random comes from.
+// chance is the only source of random numbers.
 type chance struct {
 	*rand.Rand
 	made int
@@ -15,19 +15,19 @@ func newChance(seed uint64) *chance {
 	return &chance{Rand: rand.New(rand.NewPCG(seed, 0))}
 }
 
-// percent is true in so many cases of a hundred.
+// percent returns true in share percent of the calls.
 func (c *chance) percent(share int) bool { return c.IntN(100) < share }
 
-// unique gives a text that the walk has not had before. It is fit for a label.
+// unique returns a text that the walk has not used before. It is valid in a label.
 func (c *chance) unique(prefix string) string {
 	c.made++
 	return fmt.Sprintf("%s-%d", prefix, c.made)
 }
 
-// pick gives one of a list, which must not be empty.
+// pick returns a random item of a list, which must not be empty.
 func pick[thing any](c *chance, list ...thing) thing { return list[c.IntN(len(list))] }
 
-// some gives up to so many different ones of a list, and at least one.
+// some returns between one and most different items of a list.
 func some[thing any](c *chance, most int, list ...thing) []thing {
 	var chosen []thing
 	for _, i := range c.Perm(len(list))[:1+c.IntN(min(most, len(list)))] {
@@ -36,7 +36,7 @@ func some[thing any](c *chance, most int, list ...thing) []thing {
 	return chosen
 }
 
-// weighted gives the index of one of some weights, by its share in their sum.
+// weighted returns a random index of a weight, by its share in the sum.
 func (c *chance) weighted(weights ...int) int {
 	sum := 0
 	for _, weight := range weights {
@@ -51,7 +51,7 @@ func (c *chance) weighted(weights ...int) int {
 	return len(weights) - 1
 }
 
-// numbers gives one to three CAs.
+// numbers returns the numbers of one to three CAs.
 func (c *chance) numbers() []int {
 	all := make([]int, len(authorities))
 	for i := range all {

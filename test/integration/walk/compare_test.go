@@ -15,7 +15,7 @@ import (
 	"trust-manager.io/test/framework/model"
 )
 
-// compareObjects says how the objects of the cluster differ from the model.
+// compareObjects returns how the objects of the cluster differ from the model.
 func (m *state) compareObjects(present map[model.Target]*model.Observed) error {
 	for _, at := range m.sortedObjects() {
 		if present[at] == nil {
@@ -38,7 +38,7 @@ func (m *state) compareObjects(present map[model.Target]*model.Observed) error {
 	return nil
 }
 
-// compareNamespaces says whether there are namespaces that should be gone.
+// compareNamespaces returns an error if there are namespaces that should be gone.
 func (w *world) compareNamespaces(m *state) error {
 	var list corev1.NamespaceList
 	if err := w.api.List(w.ctx, &list); err != nil {
@@ -52,7 +52,7 @@ func (w *world) compareNamespaces(m *state) error {
 	return nil
 }
 
-// compareBundles says how the Bundles, their status and the owner references to
+// compareBundles returns how the Bundles, their status and the owner references to
 // them differ from the model.
 func (w *world) compareBundles(m *state, present map[model.Target]*model.Observed) error {
 	var list v1alpha1.BundleList
@@ -110,7 +110,7 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// list returns all objects of the walk by a request of its own.
+// list returns all objects of the walk by a separate request.
 func (w *world) list() (map[model.Target]*model.Observed, error) {
 	all := map[model.Target]*model.Observed{}
 	for _, list := range []client.ObjectList{&corev1.ConfigMapList{}, &corev1.SecretList{}} {
@@ -130,8 +130,8 @@ func (w *world) list() (map[model.Target]*model.Observed, error) {
 	return all, nil
 }
 
-// compare says how the cluster differs from the model. It asks the API server
-// only where the watch has nothing to complain of.
+// compare returns how the cluster differs from the model. It sends requests to the API
+// server only if the watch shows no difference.
 func (w *world) compare(m *state) error {
 	present, err := w.watcher.present()
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"trust-manager.io/test/framework/model"
 )
 
-// sourceNames are all sources that there can be.
+// sourceNames are all sources that can exist.
 var sourceNames = []model.Source{
 	{Kind: model.ConfigMap, Name: "feed-1"}, {Kind: model.ConfigMap, Name: "feed-2"},
 	{Kind: model.ConfigMap, Name: "feed-3"}, {Kind: model.ConfigMap, Name: "feed-4"},
@@ -23,8 +23,8 @@ var tlsSource = model.Source{Kind: model.Secret, Name: "feed-8"}
 // content returns what a source may contain.
 func (c *chance) content(at model.Source) *model.Content {
 	content := &model.Content{Labels: map[string]string{}, Texts: map[string]string{}, TLS: at == tlsSource}
-	// A selector that matches the Secret with a private key is usually an error, and so
-	// would keep all its readers from anything else.
+	// A selector that matches the Secret with a private key is usually an error, which
+	// would block all its readers.
 	if group := pick(c, "", "a", "b"); group != "" && (!content.TLS || c.percent(10)) {
 		content.Labels[feed] = group
 	}
@@ -52,7 +52,7 @@ func windows(numbers []int) string { return strings.ReplaceAll(pemOf(numbers), "
 
 func doubled(numbers []int) string { return pemOf(numbers) + pemOf(numbers) }
 
-// isSpoilt reports whether a source has a text without certificates, or not the main one.
+// isSpoilt reports whether a source has a text without certificates, or lacks the main key.
 func isSpoilt(content *model.Content) bool {
 	for _, text := range content.Texts {
 		if len(numbersIn(text)) == 0 {

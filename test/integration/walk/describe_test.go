@@ -9,7 +9,7 @@ import (
 	"trust-manager.io/test/framework/model"
 )
 
-// describe returns a spec as JSON, with the numbers of the CAs in the place of their
+// describe returns a spec as JSON, with the numbers of the CAs instead of their
 // certificates and fingerprints.
 func describe(spec v1alpha1.BundleSpec) string {
 	encoded, err := json.Marshal(spec)

@@ -13,7 +13,7 @@ import (
 	"trust-manager.io/test/framework/model"
 )
 
-// path returns where an entry is in the object.
+// path returns the path of an entry in the object.
 func path(f model.Field) []string { return append(pathOf(f.Section), f.Key) }
 
 func pathOf(section string) []string {
@@ -23,7 +23,7 @@ func pathOf(section string) []string {
 	return []string{section}
 }
 
-// encoded gives values as JSON has them.
+// encoded returns values in their JSON form.
 func encoded(kind string, set map[model.Field]model.Value) map[model.Field]any {
 	all := map[model.Field]any{}
 	for at, value := range set {
@@ -64,7 +64,7 @@ func (w *world) edit(e *edit) error {
 	})
 }
 
-// change edits an object that is to be updated.
+// change applies the edit to an object, for an update.
 func (e *edit) change(object *unstructured.Unstructured) error {
 	for _, at := range e.drop {
 		unstructured.RemoveNestedField(object.Object, path(at)...)
@@ -93,7 +93,7 @@ func (e *edit) change(object *unstructured.Unstructured) error {
 	return nil
 }
 
-// body gives an edit as a patch of an object as it is.
+// body returns an edit as a patch of a live object.
 func (e *edit) body(live *unstructured.Unstructured) ([]byte, error) {
 	set := encoded(e.at.Kind, e.set)
 	for _, at := range e.keep {

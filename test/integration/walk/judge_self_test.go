@@ -7,7 +7,7 @@ import (
 	"trust-manager.io/test/framework/model"
 )
 
-// A judge that never complains would prove nothing.
+// The judge reports violations: one that never does would prove nothing.
 func TestJudge(t *testing.T) {
 	t.Parallel()
 	at := model.Target{Bundle: "walk-a", Kind: model.ConfigMap, Namespace: "walk-1"}
@@ -25,7 +25,7 @@ func TestJudge(t *testing.T) {
 		m.Settle()
 		return m
 	}
-	// is gives the target with another text, or with further changes.
+	// is returns the target with another text, or with further changes.
 	is := func(text string, changes map[model.Field]string) *model.Observed {
 		one := &model.Observed{Entries: map[model.Field]string{
 			pem: text, theirs: "theirs", model.BundleLabel: at.Bundle, model.SharedMark: "true",
@@ -42,17 +42,17 @@ func TestJudge(t *testing.T) {
 		before, after *model.Observed
 		bad           bool
 	}{
-		"a roll-out":                 {is(old, nil), is(fresh, nil), false},
+		"a rollout":                  {is(old, nil), is(fresh, nil), false},
 		"a repair":                   {is("tampered", nil), is(fresh, nil), false},
 		"a repair to what was":       {is("tampered", nil), is(old, nil), false},
 		"a label put back":           {is(fresh, map[model.Field]string{model.BundleLabel: "other"}), is(fresh, nil), false},
 		"a step back":                {is(fresh, nil), is(old, nil), true},
 		"a write in vain":            {is(fresh, nil), is(fresh, nil), true},
-		"a text that nobody asks":    {is(old, nil), is("?", nil), true},
+		"a text not asked for":       {is(old, nil), is("?", nil), true},
 		"certificates left out":      {is(old, nil), is("", nil), true},
 		"the label without the text": {is("", map[model.Field]string{model.BundleLabel: ""}), is("", nil), true},
-		"data of others removed":     {is(old, nil), is(fresh, map[model.Field]string{theirs: ""}), true},
-		"data of others changed":     {is(old, nil), is(fresh, map[model.Field]string{theirs: "?"}), true},
+		"foreign data removed":       {is(old, nil), is(fresh, map[model.Field]string{theirs: ""}), true},
+		"foreign data changed":       {is(old, nil), is(fresh, map[model.Field]string{theirs: "?"}), true},
 		"something added":            {is(old, nil), is(fresh, map[model.Field]string{{Section: model.Labels, Key: "a"}: "b"}), true},
 		"deleted":                    {is(old, nil), nil, true},
 		"made without certificates":  {nil, is("", nil), true},

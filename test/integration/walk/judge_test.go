@@ -13,7 +13,7 @@ type judge struct {
 	theirs        map[string]bool
 }
 
-// look says what is wrong with an event that is not the walk's own work.
+// look returns what is wrong with an event that is not the walk's own work.
 func (j *judge) look(e event) error {
 	if e.after != nil && j.theirs[e.after.ResourceVersion] {
 		return nil
@@ -22,7 +22,7 @@ func (j *judge) look(e event) error {
 	switch {
 	case j.after.copies[e.at] || j.before.copies[e.at]:
 		if e.after == nil && !j.after.copies[e.at] {
-			return nil // its namespace has gone
+			return nil // its namespace is gone
 		}
 		return fmt.Errorf("a copy was touched")
 	case e.after == nil && want != nil && !j.after.deleted[e.at]:
@@ -35,13 +35,13 @@ func (j *judge) look(e event) error {
 		before = &model.Observed{}
 	} else if want != nil && want.Check(before) == nil && before.Entries[model.Hash] == e.after.Entries[model.Hash] &&
 		!j.after.cleared[e.at] && !j.after.dropped[e.at.Bundle] {
-		// What the digest should be is not for the model to know.
+		// The model does not compute the digest.
 		return fmt.Errorf("it was as it should be, and was written all the same")
 	}
 	return j.lookAt(e.at, before, e.after)
 }
 
-// lookAt says what is wrong with a write by the operator.
+// lookAt returns what is wrong with a write by the operator.
 func (j *judge) lookAt(at model.Target, before, after *model.Observed) error {
 	changed := false
 	for field, now := range after.Entries {
@@ -54,7 +54,7 @@ func (j *judge) lookAt(at model.Target, before, after *model.Observed) error {
 			return fmt.Errorf("%s was as it should be, %.80q, and was changed to %.80q", field, was, now)
 		}
 		if !j.isWanted(at, field, now) {
-			return fmt.Errorf("%s was set to %.80q, which nobody asks for", field, now)
+			return fmt.Errorf("%s was set to %.80q, which no Bundle asks for", field, now)
 		}
 	}
 	for field, was := range before.Entries {
@@ -72,15 +72,15 @@ func (j *judge) lookAt(at model.Target, before, after *model.Observed) error {
 	return nil
 }
 
-// isReleased says whether an entry may go for a while although it is there in the
-// end: that of a Bundle that was deleted, and is made again.
+// isReleased reports whether an entry may be absent temporarily although it exists at
+// the end: that of a Bundle that was deleted and re-created.
 func (j *judge) isReleased(at model.Target, field model.Field) bool {
 	_, before := j.before.Asked(at)[field]
 	_, after := j.after.Asked(at)[field]
 	return j.after.dropped[at.Bundle] && (field.IsMark() || before || after)
 }
 
-// final gives what an entry is at the end of the step.
+// final returns the value of an entry at the end of the step.
 func (j *judge) final(at model.Target, field model.Field) (model.Value, bool) {
 	if o := j.after.Objects[at]; o != nil {
 		last, there := o.Entries[field]
@@ -89,7 +89,7 @@ func (j *judge) final(at model.Target, field model.Field) (model.Value, bool) {
 	return model.Value{}, false
 }
 
-// isRight says whether an entry is what it is at the end of the step.
+// isRight reports whether an entry has its value at the end of the step.
 func (j *judge) isRight(at model.Target, field model.Field, text string) bool {
 	if field == model.Hash {
 		return false
@@ -98,8 +98,8 @@ func (j *judge) isRight(at model.Target, field model.Field, text string) bool {
 	return there && last.Check(text) == nil
 }
 
-// isWanted says whether an entry is what it should be at either end of the step,
-// or at the end of the step.
+// isWanted reports whether an entry has its desired value at either end of the step,
+// or its value at the end of the step.
 func (j *judge) isWanted(at model.Target, field model.Field, text string) bool {
 	if field == model.Hash || field == model.SharedMark && text == "true" || j.isRight(at, field, text) {
 		return true
@@ -112,8 +112,8 @@ func (j *judge) isWanted(at model.Target, field model.Field, text string) bool {
 	return false
 }
 
-// isWhole says whether an object has a bundle that it should have at either end of
-// the step, as PEM. Where no such thing is known, nothing is wrong.
+// isWhole reports whether an object has its desired bundle at either end of the step,
+// as PEM. It returns true if no bundle is known.
 func (j *judge) isWhole(at model.Target, o *model.Observed) bool {
 	wanted := false
 	for _, m := range []*state{j.before, j.after} {

@@ -1,19 +1,17 @@
-// Package walk leads the operator through a random walk on a real control plane:
-// Bundles, sources and namespaces come, change and go, others edit the targets in
-// every way that Kubernetes has, and the operator is stopped and killed on the
-// way.
+// Package walk runs a random walk on a real control plane: it creates, changes and
+// deletes Bundles, sources and namespaces, edits the targets as foreign clients in
+// every way that Kubernetes supports, and stops and kills the operator in between.
 //
-// After each step the cluster has to be what a model of it says, and then nothing
-// may be written any more. A watch over all ConfigMaps and Secrets sees each event
-// on the way: no target may ever be without its certificates, nothing of others
-// may ever be lost, and no write may be in vain.
+// After each step the cluster has to match a model, and nothing may be written any
+// more. A watch over all ConfigMaps and Secrets receives each intermediate event: no
+// target may ever be without its certificates, no foreign content may ever be lost,
+// and no write may be redundant.
 //
-// The model is that of test/framework/model, which knows the contract and how
-// Kubernetes keeps managedFields, and nothing of how the operator works. What
-// is done (files act_) comes from one seeded source of random numbers and from the
-// model alone, so that a seed repeats a walk. Situations in which the contract
-// leaves the result to chance are left out, where they are generated, with a word
-// why.
+// The model, test/framework/model, implements the contract and the managedFields of
+// Kubernetes, and knows nothing of the operator's implementation. The actions (files
+// act_) depend only on one seeded source of random numbers and on the model, so that
+// a seed repeats a walk. Generators skip situations in which the contract leaves the
+// result open, and comments there state the reason.
 package walk
 
 import (
@@ -41,7 +39,7 @@ var (
 	conflictShare = flag.Int("conflict-share", 20, "of how many in a hundred writes that is so")
 )
 
-// env and conflicts, the way of the operator to the API server, are set by TestMain.
+// env and conflicts, the operator's proxy to the API server, are set by TestMain.
 var (
 	env       *rig.Rig
 	conflicts *rig.Proxy

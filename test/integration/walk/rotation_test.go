@@ -16,14 +16,14 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// isWalks says whether an object has a name of the walk and is not what the operator
-// remembers of a Bundle: what is in that shows in the targets.
+// isWalks reports whether an object has a name of the walk and is not a Bundle's
+// rotation state, whose content is visible in the targets.
 func isWalks(at model.Target) bool {
 	_, state := rotation.BundleOf(at.Bundle)
 	return strings.HasPrefix(at.Bundle, "walk-") && (!state || at.Namespace != rig.TrustNamespace)
 }
 
-// rotation is long enough for all that leaves to be retained until the walk ends.
+// rotation returns a rotation that retains all removed CAs until the walk ends.
 func (c *chance) rotation() *v1alpha1.BundleRotation {
 	if c.percent(60) {
 		return nil
@@ -36,7 +36,7 @@ func (c *chance) rotation() *v1alpha1.BundleRotation {
 	return rotation
 }
 
-// exclude excludes a CA or two, most times none.
+// exclude returns exclusions of up to two CAs, usually none.
 func (c *chance) exclude() []v1alpha1.Exclusion {
 	var list []v1alpha1.Exclusion
 	for range c.weighted(7, 2, 1) {
@@ -47,7 +47,7 @@ func (c *chance) exclude() []v1alpha1.Exclusion {
 	return list
 }
 
-// endRetention deletes the key of a CA that is retained.
+// endRetention deletes the key of a retained CA.
 func endRetention(c *chance, m *state) *action {
 	var names []string
 	for _, name := range m.existingBundles() {

@@ -7,7 +7,7 @@ import (
 	"trust-manager.io/test/framework/model"
 )
 
-// The keys of sources and of targets. Others use those of targets too.
+// The keys of sources and of targets. Foreign clients use those of targets too.
 const (
 	mainKey   = "ca.crt"
 	moreKey   = "more.pem"
@@ -30,7 +30,7 @@ func (c *chance) spec(m *state) v1alpha1.BundleSpec {
 	return v1alpha1.BundleSpec{Sources: c.sourcesOf(m), Target: c.target(), Rotation: c.rotation(), Exclude: c.exclude()}
 }
 
-// changedSpec gives a spec that differs in one respect or in all.
+// changedSpec returns a spec that differs in one respect or in all.
 func (c *chance) changedSpec(m *state, before v1alpha1.BundleSpec) v1alpha1.BundleSpec {
 	after := *before.DeepCopy()
 	fresh := c.spec(m)
@@ -100,7 +100,7 @@ func (c *chance) source(m *state) v1alpha1.BundleSource {
 	return v1alpha1.BundleSource{ConfigMap: from}
 }
 
-// sourceName gives a source's name, most times of one that exists.
+// sourceName returns a source's name, usually of one that exists.
 func (c *chance) sourceName(m *state, kind string) string {
 	var all, there []string
 	for _, at := range sourceNames {

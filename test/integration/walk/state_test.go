@@ -23,7 +23,7 @@ type state struct {
 	// running reports that the operator runs.
 	running bool
 
-	// What the current step has done, for the judgement of events on the way: deleted are
+	// What the current step has done, for the judgement of intermediate events: deleted are
 	// objects that another client than the operator deletes, dropped are Bundles that were
 	// deleted, and perhaps re-created, and cleared are objects whose managedFields were
 	// cleared.
@@ -32,7 +32,7 @@ type state struct {
 	cleared map[model.Target]bool
 }
 
-// systemNamespaces are those that every cluster has, and the one of the sources.
+// systemNamespaces are the namespaces of every cluster, and the trust namespace.
 var systemNamespaces = []string{"default", "kube-node-lease", "kube-public", "kube-system", rig.TrustNamespace}
 
 func newState() *state {
@@ -48,7 +48,7 @@ func (m *state) beginStep() {
 	m.deleted, m.dropped, m.cleared = map[model.Target]bool{}, map[string]bool{}, map[model.Target]bool{}
 }
 
-// stop ends the operator, which loses what it had in memory.
+// stop ends the operator, which loses its state in memory.
 func (m *state) stop() {
 	m.running = false
 	clear(m.Orphaned)
@@ -57,18 +57,18 @@ func (m *state) stop() {
 	}
 }
 
-// snapshot copies what the judgement of a step compares with.
+// snapshot copies the state that the judgement of a step compares with.
 func (m *state) snapshot() *state {
 	copied := *m
 	copied.World = m.Clone()
 	return &copied
 }
 
-// sortedObjects returns the targets that have an object, in order.
+// sortedObjects returns the sorted targets that have an object.
 func (m *state) sortedObjects() []model.Target { return sortedTargets(m.Objects) }
 
-// anyObject returns the target of some object; usually of one that was edited lately, since
-// it is the second edit that finds faults.
+// anyObject returns the target of a random object, usually of a recently edited one, since
+// the second edit finds most faults.
 func (m *state) anyObject(c *chance) (at model.Target, ok bool) {
 	for _, at := range m.recent {
 		if m.Objects[at] != nil && c.percent(25) {
@@ -82,7 +82,7 @@ func (m *state) anyObject(c *chance) (at model.Target, ok bool) {
 	return pick(c, all...), true
 }
 
-// remember notes an object as edited.
+// remember records an object as edited.
 func (m *state) remember(at model.Target) {
 	if !slices.Contains(m.recent, at) {
 		m.recent = append([]model.Target{at}, m.recent...)
@@ -101,14 +101,14 @@ func (m *state) createBundle(name string, spec v1alpha1.BundleSpec) {
 	delete(m.Orphaned, name)
 }
 
-// deleteBundle deletes a Bundle: garbage collection takes what it owns, or the owner
-// reference from it.
+// deleteBundle deletes a Bundle: garbage collection deletes the objects that it owns, or
+// removes their owner references.
 func (m *state) deleteBundle(name string, policy metav1.DeletionPropagation) {
 	delete(m.Bundles, name)
 	m.dropped[name] = true
 	orphan := policy == metav1.DeletePropagationOrphan
-	// A deletion without the targets that the operator did not see counts as one of the
-	// other kinds (ADR 7).
+	// A deletion with orphaned targets that the operator did not observe counts as another
+	// kind (ADR 7).
 	m.Orphaned[name] = orphan && m.running
 	for at, o := range m.Objects {
 		switch {

@@ -42,7 +42,7 @@ func TestWalk(t *testing.T) {
 	}
 	conflicts.Inject(*conflictShare, refusals...)
 	met := func() bool { return refused() > 0 }
-	// A few steps may need so few writes that none meets one: then some more are taken.
+	// If the steps need so few writes that none is refused, the walk takes more.
 	for last := *steps + *conflictSteps; w.step <= last || !met() && w.step <= last+2**conflictSteps; w.step++ {
 		w.take()
 	}
@@ -58,10 +58,10 @@ func TestWalk(t *testing.T) {
 	t.Logf("seed %d: %d steps, each in order", *seed, w.step-1)
 }
 
-// refusals are the answers that a share of the writes gets.
+// refusals are the faults that a share of the writes meets.
 var refusals = []rig.Fault{rig.Conflict, rig.NamespaceEnd}
 
-// refused returns how many writes have got one.
+// refused returns how many writes have met one.
 func refused() (writes int) {
 	injected := conflicts.Injected()
 	for _, fault := range refusals {
@@ -70,7 +70,7 @@ func refused() (writes int) {
 	return writes
 }
 
-// end tells how to walk there again, and stops the operator.
+// end logs how to repeat the walk, and stops the operator.
 func (w *walk) end() {
 	if w.Failed() {
 		w.Logf("to repeat it: go test ./test/integration/walk -seed %d -steps %d -conflict-steps %d",
@@ -88,7 +88,7 @@ func (w *walk) end() {
 	}
 }
 
-// must ends the walk at an error.
+// must ends the walk on an error.
 func (w *walk) must(err error) {
 	w.Helper()
 	if err != nil {
@@ -96,7 +96,7 @@ func (w *walk) must(err error) {
 	}
 }
 
-// setUp makes the first namespaces, sources and Bundles, with the operator down.
+// setUp creates the first namespaces, sources and Bundles, while the operator is down.
 func (w *walk) setUp() {
 	makers := []maker{
 		changePackage,
@@ -114,7 +114,7 @@ func (w *walk) setUp() {
 	w.startAndSettle(w.model.snapshot())
 }
 
-// do does an action, in the model and in the cluster.
+// do runs an action, in the model and in the cluster.
 func (w *walk) do(a *action) {
 	w.Helper()
 	w.Logf("step %d: %s", w.step, a.text)
@@ -123,8 +123,8 @@ func (w *walk) do(a *action) {
 	w.must(a.do(w.world))
 }
 
-// take takes one step: some things happen, while the operator runs, while it is
-// down, or just before it is killed. Then all has to be in order again.
+// take takes one step: it runs some actions while the operator runs, while it is
+// down, or just before it is killed. Then everything has to converge.
 func (w *walk) take() {
 	w.model.beginStep()
 	before := w.model.snapshot()
@@ -154,8 +154,8 @@ func (w *walk) take() {
 	w.settle(before)
 }
 
-// happen does some actions one right after the other, whose order makes no
-// difference to the operator. calm says that it should not be killed meanwhile.
+// happen runs some actions in direct succession, whose order makes no difference to
+// the operator. calm reports whether the operator must not be killed meanwhile.
 func (w *walk) happen(times int) (calm bool) {
 	var done []*action
 	for range times {
@@ -167,8 +167,8 @@ func (w *walk) happen(times int) (calm bool) {
 	return calm
 }
 
-// happenWhileDown does some actions while the operator is down. After each, the
-// cluster has to be what the model is, which proves the model itself.
+// happenWhileDown runs some actions while the operator is down. After each, the
+// cluster has to match the model, which verifies the model itself.
 func (w *walk) happenWhileDown(times int) {
 	for range times {
 		w.do(w.chance.next(w.model, nil))
@@ -176,8 +176,8 @@ func (w *walk) happenWhileDown(times int) {
 	}
 }
 
-// allBuild says whether all Bundles can be built. If not, what becomes of targets
-// depends on whether the operator saw something before it was killed.
+// allBuild reports whether all Bundles can be built. If not, the outcome for targets
+// depends on what the operator observed before it was killed.
 func (m *state) allBuild() bool {
 	for name, b := range m.Bundles {
 		if !m.builds(name, b.Spec) {
@@ -219,16 +219,16 @@ func (w *walk) startAndSettle(before *state) {
 	w.settle(before)
 }
 
-// settle waits until the cluster is what the model is, looks at all events on the
-// way, and sees to it that nothing is written then.
+// settle waits until the cluster matches the model, judges all events in between,
+// and checks that nothing is written afterwards.
 func (w *walk) settle(before *state) {
 	w.Helper()
 	w.model.Settle()
 	began := time.Now()
-	err := w.await("the cluster to be in order", func() error { return w.compare(w.model) })
+	err := w.await("the cluster to be in sync", func() error { return w.compare(w.model) })
 	if err != nil {
 		w.Logf("step %d: %v", w.step, err)
-		w.judge(before) // which may know how that came
+		w.judge(before) // which may know the reason
 	}
 	w.must(err)
 	inOrder := env.Audit.Mark()
@@ -240,14 +240,14 @@ func (w *walk) settle(before *state) {
 	for _, q := range wrote {
 		// Where managedFields were cleared, the operator may apply its entries.
 		if q.Resource != "bundles/status" && len(w.model.cleared) == 0 {
-			w.must(fmt.Errorf("when all was in order, the operator wrote %v", wrote))
+			w.must(fmt.Errorf("when all was in sync, the operator wrote %v", wrote))
 		}
 	}
 	w.beQuiet()
 	w.Logf("step %d: in order after %s", w.step, time.Since(began).Round(10*time.Millisecond))
 }
 
-// beQuiet sees to it that nothing is written any more (T11, C3).
+// beQuiet checks that nothing is written any more (T11, C3).
 func (w *walk) beQuiet() {
 	calm := env.Audit.Mark()
 	time.Sleep(*quiet)
@@ -261,11 +261,11 @@ func (w *walk) beQuiet() {
 	}
 	w.must(w.compare(w.model))
 	for _, e := range w.watcher.take() {
-		w.must(fmt.Errorf("%s has changed, although nobody was to do anything", e.at))
+		w.must(fmt.Errorf("%s has changed, although no client was active", e.at))
 	}
 }
 
-// judge looks at all events since the last step.
+// judge judges all events since the last step.
 func (w *walk) judge(before *state) {
 	j := &judge{before: before, after: w.model, theirs: w.theirs}
 	for _, e := range w.watcher.take() {

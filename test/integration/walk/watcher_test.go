@@ -24,17 +24,17 @@ type event struct {
 	before, after *model.Observed
 }
 
-// watcher sees each event of ConfigMaps and Secrets under names of the walk, from
-// before the first step on. It is safe for concurrent use.
+// watcher receives each event of ConfigMaps and Secrets under names of the walk, from
+// before the first step. It is safe for concurrent use.
 type watcher struct {
 	mu     sync.Mutex
 	now    map[model.Target]*model.Observed
 	events []event
-	// err is why it sees no more.
+	// err is the error that ended the watch.
 	err error
 }
 
-// watchAll begins to watch.
+// watchAll starts the watches.
 func watchAll(ctx context.Context, api client.WithWatch) (*watcher, error) {
 	w := &watcher{now: map[model.Target]*model.Observed{}}
 	for _, list := range []client.ObjectList{&corev1.ConfigMapList{}, &corev1.SecretList{}} {
@@ -88,14 +88,14 @@ func (w *watcher) hear(e watch.Event) {
 	}
 }
 
-// present gives all objects as the watch has shown them last.
+// present returns all objects in their last observed state.
 func (w *watcher) present() (map[model.Target]*model.Observed, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return maps.Clone(w.now), w.err
 }
 
-// take gives the events since the last take.
+// take returns the events since the last take.
 func (w *watcher) take() []event {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 )
 
 // patience bounds each wait. It is long, since three walks may share a machine,
-// and namespaces take their time to go.
+// and the deletion of a namespace is slow.
 const patience = time.Minute
 
 // world is the cluster, and the operator in it.
@@ -26,12 +26,12 @@ type world struct {
 	// folder has the default CA package.
 	folder  string
 	watcher *watcher
-	// theirs are the resource versions that the walk's own writes have given to
-	// targets: all other events are the work of the operator, or of Kubernetes.
+	// theirs are the resource versions of the walk's own writes to targets: all other
+	// events come from the operator or Kubernetes.
 	theirs map[string]bool
 }
 
-// wrote remembers a write of the walk.
+// wrote records a write of the walk.
 func (w *world) wrote(object client.Object, err error) error {
 	if err == nil {
 		w.theirs[object.GetResourceVersion()] = true
@@ -39,7 +39,7 @@ func (w *world) wrote(object client.Object, err error) error {
 	return err
 }
 
-// start starts the operator. It gives the moment before.
+// start starts the operator. It returns a mark from before the start.
 func (w *world) start() (before rig.Mark, err error) {
 	before = env.Audit.Mark()
 	w.operator, err = env.StartOperator("--kubeconfig", conflicts.Kubeconfig,
@@ -47,12 +47,12 @@ func (w *world) start() (before rig.Mark, err error) {
 	return before, err
 }
 
-// await waits until check finds nothing to complain of.
+// await waits until check returns no error.
 func (w *world) await(what string, check func() error) error {
 	return poll.UntilWithin(w.ctx, patience, what, check)
 }
 
-// writes gives what the operator has changed, or tried to, since a mark.
+// writes returns the operator's writes, successful or not, since a mark.
 func writes(since rig.Mark) ([]rig.Request, error) {
 	all, err := env.Audit.Since(since)
 	return slices.DeleteFunc(all, func(q rig.Request) bool {
@@ -61,7 +61,7 @@ func writes(since rig.Mark) ([]rig.Request, error) {
 }
 
 // awaitStill waits until the operator has written nothing for longer than it
-// holds a status back.
+// delays a status.
 func (w *world) awaitStill() error {
 	const long = 1200 * time.Millisecond
 	var last rig.Mark
@@ -70,8 +70,7 @@ func (w *world) awaitStill() error {
 		if began.IsZero() {
 			last, began, answered = env.Audit.Mark(), time.Now(), refused()
 		}
-		// A write that is refused does not get to the API server, and is tried again within
-		// a second.
+		// A refused write does not reach the API server, and is retried within a second.
 		if refused() > answered {
 			began = time.Time{}
 			return errors.New("a write was refused")
@@ -91,8 +90,8 @@ func (w *world) awaitStill() error {
 	})
 }
 
-// awaitVerified waits until an operator that was started has looked at each of
-// some targets (T7).
+// awaitVerified waits until a started operator has verified each of some targets
+// (T7).
 func (w *world) awaitVerified(since rig.Mark, wanted []model.Target) error {
 	return w.await("all targets to be verified after the start", func() error {
 		all, err := env.Audit.Since(since)
