@@ -19,16 +19,17 @@ import (
 )
 
 const (
-	// answerLimit is how long a user may wait for the API server's answer while the
-	// webhook is abused; the API server itself gives up after 10 s.
+	// answerLimit is how long a user may wait for the API server's response while the
+	// webhook is abused; the API server itself times out after 10 s.
 	answerLimit = 5 * time.Second
-	// memoryLimit is how much memory the operator may take for all clients together.
+	// memoryLimit is how much memory the operator may use for all clients together.
 	memoryLimit = 160 << 20
-	// crowdSize is more than the webhook has connections for.
+	// crowdSize exceeds the webhook's connection limit.
 	crowdSize = 1200
 )
 
-// asks has the API server ask the webhook about a Bundle, and says how long it took.
+// asks creates a Bundle in a dry run, for which the API server calls the webhook, and
+// returns an error if that fails or is slow.
 func (s *scene) asks() error {
 	began := time.Now()
 	err := api.Create(s.t.Context(), s.newBundle(inLine(newAuthority("CA"))), client.DryRunAll)
@@ -38,15 +39,15 @@ func (s *scene) asks() error {
 	return err
 }
 
-// review gives a request as the API server sends it.
+// review returns a request as the API server sends it.
 func (s *scene) review() string {
 	bundle := s.newBundle(inLine(newAuthority("CA")))
 	bundle.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(v1alpha1.BundleKind))
 	return reviewOf(s.t, jsonOf(s.t, bundle))
 }
 
-// R3: a thousand correct requests at the same time, each over a connection of its own,
-// are all answered in time.
+// R3: a thousand concurrent valid requests, each over a separate connection, are all
+// answered in time.
 func TestWebhookAnswersManyAtOnce(t *testing.T) {
 	const many = 1000
 	w := startRegisteredWebhook(t)
@@ -84,9 +85,9 @@ func TestWebhookAnswersManyAtOnce(t *testing.T) {
 	t.Logf("%d requests at once: the longest took %s; memory grew by %d MiB", many, longest, wantMemory(t, w.operator, before)>>20)
 }
 
-// R3: clients that hold connections, more than there can be, and send nothing, or
-// headers, or a body, one byte a second; that send as much as can be, or garbage: none
-// of it keeps the API server from an answer, or takes more memory than it may.
+// R3: clients that hold more connections than the limit and send nothing, or headers or
+// a body at one byte a second, or as much as possible, or garbage: none of them blocks
+// the API server's requests, or uses more memory than permitted.
 func TestWebhookUnderAttack(t *testing.T) {
 	w := startRegisteredWebhook(t)
 	s := newScene(t)
@@ -96,7 +97,7 @@ func TestWebhookUnderAttack(t *testing.T) {
 	withBody := func(body string) string { return fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", head, len(body), body) }
 	for _, attack := range []struct {
 		name, text string
-		// slow is whether the text is followed by one byte a second.
+		// slow reports whether one byte a second follows the text.
 		plain, slow bool
 		count       int
 	}{
@@ -112,7 +113,7 @@ func TestWebhookUnderAttack(t *testing.T) {
 		{name: "many values", text: withBody(large + strings.Repeat("{},", 49_000) + "{}]}}}}"), count: 40},
 		{name: "too many values", text: withBody(large + strings.Repeat("{},", 1_200_000) + "{}]}}}}"), count: 40},
 		{name: "YAML", text: withBody(strings.Repeat("- ", 1_900_000)), count: 40},
-		{name: "answers that nobody reads", text: strings.Repeat(withBody("{}"), 200), count: 100},
+		{name: "unread responses", text: strings.Repeat(withBody("{}"), 200), count: 100},
 	} {
 		t.Run(attack.name, func(t *testing.T) {
 			s := &scene{t: t, name: s.name, made: s.made + 1000}
@@ -131,8 +132,8 @@ func TestWebhookUnderAttack(t *testing.T) {
 	}
 }
 
-// attack opens so many connections, over TLS unless plain, and sends a text on each,
-// slowly followed by more.
+// attack opens count connections, over TLS unless plain, and sends a text on each,
+// followed by one byte a second if slow.
 func (w *webhook) attack(text string, plain, slow bool, count int) (stop func()) {
 	end := make(chan struct{})
 	var group sync.WaitGroup
@@ -165,15 +166,15 @@ func (w *webhook) attack(text string, plain, slow bool, count int) (stop func())
 			<-end
 		})
 	}
-	time.Sleep(300 * time.Millisecond) // until they are under way
+	time.Sleep(300 * time.Millisecond) // until they have started
 	return func() {
 		close(end)
 		group.Wait()
 	}
 }
 
-// R1: no version of TLS before 1.2 is spoken and no suite that Go holds to be insecure;
-// a client cannot have the handshake done again.
+// R1: the webhook supports no TLS version before 1.2, no cipher suite that Go considers
+// insecure, and no renegotiation.
 func TestWebhookTLSIsStrict(t *testing.T) {
 	w := startRegisteredWebhook(t)
 	var weak []uint16
@@ -194,13 +195,13 @@ func TestWebhookTLSIsStrict(t *testing.T) {
 		}
 	}
 	again := exec.CommandContext(t.Context(), "openssl", "s_client", "-connect", "127.0.0.1:"+w.port, "-tls1_2")
-	again.Stdin = strings.NewReader("R\n") // asks for a new handshake
+	again.Stdin = strings.NewReader("R\n") // requests a renegotiation
 	if output, err := again.CombinedOutput(); err == nil || !bytes.Contains(output, []byte("RENEGOTIATING")) || !bytes.Contains(output, []byte("SSL alert")) {
 		t.Errorf("a second handshake is not refused (%v):\n%s", err, output)
 	}
 }
 
-// R1: the ports of readiness and metrics are as patient with abuse.
+// R1: the ports of readiness and metrics resist abuse, too.
 func TestOtherPortsUnderAttack(t *testing.T) {
 	ports := map[string]string{freePort(t): "/readyz", freePort(t): "/metrics"}
 	var flags []string

@@ -11,7 +11,7 @@ import (
 )
 
 // A11: no selector, or an empty one, selects every namespace. C1: the message
-// says how many. T4: each target looks exactly as it should.
+// contains their number. T4: each target matches exactly.
 func TestSyncToAllNamespaces(t *testing.T) {
 	for name, selector := range map[string]*v1alpha1.LabelSelector{"no selector": nil, "empty selector": {}} {
 		t.Run(name, func(t *testing.T) {

@@ -16,10 +16,9 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// audit proves, when all tests have run, that the rights which the chart renders are
-// enough, and that no right is one too many: the whole suite is the proof of need.
-// Requests that the API server denied, of whatever account, must have been marked by
-// the test that caused them.
+// audit verifies, after all tests, that the rights which the chart renders are
+// sufficient, and that the suite needs each of them. The test that causes a denied
+// request, of any account, must have marked it.
 func audit(progress io.Writer) error {
 	err := refusals.check()
 	if left := leftOut(); left != "" {
@@ -29,8 +28,8 @@ func audit(progress io.Writer) error {
 	if !finalizersProven.Load() {
 		err = errors.Join(err, errors.New("the right to update "+finalizers+" was not shown to be needed"))
 	}
-	// Watches are told of at their end.
-	err = errors.Join(err, poll.UntilWithin(context.Background(), auditPatience, "an audit without complaints", func() error { return complaints(env.Main) }))
+	// The audit log contains a watch only after its end.
+	err = errors.Join(err, poll.UntilWithin(context.Background(), auditPatience, "a clean audit", func() error { return complaints(env.Main) }))
 	if err != nil {
 		return err
 	}
@@ -41,10 +40,10 @@ func audit(progress io.Writer) error {
 	return err
 }
 
-// auditPatience is for the API server to log the end of the last watches.
+// auditPatience bounds the wait until the API server logs the end of the last watches.
 const auditPatience = 5 * time.Second
 
-// leftOut names a flag because of which not all tests have run.
+// leftOut returns a flag that has excluded tests.
 func leftOut() string {
 	for name, all := range map[string]string{"test.run": "", "test.skip": "", "test.list": "", "test.short": "false"} {
 		if flag.Lookup(name).Value.String() != all {
@@ -54,7 +53,7 @@ func leftOut() string {
 	return ""
 }
 
-// refusals are the requests that tests have the API server deny on purpose.
+// refusals are the requests that the API server denies on purpose.
 var refusals refused
 
 type refused struct {
@@ -62,15 +61,15 @@ type refused struct {
 	marks []refusal
 }
 
-// refusal is about requests of one account, with one of some verbs, for one resource
-// in one namespace or in those of one scene; or about all in a span of time.
+// refusal matches requests of one account, with one of some verbs, for one resource
+// in one namespace or in those of one scene; or all requests in a period.
 type refusal struct {
 	test, account, verbs, resource, namespace string
 	from, to                                  time.Time
 }
 
-// refuse marks requests of an account as denied on purpose: such verbs as "list
-// watch" on a resource in a namespace, or in those of a scene. It is an error if none
+// refuse marks requests of an account as denied on purpose: verbs such as "list
+// watch" on a resource in a namespace, or in those of a scene. The audit fails if none
 // is denied.
 func refuse(t *testing.T, account, verbs, resource, namespace string) {
 	t.Helper()
@@ -79,8 +78,8 @@ func refuse(t *testing.T, account, verbs, resource, namespace string) {
 	refusals.marks = append(refusals.marks, refusal{test: t.Name(), account: account, verbs: verbs, resource: resource, namespace: namespace})
 }
 
-// restartAPIServer restarts the API server, which knows of no roles while it starts
-// and may deny everything.
+// restartAPIServer restarts the API server, which may deny everything until it has
+// loaded the roles.
 func restartAPIServer(t *testing.T) error {
 	t.Helper()
 	mark := refusal{test: t.Name(), from: time.Now()}
@@ -100,14 +99,14 @@ func (r refusal) covers(q rig.Request) bool {
 	return inPlace && rig.UserOf(r.account) == q.User && slices.Contains(strings.Fields(r.verbs), q.Verb) && r.resource == q.Resource
 }
 
-// wanted says whether a test has marked a request.
+// wanted reports whether a test has marked a request.
 func (r *refused) wanted(q rig.Request) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.ContainsFunc(r.marks, func(mark refusal) bool { return mark.covers(q) })
 }
 
-// check compares what was denied with what was marked.
+// check compares the denied requests with the marked ones.
 func (r *refused) check() error {
 	denied, err := env.Audit.Denied()
 	if err != nil {
@@ -120,7 +119,7 @@ func (r *refused) check() error {
 	}
 	for _, mark := range r.marks {
 		if mark.account != "" && !slices.ContainsFunc(denied, mark.covers) {
-			err = errors.Join(err, fmt.Errorf("%s says that %s may not %s %s in %q, and no such request was denied", mark.test, mark.account, mark.verbs, mark.resource, mark.namespace))
+			err = errors.Join(err, fmt.Errorf("%s expects that %s may not %s %s in %q, and no such request was denied", mark.test, mark.account, mark.verbs, mark.resource, mark.namespace))
 		}
 	}
 	return err

@@ -12,7 +12,7 @@ import (
 	"trust-manager.io/test/framework/ca"
 )
 
-// authority is a CA, and the name that failures of tests show.
+// authority is a CA with the name that test failures show.
 type authority struct {
 	name string
 	ca.CA
@@ -23,18 +23,17 @@ func newAuthority(name string, changes ...func(*x509.Certificate)) authority {
 	return authority{name: name, CA: ca.New(name, changes...)}
 }
 
-// authorityOf returns an authority of which only the PEM text is known.
+// authorityOf returns an authority with only a PEM text.
 func authorityOf(name, text string) authority {
 	return authority{name: name, CA: ca.CA{Pair: ca.Pair{Certificate: text}}}
 }
 
-// newLargeAuthority returns a new CA whose certificate has this many bytes more than it
-// needs.
+// newLargeAuthority returns a new CA whose certificate has this many bytes of padding.
 func newLargeAuthority(name string, padding int) authority {
 	return newAuthority(name, ca.Padded(padding))
 }
 
-// authorities makes CAs with these names.
+// authorities returns new CAs with these names.
 func authorities(names ...string) []authority {
 	var list []authority
 	for _, name := range names {
@@ -43,7 +42,7 @@ func authorities(names ...string) []authority {
 	return list
 }
 
-// pemOf gives what a target should hold (S1, T1).
+// pemOf returns the text of a target with these CAs (S1, T1).
 func pemOf(list ...authority) string {
 	var text strings.Builder
 	for _, one := range list {
@@ -52,8 +51,8 @@ func pemOf(list ...authority) string {
 	return text.String()
 }
 
-// comparePEM says how a target's text differs from what it should hold: byte for
-// byte, and in terms of names where that explains it.
+// comparePEM returns how a target's text differs from its desired content: byte for
+// byte, and by names where possible.
 func comparePEM(got string, want []authority) error {
 	if got == pemOf(want...) {
 		return nil
@@ -68,7 +67,8 @@ func comparePEM(got string, want []authority) error {
 	return fmt.Errorf("the names of its certificates are right, %q, but not the text: %q", names, got)
 }
 
-// commonNames gives the names of the certificates in a text, leniently.
+// commonNames returns the names of the certificates in a text. It ignores invalid
+// blocks.
 func commonNames(text string) []string {
 	var names []string
 	for rest := []byte(text); ; {

@@ -14,12 +14,12 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// digestBefore is what the operator wrote on a ConfigMap target with ca.Unchanged before
-// there were filters, exclusion and rotation (commit 7870975).
+// digestBefore is the digest of a ConfigMap target with ca.Unchanged in the version before
+// filters, exclusion and rotation (commit 7870975).
 const digestBefore = "1eac24b37c6b4f1a748b7372e26645ea8fa6d4bef21f9787b85a43b523676087"
 
-// T11, K1 to K6: an operator that is upgraded under a Bundle with none of the fields that
-// came later writes no target and remembers nothing. Its status gets the inventory.
+// T11, K1 to K6: after an upgrade, with a Bundle that uses no newer field, the operator
+// writes no target and no rotation state. The Bundle's status gets the inventory.
 func TestUpgradeWritesNoTarget(t *testing.T) {
 	noOperator(t)
 	s := newScene(t)
@@ -55,7 +55,7 @@ func TestUpgradeWritesNoTarget(t *testing.T) {
 		}
 		return nil
 	})
-	// The peace was not that of the dead.
+	// The operator is still alive.
 	change(t, configMap(namespaces[0], bundle.Name), func(o *corev1.ConfigMap) { delete(o.Data, targetKey) })
 	awaitTargets(t, bundle, namespaces, authority)
 }

@@ -9,14 +9,14 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// filtering gives a Bundle filters of its own.
+// filtering sets the filters of a Bundle.
 func filtering(filters v1alpha1.BundleFilters) func(*v1alpha1.Bundle) {
 	return func(b *v1alpha1.Bundle) { b.Spec.Filters = &filters }
 }
 
-// K2: each Bundle has its own filters, with the same sources; Keep is heard over the
-// operator's flags. What is rejected is named by object, key and block, and replaces
-// nothing (S11).
+// K2: each Bundle has its own filters, with the same sources; Keep overrides the
+// operator's flags. A rejected certificate is named by object, key and block, and the
+// source replaces nothing (S11).
 func TestFiltersOfABundle(t *testing.T) {
 	startOperator(t, "--filter-expired-certificates", "--filter-non-ca-certs")
 	s := newScene(t)
@@ -45,8 +45,8 @@ func TestFiltersOfABundle(t *testing.T) {
 	awaitTargets(t, roots, namespaces, root)
 }
 
-// K2, S12: where a Bundle drops or rejects what has expired, that takes effect by
-// itself at the moment when a certificate does.
+// K2, S12: if a Bundle drops or rejects expired certificates, that takes effect by
+// itself when a certificate expires.
 func TestFilterOfABundleActsInTime(t *testing.T) {
 	t.Parallel()
 	operator(t)

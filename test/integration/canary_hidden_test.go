@@ -16,9 +16,9 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// hidings are how a key can stand in the text of a source, beside a certificate that
-// is good. A text that is not valid gives no bundle; what is between blocks is
-// commentary, and left out.
+// hidings are the ways to place a key in the text of a source, beside a valid
+// certificate. An invalid text yields no bundle; text between blocks is a comment, and
+// left out.
 var hidings = map[string]struct {
 	text  func(key leak.Key, good string) string
 	valid bool
@@ -55,7 +55,7 @@ func asCertificate(body string) string {
 
 func oneLine(key leak.Key) string { return strings.ReplaceAll(key.Base64(), "\n", "") }
 
-// carriers are the kinds of sources that a text can stand in.
+// carriers are the kinds of sources that can contain a text.
 var carriers = []func(s *scene, text string) v1alpha1.BundleSource{
 	func(s *scene, text string) v1alpha1.BundleSource { return from(s.sourceOf(text))[0] },
 	func(s *scene, text string) v1alpha1.BundleSource {
@@ -76,8 +76,8 @@ var carriers = []func(s *scene, text string) v1alpha1.BundleSource{
 	func(_ *scene, text string) v1alpha1.BundleSource { return v1alpha1.BundleSource{InLine: &text} },
 }
 
-// secretOf makes a Secret in the trust namespace with a text, under tls.key in one of
-// the type kubernetes.io/tls. The text is in its metadata as well.
+// secretOf creates a Secret in the trust namespace with a text, under tls.key if the
+// type is kubernetes.io/tls. The metadata contains the text as well.
 func (s *scene) secretOf(kind corev1.SecretType, text string) *corev1.Secret {
 	s.t.Helper()
 	secret := &corev1.Secret{Type: kind, Data: map[string][]byte{sourceKey: []byte(text)}}
@@ -92,9 +92,9 @@ func (s *scene) secretOf(kind corev1.SecretType, text string) *corev1.Secret {
 	return secret
 }
 
-// hide makes a Bundle for each key and each way to hide it, in one kind of source
-// after the other, and waits until the operator has said what it makes of it. What
-// users are told when they make the Bundles is put into answers.
+// hide creates a Bundle for each key and each way to hide it, with alternating kinds of
+// sources, and waits until the operator has reported a status. It appends the API
+// server's responses to answers.
 func (s *scene) hide(keys []leak.Key, good authority, answers *strings.Builder) []*v1alpha1.Bundle {
 	s.t.Helper()
 	user := newWarningsClient(s.t)
@@ -119,7 +119,7 @@ func (s *scene) hide(keys []leak.Key, good authority, answers *strings.Builder) 
 		}
 		secret := s.secretOf(corev1.SecretTypeTLS, key.PEM)
 		add(v1alpha1.BundleSource{Secret: &v1alpha1.SourceObject{Name: secret.Name, IncludeAllKeys: true}}, false)
-		turn++ // so that each key meets each way in another kind of source
+		turn++ // so that the kind of source alternates for each key and way
 	}
 	for _, bundle := range bundles {
 		poll.Eventually(s.t, "word about "+bundle.Name, func() error { return says(s.t, bundle, wanted[bundle.Name]) })
@@ -127,7 +127,7 @@ func (s *scene) hide(keys []leak.Key, good authority, answers *strings.Builder) 
 	return bundles
 }
 
-// apply makes a Bundle that goes when the test ends, and takes down all answers.
+// apply creates a Bundle, deletes it when the test ends, and records all responses.
 func (s *scene) apply(user *warningsClient, bundle *v1alpha1.Bundle, answers *strings.Builder) {
 	s.t.Helper()
 	if err := user.Create(s.t.Context(), bundle); err != nil {

@@ -19,10 +19,10 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// outputs are all that the operator gives out, by what it is.
+// outputs are all outputs of the operator, by their description.
 type outputs map[string][]byte
 
-// search gives what is found of keys, by output.
+// search returns the traces of keys, by output.
 func (o outputs) search(search *leak.Search) map[string][]string {
 	found := map[string][]string{}
 	for name, text := range o {
@@ -33,7 +33,7 @@ func (o outputs) search(search *leak.Search) map[string][]string {
 	return found
 }
 
-// observation is what is looked at while an operator runs.
+// observation holds what the test observes while an operator runs.
 type observation struct {
 	operator *rig.Operator
 	// namespace is that of the targets.
@@ -42,7 +42,7 @@ type observation struct {
 	began                  rig.Mark
 }
 
-// collect gives all outputs up to now, and the answers that users had.
+// collect returns all outputs up to now, including the responses to users.
 func (o *observation) collect(t *testing.T, answers string) outputs {
 	t.Helper()
 	var (
@@ -91,7 +91,7 @@ func (o *observation) collect(t *testing.T, answers string) outputs {
 	}
 	for i := range bundles.Items {
 		all["statuses"] = append(all["statuses"], jsonOf(t, bundles.Items[i].Status)...)
-		// The fields of the spec are there as the user has them.
+		// The fields of the spec are those of the user.
 		for _, entry := range bundles.Items[i].ManagedFields {
 			if entry.Manager == "trust-manager" {
 				all["managedFields of Bundles"] = append(all["managedFields of Bundles"], jsonOf(t, entry)...)
@@ -101,7 +101,7 @@ func (o *observation) collect(t *testing.T, answers string) outputs {
 	return all
 }
 
-// addObject adds a target: its managedFields apart, and its values decoded as well.
+// addObject adds a target: its managedFields separately, and its decoded values as well.
 func (o outputs) addObject(t *testing.T, object client.Object, values map[string][]byte) {
 	t.Helper()
 	o["managedFields of targets"] = append(o["managedFields of targets"], jsonOf(t, object.GetManagedFields())...)
@@ -135,8 +135,8 @@ func scrape(t *testing.T, port string) []byte {
 	return text
 }
 
-// chronicle has each version of each ConfigMap and Secret of a namespace: what was
-// there for a moment only was there.
+// chronicle has each version of each ConfigMap and Secret of a namespace, including
+// short-lived ones.
 type chronicle struct {
 	mu   sync.Mutex
 	kept []byte
@@ -172,8 +172,8 @@ func (c *chronicle) text() []byte {
 	return append([]byte(nil), c.kept...)
 }
 
-// reviewed gives the webhook's answers to Bundles that do not come from the API
-// server, and to texts that are none.
+// reviewed returns the webhook's responses to Bundles that do not come from the API
+// server, and to texts that are not Bundles.
 func (w *webhook) reviewed(bundles []*v1alpha1.Bundle, texts []string) string {
 	w.t.Helper()
 	for _, bundle := range bundles {
@@ -198,13 +198,13 @@ func (w *webhook) reviewed(bundles []*v1alpha1.Bundle, texts []string) string {
 	return answers.String()
 }
 
-// reviewOf gives an AdmissionReview of the creation of an object, which is any JSON.
+// reviewOf returns an AdmissionReview of the creation of an object, which can be any JSON.
 func reviewOf(t *testing.T, object []byte) string {
 	t.Helper()
 	return fmt.Sprintf(`{"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": {"uid": "u", "operation": "CREATE", "object": %s}}`, object)
 }
 
-// cleanUp has an object go when the test ends.
+// cleanUp deletes an object when the test ends.
 func cleanUp(t *testing.T, object client.Object) {
 	t.Helper()
 	t.Cleanup(func() {

@@ -14,11 +14,11 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// S5, S10: a private key, of whatever kind and wherever in a source, is in nothing that
-// the operator gives out: targets at any time, managedFields, status, events, metrics,
-// requests, admission answers, and the log at its highest level in both formats. And
-// the search is no good luck: of keys that are planted where names are, so that the
-// operator does give them out, it finds some in each of these.
+// S5, S10: a private key, of any kind and anywhere in a source, appears in no output of
+// the operator: targets at any time, managedFields, status, events, metrics, requests,
+// admission responses, and the log at its highest level in both formats. To verify the
+// search itself, other keys are planted in names, which the operator does output: the
+// search finds some in each of these.
 func TestCanary(t *testing.T) {
 	for format, kinds := range map[string]int{"text": 7, "json": 3} {
 		t.Run(format, func(t *testing.T) {
@@ -70,8 +70,8 @@ func canaries(t *testing.T) []leak.Key {
 	return keys
 }
 
-// packageOf has the operator find a later version of the default CA package that
-// holds a key, and gives a Bundle that tells of it.
+// packageOf installs a later version of the default CA package that contains a key, and
+// returns a Bundle whose status reports it.
 func (s *scene) packageOf(path string, keys []leak.Key, good authority) *v1alpha1.Bundle {
 	s.t.Helper()
 	bundle := s.bundle(defaultCAs())
@@ -87,7 +87,7 @@ func (s *scene) packageOf(path string, keys []leak.Key, good authority) *v1alpha
 	return bundle
 }
 
-// raw are bodies of requests that no API server sends.
+// raw returns bodies of requests that no API server sends.
 func raw(t *testing.T, keys []leak.Key) []string {
 	t.Helper()
 	var texts []string
@@ -101,8 +101,8 @@ func raw(t *testing.T, keys []leak.Key) []string {
 	return texts
 }
 
-// plant puts a part of a key where names are: of a Bundle, of the key of its target,
-// and of a source that is missing.
+// plant uses a part of a key as a name: of a Bundle, of the key of its target, and of a
+// missing source.
 func (s *scene) plant(key leak.Key, good authority, answers *strings.Builder) {
 	s.t.Helper()
 	name := "x" + key.Hex()[:40]
@@ -124,8 +124,7 @@ func (s *scene) plant(key leak.Key, good authority, answers *strings.Builder) {
 	s.apply(user, warned, answers)
 }
 
-// D1, S5: nor does an operator say anything of a key in the package that it is started
-// with.
+// D1, S5: an operator does not log a key in the package that it is started with.
 func TestCanaryStopsTheStart(t *testing.T) {
 	noOperator(t)
 	keys := canaries(t)

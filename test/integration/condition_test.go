@@ -13,8 +13,8 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// synced gives a Bundle's condition Synced as it is now. It is an error if there
-// is none, or if it does not speak of the Bundle's present spec (C1).
+// synced returns a Bundle's current condition Synced. It returns an error if the
+// condition does not exist, or is not about the Bundle's current generation (C1).
 func synced(t *testing.T, bundle *v1alpha1.Bundle) (metav1.Condition, error) {
 	if err := api.Get(t.Context(), client.ObjectKeyFromObject(bundle), bundle); err != nil {
 		return metav1.Condition{}, err
@@ -30,8 +30,8 @@ func synced(t *testing.T, bundle *v1alpha1.Bundle) (metav1.Condition, error) {
 	return *condition, nil
 }
 
-// says says whether a Bundle's condition has a reason and a message with all of
-// these parts.
+// says returns an error unless a Bundle's condition has a reason and a message with all
+// of these parts.
 func says(t *testing.T, bundle *v1alpha1.Bundle, reason string, parts ...string) error {
 	condition, err := synced(t, bundle)
 	if err != nil {
@@ -61,7 +61,7 @@ func awaitCondition(t *testing.T, bundle *v1alpha1.Bundle, reason string, parts 
 	return *meta.FindStatusCondition(bundle.Status.Conditions, v1alpha1.BundleConditionSynced)
 }
 
-// awaitSynced waits until a Bundle is reported to be in this many namespaces.
+// awaitSynced waits until a Bundle reports that it is synced to this many namespaces.
 func awaitSynced(t *testing.T, bundle *v1alpha1.Bundle, namespaces int) {
 	t.Helper()
 	plural := "s"

@@ -14,11 +14,11 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// T8: an object that another owner controls, and one that is immutable, fail
-// that one target, and are left as they are; all others are synced. C2: the
-// message has the number of failed targets, and names the first few with their
-// cause; it does not flap (C3). When what was in the way goes, the target is
-// tried again at once.
+// T8: an object with another controller, and an immutable one, fail only that
+// target, and stay unchanged; all others are synced. C2: the message contains
+// the number of failed targets, and names the first few with their cause; it
+// does not flap (C3). When the obstacle is deleted, the target is retried at
+// once.
 func TestConflicts(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -76,8 +76,8 @@ func TestConflicts(t *testing.T) {
 	awaitSynced(t, bundle, 8)
 }
 
-// T8: a namespace that refuses writes fails that one target, with what refused
-// it in the message (C2); it is tried again and again.
+// T8: a namespace that refuses writes fails only that target, with the cause in
+// the message (C2); the operator retries it.
 func TestRefusedWrites(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -105,7 +105,7 @@ func TestRefusedWrites(t *testing.T) {
 	awaitSynced(t, bundle, 3)
 }
 
-// T8, T6: a target that a user has made immutable is fine while it is in order,
+// T8, T6: a target that a user has made immutable is accepted while it is in sync,
 // and fails when the bundle changes.
 func TestTargetMadeImmutable(t *testing.T) {
 	t.Parallel()
@@ -129,7 +129,7 @@ func TestTargetMadeImmutable(t *testing.T) {
 	awaitSynced(t, bundle, 2)
 }
 
-// T10: a bundle that is too large is refused before the first write, with its
+// T10: a bundle that is too large is rejected before the first write, with its
 // size and the limit; the last good one stays. One that just fits is written.
 func TestBundleTooLarge(t *testing.T) {
 	t.Parallel()
@@ -137,7 +137,7 @@ func TestBundleTooLarge(t *testing.T) {
 	s := newScene(t)
 	namespaces := s.namespaces(1)
 	const limit = 1 << 20
-	// Two sources, since one ConfigMap would be as full as a target can be.
+	// Two sources, since one ConfigMap would reach the size limit itself.
 	half := newLargeAuthority("Half", 380_000)
 	rest := newLargeAuthority("Rest", (limit-len(half.Certificate))*48/65-500) // 65 characters for 48 bytes
 	fits := []authority{half, rest}
@@ -159,9 +159,9 @@ func TestBundleTooLarge(t *testing.T) {
 	awaitTargets(t, bundle, slices.Concat(namespaces, s.namespaces(1)), fits...)
 }
 
-// T13: without --secret-targets-enabled a Bundle that asks for a Secret says so,
-// and nothing is written for it; one that comes to ask for it keeps its targets
-// as they are (S11).
+// T13: without --secret-targets-enabled a Bundle with a Secret target reports that,
+// and nothing is written for it; if an existing Bundle adds one, its targets stay
+// unchanged (S11).
 func TestSecretTargetsDisabled(t *testing.T) {
 	startOperator(t)
 	s := newScene(t)

@@ -14,8 +14,8 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// T8: a Bundle under the name of a ConfigMap that Kubernetes itself keeps in every
-// namespace says so, and nothing of it is written: pods reach the API server by
+// T8: a Bundle with the name of a ConfigMap that Kubernetes itself keeps in every
+// namespace reports that, and nothing of it is written: pods reach the API server by
 // that ConfigMap.
 func TestKubernetesOwnConfigMapIsLeftAlone(t *testing.T) {
 	t.Parallel()
@@ -39,9 +39,9 @@ func TestKubernetesOwnConfigMapIsLeftAlone(t *testing.T) {
 	}
 }
 
-// T7, T8: somebody who undoes each write of a target is answered at a bounded
-// rate, and named as a failure; other targets do not suffer. When that is over, so
-// is the failure.
+// T7, T8: the operator repairs a target that a foreign client keeps reverting at a
+// bounded rate, and reports it as a failure; other targets are unaffected. When the
+// contest ends, so does the failure.
 func TestContestedTarget(t *testing.T) {
 	t.Parallel()
 	operator(t)

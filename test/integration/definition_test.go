@@ -14,7 +14,7 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// statusOf gives the fields of a Bundle's status in the schema of a definition.
+// statusOf returns the fields of a Bundle's status in the schema of a definition.
 func statusOf(definition *unstructured.Unstructured) (map[string]any, error) {
 	versions, _, err := unstructured.NestedSlice(definition.Object, "spec", "versions")
 	if err != nil || len(versions) != 1 {
@@ -27,7 +27,7 @@ func statusOf(definition *unstructured.Unstructured) (map[string]any, error) {
 	return fields, nil
 }
 
-// definition reads that of Bundles.
+// definition reads the CustomResourceDefinition of Bundles.
 func definition(t *testing.T) *unstructured.Unstructured {
 	t.Helper()
 	found := &unstructured.Unstructured{}
@@ -38,7 +38,7 @@ func definition(t *testing.T) *unstructured.Unstructured {
 	return found
 }
 
-// redefine changes the definition, and waits until a status is taken or refused.
+// redefine changes the definition, and waits until the API server uses it for a status.
 func redefine(t *testing.T, change func(version map[string]any)) {
 	t.Helper()
 	now := definition(t)
@@ -52,8 +52,8 @@ func redefine(t *testing.T, change func(version map[string]any)) {
 	}
 }
 
-// C1: under a definition of Bundles that is older than the operator, as where somebody
-// else keeps it, statuses have no inventory, and all else.
+// C1: if the definition of Bundles is older than the operator, as when it is managed
+// separately, statuses have no inventory, but everything else.
 func TestStatusUnderAnOlderDefinition(t *testing.T) {
 	noOperator(t)
 	properties := []string{"schema", "openAPIV3Schema", "properties", "status", "properties"}
@@ -75,7 +75,7 @@ func TestStatusUnderAnOlderDefinition(t *testing.T) {
 	a, b := newAuthority("A"), newAuthority("B")
 	source := s.source(a)
 	bundle := s.bundle(from(source))
-	// It takes a moment until the API server goes by another definition.
+	// The API server takes a moment to apply another definition.
 	if err := poll.Until(t.Context(), "the API server to know no inventory", func() error {
 		probe := bundle.DeepCopy()
 		probe.Status.Inventory = &v1alpha1.BundleInventory{Certificates: 1}

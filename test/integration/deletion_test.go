@@ -17,11 +17,11 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// theirData is what others have in the shared object of a deletable Bundle.
+// theirData is foreign content in the shared object of a deletable Bundle.
 var theirData = map[string]string{"theirs": "data"}
 
-// deletable makes a Bundle with targets in some namespaces, and one that is
-// shared with others.
+// deletable creates a Bundle with owned targets in some namespaces, and one shared
+// target.
 func (s *scene) deletable(ca authority) (bundle *v1alpha1.Bundle, owned []string, shared target) {
 	s.t.Helper()
 	namespaces := s.namespaces(4)
@@ -34,8 +34,8 @@ func (s *scene) deletable(ca authority) (bundle *v1alpha1.Bundle, owned []string
 	return bundle, owned, shared
 }
 
-// awaitCollected waits until the targets that a Bundle owned are gone, and only
-// the data of others is left of the one that it shared.
+// awaitCollected waits until the targets that a Bundle owned are gone, and the shared
+// one has only foreign data.
 func awaitCollected(t *testing.T, bundle *v1alpha1.Bundle, owned []string, shared target) {
 	t.Helper()
 	for _, namespace := range owned {
@@ -44,9 +44,8 @@ func awaitCollected(t *testing.T, bundle *v1alpha1.Bundle, owned []string, share
 	awaitContent(t, shared.namespace, bundle.Name, &corev1.ConfigMap{Data: theirData})
 }
 
-// T12: a Bundle deleted in the background or the foreground takes its targets
-// along, none of which comes back on the way; of the shared one it takes its own
-// part.
+// T12: when a Bundle is deleted in the background or the foreground, its targets are
+// deleted, none of which reappears in between; the shared one is released.
 func TestDeletion(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -66,7 +65,7 @@ func TestDeletion(t *testing.T) {
 				for _, h := range histories {
 					if types := h.types(); !slices.Equal(types, []watch.EventType{watch.Added, watch.Deleted}) &&
 						!slices.Equal(types, []watch.EventType{watch.Added, watch.Modified, watch.Deleted}) {
-						return fmt.Errorf("the watch told of %v", types)
+						return fmt.Errorf("the watch reported %v", types)
 					}
 				}
 				return nil
@@ -75,9 +74,8 @@ func TestDeletion(t *testing.T) {
 	}
 }
 
-// T12: an orphaning deletion leaves all targets as they are, but for the owner,
-// and the data of the shared one. A Bundle made again under the name takes them
-// over (T5).
+// T12: an orphaning deletion removes only the owner of the targets, and keeps the
+// data of the shared one. A Bundle re-created under the name adopts them (T5).
 func TestOrphaningDeletion(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -97,8 +95,8 @@ func TestOrphaningDeletion(t *testing.T) {
 	awaitSynced(t, again, 4)
 }
 
-// T12: the same where the operator comes to see it only when the Bundle is gone;
-// and a restart later, when nobody knows how the Bundle was deleted.
+// T12: the same if the operator observes the deletion only when the Bundle is gone;
+// and after a later restart, when the deletion's propagation policy is unknown.
 func TestOrphaningDeletionSeenLate(t *testing.T) {
 	o := startOperator(t)
 	s := newScene(t)
@@ -113,7 +111,7 @@ func TestOrphaningDeletionSeenLate(t *testing.T) {
 	if err := o.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	awaitTargets(t, s.bundle(inLine(ca)), owned, ca) // it is at work again
+	awaitTargets(t, s.bundle(inLine(ca)), owned, ca) // it is running again
 	wantOrphans(t, before, bundle, owned, shared)
 	stop(t, o)
 	startOperator(t)
@@ -121,8 +119,8 @@ func TestOrphaningDeletionSeenLate(t *testing.T) {
 	wantOrphans(t, before, bundle, owned, shared)
 }
 
-// wantOrphans checks that the operator has not written to the targets of a Bundle
-// that was deleted without them, and that the shared one has kept all data.
+// wantOrphans checks that the operator has not written to the orphaned targets of a
+// deleted Bundle, and that the shared one has kept all data.
 func wantOrphans(t *testing.T, since rig.Mark, bundle *v1alpha1.Bundle, owned []string, shared target) {
 	t.Helper()
 	for _, namespace := range owned {
@@ -179,9 +177,8 @@ func TestBundleBeingDeletedIsInert(t *testing.T) {
 	}
 }
 
-// T12: what a Bundle shared with others is cleaned when the operator is up again,
-// where the Bundle was deleted while it was down. What merely carries the label
-// is left alone.
+// T12: if a Bundle was deleted while the operator was down, the operator releases its
+// shared targets after the start. Objects that merely carry the label stay unchanged.
 func TestDeletionWhileDown(t *testing.T) {
 	o := startOperator(t)
 	s := newScene(t)
@@ -200,9 +197,9 @@ func TestDeletionWhileDown(t *testing.T) {
 	}
 }
 
-// T12, T4: a Bundle that was deleted and made again while the operator was down
-// takes over the targets of the one before in place, unless garbage collection
-// was first; then they are made anew.
+// T12, T4: a Bundle that was deleted and re-created while the operator was down adopts
+// the targets of its predecessor in place, unless garbage collection was first; then
+// they are re-created.
 func TestBundleMadeAgainWhileDown(t *testing.T) {
 	for name, collectorFirst := range map[string]bool{"operator first": false, "collector first": true} {
 		t.Run(name, func(t *testing.T) {
@@ -265,7 +262,7 @@ func TestBundleMadeAgainWhileRunning(t *testing.T) {
 	shared.await(t)
 }
 
-// again deletes a Bundle and gives one of the same name and spec, yet to be made.
+// again deletes a Bundle and returns one of the same name and spec, not yet created.
 func (s *scene) again(bundle *v1alpha1.Bundle) *v1alpha1.Bundle {
 	s.t.Helper()
 	remove(s.t, bundle.DeepCopy())

@@ -11,19 +11,19 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// fingerprint gives the SHA-256 of the certificate, in hexadecimal.
+// fingerprint returns the SHA-256 of the certificate, in hexadecimal.
 func (a authority) fingerprint() string {
 	sum := sha256.Sum256(a.DER())
 	return hex.EncodeToString(sum[:])
 }
 
-// keyFingerprint gives the SHA-256 of its public key.
+// keyFingerprint returns the SHA-256 of its public key.
 func (a authority) keyFingerprint() string {
 	sum := sha256.Sum256(a.X509().RawSubjectPublicKeyInfo)
 	return hex.EncodeToString(sum[:])
 }
 
-// excluding has a Bundle exclude CAs, by their fingerprints.
+// excluding sets the exclusions of a Bundle to CAs, by their fingerprints.
 func excluding(list ...authority) func(*v1alpha1.Bundle) {
 	return func(b *v1alpha1.Bundle) {
 		for _, one := range list {
@@ -32,9 +32,9 @@ func excluding(list ...authority) func(*v1alpha1.Bundle) {
 	}
 }
 
-// K3: an exclusion by each of its kinds takes a CA out of every target, whichever
-// source it comes from, and lifting it brings the CA back. One that matches nothing
-// is told of.
+// K3: an exclusion of each kind removes a CA from every target, whichever source it
+// comes from, and removing the exclusion restores the CA. One that matches nothing is
+// reported.
 func TestExclusion(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -57,8 +57,8 @@ func TestExclusion(t *testing.T) {
 	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "spec.exclude[0] matches no certificate")
 }
 
-// K3, S9: what would leave no certificate is not written, and the status says loudly
-// that the targets hold it still.
+// K3, S9: an exclusion that would leave no certificate is not written, and the status
+// warns that the targets still hold the CA.
 func TestExclusionOfEverything(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -73,9 +73,9 @@ func TestExclusionOfEverything(t *testing.T) {
 	awaitTargets(t, bundle, namespaces, ca)
 }
 
-// K3, S11: an exclusion does not wait for a source, be it missing or invalid. After a
-// restart, when there is no last good bundle, the status says loudly that it has not
-// reached the targets; it does as soon as the source is back.
+// K3, S11: an exclusion does not wait for a missing or invalid source. After a restart,
+// without a last good bundle, the status warns that it has not reached the targets; it
+// does as soon as the source is back.
 func TestExclusionWithoutASource(t *testing.T) {
 	s := newScene(t)
 	o := startOperator(t)
@@ -101,12 +101,12 @@ func TestExclusionWithoutASource(t *testing.T) {
 	awaitSynced(t, bundle, 3)
 }
 
-// drillBound is how long an emergency may take to reach 200 namespaces, on a machine
-// that does other things as well.
+// drillBound is how long an exclusion may take to reach 200 namespaces, on a busy
+// machine.
 const drillBound = 20 * time.Second
 
 // K3, the distrust drill: a CA that is excluded while an unrelated source is missing
-// is gone from 200 namespaces within seconds.
+// is removed from 200 namespaces within seconds.
 func TestDistrustDrill(t *testing.T) {
 	startOperator(t)
 	s := newScene(t)

@@ -16,9 +16,9 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// K6: a certificate that expires soon is told of by a condition and an event, at the
-// moment when that begins, and not before; when it is out of the bundle, the condition
-// is False. Synced does not depend on it.
+// K6: a condition and an event report a certificate that expires soon, from the start
+// of the warning period and not before; when it has left the bundle, the condition is
+// False. Synced does not depend on it.
 func TestExpiringSoon(t *testing.T) {
 	t.Parallel()
 	operator(t)

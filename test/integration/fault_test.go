@@ -14,18 +14,18 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// The bound that the operator has to keep is 1.2. A run of all tests shares its
-// machine with others, so it takes few measurements, and only sees to it that
-// nothing is dammed up: one write that hangs is ten times as long as all others
-// together. For the figure, run this test alone on an idle machine:
+// The bound for the operator is 1.2. In a run of all tests the machine is busy, so
+// the test takes few measurements, and only checks that nothing is blocked: one
+// hanging write takes ten times as long as all others together. To verify the
+// bound, run this test alone on an idle machine:
 //
 //	go test ./test/integration -run TestFaultyNamespacesHoldUpNoOthers -v -rounds 9 -bound 1.2
 //
-// What it is compared with is the same roll-out with nothing wrong. The time of
-// the 168 namespaces alone is logged as well; but 32 more that are sound make it
-// about 1.2 times as long already, where the API server has two cores.
+// The baseline is the same rollout without faults. The time of the 168 namespaces
+// alone is logged as well; but 32 more healthy ones alone increase it to about 1.2
+// times, if the API server has two cores.
 var (
-	rounds = flag.Int("rounds", 2, "how many roll-outs of each kind TestFaultyNamespacesHoldUpNoOthers takes the median of")
+	rounds = flag.Int("rounds", 2, "how many rollouts of each kind TestFaultyNamespacesHoldUpNoOthers takes the median of")
 	bound  = flag.Float64("bound", 3, "by how much faulty namespaces may slow down the others in TestFaultyNamespacesHoldUpNoOthers")
 )
 
@@ -35,7 +35,7 @@ const (
 )
 
 // T8: while 32 of 200 namespaces refuse writes, or let them hang for 10 s, the
-// other 168 are done about as fast as they are without them.
+// rollout to the other 168 is about as fast as without faults.
 func TestFaultyNamespacesHoldUpNoOthers(t *testing.T) {
 	operator(t)
 	s := newScene(t)
@@ -56,8 +56,8 @@ func TestFaultyNamespacesHoldUpNoOthers(t *testing.T) {
 	}
 }
 
-// defaultSize makes as many CAs as a default package has, which take as much
-// room: 144 and 220 KB.
+// defaultSize returns CAs with the number and size of a default package: 144 and
+// 220 KB.
 func defaultSize() []authority {
 	var list []authority
 	for i := range 144 {
@@ -66,8 +66,8 @@ func defaultSize() []authority {
 	return list
 }
 
-// awaitSettled waits until what every cluster puts into new namespaces is there,
-// so that it does not happen while times are taken.
+// awaitSettled waits until Kubernetes has created its own objects in new namespaces,
+// so that this does not affect the measurements.
 func awaitSettled(t *testing.T, namespaces []string) {
 	t.Helper()
 	poll.Eventually(t, "the namespaces to settle", func() error {
@@ -90,7 +90,7 @@ func awaitSettled(t *testing.T, namespaces []string) {
 	})
 }
 
-// rollOuts takes the times of roll-outs to the healthy namespaces, with and
+// rollOuts measures the durations of rollouts to the healthy namespaces, with and
 // without the faulty ones.
 type rollOuts struct {
 	scene           *scene
@@ -103,8 +103,8 @@ type rollOut struct {
 	source *corev1.ConfigMap
 }
 
-// compare takes the times for one size of bundle. The kinds of roll-outs come in
-// turn, so that whatever else the machine does meets all of them.
+// compare measures one size of bundle. It alternates between the kinds of rollouts,
+// so that other load on the machine affects all of them.
 func (r rollOuts) compare(t *testing.T, content []authority) {
 	s := newScene(t)
 	alone, beside := r.bundle(s, content, true), r.bundle(s, content, false)
@@ -153,7 +153,7 @@ func (r rollOuts) compare(t *testing.T, content []authority) {
 	}
 }
 
-// bundle makes a Bundle for the healthy namespaces, or for all.
+// bundle creates a Bundle for the healthy namespaces, or for all.
 func (r rollOuts) bundle(s *scene, content []authority, onlyHealthy bool) rollOut {
 	source := s.source(content...)
 	return rollOut{source: source, bundle: s.bundle(from(source), func(b *v1alpha1.Bundle) {
@@ -165,8 +165,8 @@ func (r rollOuts) bundle(s *scene, content []authority, onlyHealthy bool) rollOu
 	})}
 }
 
-// take changes the source and gives the time until the last healthy namespace
-// has the change, as the API server has it.
+// take changes the source and returns the time until the last healthy namespace
+// has the change, by the API server's clock.
 func (r rollOuts) take(t *testing.T, of rollOut, content []authority) time.Duration {
 	t.Helper()
 	read(t, of.source)
@@ -180,15 +180,15 @@ func (r rollOuts) take(t *testing.T, of rollOut, content []authority) time.Durat
 	return took
 }
 
-// now gives what the source holds.
+// now returns the content of the source.
 func (r rollOuts) now(t *testing.T, of rollOut, content []authority) []authority {
 	t.Helper()
 	text := read(t, of.source).Data[sourceKey][len(pemOf(content...)):]
 	return append(slices.Clone(content), authorityOf("Changed", text))
 }
 
-// await waits until each of the namespaces has had a write that succeeded, and
-// gives the time of the last one.
+// await waits until each of the namespaces has had a successful write, and returns
+// the time of the last one.
 func (r rollOuts) await(t *testing.T, of rollOut, since rig.Mark, namespaces []string) (last time.Time) {
 	t.Helper()
 	poll.Eventually(t, "the writes", func() error {
@@ -213,16 +213,16 @@ func (r rollOuts) await(t *testing.T, of rollOut, since rig.Mark, namespaces []s
 	return last
 }
 
-// awaitDeadline waits until the writes that hang were given up, and checks that
-// the status says so (C2).
+// awaitDeadline waits until the hanging writes have timed out, and checks that the
+// status reports it (C2).
 func (r rollOuts) awaitDeadline(t *testing.T, of rollOut) {
 	t.Helper()
 	awaitCondition(t, of.bundle, v1alpha1.BundleReasonSyncConfigMapTargetFailed,
 		"32 of 200 targets failed", "ConfigMap in namespace "+slices.Min(r.faulty), "no answer within 10s", "and 29 more")
 }
 
-// medianRatio gives the median of the ratios of times that were taken one after
-// the other, and so at much the same speed of the machine.
+// medianRatio returns the median of the ratios of successive measurements, which
+// were made at a similar speed of the machine.
 func medianRatio(times, without []time.Duration) float64 {
 	var ratios []float64
 	for i := range times {

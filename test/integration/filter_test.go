@@ -12,8 +12,8 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// S12: a certificate that expires leaves by itself at that moment, and is named in
-// the status; nothing else is written, before or after.
+// S12: a certificate is dropped by itself when it expires, and is named in the status;
+// nothing else is written, before or after.
 func TestExpiredCertificateLeavesByItself(t *testing.T) {
 	startOperator(t, "--filter-expired-certificates", "--secret-targets-enabled")
 	s := newScene(t)
@@ -52,8 +52,8 @@ func TestExpiredCertificateLeavesByItself(t *testing.T) {
 	}
 }
 
-// S12: what is no CA is left out, from every kind of source, and named in the
-// status, the first few of many.
+// S12: certificates that are not CAs are left out, from every kind of source, and the
+// status names the first few.
 func TestNonCAIsLeftOut(t *testing.T) {
 	startOperator(t, "--filter-non-ca-certs")
 	s := newScene(t)
@@ -70,9 +70,9 @@ func TestNonCAIsLeftOut(t *testing.T) {
 		"spec.sources[0].inLine", "Secret "+rig.TrustNamespace+"/"+source.Name, "block 2", "…")
 }
 
-// S8: a source is checked before any filter: one without a certificate is invalid,
-// and one of expired ones alone is not. S9: if the filters leave nothing, nothing
-// is written, and targets stay; the status says why.
+// S8: a source is validated before any filter: one without a certificate is invalid,
+// and one with only expired certificates is not. S9: if the filters leave nothing,
+// nothing is written, and targets stay; the status reports the reason.
 func TestFilterLeavesNothing(t *testing.T) {
 	startOperator(t, "--filter-expired-certificates", "--filter-non-ca-certs")
 	s := newScene(t)
@@ -105,8 +105,8 @@ func TestFilterLeavesNothing(t *testing.T) {
 	}
 }
 
-// S12, S11: where the last certificate expires, targets keep the last bundle, and
-// the status says so at that moment.
+// S12, S11: when the last certificate expires, targets keep the last bundle, and the
+// status reports it at once.
 func TestLastCertificateExpires(t *testing.T) {
 	startOperator(t, "--filter-expired-certificates")
 	s := newScene(t)

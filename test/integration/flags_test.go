@@ -14,7 +14,7 @@ import (
 	"trust-manager.io/test/framework/port"
 )
 
-// R1: a bad value stops the start with exit code 1 and an error that names the
+// R1: an invalid value fails the start with exit code 1 and an error that names the
 // flag.
 func TestBadFlagsAreRefused(t *testing.T) {
 	for _, flags := range [][]string{
@@ -64,8 +64,8 @@ func TestBadFlagsAreRefused(t *testing.T) {
 	})
 }
 
-// wantRefusedStart checks that the operator does not start, and says why in a
-// line that names the flag. It gives all that the operator said.
+// wantRefusedStart checks that the operator does not start, and logs an error that
+// names the flag. It returns the log.
 func wantRefusedStart(t *testing.T, named string, flags ...string) (log string) {
 	t.Helper()
 	code, log, err := env.RunOperator(flags...)
@@ -79,8 +79,8 @@ func wantRefusedStart(t *testing.T, named string, flags ...string) (log string) 
 	return log
 }
 
-// R1: readiness probe and metrics are served where the flags say, and the log is
-// in the format asked for.
+// R1: the readiness probe and the metrics are served at the addresses of the flags,
+// and the log has the configured format.
 func TestProbeMetricsAndLog(t *testing.T) {
 	readiness, metrics := freePort(t), freePort(t)
 	o := startOperator(t, "--readiness-probe-port", readiness, "--readiness-probe-path", "/healthy",
@@ -96,7 +96,7 @@ func TestProbeMetricsAndLog(t *testing.T) {
 	}
 }
 
-// awaitAnswer waits until a URL answers 200 with a text in it.
+// awaitAnswer waits until a URL returns status 200 and a body that contains a text.
 func awaitAnswer(t *testing.T, url, text string) {
 	t.Helper()
 	poll.Eventually(t, "an answer from "+url, func() error {
@@ -130,8 +130,8 @@ func freePort(t *testing.T) string {
 	return strconv.Itoa(ports[0])
 }
 
-// R4: SIGTERM lets writes end that are under way, and then the operator ends
-// with exit code 0, within seconds.
+// R4: on SIGTERM the operator finishes its pending writes, and exits with code 0
+// within seconds.
 func TestStopLetsWritesEnd(t *testing.T) {
 	s := newScene(t)
 	o := startOperator(t)

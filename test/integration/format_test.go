@@ -23,7 +23,7 @@ import (
 
 const jksKey, pkcs12Key = "bundle.jks", "bundle.p12"
 
-// jks asks for a JKS, with the default password if none is given.
+// jks returns a JKS, with the default password unless one is set.
 func jks(password ...string) *v1alpha1.JKS {
 	asked := &v1alpha1.JKS{Key: jksKey}
 	if len(password) > 0 {
@@ -32,15 +32,15 @@ func jks(password ...string) *v1alpha1.JKS {
 	return asked
 }
 
-// p12 asks for a PKCS#12 store.
+// p12 returns a PKCS#12 store.
 func p12(password string, profile v1alpha1.PKCS12Profile) *v1alpha1.PKCS12 {
 	return &v1alpha1.PKCS12{Key: pkcs12Key, Password: &password, Profile: profile}
 }
 
-// profiles are those of PKCS#12, the unset one among them.
+// profiles are those of PKCS#12, including the unset one.
 var profiles = []v1alpha1.PKCS12Profile{"", v1alpha1.PKCS12ProfileLegacyRC2, v1alpha1.PKCS12ProfileLegacyDES, v1alpha1.PKCS12ProfileModern2023}
 
-// withSubject gives a certificate the subject CN=text, in UTF-8.
+// withSubject sets the subject of a certificate to CN=text, in UTF-8.
 func withSubject(text string) func(*x509.Certificate) {
 	return func(c *x509.Certificate) {
 		raw, err := asn1.Marshal([]pkix.RelativeDistinguishedNameSET{{
@@ -53,8 +53,8 @@ func withSubject(text string) func(*x509.Certificate) {
 	}
 }
 
-// oddAuthorities are CAs with subjects that are hard to store, and the names that
-// these have in key stores (T2): the friendly name without its digits.
+// oddAuthorities returns CAs with unusual subjects, and their names in key stores
+// (T2): the friendly name without its digits.
 func oddAuthorities() (list []authority, names map[string]string) {
 	names = map[string]string{}
 	for subject, name := range map[string]string{
@@ -72,9 +72,9 @@ func oddAuthorities() (list []authority, names map[string]string) {
 	return list, names
 }
 
-// T2, T3, A9, A10: what ends up in a ConfigMap and in a Secret is what Java and
-// OpenSSL read, with the names that the docs promise: JKS, and PKCS#12 of each
-// profile, with and without a password, of certificates with odd subjects.
+// T2, T3, A9, A10: Java and OpenSSL can read the stores in ConfigMaps and Secrets, with
+// the documented names: JKS, and PKCS#12 of each profile, with and without a password,
+// of certificates with unusual subjects.
 func TestStoresAreRead(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -113,8 +113,8 @@ func TestStoresAreRead(t *testing.T) {
 	}
 }
 
-// wantReadByOpenSSL compares what OpenSSL finds. It prints what is beyond ASCII in
-// a way of its own, so of such names only the digits count.
+// wantReadByOpenSSL compares the certificates that OpenSSL reads. It escapes non-ASCII
+// characters in its own way, so only the digits of such names count.
 func wantReadByOpenSSL(t *testing.T, file []byte, password string, profile v1alpha1.PKCS12Profile, want map[string]string) {
 	t.Helper()
 	var options []string
@@ -137,7 +137,7 @@ func wantReadByOpenSSL(t *testing.T, file []byte, password string, profile v1alp
 }
 
 // T4, T6, T11, A8: each change of a format takes effect, in one write for each
-// target: another key, password or profile, a format more, a format less.
+// target: another key, password or profile, an added or removed format.
 func TestFormatsChange(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -201,7 +201,7 @@ func TestEntryMovesFromAnnotationToLabel(t *testing.T) {
 	})
 }
 
-// storeDrifts are changes to the stores of a target that have to be put right.
+// storeDrifts are changes to the stores of a target that the operator repairs.
 var storeDrifts = map[string]func(k kind, o *corev1.ConfigMap){
 	"JKS edited":      func(k kind, o *corev1.ConfigMap) { k.setBinary(o, jksKey, []byte("edited")) },
 	"JKS emptied":     func(k kind, o *corev1.ConfigMap) { k.setBinary(o, jksKey, []byte{}) },
@@ -225,8 +225,7 @@ func flipped(file []byte) []byte {
 	return file
 }
 
-// T7, T3: a store that was tampered with, down to one bit, is put right, whoever
-// did it and in whatever name.
+// T7, T3: a modified store, down to one bit, is repaired, under any field manager.
 func TestStoresAreRepaired(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -240,7 +239,7 @@ func TestStoresAreRepaired(t *testing.T) {
 		for name, drift := range storeDrifts {
 			for _, manager := range []string{"somebody", "trust-manager"} {
 				k.change(t, namespace, bundle.Name, func(o *corev1.ConfigMap) { drift(k, o) }, client.FieldOwner(manager))
-				poll.Eventually(t, name+" by "+manager+" to be put right", func() error {
+				poll.Eventually(t, name+" by "+manager+" to be repaired", func() error {
 					now, err := k.get(t.Context(), namespace, bundle.Name)
 					if err != nil {
 						return err
@@ -250,14 +249,14 @@ func TestStoresAreRepaired(t *testing.T) {
 			}
 		}
 		if now := want.await(t); now.UID != before.UID {
-			t.Error("the object was made anew")
+			t.Error("the object was re-created")
 		}
 	})
 }
 
 // T3, T11: after a restart nothing is written to targets with stores of any
-// profile, in either kind: the same input gives the same bytes. T7: of those that
-// were tampered with while the operator was down, just those are put right.
+// profile, in either kind: the same input yields the same bytes. T7: only targets
+// that were modified while the operator was down are repaired.
 func TestRestartWithStores(t *testing.T) {
 	s := newScene(t)
 	o := startOperator(t, "--secret-targets-enabled")
@@ -309,8 +308,8 @@ func TestRestartWithStores(t *testing.T) {
 	}
 }
 
-// T10: the limit is on all formats together; the message has the size, the limit
-// and what each takes; targets stay as they are.
+// T10: the limit applies to all formats together; the message contains the size, the
+// limit and the size of each format; targets stay unchanged.
 func TestFormatsTooLarge(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -339,10 +338,9 @@ func TestFormatsTooLarge(t *testing.T) {
 	})
 }
 
-// T10, T7: a bundle that just fits is written and put right by each kind of
-// request, also where it stands in base64: created, applied, replaced, patched. T8:
-// where it does not fit beside what others have, that one target fails, and what
-// they have stays.
+// T10, T7: a bundle that just fits is written and repaired by each kind of
+// request, also in base64: created, applied, replaced, patched. T8: if it does not
+// fit beside foreign content, only that target fails, and the foreign content stays.
 func TestLargestTargetsAreRepaired(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -382,7 +380,7 @@ func TestLargestTargetsAreRepaired(t *testing.T) {
 	})
 }
 
-// A password that a format cannot have is told, and the last good targets stay.
+// A password that a format does not support is reported, and the last good targets stay.
 func TestPasswordThatPKCS12CannotHave(t *testing.T) {
 	t.Parallel()
 	operator(t)

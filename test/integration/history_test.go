@@ -11,21 +11,21 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// history is what a watch tells of one target.
+// history holds the watch events of one target.
 type history struct {
 	kind   kind
 	mu     sync.Mutex
 	events []watch.Event
 }
 
-// observe begins a history of a ConfigMap. Its first event is the object as it is,
-// if it is there.
+// observe starts a history of a ConfigMap. Its first event is the current object,
+// if it exists.
 func observe(t *testing.T, namespace, name string) *history {
 	t.Helper()
 	return inConfigMaps.observe(t, namespace, name)
 }
 
-// observe begins a history of an object of the kind.
+// observe starts a history of an object of the kind.
 func (k kind) observe(t *testing.T, namespace, name string) *history {
 	t.Helper()
 	var list client.ObjectList = &corev1.ConfigMapList{}
@@ -48,8 +48,8 @@ func (k kind) observe(t *testing.T, namespace, name string) *history {
 	return h
 }
 
-// until waits until the history has come to an object of this resource version,
-// and gives it up to there.
+// until waits until the history contains this resource version, and returns the
+// events up to it.
 func (h *history) until(t *testing.T, resourceVersion string) []watch.Event {
 	t.Helper()
 	var events []watch.Event
@@ -67,8 +67,8 @@ func (h *history) until(t *testing.T, resourceVersion string) []watch.Event {
 	return events
 }
 
-// wantTakenOver checks that an object was never deleted, and that at no moment
-// anybody saw fewer certificates in it, or no store, than at the beginning (T5).
+// wantTakenOver checks that an object was never deleted, and at no time had fewer
+// certificates or stores than at the beginning (T5).
 func (h *history) wantTakenOver(t *testing.T, last *corev1.ConfigMap, stores ...string) {
 	t.Helper()
 	certificates := 1
@@ -95,7 +95,7 @@ func (h *history) wantTakenOver(t *testing.T, last *corev1.ConfigMap, stores ...
 	}
 }
 
-// types gives the types of all events so far.
+// types returns the types of all events so far.
 func (h *history) types() []watch.EventType {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -18,7 +18,7 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// awaitInventory waits until a Bundle's status says this of it.
+// awaitInventory waits until a Bundle's status has this inventory.
 func awaitInventory(t *testing.T, bundle *v1alpha1.Bundle, want v1alpha1.BundleInventory, targets v1alpha1.TargetCounts) {
 	t.Helper()
 	poll.Eventually(t, "the inventory of Bundle "+bundle.Name, func() error {
@@ -35,9 +35,9 @@ func awaitInventory(t *testing.T, bundle *v1alpha1.Bundle, want v1alpha1.BundleI
 	})
 }
 
-// K4: the status counts what is in the bundle, where it comes from and what is not in
-// it, names the certificate that expires first, and counts targets. It speaks of the
-// bundle in force, also while another cannot be built and after a restart.
+// K4: the status counts the certificates of the bundle, of each source and those left
+// out, names the certificate that expires first, and counts targets. It describes the
+// current bundle, also while a newer one cannot be built and after a restart.
 func TestInventory(t *testing.T) {
 	o := startOperator(t)
 	s := newScene(t)
@@ -77,8 +77,8 @@ func TestInventory(t *testing.T) {
 	awaitInventory(t, bundle, want, counts)
 }
 
-// K4, C3: what others write into the inventory is put right, and that is all: nothing
-// is written again and again.
+// K4, C3: a foreign change of the inventory is reverted once, without repeated
+// writes.
 func TestTamperedInventoryIsPutRight(t *testing.T) {
 	t.Parallel()
 	operator(t)

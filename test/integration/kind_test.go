@@ -15,9 +15,9 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// kind is a kind of target. Tests see objects of both in the form of a ConfigMap,
-// so that what holds for one is checked of the other by the same code: the data of
-// a Secret, text or not, is in Data, and its type is an annotation of the form.
+// kind is a kind of target. Tests use objects of both kinds in the form of a ConfigMap,
+// so that the same code checks both: the data of a Secret, text or not, is in Data, and
+// its type is an annotation of the form.
 type kind int
 
 // The kinds of targets.
@@ -26,17 +26,17 @@ const (
 	inSecrets
 )
 
-// typeAnnotation has the type of a Secret, in the form of a ConfigMap alone.
+// typeAnnotation holds the type of a Secret, only in the form of a ConfigMap.
 const typeAnnotation = "integration/type"
 
 func (k kind) String() string { return [...]string{"ConfigMap", "Secret"}[k] }
 
-// failed is the reason of a condition about a target of the kind.
+// failed returns the reason of a condition about a failed target of the kind.
 func (k kind) failed() string {
 	return [...]string{v1alpha1.BundleReasonSyncConfigMapTargetFailed, v1alpha1.BundleReasonSyncSecretTargetFailed}[k]
 }
 
-// ask makes a Bundle ask for targets of the kind, and of no other.
+// ask changes the targets of a Bundle to the kind, and to no other.
 func (k kind) ask(b *v1alpha1.Bundle) {
 	asked := b.Spec.Target.ConfigMap
 	if asked == nil {
@@ -50,7 +50,7 @@ func (k kind) ask(b *v1alpha1.Bundle) {
 	}
 }
 
-// asked gives what a Bundle asks for of the kind.
+// asked returns a Bundle's target of the kind.
 func (k kind) asked(bundle *v1alpha1.Bundle) *v1alpha1.TargetObject {
 	if k == inSecrets {
 		return bundle.Spec.Target.Secret
@@ -58,7 +58,7 @@ func (k kind) asked(bundle *v1alpha1.Bundle) *v1alpha1.TargetObject {
 	return bundle.Spec.Target.ConfigMap
 }
 
-// typeOf gives the type that an object of the kind has where others gave it one.
+// typeOf returns the type of an object of the kind that was created with a type.
 func (k kind) typeOf(typed corev1.SecretType) string {
 	if k == inSecrets && typed == "" {
 		typed = corev1.SecretTypeOpaque
@@ -66,10 +66,10 @@ func (k kind) typeOf(typed corev1.SecretType) string {
 	return string(typed)
 }
 
-// typeOf gives the type of a Secret, and nothing for a ConfigMap.
+// typeOf returns the type of a Secret, and an empty string for a ConfigMap.
 func typeOf(object *corev1.ConfigMap) string { return object.Annotations[typeAnnotation] }
 
-// binary gives a value that is not text.
+// binary returns a value that is not text.
 func (k kind) binary(object *corev1.ConfigMap, key string) []byte {
 	if k == inSecrets {
 		return []byte(object.Data[key])
@@ -77,7 +77,7 @@ func (k kind) binary(object *corev1.ConfigMap, key string) []byte {
 	return object.BinaryData[key]
 }
 
-// setBinary puts in a value that is not text; nil takes it out.
+// setBinary sets a value that is not text; nil removes it.
 func (k kind) setBinary(object *corev1.ConfigMap, key string, value []byte) {
 	switch {
 	case k == inSecrets && value == nil:
@@ -94,7 +94,7 @@ func (k kind) setBinary(object *corev1.ConfigMap, key string, value []byte) {
 	}
 }
 
-// formOf gives a Secret in the form of a ConfigMap.
+// formOf returns a Secret in the form of a ConfigMap.
 func formOf(secret *corev1.Secret) *corev1.ConfigMap {
 	form := &corev1.ConfigMap{ObjectMeta: secret.ObjectMeta, Immutable: secret.Immutable}
 	form.Annotations = maps.Clone(secret.Annotations)
@@ -108,7 +108,7 @@ func formOf(secret *corev1.Secret) *corev1.ConfigMap {
 	return form
 }
 
-// object gives the API's object of a form.
+// object returns the API's object of a form.
 func (k kind) object(form *corev1.ConfigMap) client.Object {
 	if k == inConfigMaps {
 		return form.DeepCopy()
@@ -126,7 +126,7 @@ func (k kind) object(form *corev1.ConfigMap) client.Object {
 	return secret
 }
 
-// form gives the form of an API object.
+// form returns the form of an API object.
 func form(object client.Object) *corev1.ConfigMap {
 	switch object := object.(type) {
 	case *corev1.ConfigMap:
@@ -146,7 +146,7 @@ func (k kind) get(ctx context.Context, namespace, name string) (*corev1.ConfigMa
 	return form(object), nil
 }
 
-// read reads an object that has to be there.
+// read reads an object, which has to exist.
 func (k kind) read(t *testing.T, namespace, name string) *corev1.ConfigMap {
 	t.Helper()
 	object, err := k.get(t.Context(), namespace, name)
@@ -181,7 +181,7 @@ func (k kind) list(ctx context.Context, bundle string) (map[string]*corev1.Confi
 	return found, err
 }
 
-// create makes an object, and takes what it has become into the form.
+// create creates an object, and updates the form from the response.
 func (k kind) create(t *testing.T, object *corev1.ConfigMap) {
 	t.Helper()
 	made := k.object(object)
@@ -189,7 +189,7 @@ func (k kind) create(t *testing.T, object *corev1.ConfigMap) {
 	*object = *form(made)
 }
 
-// change changes an object as it is now.
+// change reads and updates an object.
 func (k kind) change(t *testing.T, namespace, name string, mutate func(*corev1.ConfigMap), options ...client.UpdateOption) {
 	t.Helper()
 	if k == inConfigMaps {
@@ -199,7 +199,7 @@ func (k kind) change(t *testing.T, namespace, name string, mutate func(*corev1.C
 	change(t, &corev1.Secret{ObjectMeta: configMap(namespace, name).ObjectMeta}, func(secret *corev1.Secret) {
 		changed := formOf(secret)
 		mutate(changed)
-		if typeOf(changed) == "" { // all annotations were taken out
+		if typeOf(changed) == "" { // all annotations were removed
 			metav1.SetMetaDataAnnotation(&changed.ObjectMeta, typeAnnotation, string(secret.Type))
 		}
 		again, ok := k.object(changed).(*corev1.Secret)
@@ -216,7 +216,7 @@ func (k kind) remove(t *testing.T, namespace, name string) {
 	remove(t, k.object(configMap(namespace, name)))
 }
 
-// addData puts keys of others into an object.
+// addData adds foreign keys to an object.
 func (k kind) addData(t *testing.T, namespace, name string, data map[string]string) {
 	t.Helper()
 	k.change(t, namespace, name, func(object *corev1.ConfigMap) { maps.Copy(object.Data, data) }, client.FieldOwner("somebody"))
@@ -234,7 +234,7 @@ func (k kind) awaitContent(t *testing.T, namespace, name string, want *corev1.Co
 	})
 }
 
-// eachKind runs a test for each kind of target, side by side.
+// eachKind runs a test for each kind of target, in parallel.
 func eachKind(t *testing.T, test func(t *testing.T, k kind)) {
 	t.Helper()
 	for _, k := range []kind{inConfigMaps, inSecrets} {
@@ -245,7 +245,7 @@ func eachKind(t *testing.T, test func(t *testing.T, k kind)) {
 	}
 }
 
-// A form holds all of a Secret, or the tests would see nothing of it.
+// A form holds all of a Secret, since the tests compare only forms.
 func TestFormOfSecret(t *testing.T) {
 	yes := true
 	secret := &corev1.Secret{

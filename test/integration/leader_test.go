@@ -18,20 +18,20 @@ import (
 //	go test ./test/integration -run TestStandbyTakesOver -v -takeovers 20 -timeout 20m
 var takeovers = flag.Int("takeovers", 2, "how often the leader is stopped, and how often it is killed, in TestStandbyTakesOver")
 
-// What the replicas of these tests are started with, and what R2 makes of it.
+// The settings of the replicas in these tests, and the bounds that R2 derives.
 const (
 	leaseName     = "trust-manager-leader-election"
 	retryPeriod   = time.Second
 	leaseDuration = 3 * time.Second
-	// afterStop and afterDeath are how long a standby may take to lead.
+	// afterStop and afterDeath bound how long a standby takes to become leader.
 	afterStop  = retryPeriod * 22 / 10
 	afterDeath = leaseDuration + retryPeriod*44/10
 )
 
-// R2, R4: of two replicas one works; when it is stopped, the lease is released and
-// the other takes over at once; when it dies, the other has to wait for the lease
-// to run out, and no longer. What was changed meanwhile takes effect then, and
-// nothing is written twice. A standby is ready (its caches are warm).
+// R2, R4: one of two replicas is active. When it is stopped, it releases the lease and
+// the other takes over at once; when it dies, the other waits until the lease expires,
+// and no longer. Changes in between take effect then, and nothing is written twice. A
+// standby is ready (its caches are warm).
 func TestStandbyTakesOver(t *testing.T) {
 	leading := startReplica(t, startOperator)
 	identity := awaitLeader(t, "")
@@ -72,7 +72,7 @@ func TestStandbyTakesOver(t *testing.T) {
 	}
 }
 
-// startReplica starts an operator that can lead, and waits until it is ready.
+// startReplica starts an operator with leader election, and waits until it is ready.
 func startReplica(t *testing.T, start func(*testing.T, ...string) *rig.Operator) *rig.Operator {
 	t.Helper()
 	port := freePort(t)
@@ -82,7 +82,7 @@ func startReplica(t *testing.T, start func(*testing.T, ...string) *rig.Operator)
 	return o
 }
 
-// noise is what a busy machine may add to a time.
+// noise is the delay that a busy machine may add to a duration.
 const noise = time.Second
 
 func wantWithin(t *testing.T, what string, took, bound time.Duration) {

@@ -20,10 +20,9 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// R5, T14, T8: under the rights that the chart renders for each feature, the operator
-// with the chart's own flags does all that it should. No request is denied, and no
-// right goes unused; the rights for all features at once are what the whole suite is
-// about (audit_test.go).
+// R5, T14, T8: the rights that the chart renders for each feature are sufficient for the
+// operator with the chart's own flags. No request is denied, and no right is unused; the
+// whole suite covers the rights for all features together (audit_test.go).
 func TestLeastRights(t *testing.T) {
 	for name, tc := range map[string]struct {
 		kinds  []kind
@@ -89,7 +88,7 @@ func TestLeastRights(t *testing.T) {
 	}
 }
 
-// askToo makes a Bundle ask for a target of this kind, whatever else it asks for.
+// askToo adds a target of this kind to a Bundle.
 func (k kind) askToo(b *v1alpha1.Bundle) {
 	if k == inSecrets {
 		b.Spec.Target.Secret = &v1alpha1.TargetObject{Key: targetKey}
@@ -98,15 +97,14 @@ func (k kind) askToo(b *v1alpha1.Bundle) {
 	}
 }
 
-// secretsElsewhere gives a release's rights on Secrets that reach beyond the trust
-// namespace.
+// secretsElsewhere returns a release's rights on Secrets outside the trust namespace.
 func secretsElsewhere(release *rig.Release) []rig.Grant {
 	return slices.DeleteFunc(slices.Clone(release.Grants), func(g rig.Grant) bool {
 		return g.Resource != "secrets" || g.Namespace == rig.TrustNamespace
 	})
 }
 
-// noLease has the next leader make the Lease anew.
+// noLease deletes the Lease, so that the next leader creates it.
 func noLease(t *testing.T) {
 	t.Helper()
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: leaseName}}
@@ -115,9 +113,9 @@ func noLease(t *testing.T) {
 	}
 }
 
-// useAll has everything happen to a Bundle's targets that the operator has a right
-// for: they are made, replaced, made again, released, and patched beside data of
-// others. It gives what they hold at the end.
+// useAll makes the operator use all its rights on a Bundle's targets: it creates,
+// replaces, re-creates and releases them, and patches them beside foreign data. It
+// returns their content at the end.
 func (s *scene) useAll(bundle *v1alpha1.Bundle, source *corev1.ConfigMap, namespaces []string, kinds []kind) (content string) {
 	s.t.Helper()
 	ca, next, selected := newAuthority("CA"), newAuthority("Next"), newAuthority("Selected")
@@ -161,7 +159,7 @@ func (s *scene) useAll(bundle *v1alpha1.Bundle, source *corev1.ConfigMap, namesp
 	return pemOf(ca, selected)
 }
 
-// rotateOnce has a CA leave its source and be retained (K5).
+// rotateOnce removes a CA from its source, so that it is retained (K5).
 func (s *scene) rotateOnce(namespaces []string) {
 	s.t.Helper()
 	old, next := newAuthority("Old"), newAuthority("New")
@@ -172,7 +170,7 @@ func (s *scene) rotateOnce(namespaces []string) {
 	awaitTargets(s.t, bundle, namespaces, next, old)
 }
 
-// awaitKey waits until a target holds a text under a key, whatever else is in it.
+// awaitKey waits until a target holds a text under a key, with or without other keys.
 func (k kind) awaitKey(t *testing.T, namespace, name, key, want string) {
 	t.Helper()
 	poll.Eventually(t, fmt.Sprintf("the key %s in %s", key, namespace), func() error {
@@ -184,8 +182,8 @@ func (k kind) awaitKey(t *testing.T, namespace, name, key, want string) {
 	})
 }
 
-// awaitReleased waits until what is left of targets is none of the operator's. The
-// next operator may have no right to clean it.
+// awaitReleased waits until the operator has released or deleted the targets. The
+// next operator may have no right to do so.
 func (k kind) awaitReleased(t *testing.T, namespaces []string, name string) {
 	t.Helper()
 	for _, namespace := range namespaces {
@@ -199,12 +197,12 @@ func (k kind) awaitReleased(t *testing.T, namespaces []string, name string) {
 	}
 }
 
-// finalizers is what the one right is about that shows in no request: the API server
-// itself asks whether the writer of a target has it.
+// finalizers is the resource of the one right without a request of its own: the API
+// server itself checks whether the writer of a target has it.
 const finalizers = "bundles/finalizers"
 
-// T4: where the API server enforces it, as OpenShift does and the rig too, the right
-// to update the finalizers of Bundles is needed for a target that its Bundle owns.
+// T4: if the API server enforces it, as in OpenShift and in the rig, a target that its
+// Bundle owns requires the right to update the finalizers of Bundles.
 func TestFinalizersRight(t *testing.T) {
 	s := newScene(t)
 	s.namespaces(1)
@@ -227,11 +225,12 @@ func TestFinalizersRight(t *testing.T) {
 	finalizersProven.Store(!t.Failed())
 }
 
-// finalizersProven says that TestFinalizersRight has shown the need of that right.
+// finalizersProven reports whether TestFinalizersRight has shown that the right is
+// needed.
 var finalizersProven atomic.Bool
 
-// complaints says which requests of a release's account were denied that no test wants
-// so, and which of its rights no request needed.
+// complaints returns the requests of a release's account that were denied without a
+// test's mark, and its rights that no request needed.
 func complaints(release *rig.Release) error {
 	requests, err := env.Audit.Of(release.Account)
 	if err != nil {
@@ -254,8 +253,8 @@ func complaints(release *rig.Release) error {
 	return nil
 }
 
-// S13: an API server that cannot stream lists, as before Kubernetes 1.34 by default,
-// has the operator list and then watch; that is what it needs the right to list for.
+// S13: with an API server that cannot stream lists, as by default before Kubernetes
+// 1.34, the operator lists and then watches; this needs the right to list.
 func TestListingOperator(t *testing.T) {
 	cleanSelfManaged(t)
 	webhook := startSelfManaged(t, func(t *testing.T, flags ...string) *rig.Operator {

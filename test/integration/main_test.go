@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) (code int, err error) {
 	log.SetLogger(logr.Discard()) // the client's
-	// Tests that run side by side wait most of the time.
+	// Parallel tests spend most of their time waiting.
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		return 1, err
 	}

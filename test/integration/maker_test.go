@@ -20,10 +20,10 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// release is the chart's release, whose webhook has a certificate of one maker or
-// another. There is no node: an operator that makes the certificate is a process of
-// the test's, cert-manager is the test, and of one that shows a mounted Secret the
-// Secret says it all.
+// release is the chart's release, whose webhook has a certificate of one of several
+// makers. Without a node, the test runs the operator that issues the certificate as a
+// process, acts as cert-manager, and checks only the Secret where the operator would
+// mount it.
 type release struct {
 	t        *testing.T
 	apply    string
@@ -36,7 +36,7 @@ func (r *release) helm(ctx context.Context, args ...string) error {
 	return err
 }
 
-// have has the release be of a mode. The rig has the other objects of the chart.
+// have switches the release to a mode. The rig has the other objects of the chart.
 func (r *release) have(mode string) error {
 	return r.helm(r.t.Context(), "upgrade", "--install", "trust-manager", env.Helm.Chart, r.apply, "--history-max=0", "--set",
 		"app.webhook.tls.mode="+mode+",replicaCount=0,crds.enabled=false,global.rbac.create=false,serviceAccount.create=false,app.metrics.service.enabled=false,defaultPackage.enabled=false")
@@ -49,7 +49,8 @@ func (r *release) must(err error) {
 	}
 }
 
-// settle has the maker of a mode do its work, and gives what is shown then.
+// settle lets the maker of a mode issue the certificate, and returns the one that the
+// webhook serves then.
 func (r *release) settle(mode string) *x509.Certificate {
 	r.t.Helper()
 	if r.operator != nil && mode != "selfManaged" {
@@ -75,8 +76,8 @@ func (r *release) settle(mode string) *x509.Certificate {
 	return shown
 }
 
-// certManager issues a certificate into the Secret, if there is none of its own, and
-// injects the CA, as cert-manager does.
+// certManager issues a certificate into the Secret, unless it has one already, and
+// injects the CA, like cert-manager.
 func (r *release) certManager(secret *corev1.Secret) {
 	r.t.Helper()
 	issuer := ca.New("issuer")
@@ -94,7 +95,7 @@ func (r *release) certManager(secret *corev1.Secret) {
 	r.must(api.Update(r.t.Context(), configuration, client.FieldOwner("cert-manager-cainjector")))
 }
 
-// wantTrusted checks that the API server accepts a certificate at this moment.
+// wantTrusted checks that the API server currently trusts a certificate.
 func (r *release) wantTrusted(what string, shown *x509.Certificate) {
 	r.t.Helper()
 	bundle, err := caBundle(r.t.Context())
@@ -106,10 +107,10 @@ func (r *release) wantTrusted(what string, shown *x509.Certificate) {
 	}
 }
 
-// R3: between the makers of the webhook's certificate one switches by an upgrade alone,
-// with Helm applying on the server and on the client. What replicas from before show
-// stays trusted until the new maker has taken over, where the operator or Helm is the
-// new one. Later upgrades change nothing of the caBundle, and a rollback works.
+// R3: an upgrade alone switches the maker of the webhook's certificate, with Helm's
+// server-side and client-side apply. The certificate of older replicas stays trusted
+// until the new maker has taken over, if that is the operator or Helm. Later upgrades
+// do not change the caBundle, and a rollback works.
 func TestSwitchOfMaker(t *testing.T) {
 	certManagerKinds(t)
 	for _, apply := range []string{"--server-side=true", "--server-side=false"} {
@@ -121,7 +122,7 @@ func TestSwitchOfMaker(t *testing.T) {
 			r.must(r.have("helm"))
 			before := r.settle("helm")
 			for _, mode := range []string{"certManager", "selfManaged", "helm", "selfManaged", "certManager", "selfManaged"} {
-				if mode == "helm" { // cert-manager leaves its Secret behind, and Helm takes no other's
+				if mode == "helm" { // cert-manager leaves its Secret behind, and Helm adopts no foreign Secret
 					if err := r.have(mode); err == nil || !strings.Contains(err.Error(), "ownership") {
 						t.Fatalf("with a Secret of cert-manager's: %v", err)
 					}
@@ -129,7 +130,7 @@ func TestSwitchOfMaker(t *testing.T) {
 				}
 				r.must(r.have(mode))
 				if mode != "certManager" {
-					time.Sleep(time.Second) // in which an operator of before would put the caBundle right
+					time.Sleep(time.Second) // in which an old operator would repair the caBundle
 					r.wantTrusted("before "+mode+" has taken over, what was shown", before)
 				}
 				after := r.settle(mode)
@@ -145,12 +146,12 @@ func TestSwitchOfMaker(t *testing.T) {
 	}
 }
 
-// mountedSecret is that of a certificate which the operator does not make.
+// mountedSecret returns the Secret of a certificate that the operator does not issue.
 func mountedSecret() *corev1.Secret {
 	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: selfManagedName + "-tls"}}
 }
 
-// upgradeAgain upgrades without a switch: who is not Helm keeps what the caBundle is.
+// upgradeAgain upgrades without a switch: unless Helm is the maker, the caBundle stays.
 func (r *release) upgradeAgain(mode string, shown *x509.Certificate) *x509.Certificate {
 	r.t.Helper()
 	bundle, err := caBundle(r.t.Context())
@@ -174,8 +175,8 @@ func (r *release) uninstall() {
 	}
 }
 
-// certManagerKinds has the API server take the chart's objects of cert-manager. What
-// they are about is for the tests with the real one.
+// certManagerKinds makes the API server accept the chart's objects of cert-manager. The
+// tests with the real cert-manager cover their effect.
 func certManagerKinds(t *testing.T) {
 	t.Helper()
 	for _, kind := range []string{"Issuer", "Certificate"} {

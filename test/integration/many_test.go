@@ -10,12 +10,12 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// For the figure of the contract, 5,000 targets, run this test alone:
+// To verify the contract's figure, 5,000 targets, run this test alone:
 //
 //	go test ./test/integration -run TestRestartLooksAtEachTarget -v -args -many 500
 var many = flag.Int("many", 30, "in how many namespaces TestRestartLooksAtEachTarget has its ten Bundles")
 
-// manyBundles and looking are what T7 allows for looking at 5,000 targets.
+// The bound of T7: all targets of manyBundles are verified within looking.
 const (
 	manyBundles = 10
 	looking     = 5 * time.Minute
@@ -47,7 +47,7 @@ func TestRestartLooksAtEachTarget(t *testing.T) {
 			break
 		}
 		if time.Since(began) > looking {
-			t.Fatalf("after %s only %d of %d targets have been looked at", looking, count, total)
+			t.Fatalf("after %s only %d of %d targets have been verified", looking, count, total)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}

@@ -10,11 +10,11 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// residentMemory gives what the operator has in memory now, in bytes.
+// residentMemory returns the operator's resident memory, in bytes.
 func residentMemory(t *testing.T, o *rig.Operator) int { return memoryOf(t, o, "VmRSS:") }
 
-// wantMemory gives by how much the operator's memory has grown at most since it was
-// before, and complains where that is more than clients may take.
+// wantMemory returns by how much the operator's memory has grown at most since before,
+// and fails the test if that exceeds the limit for clients.
 func wantMemory(t *testing.T, o *rig.Operator, before int) int {
 	t.Helper()
 	grown := memoryOf(t, o, "VmHWM:") - before
@@ -24,7 +24,7 @@ func wantMemory(t *testing.T, o *rig.Operator, before int) int {
 	return grown
 }
 
-// memoryOf reads what the kernel says of a process; only Linux says it in this way.
+// memoryOf reads a value of the kernel's process status, on Linux only.
 func memoryOf(t *testing.T, o *rig.Operator, name string) int {
 	t.Helper()
 	if runtime.GOOS != "linux" {

@@ -12,9 +12,9 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// T6, T7: an admission policy that puts a key of its own into each new ConfigMap: it
-// stays over roll-outs, and the target is shared, though no answer to a write shows
-// the key. C1: what such a policy does to the bundle itself is put right.
+// T6, T7: an admission policy adds a key to each new ConfigMap: the key survives
+// rollouts, and the target is shared, though no response to a write shows the key. C1:
+// a change of the bundle itself by such a policy is repaired.
 func TestDataChangedByAdmission(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -41,16 +41,16 @@ func TestDataChangedByAdmission(t *testing.T) {
 			fill(t, source, next)
 			want.certificates = []authority{next}
 			want.await(t)
-			awaitSynced(t, bundle, 2) // the other is that of the probes
+			awaitSynced(t, bundle, 2) // the other namespace is that of the probes
 		})
 	}
 }
 
-// mutatedLabel has the name of the policy for the objects of a namespace.
+// mutatedLabel holds the name of the policy for the objects of a namespace.
 const mutatedLabel = "integration/mutated"
 
-// injects has the API server set a key of each ConfigMap that is created in
-// namespaces with the mark.
+// injects creates a policy that sets a key of each ConfigMap created in namespaces
+// with the mark.
 func injects(t *testing.T, s *scene, mark, key, value string) {
 	t.Helper()
 	fail := admissionregistrationv1.Fail
@@ -82,7 +82,7 @@ func injects(t *testing.T, s *scene, mark, key, value string) {
 		s.temporary(object)
 	}
 	namespace := s.labelledNamespaces(1, map[string]string{mutatedLabel: mark})[0]
-	poll.Eventually(t, "the policy to be in force", func() error {
+	poll.Eventually(t, "the policy to take effect", func() error {
 		probe := configMap(namespace, s.unique())
 		probe.Data = map[string]string{"probe": ""}
 		create(t, probe)

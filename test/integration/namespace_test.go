@@ -18,10 +18,10 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// holdFinalizer keeps an object, and so its namespace, from going.
+// holdFinalizer blocks the deletion of an object, and thereby of its namespace.
 const holdFinalizer = "integration.trust-manager.io/hold"
 
-// S13: a namespace that is new, or gets or loses the label, gets or loses the
+// S13: a namespace that is created, or gains or loses the label, gains or loses the
 // target, and the message counts it (C1).
 func TestNamespacesComeAndGo(t *testing.T) {
 	t.Parallel()
@@ -51,8 +51,8 @@ func TestNamespacesComeAndGo(t *testing.T) {
 	awaitSynced(t, bundle, 0)
 }
 
-// T9: nothing is written in a namespace that is terminating, and it is neither a
-// failure nor counted.
+// T9: nothing is written in a terminating namespace, and it is neither a failure nor
+// counted.
 func TestTerminatingNamespaceIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -82,8 +82,8 @@ func TestTerminatingNamespaceIsLeftAlone(t *testing.T) {
 	}
 }
 
-// T9: a namespace that is deleted and made again under its name during a
-// roll-out ends with the target.
+// T9: a namespace that is deleted and re-created under its name during a rollout ends
+// up with the target.
 func TestNamespaceMadeAgainDuringRollOut(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -109,15 +109,15 @@ func TestNamespaceMadeAgainDuringRollOut(t *testing.T) {
 	}
 	awaitTargets(t, bundle, fast, third)
 	if _, err := (target{bundle: bundle, namespace: slow[0], certificates: []authority{first}}).look(t); err != nil {
-		t.Errorf("the roll-out had ended before: %v", err)
+		t.Errorf("the rollout had ended before: %v", err)
 	}
 	env.Admission.Admit(slow...)
 	awaitTargets(t, bundle, all, third)
 	awaitSynced(t, bundle, len(all))
 }
 
-// T9: a namespace that is alive and refuses its first writes as if it were terminating
-// or gone has its target soon after it takes them, and the Bundle is not in sync before.
+// T9: an active namespace that refuses its first writes as if it were terminating or
+// gone has its target soon after it accepts them, and the Bundle is not synced before.
 func TestActiveNamespaceRefusesAsTerminating(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -131,7 +131,7 @@ func TestActiveNamespaceRefusesAsTerminating(t *testing.T) {
 				inIt := func(b *v1alpha1.Bundle) {
 					b.Spec.Target.NamespaceSelector.MatchLabels = map[string]v1alpha1.LabelValue{corev1.LabelMetadataName: namespace}
 				}
-				awaitTargets(t, s.bundle(inLine(ca), inIt), []string{namespace}, ca) // the operator knows the namespace then
+				awaitTargets(t, s.bundle(inLine(ca), inIt), []string{namespace}, ca) // the operator has observed the namespace then
 				env.Admission.RefuseWith(status(namespace), namespace)
 				bundle := s.bundle(inLine(ca), inIt)
 				stays(t, long, "out of sync", func() error {
@@ -153,7 +153,7 @@ func TestActiveNamespaceRefusesAsTerminating(t *testing.T) {
 	}
 }
 
-// hold keeps a namespace from going until the test ends.
+// hold blocks the deletion of a namespace until the test ends.
 func hold(t *testing.T, namespace string) {
 	t.Helper()
 	object := configMap(namespace, "hold")

@@ -88,7 +88,7 @@ func awaitGone(t *testing.T, object client.Object) {
 	})
 }
 
-// requests returns the operator's requests since the mark that are wanted.
+// requests returns the operator's requests since the mark that match wanted.
 func requests(t *testing.T, since rig.Mark, wanted func(rig.Request) bool) []rig.Request {
 	t.Helper()
 	all, err := env.Audit.Since(since)
@@ -115,7 +115,7 @@ func writesOf(bundle client.Object) func(rig.Request) bool {
 	}
 }
 
-// addData puts keys of others into a ConfigMap.
+// addData adds foreign keys to a ConfigMap.
 func addData(t *testing.T, namespace, name string, data map[string]string) {
 	t.Helper()
 	change(t, configMap(namespace, name), func(object *corev1.ConfigMap) {
@@ -123,7 +123,7 @@ func addData(t *testing.T, namespace, name string, data map[string]string) {
 	}, client.FieldOwner("somebody"))
 }
 
-// errNotYet is for checks that have nothing to tell.
+// errNotYet is for checks without details.
 var errNotYet = errors.New("not yet")
 
 // pauseGarbageCollection stops the collector, and with it the deletion of

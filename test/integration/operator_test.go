@@ -150,8 +150,7 @@ func lastLines(log string) string {
 	return strings.Join(lines[max(0, len(lines)-shownLog):], "\n")
 }
 
-// writePackage writes a default CA package in one step, as a good neighbour
-// would.
+// writePackage writes a default CA package atomically.
 func writePackage(path, name, version string, content ...authority) error {
 	encoded, err := capackage.Encode(capackage.Package{Name: name, Version: version, Bundle: pemOf(content...)})
 	if err != nil {

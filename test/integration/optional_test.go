@@ -10,7 +10,7 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// optional lets sources be missing.
+// optional makes sources optional.
 func optional(sources []v1alpha1.BundleSource) []v1alpha1.BundleSource {
 	for _, one := range sources {
 		for _, object := range []*v1alpha1.SourceObject{one.ConfigMap, one.Secret} {
@@ -22,9 +22,9 @@ func optional(sources []v1alpha1.BundleSource) []v1alpha1.BundleSource {
 	return sources
 }
 
-// K1, S13: an optional source may be missing, be it the object or its key; it joins
-// when it appears, and leaves when it goes. The status tells that it is missing.
-// S8: what it holds has to be valid.
+// K1, S13: an optional source may be missing, both the object and its key; it joins the
+// bundle when it appears, and leaves it when it is deleted. The status reports that it
+// is missing. S8: its content has to be valid.
 func TestOptionalSource(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -49,8 +49,8 @@ func TestOptionalSource(t *testing.T) {
 	awaitSynced(t, bundle, 2)
 }
 
-// K1, S9: where all that is there is optional and missing, nothing is written; and
-// of selected objects those without the key are passed over.
+// K1, S9: if all sources are optional and missing, nothing is written; selected objects
+// without the key are skipped.
 func TestNothingButOptionalSources(t *testing.T) {
 	t.Parallel()
 	operator(t)

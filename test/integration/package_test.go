@@ -11,7 +11,7 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// layout is how a version of the package file is put in place.
+// layout installs a version of the package file.
 type layout func(t *testing.T, folder string, content []byte)
 
 func renamed(t *testing.T, folder string, content []byte) {
@@ -32,8 +32,8 @@ func overwritten(t *testing.T, folder string, content []byte) {
 	}
 }
 
-// mounted swaps the link ..data from one folder to the next, as the kubelet does
-// with a mounted ConfigMap.
+// mounted swaps the link ..data from one folder to the next, like the kubelet for a
+// mounted ConfigMap.
 func mounted(t *testing.T, folder string, content []byte) {
 	t.Helper()
 	version, err := os.MkdirTemp(folder, "..version_")
@@ -53,7 +53,7 @@ func mounted(t *testing.T, folder string, content []byte) {
 	}
 }
 
-// packageOf gives a package file.
+// packageOf returns a package file.
 func packageOf(t *testing.T, version string, content ...authority) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "package.json")
@@ -67,9 +67,9 @@ func packageOf(t *testing.T, version string, content ...authority) []byte {
 	return encoded
 }
 
-// D1: a new version of the package file is picked up while the operator runs; an
-// invalid one is reported, and the old one stays, until there is a valid one. A13:
-// the status has the id of the one in use.
+// D1: the running operator loads a new version of the package file; an invalid one is
+// reported, and the old one stays until a valid one appears. A13: the status has the id
+// of the one in use.
 func TestPackageIsReplaced(t *testing.T) {
 	for name, puts := range map[string][4]layout{
 		"file":    {renamed, overwritten, overwritten, renamed},
@@ -113,7 +113,7 @@ func TestPackageIsReplaced(t *testing.T) {
 	}
 }
 
-// D2: without a package, a Bundle that asks for the default CAs says how to
+// D2: without a package, the status of a Bundle with the default CAs explains how to
 // enable one, and nothing is written for it.
 func TestNoPackage(t *testing.T) {
 	startOperator(t)
@@ -127,8 +127,7 @@ func TestNoPackage(t *testing.T) {
 	}
 }
 
-// D1: a package that cannot be used stops the start with an error that names the
-// flag.
+// D1: an invalid package fails the start with an error that names the flag.
 func TestInvalidPackageStopsTheStart(t *testing.T) {
 	ca := newAuthority("CA")
 	valid := string(packageOf(t, "1", ca))

@@ -15,7 +15,7 @@ import (
 
 var yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
 
-// What docs/performance.md has people apply is taken by the API server as it stands.
+// The API server accepts the objects in docs/performance.md unchanged.
 func TestPerformancePage(t *testing.T) {
 	text, err := os.ReadFile("../../docs/performance.md")
 	if err != nil {

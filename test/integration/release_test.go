@@ -14,8 +14,8 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// T6: of an object in which others have something, a release takes what the
-// operator wrote, and leaves the rest as it is.
+// T6: the release of a shared object removes the operator's content, and leaves foreign
+// content unchanged.
 func TestReleaseLeavesOthersTheirs(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -77,8 +77,8 @@ func awaitContent(t *testing.T, namespace, name string, want *corev1.ConfigMap) 
 	})
 }
 
-// T6: a copy or a restored backup, which merely carries the label, is left
-// alone: while the operator runs, when a namespace is deselected, and when the
+// T6: a copy or a restored backup, which merely carries the label, stays
+// unchanged: while the operator runs, when a namespace is deselected, and when the
 // Bundle is deleted (T12).
 func TestCopiesAreLeftAlone(t *testing.T) {
 	t.Parallel()

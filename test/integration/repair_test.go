@@ -17,13 +17,13 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// asked is the metadata that the Bundles of these tests ask for.
+// asked is the target metadata of the Bundles in these tests.
 var asked = v1alpha1.TargetMetadata{
 	Labels:      map[string]v1alpha1.LabelValue{"asked": "label"},
 	Annotations: map[string]string{"asked": "annotation"},
 }
 
-// drifts are changes to a target that the operator has to put right, as updates.
+// drifts are changes to a target that the operator has to repair, as updates.
 var drifts = map[string]func(*corev1.ConfigMap){
 	"value edited":        func(o *corev1.ConfigMap) { o.Data[targetKey] += "# more\n" },
 	"value emptied":       func(o *corev1.ConfigMap) { o.Data[targetKey] = "" },
@@ -60,7 +60,7 @@ func makeBinary(o *corev1.ConfigMap) {
 	o.Data = nil
 }
 
-// ways are how a drift comes about.
+// ways are the ways to cause drift.
 var ways = map[string]func(t *testing.T, o *corev1.ConfigMap, drift func(*corev1.ConfigMap)){
 	"update": func(t *testing.T, o *corev1.ConfigMap, drift func(*corev1.ConfigMap)) {
 		change(t, o, drift, client.FieldOwner("somebody"))
@@ -85,8 +85,8 @@ func patch(t *testing.T, o *corev1.ConfigMap, drift func(*corev1.ConfigMap), opt
 	}
 }
 
-// T7: whatever is changed in a target is put right, under whatever field manager
-// the change was made, and then nothing more is written (T11).
+// T7: every change of a target is repaired, under any field manager, and then nothing
+// more is written (T11).
 func TestDriftIsRepaired(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -106,7 +106,7 @@ func TestDriftIsRepaired(t *testing.T) {
 					before := want.await(t)
 					carryOut(t, configMap(namespace, bundle.Name), drift)
 					if after := want.await(t); after.UID != before.UID {
-						t.Errorf("the object was made anew: it had UID %s, and has %s", before.UID, after.UID)
+						t.Errorf("the object was re-created: it had UID %s, and has %s", before.UID, after.UID)
 					}
 				})
 			}
@@ -121,7 +121,7 @@ func TestDriftIsRepaired(t *testing.T) {
 	}
 }
 
-// T7: a deleted target is made anew.
+// T7: a deleted target is re-created.
 func TestDeletedTargetIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -139,9 +139,8 @@ func TestDeletedTargetIsMadeAnew(t *testing.T) {
 	}
 }
 
-// T7: a value forced in by server-side apply, under any manager's name, is put
-// right, and so is one that is applied together with managedFields that say
-// nothing.
+// T7: a value set by a forced server-side apply, under any field manager, is
+// repaired, and so is one without information in managedFields.
 func TestAppliedDriftIsRepaired(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -164,13 +163,13 @@ func TestAppliedDriftIsRepaired(t *testing.T) {
 	}
 }
 
-// apply applies fields to a ConfigMap by force.
+// apply applies fields to a ConfigMap, and forces conflicts.
 func apply(t *testing.T, namespace, name, manager string, fields map[string]any) {
 	t.Helper()
 	inConfigMaps.apply(t, namespace, name, manager, fields)
 }
 
-// apply applies fields to an object of the kind by force.
+// apply applies fields to an object of the kind, and forces conflicts.
 func (k kind) apply(t *testing.T, namespace, name, manager string, fields map[string]any) {
 	t.Helper()
 	object := &unstructured.Unstructured{Object: fields}
@@ -184,9 +183,8 @@ func (k kind) apply(t *testing.T, namespace, name, manager string, fields map[st
 	}
 }
 
-// T6: what others put on a target stays, over repairs and roll-outs. T4: with
-// data of others it is not owned but marked as shared; without, it is owned
-// again.
+// T6: foreign content of a target survives repairs and rollouts. T4: with foreign
+// data the target is not owned but marked as shared; without, it is owned again.
 func TestOthersKeepTheirs(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -225,12 +223,12 @@ func TestOthersKeepTheirs(t *testing.T) {
 	change(t, object, func(o *corev1.ConfigMap) { delete(o.Data, "more") })
 	want.data = nil
 	if after := want.await(t); after.UID != uid {
-		t.Error("the object was made anew on the way")
+		t.Error("the object was re-created on the way")
 	}
 	awaitSynced(t, bundle, 1)
 }
 
-// T6: a binary key and an owner that is not in charge are of others too.
+// T6: a foreign binary key and a foreign owner that is not the controller stay, too.
 func TestOthersKeepBinaryAndOwner(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -268,14 +266,13 @@ func TestOthersKeepBinaryAndOwner(t *testing.T) {
 		return nil
 	})
 	fill(t, source, ca)
-	poll.Eventually(t, "the roll-out", func() error { return comparePEM(read(t, object).Data[targetKey], []authority{ca}) })
+	poll.Eventually(t, "the rollout", func() error { return comparePEM(read(t, object).Data[targetKey], []authority{ca}) })
 	if len(object.BinaryData["store.jks"]) != 2 || object.OwnerReferences[0].UID != theirs.UID {
 		t.Errorf("what others had is gone: %v", object)
 	}
 }
 
-// T6, T7: when managedFields were cleared, what others have in the object stays
-// all the same.
+// T6, T7: foreign content stays even if managedFields were cleared.
 func TestOthersKeepTheirsWithoutManagedFields(t *testing.T) {
 	t.Parallel()
 	operator(t)

@@ -13,9 +13,9 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// T11: after a restart with everything in place there is no write at all, and
-// none in a steady state, counted at the API server. T7: each target is read
-// once, to verify it.
+// T11: after a restart with everything in sync there is no write at all, and none in
+// a steady state, counted at the API server. T7: each target is read once, to verify
+// it.
 func TestRestartWritesNothing(t *testing.T) {
 	s := newScene(t)
 	o := startOperator(t)
@@ -48,12 +48,12 @@ func TestRestartWritesNothing(t *testing.T) {
 	if got := len(requests(t, began, isVerification)); got != 40 {
 		t.Errorf("%d reads of targets, want one for each of 40", got)
 	}
-	// The peace was not that of the dead.
+	// The operator is still alive.
 	fill(t, source, other)
 	awaitTargets(t, first, namespaces[1:], other)
 }
 
-// isVerification says whether a request is the reading of a target.
+// isVerification reports whether a request reads a target.
 func isVerification(q rig.Request) bool {
 	return (q.Resource == "configmaps" || q.Resource == "secrets") && !q.IsWrite()
 }
@@ -69,8 +69,8 @@ func awaitVerified(t *testing.T, since rig.Mark, targets int) {
 	})
 }
 
-// T7, S11, S13: what has changed while the operator was down takes effect when
-// it is up again: a source, a Bundle, namespaces, and targets.
+// T7, S11, S13: changes while the operator is down take effect after its start: to a
+// source, a Bundle, namespaces, and targets.
 func TestChangesWhileDown(t *testing.T) {
 	s := newScene(t)
 	o := startOperator(t)
@@ -111,7 +111,7 @@ func TestChangesWhileDown(t *testing.T) {
 	}
 }
 
-// T7, T11: after a crash in the middle of things, everything gets in order.
+// T7, T11: after a crash during a rollout, everything converges.
 func TestCrash(t *testing.T) {
 	s := newScene(t)
 	o := startOperator(t)
@@ -136,7 +136,8 @@ func TestCrash(t *testing.T) {
 	awaitSynced(t, bundle, 30)
 }
 
-// T7, S13: the operator outlives the API server, and then sees to what it missed.
+// T7, S13: the operator survives a restart of the API server, and then handles the
+// changes that it missed.
 func TestAPIServerRestarts(t *testing.T) {
 	s := newScene(t)
 	o := startOperator(t)

@@ -24,8 +24,8 @@ type account struct {
 	name, kubeconfig string
 }
 
-// account makes a service account that can do what every operator has to: read
-// Bundles and Namespaces, and tell of Bundles.
+// account creates a service account with the rights that every operator needs: to read
+// Bundles and Namespaces, and to write statuses and events.
 func (s *scene) account() *account {
 	s.t.Helper()
 	a := &account{scene: s, name: s.unique()}
@@ -41,7 +41,7 @@ func (s *scene) account() *account {
 	return a
 }
 
-// may gives the account a right, in a namespace or, if that is empty, everywhere.
+// may grants the account a right, in a namespace or, if that is empty, everywhere.
 // Names limit it to objects of these names.
 func (a *account) may(namespace, group, resource, verbs string, names ...string) {
 	a.t.Helper()
@@ -64,7 +64,7 @@ func (a *account) may(namespace, group, resource, verbs string, names ...string)
 	}
 }
 
-// await waits until the API server knows of a right: it learns by a watch.
+// await waits until the API server, which watches roles, has observed a right.
 func (a *account) await(namespace, resource, verb, name string) {
 	a.t.Helper()
 	poll.Eventually(a.t, "the rights", func() error {
@@ -84,7 +84,7 @@ func (a *account) await(namespace, resource, verb, name string) {
 	})
 }
 
-// denied gives the requests that the operator had no right to.
+// denied returns the operator's requests that were denied.
 func denied(t *testing.T, since rig.Mark) []rig.Request {
 	t.Helper()
 	all, err := env.Audit.AllSince(since)
@@ -94,10 +94,10 @@ func denied(t *testing.T, since rig.Mark) []rig.Request {
 	return slices.DeleteFunc(all, func(q rig.Request) bool { return !q.Denied })
 }
 
-// T14: with --target-namespaces, rights on ConfigMaps and Secrets in these
-// namespaces and in the trust namespace are enough: no request is denied. Only they
-// get targets; the sources work, selectors too. Taken off the list, a namespace
-// keeps its targets, and nothing in it is looked at.
+// T14: with --target-namespaces, rights on ConfigMaps and Secrets in these namespaces
+// and in the trust namespace are sufficient: no request is denied. Only they get
+// targets; sources work, including selectors. A namespace that is removed from the
+// list keeps its targets, and the operator reads nothing in it.
 func TestTargetNamespaces(t *testing.T) {
 	s := newScene(t)
 	namespaces := s.namespaces(3)
@@ -164,7 +164,7 @@ func TestTargetNamespaces(t *testing.T) {
 			}
 		}
 	}
-	stop(t, o) // the watches are told of at their end
+	stop(t, o) // the audit log contains a watch only after its end
 	if refused := denied(t, began); len(refused) > 0 {
 		t.Errorf("the operator had no right to %v", refused)
 	}
@@ -179,9 +179,9 @@ func TestTargetNamespaces(t *testing.T) {
 	}
 }
 
-// T8, T4: where RBAC names the Secrets that may be made, a POST, which has no name,
-// is refused; the Secrets come out all the same, just as elsewhere. One that is not
-// named fails with what is missing in the message, and others do not suffer.
+// T8, T4: if RBAC names the Secrets that may be created, a POST, which has no name, is
+// denied; the operator creates the Secrets nevertheless. A Secret that is not named
+// fails with the missing right in the message, and others are unaffected.
 func TestSecretsByName(t *testing.T) {
 	s := newScene(t)
 	namespaces := s.namespaces(2)
@@ -196,10 +196,10 @@ func TestSecretsByName(t *testing.T) {
 	awaitSynced(t, named, 2)
 	s.temporary(unnamed)
 	awaitCondition(t, unnamed, v1alpha1.BundleReasonSyncSecretTargetFailed, "2 of 2 targets failed", "Secret in namespace "+namespaces[0], "forbidden")
-	// The flag --secret-targets-by-name, which the chart sets, would spare the first.
+	// The flag --secret-targets-by-name, which the chart sets, would avoid the first.
 	refuse(t, operator.name, "create get", "secrets", s.name)
 
-	// All that goes on elsewhere goes on here.
+	// All other behaviour is unchanged.
 	fill(t, source, next)
 	inSecrets.await(t, named, namespaces, next)
 	inSecrets.change(t, namespaces[0], named.Name, func(o *corev1.ConfigMap) { o.Data, o.OwnerReferences = nil, nil })
@@ -214,8 +214,8 @@ func TestSecretsByName(t *testing.T) {
 	poll.Eventually(t, "the target to go", func() error { return inSecrets.absent(t, named, namespaces[0]) })
 }
 
-// byNameAccount makes an account that may write Secrets of these names alone,
-// anywhere.
+// byNameAccount creates an account that may write only Secrets of these names, in any
+// namespace.
 func (s *scene) byNameAccount(names ...string) *account {
 	s.t.Helper()
 	a := s.account()
@@ -227,9 +227,9 @@ func (s *scene) byNameAccount(names ...string) *account {
 	return a
 }
 
-// T8: also where RBAC names the Secrets, one that is in the way and does not carry
-// the label is not written over: one that another controls, and one that holds a
-// value of others under the target's key, which becomes shared as elsewhere.
+// T8: if RBAC names the Secrets, an existing one without the label is not overwritten
+// either: one with a foreign controller, and one with a foreign value under the
+// target's key, which becomes shared as usual.
 func TestSecretsByNameAreNotWrittenOver(t *testing.T) {
 	s := newScene(t)
 	namespaces := s.namespaces(3)
@@ -239,7 +239,7 @@ func TestSecretsByNameAreNotWrittenOver(t *testing.T) {
 	controller := configMap(namespaces[0], "controller")
 	create(t, controller)
 	controlled, users := configMap(namespaces[0], bundle.Name), configMap(namespaces[1], bundle.Name)
-	controlled.Data = map[string]string{"theirs": "data"} // an apply would meet no conflict
+	controlled.Data = map[string]string{"theirs": "data"} // an apply would not conflict
 	controlled.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: controller.Name, UID: controller.UID, Controller: &yes}}
 	users.Data = map[string]string{targetKey: "other", "theirs": "data"}
 	inSecrets.create(t, controlled)
@@ -256,12 +256,12 @@ func TestSecretsByNameAreNotWrittenOver(t *testing.T) {
 	want := inSecret(bundle, namespaces[1], ca)
 	want.data = map[string]string{"theirs": "data"}
 	if after := want.await(t); after.UID != users.UID {
-		t.Error("the user's Secret was made anew")
+		t.Error("the user's Secret was re-created")
 	}
 }
 
-// T14, T8: a namespace on the list in which the operator has no rights, as when it
-// was deleted together with its Role, is named in the log and holds up no other.
+// T14, T8: a listed namespace in which the operator has no rights, as when it was
+// deleted together with its Role, is named in the log and blocks no other.
 func TestTargetNamespaceWithoutRights(t *testing.T) {
 	s := newScene(t)
 	namespaces := s.namespaces(2)
@@ -286,7 +286,8 @@ func TestTargetNamespaceWithoutRights(t *testing.T) {
 	}
 }
 
-// R4: a stop is heeded while the caches cannot be filled, here for want of a right.
+// R4: the operator stops even if the caches cannot be filled, here because of a missing
+// right.
 func TestStopBeforeCachesAreComplete(t *testing.T) {
 	s := newScene(t)
 	operator := s.account()

@@ -20,7 +20,7 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// retaining gives a Bundle a rotation.
+// retaining sets the rotation of a Bundle.
 func retaining(long time.Duration) func(*v1alpha1.Bundle) {
 	return func(b *v1alpha1.Bundle) {
 		b.Spec.Rotation = &v1alpha1.BundleRotation{Retain: metav1.Duration{Duration: long}}
@@ -34,11 +34,11 @@ func stateOf(b *v1alpha1.Bundle) *corev1.ConfigMap {
 
 func idOf(b *v1alpha1.Bundle) bundle.ID { return bundle.ID{Kind: v1alpha1.BundleKind, Name: b.Name} }
 
-// retainedKey is the key of a CA in that ConfigMap.
+// retainedKey returns the key of a CA in that ConfigMap.
 func (a authority) retainedKey() string { return "retained-" + a.fingerprint() + ".pem" }
 
-// K5: a CA that has left every source stays beside the others for its time, and goes by
-// itself then; where it is kept a person can read, and the status names it.
+// K5: a CA that has left every source stays in the targets for the retention time, and
+// is then dropped by itself; the rotation state is readable, and the status names the CA.
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -73,7 +73,7 @@ func TestRotation(t *testing.T) {
 }
 
 // K5: retention survives a restart, a source that changes while the operator is down,
-// and an operator that dies. Nothing is written where nothing changed.
+// and an operator that is killed. Without a change, nothing is written.
 func TestRotationSurvivesRestarts(t *testing.T) {
 	s := newScene(t)
 	o := startOperator(t)
@@ -104,8 +104,8 @@ func TestRotationSurvivesRestarts(t *testing.T) {
 	})
 }
 
-// inTheOrderOfLeaving sorts retained CAs as a target has them: two that have left in the
-// same second stand in the order of their fingerprints.
+// inTheOrderOfLeaving sorts retained CAs like a target: two that have left in the same
+// second are ordered by their fingerprints.
 func inTheOrderOfLeaving(t *testing.T, bundle *v1alpha1.Bundle, list ...authority) []authority {
 	t.Helper()
 	var state *corev1.ConfigMap
@@ -129,8 +129,8 @@ func inTheOrderOfLeaving(t *testing.T, bundle *v1alpha1.Bundle, list ...authorit
 	return list
 }
 
-// K5: one edit ends the retention of one CA at once and for good; an exclusion takes a
-// retained CA out of every target.
+// K5: one edit ends the retention of one CA at once and permanently; an exclusion removes
+// a retained CA from every target.
 func TestRotationIsEnded(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -153,8 +153,9 @@ func TestRotationIsEnded(t *testing.T) {
 	})
 }
 
-// K5: a source that vanishes counts as its CAs leaving: the others go on, and the message
-// names what is retained. One that is invalid holds everything up, as ever.
+// K5: if a source is deleted, its CAs are retained: the Bundle stays synced with the
+// others, and the message names the retained CAs. An invalid source blocks the Bundle, as
+// usual.
 func TestRotationOfAVanishedSource(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -173,7 +174,7 @@ func TestRotationOfAVanishedSource(t *testing.T) {
 	awaitCondition(t, bundle, v1alpha1.BundleReasonSourceBuildError, other.Name)
 	vanishing = configMap(rig.TrustNamespace, vanishing.Name)
 	vanishing.Data = map[string]string{sourceKey: pemOf(d)}
-	create(t, vanishing) // the clean-up knows its name
+	create(t, vanishing) // the clean-up deletes it by name
 	awaitCondition(t, bundle, v1alpha1.BundleReasonSourceBuildError, other.Name)
 	fill(t, other, c)
 	awaitTargets(t, bundle, namespaces, slices.Concat([]authority{d, c}, inTheOrderOfLeaving(t, bundle, a, b))...)
@@ -181,8 +182,8 @@ func TestRotationOfAVanishedSource(t *testing.T) {
 	awaitCondition(t, never, v1alpha1.BundleReasonSourceNotFound)
 }
 
-// K5: what is kept is never read as a source, not even by a selector that matches
-// everything; nonsense in it does no harm, and is told of.
+// K5: the rotation state is never read as a source, not even by a selector that matches
+// everything; invalid content in it does no harm, and is reported.
 func TestRotationStateIsNoSource(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -217,9 +218,9 @@ func TestRotationStateIsNoSource(t *testing.T) {
 	awaitTargets(t, reader, namespaces, a)
 }
 
-// K5: a bundle that is too large with what is retained has the new CAs alone once their
-// retention has ended: also if the rotation state cannot be saved for a while, and after
-// a restart. The message names both causes.
+// K5: if a bundle is too large with its retained CAs, it has only the new CAs once the
+// retention has ended: also if the rotation state cannot be persisted for a while, and
+// after a restart. The message names both causes.
 func TestRotationOfALargeBundle(t *testing.T) {
 	s := newScene(t)
 	o := startOperator(t)
@@ -255,8 +256,8 @@ func TestRotationOfALargeBundle(t *testing.T) {
 
 const refusedState = "the policy of the test"
 
-// refuseState has a policy deny writes of the rotation state of a Bundle until it is
-// admitted.
+// refuseState creates a policy that denies writes of the rotation state of a Bundle until
+// admit is called.
 func (s *scene) refuseState(bundle *v1alpha1.Bundle) (admit func()) {
 	s.t.Helper()
 	fail := admissionregistrationv1.Fail

@@ -25,8 +25,8 @@ const (
 	targetKey = "trust-bundle.pem"
 )
 
-// soon is when something ends that a test first wants to see as it was: far enough for a
-// slow machine on which other tests run.
+// soon is the time until an expiry before which a test first checks the initial state:
+// long enough for a slow, busy machine.
 const soon = 15 * time.Second
 
 // scene creates the objects of one test. No other test uses their names, and its Bundles

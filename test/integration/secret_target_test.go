@@ -16,7 +16,7 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// secretBundle makes a Bundle with a Secret target, and no ConfigMap.
+// secretBundle creates a Bundle with a Secret target, and no ConfigMap.
 func (s *scene) secretBundle(sources []v1alpha1.BundleSource, changes ...func(*v1alpha1.Bundle)) *v1alpha1.Bundle {
 	s.t.Helper()
 	return s.bundle(sources, append([]func(*v1alpha1.Bundle){inSecrets.ask}, changes...)...)
@@ -26,12 +26,12 @@ func inSecret(bundle *v1alpha1.Bundle, namespace string, content ...authority) t
 	return target{kind: inSecrets, bundle: bundle, namespace: namespace, certificates: content}
 }
 
-// withMetadata makes a Bundle ask for metadata on its Secrets.
+// withMetadata adds metadata to the Secret targets of a Bundle.
 func withMetadata(b *v1alpha1.Bundle) { b.Spec.Target.Secret.Metadata = asked }
 
-// T4, T6, S13: a Secret beside a ConfigMap in one Bundle, each as it should be
-// whole; sources and namespaces count for both (C1: namespaces are counted, not
-// objects); a kind that is asked for no more goes, and the other stays.
+// T4, T6, S13: a Bundle has a Secret and a ConfigMap target, and each matches exactly;
+// sources and namespaces apply to both (C1: the status counts namespaces, not objects);
+// if one kind is removed from the spec, its targets are deleted and the others stay.
 func TestBothKinds(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -80,8 +80,8 @@ func TestBothKinds(t *testing.T) {
 	awaitSynced(t, bundle, 2)
 }
 
-// T7, T11: whatever is changed in a Secret is put right, under whatever field
-// manager, in place; and then nothing more is written.
+// T7, T11: every change of a Secret is repaired in place, under any field manager, and
+// then nothing more is written.
 func TestSecretDriftIsRepaired(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -100,7 +100,7 @@ func TestSecretDriftIsRepaired(t *testing.T) {
 					before := inSecret(bundle, namespace, ca).await(t)
 					inSecrets.change(t, namespace, bundle.Name, drift, client.FieldOwner(manager))
 					if after := inSecret(bundle, namespace, ca).await(t); after.UID != before.UID {
-						t.Errorf("the object was made anew: it had UID %s, and has %s", before.UID, after.UID)
+						t.Errorf("the object was re-created: it had UID %s, and has %s", before.UID, after.UID)
 					}
 				})
 			}
@@ -110,7 +110,7 @@ func TestSecretDriftIsRepaired(t *testing.T) {
 	}
 }
 
-// noWrites says whether the targets of a Bundle have been written.
+// noWrites returns an error if the targets of a Bundle have been written.
 func noWrites(t *testing.T, since rig.Mark, bundle *v1alpha1.Bundle) error {
 	if wrote := requests(t, since, writesOf(bundle)); len(wrote) > 0 {
 		return fmt.Errorf("the operator wrote %v", wrote)
@@ -118,8 +118,8 @@ func noWrites(t *testing.T, since rig.Mark, bundle *v1alpha1.Bundle) error {
 	return nil
 }
 
-// T7: a Secret that was deleted is made anew, and one that somebody has made again
-// with a type of its own keeps that.
+// T7: a deleted Secret is re-created, and one that a foreign client has re-created with
+// another type keeps that type.
 func TestDeletedSecretIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -135,8 +135,8 @@ func TestDeletedSecretIsMadeAnew(t *testing.T) {
 	}
 }
 
-// T4, T6: a Secret with data of others is shared: not owned, and after a release,
-// by whatever way, there is left what others have, and nothing of the operator's.
+// T4, T6: a Secret with foreign data is shared: it is not owned, and after any kind of
+// release it has only foreign content.
 func TestSharedSecretIsReleased(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -169,7 +169,7 @@ func TestSharedSecretIsReleased(t *testing.T) {
 			for _, namespace := range namespaces {
 				release(t, bundle, namespace)
 				if name != "deselected" {
-					break // once is for all
+					break // one release covers all namespaces
 				}
 			}
 			inSecrets.awaitContent(t, shared.namespace, bundle.Name, &corev1.ConfigMap{
@@ -180,8 +180,8 @@ func TestSharedSecretIsReleased(t *testing.T) {
 	}
 }
 
-// T12: an orphaning deletion leaves Secrets as they are, but for the owner, and
-// takes the marks of the shared one; a Bundle made again takes them over.
+// T12: an orphaning deletion removes only the owner of Secrets, and the marks of the
+// shared one; a re-created Bundle adopts them.
 func TestSecretsAreOrphaned(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -208,12 +208,12 @@ func TestSecretsAreOrphaned(t *testing.T) {
 	inSecrets.await(t, again, namespaces[1:], ca)
 	shared.bundle = again
 	if now := shared.await(t).UID; now != uid {
-		t.Error("the shared object was made anew")
+		t.Error("the shared object was re-created")
 	}
 	awaitSynced(t, again, 2)
 }
 
-// T6, T8: a Secret with a type of its own keeps that and its data, and is neither
+// T6, T8: a Secret with another type keeps the type and its data, and is neither
 // replaced nor deleted.
 func TestSecretOfOtherType(t *testing.T) {
 	t.Parallel()
@@ -243,7 +243,7 @@ func TestSecretOfOtherType(t *testing.T) {
 			want.typed = corev1.SecretType(typeOf(object))
 			want.data = theirs[want.typed]
 			if after := want.await(t); after.UID != object.UID {
-				t.Errorf("the %s was made anew", want.typed)
+				t.Errorf("the %s was re-created", want.typed)
 			}
 		}
 		awaitSynced(t, bundle, 2)
@@ -259,14 +259,14 @@ func TestSecretOfOtherType(t *testing.T) {
 		label(t, namespaces[i], sceneLabel, "")
 		inSecrets.awaitContent(t, namespaces[i], bundle.Name, &corev1.ConfigMap{Data: theirs[corev1.SecretType(typeOf(object))]})
 		if after := inSecrets.read(t, namespaces[i], bundle.Name); after.UID != object.UID {
-			t.Error("the object was made anew")
+			t.Error("the object was re-created")
 		}
 	}
 }
 
-// T8, C2: a Secret that another controls, and one that is immutable, fail alone
-// and stay as they are; the reason is that of Secrets, and it names them; when what
-// was in the way goes, the target is tried again at once.
+// T8, C2: only a Secret with another controller, and an immutable one, fail, and they
+// stay unchanged; the reason is that of Secrets, and the message names them; when the
+// obstacle is deleted, the target is retried at once.
 func TestSecretConflicts(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -301,8 +301,7 @@ func TestSecretConflicts(t *testing.T) {
 	awaitSynced(t, bundle, 4)
 }
 
-// C2: where both kinds fail, the reason is that of ConfigMaps, and the message
-// names both.
+// C2: if both kinds fail, the reason is that of ConfigMaps, and the message names both.
 func TestBothKindsFail(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -320,7 +319,7 @@ func TestBothKindsFail(t *testing.T) {
 	awaitSynced(t, bundle, 1)
 }
 
-// T6: a copy of a Secret, or a restored backup, is left alone.
+// T6: a copy of a Secret, or a restored backup, stays unchanged.
 func TestCopiesOfSecretsAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	operator(t)

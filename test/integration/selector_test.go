@@ -16,10 +16,10 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// sourceLabel has the name of the scene whose selectors an object matches.
+// sourceLabel holds the name of the scene whose selectors match an object.
 const sourceLabel = "integration/source"
 
-// selecting gives sources that read a key of the objects of a scene, or all keys
+// selecting returns sources that read a key of the objects of a scene, or all keys
 // if it is empty.
 func (s *scene) selecting(key string) (configMaps, secrets v1alpha1.BundleSource) {
 	read := func() *v1alpha1.SourceObject {
@@ -37,8 +37,8 @@ func (s *scene) selected(object client.Object) {
 	change(s.t, object, func(o client.Object) { o.SetLabels(map[string]string{sourceLabel: s.name}) })
 }
 
-// S1, S4: selected objects come by name, whatever the order in which they were
-// made; of each the one key, or all keys by name, over data and binaryData.
+// S1, S4: selected objects are ordered by name, not by creation; each contributes one
+// key, or all keys by name, of data and binaryData.
 func TestSelectedSourcesInOrder(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -67,8 +67,8 @@ func TestSelectedSourcesInOrder(t *testing.T) {
 	awaitTargets(t, named, namespaces, d, b, e)
 }
 
-// S7: a selector that matches nothing is fine beside another source; alone it
-// gives an empty result (S9). A selected object that lacks the key is named.
+// S7: a selector that matches nothing is valid beside another source; alone it yields
+// an empty bundle (S9). The message names a selected object that lacks the key.
 func TestSelectorMatchesNothing(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -96,8 +96,8 @@ func TestSelectorMatchesNothing(t *testing.T) {
 	awaitTargets(t, alone, namespaces, next)
 }
 
-// S13: what a selector matches takes effect at once: an object that is made,
-// gains the label, changes, loses the label, or is deleted; of either kind.
+// S13: changes of selected objects take effect at once: an object of either kind is
+// created, gains the label, changes, loses the label, or is deleted.
 func TestSelectedSourcesComeAndGo(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -133,10 +133,9 @@ func TestSelectedSourcesComeAndGo(t *testing.T) {
 	awaitSynced(t, bundle, 2)
 }
 
-// V7: a selector never reads its own Bundle's target in the trust namespace,
-// though it matches: by a label that the target is given, and as one of all
-// objects. There is no loop, and nothing grows. The test has the trust namespace
-// for itself.
+// V7: a selector never reads its own Bundle's target in the trust namespace, even if it
+// matches: by a label of the target, or because it selects all objects. There is no
+// loop, and nothing grows. No other test uses the trust namespace at the same time.
 func TestSelectorLeavesOwnTargetOut(t *testing.T) {
 	operator(t)
 	for _, k := range []kind{inConfigMaps, inSecrets} {
@@ -162,7 +161,7 @@ func TestSelectorLeavesOwnTargetOut(t *testing.T) {
 			stays(t, 400*time.Millisecond, "that nothing is written any more", func() error { return noWrites(t, calm, bundle) })
 			k.await(t, bundle, here, append([]authority{next}, others...)...)
 
-			// One whose kind is asked for no more is a target still, until it is gone.
+			// After its kind is removed from the spec, an object stays a target until it is gone.
 			change(t, bundle, func(b *v1alpha1.Bundle) { b.Spec.Target = nil })
 			poll.Eventually(t, "the target to go", func() error { return k.absent(t, bundle, rig.TrustNamespace) })
 			condition := awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, " 0 namespaces")
@@ -173,7 +172,7 @@ func TestSelectorLeavesOwnTargetOut(t *testing.T) {
 	}
 }
 
-// selectingOf gives the source of a kind that reads sourceKey of the scene's
+// selectingOf returns the source of a kind that reads sourceKey of the scene's
 // objects.
 func (s *scene) selectingOf(k kind) v1alpha1.BundleSource {
 	configMaps, secrets := s.selecting(sourceKey)
@@ -183,7 +182,7 @@ func (s *scene) selectingOf(k kind) v1alpha1.BundleSource {
 	return configMaps
 }
 
-// everythingOf gives the source of a kind that reads sourceKey of all objects.
+// everythingOf returns the source of a kind that reads sourceKey of all objects.
 func everythingOf(k kind) v1alpha1.BundleSource {
 	read := &v1alpha1.SourceObject{Selector: &v1alpha1.LabelSelector{}, Key: sourceKey}
 	if k == inSecrets {
@@ -192,9 +191,9 @@ func everythingOf(k kind) v1alpha1.BundleSource {
 	return v1alpha1.BundleSource{ConfigMap: read}
 }
 
-// inTrustNamespace returns what objects of a kind hold under sourceKey that are in the
-// trust namespace anyway, apart from one: Kubernetes' own ConfigMap. It waits until what
-// earlier tests have left there is garbage-collected.
+// inTrustNamespace returns the CAs under sourceKey of the objects of a kind that already
+// exist in the trust namespace, such as Kubernetes' own ConfigMap, except one. It waits
+// until the objects of earlier tests are garbage-collected.
 func (s *scene) inTrustNamespace(k kind, except string) (held []authority) {
 	s.t.Helper()
 	if k != inConfigMaps {
@@ -224,12 +223,12 @@ func (s *scene) inTrustNamespace(k kind, except string) (held []authority) {
 	return held
 }
 
-// kubernetesOwn is the ConfigMap that Kubernetes puts into each namespace.
+// kubernetesOwn is the ConfigMap that Kubernetes creates in each namespace.
 const kubernetesOwn = "kube-root-ca.crt"
 
 // S10, S5: all keys of a Secret of type kubernetes.io/tls are refused, by name and
-// by selector; a single key is read. Of a private key in another Secret key and
-// block are named, and nothing of it is shown.
+// by selector; a single key is read. For a private key in another Secret, the message
+// names key and block, and shows nothing of it.
 func TestPrivateKeysAreRefused(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -268,8 +267,8 @@ func TestPrivateKeysAreRefused(t *testing.T) {
 	wantNothingShown(t, "the log", shared.logAbout(s.name), ca.Key)
 }
 
-// S8: under includeAllKeys an object with no certificate in any key is invalid,
-// and one with a note beside the certificates is fine.
+// S8: with includeAllKeys an object without a certificate in any key is invalid, and
+// one with a note beside the certificates is valid.
 func TestAllKeysOfAnObject(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -296,7 +295,7 @@ func TestAllKeysOfAnObject(t *testing.T) {
 	awaitTargets(t, bundle, namespaces, ca)
 }
 
-// S13: sources that a selector matches may change while the operator is down.
+// S13: changes of selected sources while the operator is down take effect.
 func TestSelectedSourcesChangeWhileDown(t *testing.T) {
 	s := newScene(t)
 	o := startOperator(t)

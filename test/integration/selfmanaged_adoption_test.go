@@ -24,9 +24,8 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// A Secret of another origin, as after a change of how the certificate is made, is
-// taken over: the certificate is the operator's own at once, and what replicas from
-// before still show is trusted on.
+// The operator adopts a Secret of another origin, as after a change of the certificate's
+// maker: it serves its own certificate at once, and that of older replicas stays trusted.
 func TestSelfManagedAdoption(t *testing.T) {
 	issuer := ca.New("issuer")
 	pair := issuer.Issue(ca.ForHosts("127.0.0.1"))
@@ -61,8 +60,8 @@ func TestSelfManagedAdoption(t *testing.T) {
 	}
 }
 
-// The chart's rights for the self-managed certificate are enough, alone, and are no
-// more than for the two objects.
+// The chart's rights for the self-managed certificate are sufficient, and cover no more
+// than the two objects.
 func TestSelfManagedRights(t *testing.T) {
 	cleanSelfManaged(t)
 	noOperator(t)
@@ -130,7 +129,7 @@ func TestSelfManagedRights(t *testing.T) {
 	}
 }
 
-// registerUnasked creates a configuration that is about no object.
+// registerUnasked creates a configuration that matches no object.
 func (s *selfManaged) registerUnasked() {
 	s.t.Helper()
 	none := admissionregistrationv1.SideEffectClassNone

@@ -28,22 +28,22 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// The names that the chart's rights for the self-managed certificate are about, and
-// the one by which the API server calls.
+// The names in the chart's rights for the self-managed certificate, and the name of
+// the Service that the API server calls.
 const (
 	selfManagedName = "trust-manager"
 	selfManagedHost = selfManagedName + "." + rig.TrustNamespace + ".svc"
 	ownEntry        = "trust.cert-manager.io"
 )
 
-// selfManaged is an operator that makes the webhook's certificate by itself.
+// selfManaged is an operator that issues the webhook's certificate by itself.
 type selfManaged struct {
 	t               *testing.T
 	operator        *rig.Operator
 	port, readiness string
 }
 
-// cleanSelfManaged has nothing left of earlier tests, and leaves nothing.
+// cleanSelfManaged deletes the objects of earlier tests now, and of this test at its end.
 func cleanSelfManaged(t *testing.T) {
 	t.Helper()
 	remove := func() {
@@ -73,8 +73,8 @@ func ownConfiguration() *admissionregistrationv1.ValidatingWebhookConfiguration 
 	return &admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: selfManagedName}}
 }
 
-// ownService is how the API server of the rig comes to a process on this machine
-// by the name of a Service.
+// ownService returns the Service by which the rig's API server reaches a process on this
+// machine.
 func ownService() *corev1.Service {
 	return &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: selfManagedName},
@@ -82,8 +82,8 @@ func ownService() *corev1.Service {
 	}
 }
 
-// register has the API server ask this operator, as a chart would: by a Service and
-// without a caBundle. Another entry is about objects that there are none of.
+// register makes the API server call this operator like the chart does: by a Service
+// and without a caBundle. Another entry matches no existing object.
 func (s *selfManaged) register(bundle []byte) {
 	s.t.Helper()
 	port, err := strconv.ParseInt(s.port, 10, 32)
@@ -119,7 +119,7 @@ func (s *selfManaged) register(bundle []byte) {
 	})
 }
 
-// caBundle gives the present one.
+// caBundle returns the current caBundle.
 func caBundle(ctx context.Context) ([]byte, error) {
 	configuration := ownConfiguration()
 	err := api.Get(ctx, client.ObjectKeyFromObject(configuration), configuration)
@@ -131,7 +131,7 @@ func caBundle(ctx context.Context) ([]byte, error) {
 	return nil, err
 }
 
-// ready says why the operator is not ready, if it is not.
+// ready returns an error unless the operator is ready.
 func (s *selfManaged) ready() error {
 	response, err := http.Get("http://127.0.0.1:" + s.readiness + "/readyz")
 	if err != nil {
@@ -144,8 +144,8 @@ func (s *selfManaged) ready() error {
 	return nil
 }
 
-// shown makes a connection as the API server does, trusting the caBundle of this
-// moment, and gives the certificate.
+// shown connects like the API server, trusting the current caBundle, and returns the
+// certificate.
 func (s *selfManaged) shown(ctx context.Context) (*x509.Certificate, error) {
 	bundle, err := caBundle(ctx)
 	if err != nil {
@@ -162,7 +162,7 @@ func (s *selfManaged) shown(ctx context.Context) (*x509.Certificate, error) {
 	return connection.(*tls.Conn).ConnectionState().PeerCertificates[0], nil
 }
 
-// shows says why what is shown is not the certificate of a Secret, if it is not.
+// shows returns an error unless the webhook serves the certificate of a Secret.
 func (s *selfManaged) shows(secret *corev1.Secret) error {
 	shown, err := s.shown(s.t.Context())
 	if err == nil && !bytes.Equal(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: shown.Raw}), secret.Data["tls.crt"]) {
@@ -171,7 +171,7 @@ func (s *selfManaged) shows(secret *corev1.Secret) error {
 	return err
 }
 
-// ownWrites selects the writes of what the certificate needs.
+// ownWrites selects the writes of the certificate's objects.
 func ownWrites(q rig.Request) bool {
 	return q.IsWrite() && (q.Resource == "secrets" || q.Resource == "validatingwebhookconfigurations")
 }
@@ -188,10 +188,9 @@ func wantNoKeys(t *testing.T, o *rig.Operator, secret *corev1.Secret) {
 	}
 }
 
-// From nothing the operator makes CA and certificate, waits for the configuration
-// without being ready, and is asked by the API server once the caBundle is there.
-// Edits are put right. Where all is in order nothing is written, after a restart
-// neither.
+// The operator issues CA and certificate from scratch, is not ready until it has
+// observed the configuration, and the API server calls it once the caBundle is set.
+// Edits are repaired. In sync nothing is written, not even after a restart.
 func TestSelfManagedWebhook(t *testing.T) {
 	cleanSelfManaged(t)
 	s := startSelfManaged(t, startOperator)
@@ -227,7 +226,7 @@ func TestSelfManagedWebhook(t *testing.T) {
 		change(t, ownConfiguration(), func(o *admissionregistrationv1.ValidatingWebhookConfiguration) {
 			o.Webhooks[1].ClientConfig.CABundle = edit
 		})
-		poll.Eventually(t, "the caBundle that was "+name+" to be put right", func() error {
+		poll.Eventually(t, "the caBundle that was "+name+" to be repaired", func() error {
 			if now, err := caBundle(t.Context()); err != nil || !bytes.Equal(now, bundle) {
 				return errors.Join(errNotYet, err)
 			}
@@ -252,9 +251,9 @@ func TestSelfManagedWebhook(t *testing.T) {
 	}
 }
 
-// R2: every replica serves. Two that start at the same moment agree on one
-// certificate. When the Secret is deleted they go over to a new CA, with no moment at which one shows what
-// the caBundle does not cover, or at which the API server gets no answer.
+// R2: every replica serves. Two that start concurrently agree on one certificate. When
+// the Secret is deleted they switch to a new CA; at no time does one serve a certificate
+// that the caBundle does not trust, or does a call of the API server fail.
 func TestSelfManagedReplicas(t *testing.T) {
 	cleanSelfManaged(t)
 	mark := env.Audit.Mark()

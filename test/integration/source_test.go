@@ -33,9 +33,9 @@ func TestSourceChanges(t *testing.T) {
 	awaitSynced(t, bundle, 3)
 }
 
-// S7, S11: when a source goes missing, the last good revision stays, content and
-// shape; namespaces that appear meanwhile get it, and drift from it is repaired.
-// The next good revision takes effect whole.
+// S7, S11: when a source is deleted, the last good revision stays, content and
+// shape; new namespaces get it, and drift from it is repaired. The next good revision
+// takes effect as a whole.
 func TestMissingSourceKeepsLastGood(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -96,10 +96,10 @@ func TestSourceMissingFromTheStart(t *testing.T) {
 	awaitSynced(t, bundle, 1)
 }
 
-// damaged is content that no source may have.
+// damaged is invalid content of a source.
 type damaged struct {
 	text string
-	// says is in the message, besides object and key.
+	// says is part of the message, besides object and key.
 	says   string
 	reason string
 }
@@ -127,7 +127,7 @@ func damages(t *testing.T) map[string]damaged {
 }
 
 // S5, S8, S11: an invalid source replaces nothing; the message names object, key
-// and block, and shows no content.
+// and block, and contains no content.
 func TestInvalidSourceKeepsLastGood(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -162,11 +162,10 @@ func TestInvalidSourceKeepsLastGood(t *testing.T) {
 	}
 }
 
-// wantNothingShown checks that a text has no part of base64 text that it must
-// not show.
+// wantNothingShown checks that a text contains no part of a secret base64 text.
 func wantNothingShown(t *testing.T, where, text, secret string) {
 	t.Helper()
-	const telling = 12 // characters, which come up by chance once in 10^21
+	const telling = 12 // characters, which match by chance once in 10^21
 	for line := range strings.Lines(secret) {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "-----") {
@@ -181,8 +180,8 @@ func wantNothingShown(t *testing.T, where, text, secret string) {
 	}
 }
 
-// S5: of a private key in a source nothing is shown, in no status, event or log,
-// however much is logged.
+// S5: nothing of a private key in a source appears in a status, event or log, at any
+// log level.
 func TestPrivateKeyIsNotShown(t *testing.T) {
 	o := startOperator(t, "--log-level=5")
 	s := newScene(t)
@@ -215,9 +214,9 @@ func TestPrivateKeyIsNotShown(t *testing.T) {
 	awaitTargets(t, secrets, namespaces, ca)
 }
 
-// S11: after a restart with an invalid source, targets are left as they are, be
-// they in order or not; new namespaces wait; the status says so. The next good
-// source brings everything in order.
+// S11: after a restart with an invalid source, targets stay unchanged, in sync or not;
+// new namespaces wait; the status reports it. With the next good source everything
+// converges.
 func TestRestartWithInvalidSource(t *testing.T) {
 	s := newScene(t)
 	o := startOperator(t)

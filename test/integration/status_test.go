@@ -16,9 +16,8 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// C1: a roll-out that takes longer than about a second is shown as Syncing, with
-// how far it is and the generation that it is about; lastTransitionTime moves
-// only when the status value does.
+// C1: a rollout that takes longer than about a second is reported as Syncing, with
+// its progress and generation; lastTransitionTime changes only with the status value.
 func TestSyncingIsShown(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -50,11 +49,11 @@ func TestSyncingIsShown(t *testing.T) {
 	change(t, bundle, func(b *v1alpha1.Bundle) { b.Spec.Sources = inLine(ca, next) })
 	fourth := awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "2 certificates", "6 namespaces")
 	if !fourth.LastTransitionTime.Equal(&third.LastTransitionTime) {
-		t.Errorf("after a quick roll-out Synced since %s, want %s as before", fourth.LastTransitionTime, third.LastTransitionTime)
+		t.Errorf("after a quick rollout Synced since %s, want %s as before", fourth.LastTransitionTime, third.LastTransitionTime)
 	}
 }
 
-// C1: a short roll-out is not shown as Syncing.
+// C1: a short rollout is not reported as Syncing.
 func TestShortRollOutIsNotShown(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -84,8 +83,8 @@ func TestShortRollOutIsNotShown(t *testing.T) {
 	}
 }
 
-// C3: however often a Bundle changes, its status is written about once a second
-// at most, and tells the truth in the end.
+// C3: however often a Bundle changes, its status is written about once a second at
+// most, and is correct in the end.
 func TestStatusIsWrittenSeldom(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -115,8 +114,7 @@ func TestStatusIsWrittenSeldom(t *testing.T) {
 	}
 }
 
-// C1, C3: a status that somebody else has changed is put right. Conditions of
-// others stay.
+// C1, C3: a foreign change of the status is reverted. Foreign conditions stay.
 func TestTamperedStatusIsPutRight(t *testing.T) {
 	t.Parallel()
 	operator(t)

@@ -22,13 +22,13 @@ import (
 	"trust-manager.io/api/trust/v1alpha1"
 )
 
-// store is a key store that a Bundle asks for.
+// store is a key store of a Bundle.
 type store struct {
 	jks           bool
 	key, password string
 }
 
-// storesOf gives the key stores that a Bundle asks for.
+// storesOf returns the key stores of a Bundle.
 func storesOf(bundle *v1alpha1.Bundle) []store {
 	formats := bundle.Spec.Target.AdditionalFormats
 	if formats == nil {
@@ -44,8 +44,8 @@ func storesOf(bundle *v1alpha1.Bundle) []store {
 	return list
 }
 
-// check says how a file differs from the store of these certificates (T2, T3). It
-// is what Go reads; what Java and OpenSSL do is for TestStoresAreRead.
+// check returns how a file differs from the store of these certificates (T2, T3), read
+// by Go. TestStoresAreRead checks that Java and OpenSSL read it.
 func (s store) check(file []byte, want []authority) error {
 	if len(file) == 0 {
 		return errors.New("there is no store")
@@ -75,8 +75,8 @@ func fingerprint(der []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// readJKS gives the fingerprints of the certificates in a JKS. Its seal is checked
-// for passwords of ASCII characters.
+// readJKS returns the fingerprints of the certificates in a JKS. It verifies the
+// integrity digest for ASCII passwords.
 func readJKS(file []byte, password string) (fingerprints []string, err error) {
 	opened := keystore.New()
 	if err := opened.Load(bytes.NewReader(file), []byte(password)); err != nil {
@@ -100,15 +100,15 @@ func readPKCS12(file []byte, password string) (fingerprints []string, err error)
 	return fingerprints, err
 }
 
-// formats makes a Bundle ask for key stores; either may be nil.
+// formats sets the key stores of a Bundle; either may be nil.
 func formats(jks *v1alpha1.JKS, pkcs12 *v1alpha1.PKCS12) func(*v1alpha1.Bundle) {
 	return func(b *v1alpha1.Bundle) {
 		b.Spec.Target.AdditionalFormats = &v1alpha1.AdditionalFormats{JKS: jks, PKCS12: pkcs12}
 	}
 }
 
-// otherReader runs a program that reads a store, with an empty line as its answer
-// to any question. Without the program the test is skipped, or fails in CI.
+// otherReader runs a program that reads a store, with empty lines as its input. Without
+// the program the test is skipped, or fails in CI.
 func otherReader(t *testing.T, file []byte, program string, arguments ...string) ([]byte, error) {
 	t.Helper()
 	path, err := exec.LookPath(program)
@@ -133,7 +133,7 @@ func otherReader(t *testing.T, file []byte, program string, arguments ...string)
 
 var aliasLine = regexp.MustCompile(`(?m)^Alias name: (.*)$`)
 
-// keytoolReads gives the fingerprints that Java finds in a store, by alias.
+// keytoolReads returns the fingerprints that Java reads from a store, by alias.
 func keytoolReads(t *testing.T, file []byte, password string) map[string]string {
 	t.Helper()
 	output, err := otherReader(t, file, "keytool", "-J-Dfile.encoding=UTF-8", "-J-Duser.language=en",
@@ -152,7 +152,7 @@ func keytoolReads(t *testing.T, file []byte, password string) map[string]string 
 	return found
 }
 
-// blocksIn gives the certificates in a text.
+// blocksIn returns the certificates in a text.
 func blocksIn(text []byte) (ders [][]byte) {
 	for {
 		var block *pem.Block
@@ -163,7 +163,7 @@ func blocksIn(text []byte) (ders [][]byte) {
 	}
 }
 
-// opensslReads gives the fingerprints that OpenSSL finds in a PKCS#12 store, by
+// opensslReads returns the fingerprints that OpenSSL reads from a PKCS#12 store, by
 // friendly name.
 func opensslReads(t *testing.T, file []byte, password string, options ...string) map[string]string {
 	t.Helper()

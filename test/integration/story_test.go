@@ -18,10 +18,10 @@ import (
 	"trust-manager.io/test/framework/ca"
 )
 
-// serverName is the name that the servers of the story go by.
+// serverName is the name of the story's servers.
 const serverName = "server.story"
 
-// serve runs a server with a certificate of the CA until the test ends, and gives its
+// serve runs a server with a certificate of the CA until the test ends, and returns its
 // address.
 func (a authority) serve(t *testing.T) string {
 	t.Helper()
@@ -42,7 +42,7 @@ func (a authority) serve(t *testing.T) string {
 			}
 			go func() {
 				if secure, ok := connection.(*tls.Conn); ok {
-					_ = secure.Handshake() // the client tells
+					_ = secure.Handshake() // the client reports the error
 				}
 				_ = connection.Close()
 			}()
@@ -51,11 +51,11 @@ func (a authority) serve(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// shakeHands connects to a server as a program does that trusts a bundle.
+// shakeHands connects to a server like a program that trusts a bundle.
 func shakeHands(address, bundle string, now time.Time) error {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM([]byte(bundle)) {
-		return fmt.Errorf("there is no certificate in the bundle")
+		return fmt.Errorf("the bundle has no certificate")
 	}
 	connection, err := tls.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}, "tcp", address,
 		&tls.Config{RootCAs: roots, ServerName: serverName, Time: func() time.Time { return now }, MinVersion: tls.VersionTLS13})
@@ -65,21 +65,21 @@ func shakeHands(address, bundle string, now time.Time) error {
 	return connection.Close()
 }
 
-// story is an issuer that moves from one root to another, and all who trust it.
+// story is an issuer that moves from one root to another, and its clients.
 type story struct {
 	*scene
 	bundle *v1alpha1.Bundle
-	// clock is the file that puts the operator's clock forward.
+	// clock is the file that sets the offset of the operator's clock.
 	clock string
 	ahead time.Duration
 
 	mu sync.Mutex
-	// servers are those that every target must trust at this moment.
+	// servers are those that every target must trust now.
 	servers map[string]string
 	shaken  int
 }
 
-// newStory runs the operator with a fake clock in place of the usual one.
+// newStory runs the operator with a fake clock.
 func newStory(t *testing.T) *story {
 	t.Helper()
 	dir := t.TempDir()
@@ -96,8 +96,8 @@ func newStory(t *testing.T) *story {
 	return s
 }
 
-// putForward puts the clock of operator and clients forward. The operator's timers do
-// not see that, so it gets something to look at.
+// putForward advances the clock of operator and clients. The operator's timers do not
+// observe that, so a change of the source triggers a reconcile.
 func (s *story) putForward(long time.Duration, source *corev1.ConfigMap) {
 	s.t.Helper()
 	s.mu.Lock()
@@ -112,14 +112,14 @@ func (s *story) putForward(long time.Duration, source *corev1.ConfigMap) {
 	change(s.t, source, func(o *corev1.ConfigMap) { o.Annotations = map[string]string{"looked-at": s.ahead.String()} })
 }
 
-// trusts says which servers every target has to trust from now on.
+// trusts sets the servers that every target has to trust.
 func (s *story) trusts(servers map[string]string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.servers = servers
 }
 
-// look has every target that is there shake hands with every server.
+// look performs a handshake with every server for every existing target.
 func (s *story) look() error {
 	found, err := inConfigMaps.list(s.t.Context(), s.bundle.Name)
 	if err != nil {
@@ -138,7 +138,7 @@ func (s *story) look() error {
 	return nil
 }
 
-// watch looks again and again, until the test ends.
+// watch calls look repeatedly until the test ends.
 func (s *story) watch() {
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -150,7 +150,7 @@ func (s *story) watch() {
 			case <-time.After(30 * time.Millisecond):
 			}
 			if err := s.look(); err != nil {
-				if s.t.Context().Err() == nil { // else the test has ended
+				if s.t.Context().Err() == nil { // otherwise the test has ended
 					s.t.Error(err)
 				}
 				return
@@ -165,9 +165,9 @@ func (s *story) watch() {
 }
 
 // K5, K3, the whole story: an issuer moves from root A to root B with retain: 72h.
-// Servers of both are trusted by every target at every moment, in true TLS handshakes,
-// through a restart and a change of leaders, until A's time is over; then only B is. A
-// root that is excluded while it is retained is out of every target.
+// Every target trusts servers of both at any time, in real TLS handshakes, through a
+// restart and a change of leaders, until A's retention ends; then only B is trusted. A
+// retained root that is excluded is removed from every target.
 func TestStoryOfARotation(t *testing.T) {
 	s := newStory(t)
 	namespaces := s.namespaces(4)
@@ -202,7 +202,7 @@ func TestStoryOfARotation(t *testing.T) {
 	s.putForward(24*time.Hour, source)
 	awaitTargets(t, s.bundle, append(namespaces, late...), b, a)
 
-	// A restart: nobody is there for a while, and the source changes.
+	// A restart: no operator runs for a while, and the source changes.
 	stop(t, next)
 	fill(t, source, b, c)
 	fill(t, source, c, b)
@@ -214,7 +214,7 @@ func TestStoryOfARotation(t *testing.T) {
 		t.Error(err)
 	}
 
-	s.trusts(map[string]string{"B": atB, "C": atC}) // A's time is over in some seconds, by itself
+	s.trusts(map[string]string{"B": atB, "C": atC}) // A's retention ends in some seconds, by itself
 	awaitTargets(t, s.bundle, append(namespaces, late...), c, b)
 	for namespace, object := range s.targets() {
 		if shakeHands(atA, object.Data[targetKey], time.Now().Add(s.ahead)) == nil {
@@ -237,7 +237,7 @@ func TestStoryOfARotation(t *testing.T) {
 	}
 }
 
-// targets gives the targets of the story's Bundle, by namespace.
+// targets returns the targets of the story's Bundle, by namespace.
 func (s *story) targets() map[string]*corev1.ConfigMap {
 	s.t.Helper()
 	found, err := inConfigMaps.list(s.t.Context(), s.bundle.Name)

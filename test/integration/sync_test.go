@@ -55,8 +55,8 @@ func TestSyncToSelectedNamespaces(t *testing.T) {
 	awaitSynced(t, byLabel, 2)
 }
 
-// S1, S2: certificates come in the order of the sources, each once, at its first
-// place; those of a new source come last. S4: binaryData is read too.
+// S1, S2: certificates are in the order of the sources, each once, at its first
+// position; those of a new source are last. S4: binaryData is read too.
 func TestSourcesInOrder(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -81,8 +81,8 @@ func TestSourcesInOrder(t *testing.T) {
 	awaitTargets(t, bundle, namespaces, a, f, e, d, defaultCA, b, c)
 }
 
-// T4: labels and annotations that are asked for are on the targets, and go when
-// they are asked for no more.
+// T4: labels and annotations of the spec are on the targets, and are removed together
+// with the spec's.
 func TestTargetMetadata(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -108,8 +108,8 @@ func TestTargetMetadata(t *testing.T) {
 	awaitSynced(t, bundle, 2)
 }
 
-// A6: a Bundle without a target is Synced, and nothing is written for it. Once
-// it has one, that is written; and when it has none again, that goes (T6).
+// A6: a Bundle without a target is Synced, and nothing is written for it. When a target
+// is added, it is written; when it is removed, the objects are deleted (T6).
 func TestNoTarget(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -135,7 +135,7 @@ func TestNoTarget(t *testing.T) {
 	awaitSynced(t, bundle, 0)
 }
 
-// T6: when the target's key is renamed, the old key goes.
+// T6: when the target's key is renamed, the old key is removed.
 func TestRenamedKey(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -177,7 +177,7 @@ func TestDefaultCAVersion(t *testing.T) {
 	})
 }
 
-// packageID gives the id of a package, as D3 has it.
+// packageID returns the id of a package, as D3 defines it.
 func packageID(name, version string, content ...authority) string {
 	sum := sha256.Sum256([]byte(pemOf(content...)))
 	return name + "-" + version + "-" + hex.EncodeToString(sum[:])[:16]

@@ -15,8 +15,8 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// left makes a target as cert-manager's trust-manager leaves it: by server-side
-// apply, with a hash that says nothing, and without the last line end.
+// left creates a target as cert-manager's trust-manager leaves it: by server-side
+// apply, with a meaningless hash, and without the final newline.
 func (k kind) left(t *testing.T, bundle *v1alpha1.Bundle, namespace string, stores map[string][]byte, content ...authority) {
 	t.Helper()
 	owner := ownedBy(bundle)
@@ -44,10 +44,9 @@ func (k kind) left(t *testing.T, bundle *v1alpha1.Bundle, namespace string, stor
 	k.apply(t, namespace, bundle.Name, "trust-manager", fields)
 }
 
-// T5: targets that cert-manager's trust-manager has left are taken over in place:
-// the same objects, no delete, no moment with fewer certificates, or without a
-// store. What it wrote and nobody asks for any more goes, and what others added
-// stays.
+// T5: the operator adopts the targets of cert-manager's trust-manager in place: the
+// same objects, without a delete, at no time with fewer certificates or without a
+// store. Its outdated entries are removed, and foreign content stays.
 func TestTakeOver(t *testing.T) {
 	for _, k := range []kind{inConfigMaps, inSecrets} {
 		t.Run(k.String(), func(t *testing.T) {
@@ -80,7 +79,7 @@ func TestTakeOver(t *testing.T) {
 				}
 				after := want.await(t)
 				if after.UID != uids[namespace] {
-					t.Errorf("%s: the object was made anew", namespace)
+					t.Errorf("%s: the object was re-created", namespace)
 				}
 				histories[namespace].wantTakenOver(t, after, jksKey, pkcs12Key)
 			}
@@ -94,8 +93,8 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
-// T5, T6: a ConfigMap that a user has made under the Bundle's name is shared; one
-// in which the user had nothing but the target's key becomes the operator's.
+// T5, T6: a ConfigMap that a user has created under the Bundle's name is shared; one
+// with only the target's key becomes the operator's.
 func TestTakeOverOfUsersObject(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -113,17 +112,17 @@ func TestTakeOverOfUsersObject(t *testing.T) {
 
 	after := target{bundle: bundle, namespace: namespaces[0], certificates: []authority{ca}, data: shared.Data, labels: shared.Labels}.await(t)
 	if after.UID != shared.UID {
-		t.Error("the shared object was made anew")
+		t.Error("the shared object was re-created")
 	}
 	after = target{bundle: bundle, namespace: namespaces[1], certificates: []authority{ca}}.await(t)
 	if after.UID != replaced.UID {
-		t.Error("the other object was made anew")
+		t.Error("the other object was re-created")
 	}
 	awaitSynced(t, bundle, 2)
 }
 
-// T4, T7: an owner reference to a Bundle of this name is the operator's whatever
-// its UID, and is put right in the same write; those of others stay.
+// T4, T7: an owner reference to a Bundle of this name is the operator's, with any UID,
+// and is repaired in the same write; foreign ones stay.
 func TestOwnerOfOldBundleIsPutRight(t *testing.T) {
 	noOperator(t)
 	pauseGarbageCollection(t)
@@ -152,7 +151,7 @@ func TestOwnerOfOldBundleIsPutRight(t *testing.T) {
 		slices.SortFunc(want.OwnerReferences, byUID)
 		return compareContent(want, now)
 	})
-	awaitSynced(t, bundle, 1) // the audit log is a moment behind
+	awaitSynced(t, bundle, 1) // the audit log lags behind
 	if wrote := requests(t, before, writesOf(bundle)); len(wrote) != 1 {
 		t.Errorf("it took %v, want one write", wrote)
 	}

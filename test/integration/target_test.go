@@ -15,8 +15,8 @@ import (
 	"trust-manager.io/test/framework/poll"
 )
 
-// target is what a ConfigMap or Secret should look like, whole: nothing in it may
-// be missing, and nothing more may be there (T1, T2, T4, T6).
+// target is the complete desired state of a ConfigMap or Secret: nothing may be missing
+// or added (T1, T2, T4, T6).
 type target struct {
 	// kind is that of the object; the zero value is a ConfigMap.
 	kind         kind
@@ -157,17 +157,17 @@ func (k kind) await(t *testing.T, bundle *v1alpha1.Bundle, namespaces []string, 
 	})
 }
 
-// configMap gives a ConfigMap to read into or to delete.
+// configMap returns a ConfigMap to read into or to delete.
 func configMap(namespace, name string) *corev1.ConfigMap {
 	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 }
 
-// absent says whether a Bundle has no ConfigMap in a namespace.
+// absent returns an error if a Bundle has a ConfigMap in a namespace.
 func absent(t *testing.T, bundle *v1alpha1.Bundle, namespace string) error {
 	return inConfigMaps.absent(t, bundle, namespace)
 }
 
-// absent says whether a Bundle has no target of the kind in a namespace.
+// absent returns an error if a Bundle has a target of the kind in a namespace.
 func (k kind) absent(t *testing.T, bundle *v1alpha1.Bundle, namespace string) error {
 	object, err := k.get(t.Context(), namespace, bundle.Name)
 	if err == nil {

@@ -18,22 +18,22 @@ import (
 )
 
 const (
-	// heavyObjects is how many ConfigMaps a tenant makes whose cached fields are as
-	// large as the API server takes them.
+	// heavyObjects is how many ConfigMaps a tenant creates whose cached fields have the
+	// maximum size of the API server.
 	heavyObjects = 1000
-	// heaviestObjects is how many of them are as large in every field, and have the
-	// operator read them whole.
+	// heaviestObjects is how many of them have the maximum size in every field, and make
+	// the operator read the whole object.
 	heaviestObjects = 24
-	// tenantMemory is by how much a tenant may change the operator's memory, in bytes.
+	// tenantMemory is by how much a tenant may increase the operator's memory, in bytes.
 	tenantMemory = 30 << 20
-	// maxAnnotations is the most that the annotations of an object may take, in bytes.
+	// maxAnnotations is the maximum size of an object's annotations, in bytes.
 	maxAnnotations = 256 << 10
 )
 
-// SECURITY.md 1.10: objects of a tenant, with the largest values that the API server takes in
-// every field that the operator reads, do not fill its memory: neither those in a cache,
-// nor those that it reads whole, nor across a restart, nor on API servers that do not
-// stream lists.
+// SECURITY.md 1.10: objects of a tenant, with values of the maximum size in every field
+// that the operator reads, do not exhaust its memory: neither those in a cache, nor those
+// that it reads as a whole, nor across a restart, nor with API servers that do not stream
+// lists.
 func TestTenantCannotFillMemory(t *testing.T) {
 	noOperator(t)
 	s := newScene(t)
@@ -87,7 +87,7 @@ func settledMemory(t *testing.T, o *rig.Operator) int {
 }
 
 // boundedMemory returns the resident memory once it is within the bound. The runtime
-// collects at least every two minutes, and may give memory back no sooner.
+// collects garbage at least every two minutes, and may return memory no sooner.
 func boundedMemory(t *testing.T, o *rig.Operator, before int) (now int) {
 	t.Helper()
 	for end := time.Now().Add(150 * time.Second); time.Now().Before(end); {
@@ -99,7 +99,7 @@ func boundedMemory(t *testing.T, o *rig.Operator, before int) (now int) {
 	return now
 }
 
-// makeHeavy makes objects of the tenant, several at a time.
+// makeHeavy creates objects of the tenant, several at a time.
 func (one *tenant) makeHeavy(count int, object func(*tenant, int) *corev1.ConfigMap) {
 	one.t.Helper()
 	const parallel = 8
@@ -117,8 +117,8 @@ func (one *tenant) makeHeavy(count int, object func(*tenant, int) *corev1.Config
 	group.Wait()
 }
 
-// heavy is an object whose cached fields are as large as can be. Every other one looks
-// like a target of a Bundle.
+// heavy returns an object whose cached fields have the maximum size. Every other one
+// looks like a target of a Bundle.
 func (one *tenant) heavy(i int) *corev1.ConfigMap {
 	label := fmt.Sprintf("%0*d", 63, i)
 	object := configMap(one.namespace, label)
@@ -135,8 +135,8 @@ func (one *tenant) heavy(i int) *corev1.ConfigMap {
 
 func heaviestName(i int) string { return fmt.Sprintf("heaviest-%d", i) }
 
-// heaviest is an object that looks like what a deleted Bundle shared, with as many
-// labels, owners, finalizers and bytes of data as the API server takes.
+// heaviest returns an object that looks like a shared target of a deleted Bundle, with
+// the maximum of labels, owners, finalizers and data.
 func (one *tenant) heaviest(i int) *corev1.ConfigMap {
 	object := configMap(one.namespace, heaviestName(i))
 	object.Labels = map[string]string{v1alpha1.BundleLabelKey: object.Name}

@@ -17,8 +17,8 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// tenant is somebody who may do everything in one namespace, more than the role admin
-// lets them, and nothing elsewhere.
+// tenant is a user with all rights in one namespace, more than the role admin grants,
+// and none elsewhere.
 type tenant struct {
 	client.Client
 	t         *testing.T
@@ -48,7 +48,7 @@ func newTenant(t *testing.T, namespace string) *tenant {
 	return one
 }
 
-// make makes an object in the tenant's namespace.
+// make creates an object in the tenant's namespace.
 func (one *tenant) make(object client.Object) {
 	one.t.Helper()
 	object.SetNamespace(one.namespace)
@@ -57,8 +57,8 @@ func (one *tenant) make(object client.Object) {
 	}
 }
 
-// edit changes a target in the tenant's namespace. Where the operator is faster, it
-// tries again.
+// edit changes a target in the tenant's namespace. It retries on a conflict with the
+// operator.
 func (one *tenant) edit(bundle *v1alpha1.Bundle, mutate func(*corev1.ConfigMap), options ...client.UpdateOption) {
 	one.t.Helper()
 	poll.Eventually(one.t, "the edit", func() error {
@@ -71,7 +71,7 @@ func (one *tenant) edit(bundle *v1alpha1.Bundle, mutate func(*corev1.ConfigMap),
 	})
 }
 
-// bystanders are the targets of others, as they were at first.
+// bystanders are the targets in other namespaces, in their initial state.
 type bystanders map[string]*corev1.ConfigMap
 
 func (s *scene) bystanders(bundle *v1alpha1.Bundle, namespaces []string) bystanders {
@@ -83,7 +83,7 @@ func (s *scene) bystanders(bundle *v1alpha1.Bundle, namespaces []string) bystand
 	return found
 }
 
-// check says whether one of them was written, though nothing is different for them.
+// check returns an error if one of them was written, although nothing changed for them.
 func (b bystanders) check(t *testing.T) error {
 	for namespace, before := range b {
 		if now := read(t, configMap(namespace, before.Name)); now.ResourceVersion != before.ResourceVersion {
@@ -94,9 +94,9 @@ func (b bystanders) check(t *testing.T) error {
 }
 
 // wantOnlyTargetsWritten checks the operator's writes since a mark: in the namespaces
-// of the scene, and anywhere of objects that are named after its Bundles, it has written
-// nothing but the targets of these Bundles in one namespace. In all of the cluster it
-// has written no kind of object that it has nothing to do with.
+// of the scene, and to objects named after its Bundles anywhere, it has written only the
+// targets of these Bundles in one namespace. In the whole cluster it has written no
+// other kinds of objects.
 func (s *scene) wantOnlyTargetsWritten(since rig.Mark, bundles []*v1alpha1.Bundle, namespace string) {
 	s.t.Helper()
 	var names []string

@@ -15,21 +15,21 @@ import (
 )
 
 const (
-	// contestedBundles is how many targets a tenant fights for at the same time.
+	// contestedBundles is how many targets a tenant contests concurrently.
 	contestedBundles = 8
-	// labelledObjects is how many objects a tenant gives the operator's label, and
-	// relabellers how many at a time it keeps changing.
+	// labelledObjects is how many objects of a tenant have the operator's label, and
+	// relabellers how many of them it keeps changing concurrently.
 	labelledObjects = 2000
 	relabellers     = 16
-	// stallLimit is many times what a change takes to reach 8 namespaces on a machine
-	// that does nothing else, and far below what a stall would cost: the operator gives
-	// up a write after 10 s, and a contest is not fought for 10 s at a time.
+	// stallLimit is much longer than the rollout to 8 namespaces takes on an idle machine,
+	// and much shorter than a stall: the operator times out a write after 10 s, and pauses a
+	// contest for 10 s at a time.
 	stallLimit = 5 * time.Second
 )
 
-// T7, T8: a tenant who undoes and deletes all targets in its namespace as fast as it
-// can, has thousands of objects with the operator's label, and keeps changing them,
-// does not keep a change from other namespaces; and in the end its own are in order.
+// T7, T8: a tenant that reverts and deletes all targets in its namespace as fast as it
+// can, has thousands of objects with the operator's label, and keeps changing them, does
+// not block a rollout to other namespaces; and in the end its own targets are in sync.
 func TestTenantStallsNobody(t *testing.T) {
 	operator(t)
 	s := newScene(t)
@@ -59,7 +59,7 @@ func TestTenantStallsNobody(t *testing.T) {
 	for worker := range relabellers {
 		attack.Go(func() { one.relabel(ctx, worker) })
 	}
-	time.Sleep(2 * time.Second) // until each contest is at its height
+	time.Sleep(2 * time.Second) // until each contest is at its peak
 	attacked := s.rollOut(source, contested, others, last)
 	end()
 	attack.Wait()
@@ -78,7 +78,7 @@ func TestTenantStallsNobody(t *testing.T) {
 	}
 }
 
-// rollOut gives the time that a change takes to all targets in some namespaces.
+// rollOut returns the time of a rollout to all targets in some namespaces.
 func (s *scene) rollOut(source *corev1.ConfigMap, bundles []*v1alpha1.Bundle, namespaces []string, content authority) time.Duration {
 	s.t.Helper()
 	began := time.Now()
@@ -89,8 +89,8 @@ func (s *scene) rollOut(source *corev1.ConfigMap, bundles []*v1alpha1.Bundle, na
 	return time.Since(began)
 }
 
-// label makes the objects with the operator's label: some as a Bundle has it, others
-// of Bundles that are not there, each under the name that its label says.
+// label creates the objects with the operator's label: some of an existing Bundle,
+// others of missing ones, each under the name in its label.
 func (one *tenant) label(bundle string) {
 	one.t.Helper()
 	const parallel = 8
@@ -115,7 +115,8 @@ func (one *tenant) label(bundle string) {
 	group.Wait()
 }
 
-// fight deletes and spoils a target in turn, as fast as it goes, and says how often.
+// fight deletes and modifies a target in turn, as fast as possible, and returns how
+// often.
 func (one *tenant) fight(ctx context.Context, name string) (writes int) {
 	for ctx.Err() == nil {
 		object := configMap(one.namespace, name)
@@ -129,20 +130,20 @@ func (one *tenant) fight(ctx context.Context, name string) (writes int) {
 		if err == nil {
 			writes++
 		} else {
-			time.Sleep(5 * time.Millisecond) // it is not there
+			time.Sleep(5 * time.Millisecond) // it does not exist
 		}
 	}
 	return writes
 }
 
-// relabel keeps changing some of the labelled objects, so that each seems to be left
-// over from a Bundle.
+// relabel keeps changing some of the labelled objects, so that each looks like a
+// leftover of a Bundle.
 func (one *tenant) relabel(ctx context.Context, worker int) {
 	for i := worker; ctx.Err() == nil; i = (i + relabellers) % labelledObjects {
 		object := configMap(one.namespace, fmt.Sprintf("labelled-%d", i))
 		object.Data = map[string]string{"mine": "data"}
 		object.Labels = map[string]string{v1alpha1.BundleLabelKey: object.Name}
-		object.Annotations = map[string]string{v1alpha1.SharedAnnotationKey: "true"} // which the operator takes out again
+		object.Annotations = map[string]string{v1alpha1.SharedAnnotationKey: "true"} // which the operator removes again
 		_ = one.Update(ctx, object)                                                  // whatever is there now
 	}
 }

@@ -16,8 +16,8 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// attempts are what a tenant may try with the target in its own namespace. Where the
-// operator cannot keep it in order, fails is in the Bundle's status, and undo is what
+// attempts are what a tenant may try with the target in its own namespace. If the
+// operator cannot keep it in sync, the Bundle's status contains fails, and undo is what
 // the tenant does in the end.
 var attempts = map[string]struct {
 	edit    func(one *tenant, o *corev1.ConfigMap)
@@ -69,7 +69,7 @@ var attempts = map[string]struct {
 	}, fails: "immutable"},
 }
 
-// owner makes an object in the tenant's namespace to own others.
+// owner creates an object in the tenant's namespace, and returns a reference to it.
 func (one *tenant) owner(name string, controller bool) metav1.OwnerReference {
 	one.t.Helper()
 	object := configMap(one.namespace, name)
@@ -81,8 +81,8 @@ func (one *tenant) owner(name string, controller bool) metav1.OwnerReference {
 }
 
 // T6, T7, T8: whatever a tenant does to a target in its own namespace, the operator
-// puts it in order or says why it cannot, and touches nothing else: no other object of
-// the tenant, and no target of others, in which there is nothing of the tenant's.
+// repairs it or reports a failure, and writes nothing else: no other object of the
+// tenant, and no target in other namespaces, which get no content of the tenant.
 func TestTenantChangesNothingElsewhere(t *testing.T) {
 	operator(t)
 	s := newScene(t)
@@ -106,7 +106,7 @@ func TestTenantChangesNothingElsewhere(t *testing.T) {
 				poll.Eventually(t, "the content", func() error {
 					now := configMap(mine, bundle.Name)
 					if err := api.Get(t.Context(), client.ObjectKeyFromObject(now), now); err != nil {
-						return err // garbage collection may take what nobody owns, until the operator makes it again
+						return err // garbage collection may delete it without a valid owner, until the operator re-creates it
 					}
 					return comparePEM(now.Data[targetKey], []authority{ca})
 				})
@@ -128,9 +128,9 @@ func TestTenantChangesNothingElsewhere(t *testing.T) {
 	s.wantOnlyTargetsWritten(began, []*v1alpha1.Bundle{bundle}, mine)
 }
 
-// T6, R5: a tenant's own objects under all names and marks of the operator are left
-// alone, feed nobody, and a quota fails the tenant's target alone. What a tenant would
-// need to reach others, it has no right to.
+// T6, R5: a tenant's own objects under all names and marks of the operator stay
+// unchanged and are no sources, and a quota fails only the tenant's target. The tenant
+// has no right to what it would need to affect others.
 func TestTenantReachesNobody(t *testing.T) {
 	operator(t)
 	s := newScene(t)

@@ -16,9 +16,9 @@ import (
 // tokenPath is where Kubernetes mounts the token of a service account.
 const tokenPath = "/var/run/secrets/kubernetes.io/serviceaccount"
 
-// The operator has its service account's token, and the container that copies the
-// default CA package, whose image may be anybody's, has none: as the API server makes
-// the pod of the chart.
+// In the chart's pod, as admitted by the API server, the operator has its service
+// account's token, and the container that copies the default CA package, whose image may
+// come from a third party, has none.
 func TestPackageHasNoToken(t *testing.T) {
 	objects, err := env.Helm.Template(t.Context(), "token", rig.TrustNamespace, "--set", "nameOverride="+env.Main.Account)
 	if err != nil {
@@ -48,7 +48,7 @@ func TestPackageHasNoToken(t *testing.T) {
 	}
 }
 
-// mountsToken says whether any volume of a container has a token, or could have one.
+// mountsToken reports whether any volume of a container has a token, or could have one.
 func mountsToken(pod *corev1.Pod, container corev1.Container) bool {
 	return slices.ContainsFunc(container.VolumeMounts, func(mount corev1.VolumeMount) bool {
 		at := slices.IndexFunc(pod.Spec.Volumes, func(volume corev1.Volume) bool { return volume.Name == mount.Name })

@@ -25,15 +25,15 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// webhookPath is where the contract says that the webhook is (R3).
+// webhookPath is the path of the webhook in the contract (R3).
 const webhookPath = "/validate-trust-cert-manager-io-v1alpha1-bundle"
 
-// webhook is an operator's webhook, and what calls it.
+// webhook is an operator's webhook, with its clients.
 type webhook struct {
 	t        *testing.T
 	operator *rig.Operator
 	issuer   ca.CA
-	// folder is that of the certificate, which is mounted as kubelet does it.
+	// folder is that of the certificate, which is mounted like the kubelet does.
 	folder string
 	port   string
 	mounts int
@@ -50,8 +50,8 @@ func startWebhook(t *testing.T, flags ...string) *webhook {
 	return w
 }
 
-// startRegisteredWebhook runs an operator whose webhook the API server asks, from
-// the return of this function until the end of the test.
+// startRegisteredWebhook runs an operator whose webhook the API server calls until the
+// end of the test.
 func startRegisteredWebhook(t *testing.T, flags ...string) *webhook {
 	t.Helper()
 	w := startWebhook(t, flags...)
@@ -60,11 +60,11 @@ func startRegisteredWebhook(t *testing.T, flags ...string) *webhook {
 	return w
 }
 
-// url gives where the webhook answers.
+// url returns the URL of the webhook.
 func (w *webhook) url() string { return "https://127.0.0.1:" + w.port + webhookPath }
 
-// register has the API server ask the webhook about each Bundle that is created
-// or changed, and refuse it if there is no answer.
+// register makes the API server call the webhook for each Bundle that is created or
+// changed, and reject the request if the call fails.
 func (w *webhook) register() {
 	w.t.Helper()
 	url, timeout := w.url(), int32(10)
@@ -97,7 +97,7 @@ func (w *webhook) register() {
 	w.awaitAsked(true)
 }
 
-// awaitAsked waits until the API server asks the webhook, or does so no more.
+// awaitAsked waits until the API server calls the webhook, or until it stops.
 func (w *webhook) awaitAsked(wanted bool) {
 	w.t.Helper()
 	never := newScene(w.t).newBundle(inLine(newAuthority("CA")), func(b *v1alpha1.Bundle) { b.Spec.Target.ConfigMap.Key = "a/b" })
@@ -113,14 +113,14 @@ func (w *webhook) awaitAsked(wanted bool) {
 	}
 }
 
-// mount puts a certificate into the folder as kubelet does with a Secret: the files
-// are links into a folder that is exchanged as a whole.
+// mount writes a certificate to the folder like the kubelet mounts a Secret: the files
+// are links into a folder that is replaced as a whole.
 func (w *webhook) mount(pair ca.Pair) {
 	w.t.Helper()
 	w.mounts++
 	name := fmt.Sprintf("..mount-%d", w.mounts)
 	data := filepath.Join(w.folder, "..data")
-	before, _ := os.Readlink(data) // there is none at first
+	before, _ := os.Readlink(data) // it does not exist at first
 	err := errors.Join(
 		os.Mkdir(filepath.Join(w.folder, name), 0o700),
 		writePair(pair, filepath.Join(w.folder, name)),
@@ -139,20 +139,20 @@ func (w *webhook) mount(pair ca.Pair) {
 	}
 }
 
-// clientConfig trusts the issuer, and speaks these versions of TLS.
+// clientConfig returns a configuration that trusts the issuer, with these TLS versions.
 func (w *webhook) clientConfig(lowest, highest uint16) *tls.Config {
 	roots := x509.NewCertPool()
 	roots.AddCert(w.issuer.X509())
 	return &tls.Config{RootCAs: roots, MinVersion: lowest, MaxVersion: highest}
 }
 
-// client calls the webhook as the API server does, over a new connection each
-// time.
+// client returns a client that calls the webhook like the API server, over a new
+// connection each time.
 func (w *webhook) client() *http.Client {
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: w.clientConfig(tls.VersionTLS12, 0), DisableKeepAlives: true}}
 }
 
-// handshake gives the serial number of the certificate that the webhook shows.
+// handshake returns the serial number of the certificate that the webhook serves.
 func (w *webhook) handshake(lowest, highest uint16) (serial *big.Int, err error) {
 	dialer := &tls.Dialer{Config: w.clientConfig(lowest, highest)}
 	connection, err := dialer.DialContext(w.t.Context(), "tcp", "127.0.0.1:"+w.port)
@@ -163,7 +163,7 @@ func (w *webhook) handshake(lowest, highest uint16) (serial *big.Int, err error)
 	return connection.(*tls.Conn).ConnectionState().PeerCertificates[0].SerialNumber, nil
 }
 
-// awaitShown waits until the webhook shows a certificate.
+// awaitShown waits until the webhook serves a certificate.
 func (w *webhook) awaitShown(pair ca.Pair) {
 	w.t.Helper()
 	poll.Eventually(w.t, "the certificate to be shown", func() error {
@@ -185,7 +185,7 @@ func writePair(pair ca.Pair, folder string) error {
 	)
 }
 
-// warningsClient is an administrator's client that keeps the warnings it is given.
+// warningsClient is an administrator's client that records warnings.
 type warningsClient struct {
 	client.Client
 	mu   sync.Mutex
@@ -211,7 +211,7 @@ func (w *warningsClient) HandleWarningHeader(_ int, _ string, text string) {
 	w.told = append(w.told, text)
 }
 
-// take gives the warnings since the last call.
+// take returns the warnings since the last call.
 func (w *warningsClient) take() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -27,8 +27,8 @@ import (
 
 func isInvalid(err error) bool { return apierrors.IsInvalid(err) }
 
-// R3, V5: what the webhook refuses, on the way that a user's request takes: for
-// each rule a Bundle that is accepted and one that is refused, with the field.
+// R3, V5: the webhook's rejections of requests to the API server: for each rule an
+// accepted Bundle and a rejected one, with the field.
 func TestWebhookRefusals(t *testing.T) {
 	startRegisteredWebhook(t)
 	s := newScene(t)
@@ -75,12 +75,12 @@ func TestWebhookRefusals(t *testing.T) {
 			wantInvalidAt(t, err, rule.at)
 		})
 	}
-	// What is just accepted can be written.
+	// A Bundle at the limit can be written.
 	namespaces, ca := s.namespaces(1), newAuthority("CA")
 	awaitTargets(t, s.bundle(inLine(ca), func(b *v1alpha1.Bundle) { annotations(262054)(b.Spec.Target) }), namespaces, ca)
 }
 
-// wantInvalidAt checks that a request was refused as invalid, for this field.
+// wantInvalidAt checks that a request was rejected as invalid, for this field.
 func wantInvalidAt(t *testing.T, err error, at string) {
 	t.Helper()
 	var status apierrors.APIStatus
@@ -97,8 +97,8 @@ func wantInvalidAt(t *testing.T, err error, at string) {
 	}
 }
 
-// A Bundle that was there before the webhook can be edited, as long as its spec
-// stays, and be put right and deleted.
+// A Bundle that is older than the webhook can be edited as long as its spec stays the
+// same, and be corrected and deleted.
 func TestWebhookLetsOldBundlesBe(t *testing.T) {
 	s := newScene(t)
 	w := startWebhook(t)
@@ -122,8 +122,8 @@ func TestWebhookLetsOldBundlesBe(t *testing.T) {
 	change(t, never, func(b *v1alpha1.Bundle) { b.Spec.Target.ConfigMap.Key = "a.b" })
 }
 
-// What is warned of reaches the user, from the sources as they are now, and shows
-// nothing of a certificate.
+// Warnings reach the user, are based on the current sources, and contain nothing of a
+// certificate.
 func TestWebhookWarnings(t *testing.T) {
 	startRegisteredWebhook(t)
 	s := newScene(t)
@@ -174,7 +174,7 @@ func TestWebhookWarnings(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked := s.newBundle([]v1alpha1.BundleSource{tc.source}, tc.change)
-			// The operator's cache may be a moment behind.
+			// The operator's cache may lag behind.
 			poll.Eventually(t, "the warnings", func() error {
 				user.take()
 				if err := user.Create(t.Context(), asked.DeepCopy(), client.DryRunAll); err != nil {
@@ -217,7 +217,7 @@ func startWith(texts, starts []string) error {
 	return nil
 }
 
-// newRoot returns a CA certificate that has this long left, issued by itself or not.
+// newRoot returns a CA certificate that expires after left, self-signed or not.
 func newRoot(intermediate bool, left time.Duration) string {
 	changes := []func(*x509.Certificate){ca.Valid(time.Now().AddDate(-1, 0, 0), time.Now().Add(left))}
 	if intermediate {
@@ -230,8 +230,8 @@ func newLeaf() string {
 	return ca.New("Very Secret Name", ca.NotCA, ca.IssuedBy("Very Secret Name of the issuer")).Certificate
 }
 
-// R1: a certificate is exchanged under load, as kubelet does it and file by file,
-// and no request is refused.
+// R1: a certificate is replaced under load, like the kubelet does and file by file, and
+// no request fails.
 func TestWebhookCertificateRotation(t *testing.T) {
 	w := startRegisteredWebhook(t)
 	s := newScene(t)
@@ -259,7 +259,7 @@ func TestWebhookCertificateRotation(t *testing.T) {
 	asked, plain := s.newBundle(inLine(newAuthority("CA"))), w.client()
 	for range 2 {
 		work(func() error { return api.Create(t.Context(), asked.DeepCopy(), client.DryRunAll) })
-		// The API server keeps its connections; this client makes new ones.
+		// The API server reuses its connections; this client opens new ones.
 		work(func() error {
 			response, err := plain.Post(w.url(), "application/json", strings.NewReader("{}"))
 			if err == nil {
@@ -305,8 +305,8 @@ func TestWebhookCertificateRotation(t *testing.T) {
 	t.Logf("%d requests during 4 exchanges and a broken one", requests.Load())
 }
 
-// R1: with a folder named, the operator works without its certificate, but is ready
-// only with it.
+// R1: with a configured folder, the operator works without the certificate, but is
+// ready only with it.
 func TestWebhookReadiness(t *testing.T) {
 	s := newScene(t)
 	readiness := freePort(t)
@@ -335,8 +335,8 @@ func TestWebhookReadiness(t *testing.T) {
 	poll.Eventually(t, "readiness", probe)
 }
 
-// R1: where nobody has said where a certificate is to be and there is none, as
-// outside of a cluster, there is no webhook, and the log says so.
+// R1: without a configured folder and without a certificate in the default one, as
+// outside of a cluster, there is no webhook, and the log reports that.
 func TestNoWebhookWithoutCertificate(t *testing.T) {
 	readiness, port := freePort(t), freePort(t)
 	o := startOperator(t, "--webhook-port", port, "--readiness-probe-port", readiness)
@@ -346,7 +346,7 @@ func TestNoWebhookWithoutCertificate(t *testing.T) {
 	}
 }
 
-// R1: TLS 1.2 is refused where 1.3 is asked for, and the API server copes.
+// R1: TLS 1.2 is refused if 1.3 is required, and the API server can connect.
 func TestWebhookTLSVersion(t *testing.T) {
 	w := startRegisteredWebhook(t, "--tls-min-version", "VersionTLS13")
 	if _, err := w.handshake(tls.VersionTLS12, tls.VersionTLS12); err == nil {
@@ -357,7 +357,7 @@ func TestWebhookTLSVersion(t *testing.T) {
 	}
 }
 
-// Garbage and bodies of any size are refused, and change nothing. More abuse is in
+// Invalid and oversized bodies are rejected, and change nothing. More abuse is in
 // abuse_test.go.
 func TestWebhookUnderAbuse(t *testing.T) {
 	w := startRegisteredWebhook(t)
