@@ -109,7 +109,7 @@ func TestBundleSpecDefaultCAs(t *testing.T) {
 	}
 }
 
-// A6, A11: which namespaces get which targets.
+// A6, A11: the selected namespaces of each kind of target.
 func TestBundleSpecNamespaces(t *testing.T) {
 	t.Parallel()
 	target := func(selector *v1alpha1.LabelSelector) *v1alpha1.BundleTarget {

@@ -81,7 +81,7 @@ func TestExclude(t *testing.T) {
 			[]v1alpha1.Exclusion{{Subject: "CN=root 2"}, {Subject: "Root 2"}, {Subject: "CN=Root"}}, []string{"x/a/1", "x/a/2", "x/a/3"},
 			[]string{"spec.exclude[0], spec.exclude[1], spec.exclude[2] match no certificate in the sources and no retained certificate"},
 		},
-		"one that matches nothing is told of": {
+		"one that matches nothing is reported": {
 			[]v1alpha1.Exclusion{{Subject: "CN=Intermediate"}, {SHA256: strings.Repeat("00", 32)}}, []string{"x/a/1", "x/a/2"},
 			[]string{"spec.exclude[1] matches no certificate in the sources and no retained certificate", "1 certificate is excluded (" + x + "block 3)"},
 		},

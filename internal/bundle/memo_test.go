@@ -64,7 +64,7 @@ func TestUnchangedTextIsParsedOnce(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff(build(t, new(bundle.Builder), x, y), second); diff != "" {
-		t.Errorf("the changed bundle (-built anew +got):\n%s", diff)
+		t.Errorf("the changed bundle (-built from scratch +got):\n%s", diff)
 	}
 }
 

@@ -35,7 +35,7 @@ func TestFilterRejects(t *testing.T) {
 	cases := map[string]struct {
 		filter bundle.Filter
 		text   string // of the error
-		blocks []int  // if there is no error
+		blocks []int  // unless an error is expected
 	}{
 		"expired": {
 			filter: bundle.Filter{Expired: bundle.Reject},

@@ -289,9 +289,9 @@ func TestRetainIsDeterministic(t *testing.T) {
 	}
 }
 
-// K5: a certificate that is known by its fingerprint only is retained until its time
-// whatever the filters are, and is missing from the bundle all the while. It is complete
-// again once this process has seen it.
+// K5: a certificate that is known only by its fingerprint is retained until its time under
+// any filters, and is missing from the bundle until then. It is complete again once this
+// process has read it.
 func TestRetainByFingerprint(t *testing.T) {
 	t.Parallel()
 	drop := bundle.Filter{Expired: bundle.Drop, NonCA: bundle.Drop, NotSelfSigned: bundle.Drop}
@@ -305,7 +305,7 @@ func TestRetainByFingerprint(t *testing.T) {
 	} {
 		h := newHistory(t)
 		h.filter, h.state = drop, before
-		h.filter.NotSelfSigned = bundle.Keep // of made-up certificates
+		h.filter.NotSelfSigned = bundle.Keep // since the certificates are fake
 		if built := h.wants(0, []int{1}, numbers("a", 1)); len(built.Unavailable) != 1 || len(h.state.Retained) != 1 {
 			t.Errorf("%s: %d unavailable, %d retained", name, len(built.Unavailable), len(h.state.Retained))
 		}
@@ -321,15 +321,15 @@ func TestRetainByFingerprint(t *testing.T) {
 	}
 }
 
-// K5: a retention begins when a certificate is first missed, also if the state could not be
-// saved since; turning rotation off ends that.
+// K5: a retention begins when a certificate is first missing, even if the state could not
+// be persisted since; turning rotation off ends it.
 func TestRetainBeginsOnce(t *testing.T) {
 	t.Parallel()
 	h := newHistory(t)
 	h.wants(0, []int{1, 2}, numbers("a", 1, 2))
 	stored := h.state
 	h.wants(0, []int{1, 2}, numbers("a", 1))
-	h.state = stored // it was not saved
+	h.state = stored // it was not persisted
 	h.wants(30*time.Minute, []int{1, 2}, numbers("a", 1))
 	if left := h.state.Retained[0].Left; !left.Equal(now) {
 		t.Errorf("it left at %s, want %s", left, now)

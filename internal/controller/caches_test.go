@@ -18,7 +18,7 @@ import (
 	"trust-manager.io/test/framework/fake"
 )
 
-// full gives an object with everything that the API server may set.
+// full returns an object with every field that the API server may set.
 func full() *metav1.PartialObjectMetadata {
 	object := metadata.New(target.TypeOf(bundle.ConfigMap).GVK)
 	object.ObjectMeta = metav1.ObjectMeta{
@@ -33,7 +33,7 @@ func full() *metav1.PartialObjectMetadata {
 	return object
 }
 
-// Design rule 8: the cache holds what decisions read, and nothing else.
+// Design rule 8: the cache holds only the fields that decisions read.
 func TestStripTarget(t *testing.T) {
 	t.Parallel()
 	want := metadata.New(target.TypeOf(bundle.ConfigMap).GVK)
@@ -51,8 +51,8 @@ func TestStripTarget(t *testing.T) {
 	}
 }
 
-// Targets of one bundle share their labels; however many labels others make up,
-// only so many are remembered.
+// Targets of one bundle share their labels; the number of remembered label sets is
+// bounded, however many other clients create.
 func TestLabelSets(t *testing.T) {
 	t.Parallel()
 	sets := newLabelInterner(apis.Bundle{}.Marks())
@@ -82,9 +82,9 @@ func TestStripNamespace(t *testing.T) {
 	checkStripped(t, stripNamespace, object, want)
 }
 
-// checkStripped strips an object and compares. It also strips what was stripped
-// before, which informers may do, and what is something else, such as the mark
-// of an object whose end was not seen.
+// checkStripped strips an object and compares. It also strips a stripped object, which
+// informers may do, and a value of another type, such as the tombstone of an object whose
+// deletion was missed.
 func checkStripped(t *testing.T, strip func(any) (any, error), object, want *metav1.PartialObjectMetadata) {
 	t.Helper()
 	before, err := json.Marshal(object)

@@ -22,8 +22,8 @@ import (
 	"trust-manager.io/test/framework/fake"
 )
 
-// S13: a new default CA package has those Bundles built that use it, and so has
-// one that cannot be used: they carry a note of it.
+// S13: a new default CA package enqueues the Bundles that use it, and so does an invalid
+// one, which their notes report.
 func TestDefaultCAsWatch(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "package.json")

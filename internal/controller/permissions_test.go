@@ -17,7 +17,7 @@ import (
 	"trust-manager.io/test/framework/fake"
 )
 
-// forbidden is an API server that refuses lists in some namespaces.
+// forbidden is an API server that forbids lists in some namespaces.
 type forbidden struct {
 	client.Reader
 	namespaces map[string]error
@@ -29,8 +29,8 @@ func (f forbidden) List(_ context.Context, _ client.ObjectList, options ...clien
 	return f.namespaces[how.Namespace]
 }
 
-// T14: namespaces in which nothing may be listed are told from the others; any other
-// failure is for the caches to get over. When the rights come, the operator ends.
+// T14: namespaces in which lists are forbidden are separated from the others; the caches
+// retry any other failure. When the rights are granted, the operator exits.
 func TestSplitByPermission(t *testing.T) {
 	t.Parallel()
 	denied := apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, "", fake.ErrDenied)

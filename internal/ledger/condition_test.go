@@ -92,11 +92,11 @@ func TestCondition(t *testing.T) {
 			no, "SourceBuildError", "block 3 is damaged. The last good bundle stays: 2 of 3 targets hold it; " +
 				"1 of 3 targets failed: ConfigMap in namespace a: webhook denied it",
 		},
-		"S11 a roll-out of the last good one goes on": {
+		"S11 a rollout of the last good one continues": {
 			ledger.Summary{Attempt: invalid, Built: true, Wanted: 3, Synced: 1, Since: start},
 			no, "SourceBuildError", "block 3 is damaged. The last good bundle stays: 1 of 3 targets hold it",
 		},
-		"S11 nobody wanted the last good one": {
+		"S11 no place wanted the last good one": {
 			ledger.Summary{Attempt: invalid, Built: true},
 			no, "SourceBuildError", "block 3 is damaged",
 		},
@@ -273,7 +273,7 @@ func TestMessageIsBounded(t *testing.T) {
 				t.Errorf("the message has %d bytes, the API takes %d", size, maxMessage)
 			}
 			if size := len(condition.Message); size > 2000 {
-				t.Errorf("the message has %d bytes, which nobody reads", size)
+				t.Errorf("the message has %d bytes, which is unreadable", size)
 			}
 			if !utf8.ValidString(condition.Message) {
 				t.Error("the message is not UTF-8")

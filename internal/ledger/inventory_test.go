@@ -153,7 +153,7 @@ func TestStatusSize(t *testing.T) {
 				t.Errorf("%s, failing %t: the status has %d bytes, want at most %d", name, failing, len(encoded), maxStatus)
 			}
 			if made := summary.Inventory; made.Certificates != 1000 || len(made.Sources) != 100 || made.RetainedCount != 100 || len(made.Retained) != 20 {
-				t.Errorf("%s: %d certificates of %d sources, %d retained and %d told of", name, made.Certificates, len(made.Sources), made.RetainedCount, len(made.Retained))
+				t.Errorf("%s: %d certificates of %d sources, %d retained and %d reported", name, made.Certificates, len(made.Sources), made.RetainedCount, len(made.Retained))
 			}
 		}
 	}

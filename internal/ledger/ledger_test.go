@@ -89,7 +89,7 @@ func TestTransitions(t *testing.T) {
 		"T6 a release succeeds after that": {
 			[]event{{failed(configMap("c"), current, "x"), true}, {forget(configMap("c")), true}}, account{2, 0, 0},
 		},
-		"the first write is told":       {[]event{{writing(a, current), true}, {writing(b, current), false}}, account{2, 0, 0}},
+		"the first write is reported":   {[]event{{writing(a, current), true}, {writing(b, current), false}}, account{2, 0, 0}},
 		"a write after a success":       {[]event{{synced(a, current), false}, {writing(a, current), false}}, account{2, 1, 0}},
 		"a write where nothing is kept": {[]event{{writing(configMap("c"), current), false}}, account{2, 0, 0}},
 		"synced where nothing is kept":  {[]event{{synced(configMap("c"), current), false}}, account{2, 0, 0}},
@@ -110,7 +110,7 @@ func TestTransitions(t *testing.T) {
 		"of the revision before": {
 			[]event{{begin, false}, {synced(b, current), false}, {failed(b, current, "x"), false}}, account{1, 0, 0},
 		},
-		"a new revision starts afresh": {
+		"a new revision starts from scratch": {
 			[]event{{synced(a, current), false}, {failed(b, current, "x"), true}, {begin, false}}, account{1, 0, 0},
 		},
 		"the same failure is news in a new revision": {
@@ -123,7 +123,7 @@ func TestTransitions(t *testing.T) {
 			l := begun(a, b)
 			for i, event := range tc.events {
 				if tell := event.happens(l); tell != event.tell {
-					t.Errorf("event %d is told: %t, want %t", i+1, tell, event.tell)
+					t.Errorf("event %d is reported: %t, want %t", i+1, tell, event.tell)
 				}
 			}
 			s := summary(t, l)
@@ -147,7 +147,7 @@ func TestUnknownBundle(t *testing.T) {
 			l.AddTarget(id("roots"), 1, configMap("a"), start)
 			if l.MarkWriting(id("roots"), 1, configMap("a")) || l.Synced(id("roots"), 1, configMap("a")) ||
 				l.Failed(id("roots"), 1, configMap("a"), "x") || l.Forget(id("roots"), configMap("a")) {
-				t.Error("an event about it is told")
+				t.Error("an event about it is reported")
 			}
 			if s, ok := l.Summary(id("roots")); ok {
 				t.Errorf("summary %v", s)
@@ -171,7 +171,7 @@ func TestNoRevisionYet(t *testing.T) {
 	l.AddTarget(id("roots"), 0, configMap("a"), start)
 	if l.MarkWriting(id("roots"), 0, configMap("a")) || l.Synced(id("roots"), 0, configMap("a")) ||
 		l.Failed(id("roots"), 0, configMap("a"), "x") || l.Forget(id("roots"), configMap("a")) {
-		t.Error("an event about it is told")
+		t.Error("an event about it is reported")
 	}
 	if s := summary(t, l); s.Built || s.Wanted != 0 {
 		t.Errorf("summary %v", s)

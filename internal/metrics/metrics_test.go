@@ -23,8 +23,8 @@ import (
 // start is the time of the tests.
 var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// contentOfDays is what there is to tell of a bundle whose certificates expire in so
-// many days.
+// contentOfDays returns the content of a bundle whose certificates expire in these
+// numbers of days.
 func contentOfDays(days ...int) ledger.Content {
 	content := bundle.Bundle{EarliestNotAfter: start.AddDate(0, 0, slices.Min(days))}
 	for _, day := range days {
@@ -35,8 +35,8 @@ func contentOfDays(days ...int) ledger.Content {
 
 func id(name string) bundle.ID { return bundle.ID{Kind: "Bundle", Name: name} }
 
-// C5, K6: gauges for each Bundle, as the ledger has them at the moment; none of a
-// Bundle that was never built, but that it is not synced.
+// C5, K6: gauges for each Bundle, with the current values of the ledger; a Bundle that
+// was never built has only the one that it is not synced.
 func TestBundleMetrics(t *testing.T) {
 	t.Parallel()
 	accounts := ledger.New()
@@ -89,7 +89,7 @@ trust_manager_bundle_targets_synced{bundle="roots"} ` + synced + "\n"
 	accounts.Synced(id("roots"), 1, places[1])
 	accounts.Synced(id("roots"), 1, places[2])
 	check("3", "0", "1")
-	// The bundle before stays in force while a source is missing.
+	// The previous bundle stays active while a source is missing.
 	accounts.RecordBuild(id("roots"), ledger.Attempt{Reason: "SourceNotFound"})
 	check("3", "0", "0")
 	accounts.Drop(id("roots"))
@@ -99,7 +99,7 @@ trust_manager_bundle_targets_synced{bundle="roots"} ` + synced + "\n"
 	}
 }
 
-// C5: times and counts of builds and writes.
+// C5: durations and counts of builds and writes.
 func TestWorkMetrics(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewPedanticRegistry()

@@ -15,8 +15,7 @@ import (
 	"trust-manager.io/internal/workqueue/queuetest"
 )
 
-// T8: a target that fails is tried again with growing delays, and after a
-// success from the beginning.
+// T8: a target that fails is retried with backoff, which a success resets.
 func TestPoolRetry(t *testing.T) {
 	t.Parallel()
 	p, recorder := newTestPool(4)
@@ -48,7 +47,7 @@ func TestPoolRetry(t *testing.T) {
 	between(200*time.Millisecond, 250*time.Millisecond)
 }
 
-// The delay grows to 60 s and no further, and is not the same for all.
+// The delay grows to at most 60 s, with jitter.
 func TestBackoff(t *testing.T) {
 	t.Parallel()
 	seen := map[time.Duration]bool{}
@@ -107,8 +106,8 @@ func TestPoolLeaveWorkersToOthers(t *testing.T) {
 	}
 }
 
-// T8: while one target of a namespace hangs, the others there wait their turn
-// rather than hang too; other namespaces are not concerned.
+// T8: while one target of a namespace hangs, the others there wait instead of hanging,
+// too; other namespaces are unaffected.
 func TestPoolKeepOutOfAHangingNamespace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -134,7 +133,7 @@ func TestPoolKeepOutOfAHangingNamespace(t *testing.T) {
 	})
 }
 
-// A failed target that hangs gives its share back with its worker.
+// A failed target that hangs releases its share together with its worker.
 func TestPoolHangingRetriesGiveTheirShareBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -151,7 +150,7 @@ func TestPoolHangingRetriesGiveTheirShareBack(t *testing.T) {
 	})
 }
 
-// A failure and a new event while the target hung: both bring it up again.
+// A failure and a new event while the target hangs: both enqueue it again.
 func TestPoolFailureWhileItCameUpAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -167,7 +166,7 @@ func TestPoolFailureWhileItCameUpAgain(t *testing.T) {
 	})
 }
 
-// Design rule 9: a panic is a failure of its one target.
+// Design rule 9: a panic is a failure of only its target.
 func TestPoolContainAPanic(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -206,7 +205,7 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-// R4: a stop waits for the targets that go on without a worker.
+// R4: a stop waits for detached targets.
 func TestPoolDrain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -233,7 +232,7 @@ func TestPoolDrain(t *testing.T) {
 	})
 }
 
-// R4: a write that begins during the stop is not left to itself either.
+// R4: a write that begins during the stop is not detached either.
 func TestPoolDoNotDetachDuringAStop(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -243,13 +242,13 @@ func TestPoolDoNotDetachDuringAStop(t *testing.T) {
 		begin := time.Now()
 		p.Run(ctx, key("roots", "a"), takes(3*time.Second, nil))
 		if took := time.Since(begin); took != 3*time.Second {
-			t.Errorf("the worker left after %s, and nobody waits for the rest", took)
+			t.Errorf("the worker left after %s, and nothing waits for the rest", took)
 		}
 		time.Sleep(3 * time.Second)
 	})
 }
 
-// T8: in a roll-out, targets that have failed before come last.
+// T8: in a rollout, targets that have failed before come last.
 func TestPoolAddFailedTargetsLast(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

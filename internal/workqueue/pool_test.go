@@ -25,7 +25,7 @@ type testKey struct{ Name, Namespace string }
 
 func key(name, namespace string) testKey { return testKey{name, namespace} }
 
-// deadline is that of the work in tests.
+// deadline is the deadline of the work in tests.
 const deadline = 10 * time.Second
 
 type testPool = Pool[testKey, string]
@@ -44,7 +44,7 @@ func quiet(t *testing.T) context.Context {
 	return log.IntoContext(t.Context(), logr.Discard())
 }
 
-// takes is work that takes a time, whatever its context says.
+// takes returns work that takes a fixed time and ignores its context.
 func takes(d time.Duration, err error) func(context.Context) error {
 	return func(context.Context) error {
 		time.Sleep(d)
@@ -52,13 +52,13 @@ func takes(d time.Duration, err error) func(context.Context) error {
 	}
 }
 
-// failed makes a target one that has failed before.
+// failed marks a target as failed before.
 func failed(t *testing.T, p *testPool, k testKey) {
 	t.Helper()
 	p.Run(quiet(t), k, takes(0, errDenied))
 }
 
-// Work that is done soon is done when run returns, and nothing is queued.
+// Quick work has ended when run returns, and nothing is enqueued.
 func TestPoolQuickWork(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -79,8 +79,8 @@ func TestPoolQuickWork(t *testing.T) {
 	})
 }
 
-// A worker waits for a target as long as the API server usually takes: where that
-// is slow as a whole, requests do not pile up.
+// A worker waits for a target as long as the API server usually takes: if the API server
+// is slow, requests do not pile up.
 func TestPoolPatienceFollowsTheUsualTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -105,7 +105,8 @@ func TestPoolPatienceFollowsTheUsualTime(t *testing.T) {
 	})
 }
 
-// T8: a target that hangs holds its worker no longer than it may, and goes on.
+// T8: a hanging target occupies its worker for a bounded time, and then continues
+// detached.
 func TestPoolHangingWork(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -130,8 +131,8 @@ func TestPoolHangingWork(t *testing.T) {
 	})
 }
 
-// A key runs once at a time. Where it comes up while it goes on without a
-// worker, it runs again afterwards.
+// A key runs once at a time. If it is added while it runs detached, it runs again
+// afterwards.
 func TestPoolRunAKeyOnceAtATime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -161,7 +162,7 @@ func TestPoolRunAKeyOnceAtATime(t *testing.T) {
 	})
 }
 
-// The same, however the end of the work and the end of patience fall together.
+// The same, even if the work ends at the same time as the worker's wait.
 func TestPoolForgetNoKey(t *testing.T) {
 	t.Parallel()
 	for range 50 {
@@ -177,24 +178,24 @@ func TestPoolForgetNoKey(t *testing.T) {
 			group.Wait()
 			synctest.Wait()
 			if len(p.detached) > 0 {
-				t.Fatalf("%d keys count as running for ever", len(p.detached))
+				t.Fatalf("%d keys count as running forever", len(p.detached))
 			}
 		})
 	}
 }
 
-// Work that has ended is never taken for work that goes on.
+// Work that has ended is never detached.
 func TestPoolDetachNothingThatHasEnded(t *testing.T) {
 	t.Parallel()
 	p, _ := newTestPool(1)
 	k, done := key("roots", "a"), make(chan struct{})
 	p.finish(quiet(t), k, done, 0, nil)
 	if p.detach(quiet(t), k, done); len(p.detached) > 0 {
-		t.Error("the key counts as running for ever")
+		t.Error("the key counts as running forever")
 	}
 }
 
-// Only so many targets go on without a worker: each holds a connection.
+// The number of detached targets is bounded, since each holds a connection.
 func TestPoolHaveSoMuchRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -208,7 +209,7 @@ func TestPoolHaveSoMuchRoom(t *testing.T) {
 			t.Errorf("the worker is held for %s, want 8s", took)
 		}
 		begin = time.Now()
-		least, most := minWait, 2*minWait // slow targets hardly make it longer
+		least, most := minWait, 2*minWait // slow targets hardly increase it
 		p.Run(quiet(t), key("roots", "later"), takes(8*time.Second, nil))
 		if took := time.Since(begin); took < least || took > most {
 			t.Errorf("with room again, the worker is held for %s, want %s to %s", took, least, most)
@@ -217,7 +218,7 @@ func TestPoolHaveSoMuchRoom(t *testing.T) {
 	})
 }
 
-// T8, R4: the work has a deadline of its own, and no stop cuts it short.
+// T8, R4: the work has its own deadline, and a stop does not cancel it.
 func TestPoolBoundTheWork(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

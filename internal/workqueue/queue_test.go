@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// What a person waits for goes before a rollout to many, and looking after
-// things that are in order comes last; a request that is there moves up.
+// A change that a user waits for goes before a rollout to many targets, and verification
+// of targets in sync is last; a queued key moves up.
 func TestQueueOrder(t *testing.T) {
 	t.Parallel()
 	q := New[string]("test-order")
@@ -33,7 +33,7 @@ func TestQueueOrder(t *testing.T) {
 	}
 }
 
-// The controller works off the queue that others add to.
+// The controller processes the queue to which other components add.
 func TestQueueOptions(t *testing.T) {
 	t.Parallel()
 	q := New[string]("test-options")
@@ -44,7 +44,7 @@ func TestQueueOptions(t *testing.T) {
 	}
 }
 
-// A key that keeps failing is retried every 10 s at least.
+// A key that keeps failing is retried at least every 10 s.
 func TestQueueBoundsTheDelayAfterFailures(t *testing.T) {
 	t.Parallel()
 	limiter := newRateLimiter[string]()

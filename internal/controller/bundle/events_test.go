@@ -20,7 +20,7 @@ import (
 	"trust-manager.io/test/framework/fake"
 )
 
-// sorted puts what was added in an order that does not follow that of maps.
+// sorted sorts the added keys, so that their order does not depend on that of maps.
 func sorted(list []queuetest.Added[target.Key]) []queuetest.Added[target.Key] {
 	slices.SortFunc(list, func(a, b queuetest.Added[target.Key]) int {
 		return cmp.Or(cmp.Compare(a.Key.Namespace, b.Key.Namespace), cmp.Compare(a.Key.Name, b.Key.Name))
@@ -28,8 +28,8 @@ func sorted(list []queuetest.Added[target.Key]) []queuetest.Added[target.Key] {
 	return list
 }
 
-// A Bundle is built when its spec changes or it comes or goes; all else is for
-// its status to see.
+// A Bundle is built when it is created, deleted, or its spec changes; any other change
+// concerns only its status.
 func TestBundleEvents(t *testing.T) {
 	t.Parallel()
 	roots := fake.Bundle("roots")
@@ -54,10 +54,10 @@ func TestBundleEvents(t *testing.T) {
 			fake.Update[client.Object](h, roots, with(func(b *v1alpha1.Bundle) { b.Labels = map[string]string{"a": "b"} }))
 		}, nil, status},
 		"T12 deletion begins": {func(h events) { fake.Update[client.Object](h, roots, deleting) }, build, nil},
-		"T12 deletion goes on": {func(h events) {
+		"T12 deletion continues": {func(h events) {
 			fake.Update[client.Object](h, deleting, fake.Changed(deleting, func(b *v1alpha1.Bundle) { b.Finalizers = nil }))
 		}, nil, status},
-		"made anew, its end not seen": {func(h events) {
+		"re-created, its end not seen": {func(h events) {
 			fake.Update[client.Object](h, roots, with(func(b *v1alpha1.Bundle) { b.UID = "newer" }))
 		}, build, nil},
 		"gone":                   {func(h events) { fake.Remove[client.Object](h, roots, false) }, build, status},
@@ -78,8 +78,8 @@ func TestBundleEvents(t *testing.T) {
 	}
 }
 
-// S13: a source that changes has those Bundles built that read it, and no
-// others. At the start every Bundle is built anyway.
+// S13: a change of a source enqueues the Bundles that read it, and no others. At the
+// start every Bundle is built anyway.
 func TestSourceEvents(t *testing.T) {
 	t.Parallel()
 	b, w := newWorld()
@@ -105,7 +105,7 @@ func TestSourceEvents(t *testing.T) {
 		{"a deleted ConfigMap", func() { fake.Remove(configMaps, configMap, false) }, []string{"both", "config"}},
 		{"a new Secret", func() { fake.Create(secrets, secret) }, []string{"both", "secret"}},
 		{"a deleted Secret", func() { fake.Remove(secrets, secret, true) }, []string{"both", "secret"}},
-		{"one that nobody reads", func() { fake.Create(configMaps, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "x"}}) }, nil},
+		{"one that is not a source", func() { fake.Create(configMaps, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "x"}}) }, nil},
 	}
 	for _, tc := range cases {
 		tc.happens()
@@ -122,7 +122,7 @@ func TestSourceEvents(t *testing.T) {
 	}
 }
 
-// A cache that cannot be read takes nothing down.
+// A cache that cannot be read does not cause a panic.
 func TestSourceEventsWithoutCache(t *testing.T) {
 	t.Parallel()
 	b, w := newWorld()

@@ -12,14 +12,14 @@ import (
 	"trust-manager.io/test/framework/fake"
 )
 
-// missing gives the Bundle roots a source that does not exist.
+// missing adds a source that does not exist to the Bundle roots.
 func (w *world) missing() {
 	w.edit(func(from *v1alpha1.Bundle) {
 		from.Spec.Sources = append(from.Spec.Sources, fake.FromConfigMap("nothing"))
 	})
 }
 
-// exclude has the Bundle roots exclude subjects.
+// exclude sets the exclusions of the Bundle roots to subjects.
 func (w *world) exclude(subjects ...string) {
 	w.edit(func(from *v1alpha1.Bundle) {
 		from.Spec.Exclude = nil
@@ -29,7 +29,7 @@ func (w *world) exclude(subjects ...string) {
 	})
 }
 
-// wantAttempt checks what the ledger knows of the latest attempt.
+// wantAttempt checks the ledger's record of the latest attempt.
 func (w *world) wantAttempt(t *testing.T, when, reason string, certificates int, parts ...string) {
 	t.Helper()
 	summary, _ := w.ledger.Summary(fake.ID("roots"))
@@ -43,8 +43,8 @@ func (w *world) wantAttempt(t *testing.T, when, reason string, certificates int,
 	}
 }
 
-// K3, S11: an exclusion takes effect on the last good revision while a source is
-// missing: at once, with the shape of that revision, and once.
+// K3, S11: while a source is missing, an exclusion takes effect on the last good
+// revision: at once, with the shape of that revision, and only once.
 func TestDistrustWhileASourceIsMissing(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
@@ -81,8 +81,8 @@ func TestDistrustWhileASourceIsMissing(t *testing.T) {
 	}
 }
 
-// K3: what cannot be reached is told of loudly, and only where there is something to
-// tell.
+// K3: an exclusion that cannot reach the targets is a warning in the status, but only if
+// there may be targets.
 func TestDistrustWithoutARevision(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
@@ -101,8 +101,8 @@ func TestDistrustWithoutARevision(t *testing.T) {
 	}
 }
 
-// K3: a good build excludes by itself, and after it a missing source has nothing more
-// taken out.
+// K3: a successful build applies exclusions itself, and a source that is missing
+// afterwards causes no further removal.
 func TestExclusionInAGoodBundle(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)

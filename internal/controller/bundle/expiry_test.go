@@ -14,9 +14,8 @@ import (
 	"trust-manager.io/test/framework/fake"
 )
 
-// S12: a bundle that time alone will change is built again just after the last
-// moment at which it holds, or before that, since a timer does not see a clock that
-// is put forward.
+// S12: a bundle that changes by time alone is rebuilt just after its validity ends, or
+// earlier, since a timer does not observe a clock that is set forward.
 func TestAwaitChange(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -44,8 +43,8 @@ func TestAwaitChange(t *testing.T) {
 	}
 }
 
-// K2, S12: a Bundle that says what becomes of expired certificates is heard, whatever
-// the flags say, and is built again in time wherever such do not stay.
+// K2, S12: a Bundle's policy for expired certificates overrides the flags, and unless it
+// keeps them, the Bundle is rebuilt in time.
 func TestReconcileHeedsTheFiltersOfTheBundle(t *testing.T) {
 	t.Parallel()
 	inTime := []queuetest.Added[bundle.ID]{{Priority: workqueue.HighPriority, After: maxRequeue, Key: fake.ID("roots")}}
@@ -73,8 +72,8 @@ func TestReconcileHeedsTheFiltersOfTheBundle(t *testing.T) {
 	}
 }
 
-// S12, S9: a build sees to the next one: also where the bundle cannot be put into
-// force, but not where nothing was built.
+// S12, S9: a build schedules the next one, also if the bundle cannot be activated, but
+// not if nothing was built.
 func TestReconcileAwaitsExpiry(t *testing.T) {
 	t.Parallel()
 	timers := func(b *Reconciler, w *world) []queuetest.Added[bundle.ID] {

@@ -14,8 +14,8 @@ import (
 	"trust-manager.io/test/framework/fake"
 )
 
-// T6: existing targets of both kinds are looked at, and those alone that may be
-// asked for.
+// T6: existing targets of both kinds are listed, but only of enabled kinds and in
+// reachable namespaces.
 func TestExistingOfBothKinds(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
@@ -31,7 +31,7 @@ func TestExistingOfBothKinds(t *testing.T) {
 	}{
 		{[]bundle.Kind{bundle.ConfigMap}, nil, []target.Key{fake.Key("roots", "c")}},
 		{[]bundle.Kind{bundle.ConfigMap, bundle.Secret}, nil, []target.Key{fake.Key("roots", "c"), fake.SecretKey("roots", "a")}},
-		// The cache of a namespace out of reach cannot be asked (T14).
+		// The cache of an unreachable namespace cannot be listed (T14).
 		{[]bundle.Kind{bundle.ConfigMap, bundle.Secret}, []string{"a"}, []target.Key{fake.SecretKey("roots", "a")}},
 	} {
 		b.scope = target.NewScope(tc.kinds, tc.reach)
@@ -42,7 +42,7 @@ func TestExistingOfBothKinds(t *testing.T) {
 	}
 }
 
-// T12: of a Bundle that is gone, targets of both kinds are looked at.
+// T12: targets of both kinds of a deleted Bundle are reconciled.
 func TestGoneBundleOfBothKinds(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)

@@ -27,8 +27,8 @@ func root(number int64) string {
 	return ca.Fixed(number, ca.Named(strconv.FormatInt(number, 10)), ca.Valid(fake.Start, fake.Start.AddDate(20, 0, 0))).Certificate
 }
 
-// bundlesOf gives the queue of bundles in a world with two namespaces and the
-// Bundle roots, which is to go into those of a team.
+// bundlesOf returns the Reconciler in a world with two namespaces and the Bundle roots,
+// which selects those of a team.
 func bundlesOf(t *testing.T) (*Reconciler, *world) {
 	t.Helper()
 	b, w := newWorld()
@@ -45,7 +45,7 @@ func bundlesOf(t *testing.T) (*Reconciler, *world) {
 	return b, w
 }
 
-// rebuilt has the Bundle roots built, and gives what went into the target queue.
+// rebuilt reconciles the Bundle roots, and returns what was added to the target queue.
 func (b *Reconciler) rebuilt(t *testing.T, w *world) []queuetest.Added[target.Key] {
 	t.Helper()
 	result, err := b.Reconcile(fake.Quiet(t), fake.ID("roots"))
@@ -55,7 +55,7 @@ func (b *Reconciler) rebuilt(t *testing.T, w *world) []queuetest.Added[target.Ke
 	return sorted(w.targetNotes.Take())
 }
 
-// inBulk are keys of the Bundle roots with the priority of a roll-out.
+// inBulk returns keys of the Bundle roots with the priority of a rollout.
 func inBulk(namespaces ...string) []queuetest.Added[target.Key] {
 	var list []queuetest.Added[target.Key]
 	for _, name := range namespaces {
@@ -71,8 +71,8 @@ func (w *world) edit(change func(*v1alpha1.Bundle)) {
 	change(w.cache.Bundles[0])
 }
 
-// S13: a new revision has every target looked at that is wanted or exists; the
-// same again costs nothing.
+// S13: a new revision enqueues every target that is desired or exists; an equal one
+// enqueues none.
 func TestReconcileRollsOut(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
@@ -104,7 +104,7 @@ func TestReconcileRollsOut(t *testing.T) {
 	}
 }
 
-// S11: what cannot be built replaces nothing, and the ledger learns why.
+// S11: a failed build replaces nothing, and the ledger records the reason.
 func TestReconcileKeepsTheLastGoodRevision(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
@@ -118,7 +118,7 @@ func TestReconcileKeepsTheLastGoodRevision(t *testing.T) {
 		t.Errorf("queued %v", queued)
 	}
 	if after, now := w.revisions.Get(fake.ID("roots")); after != before || now != number {
-		t.Error("another revision is in force")
+		t.Error("another revision is active")
 	}
 	summary, _ := w.ledger.Summary(fake.ID("roots"))
 	if summary.Attempt.Reason != "SourceNotFound" || !strings.Contains(summary.Attempt.Message, "ConfigMap cert-manager/nothing") || summary.Attempt.Generation != 2 {
@@ -133,8 +133,8 @@ func TestReconcileKeepsTheLastGoodRevision(t *testing.T) {
 	}
 }
 
-// T12: a Bundle that is being deleted is inert, and one that is gone has its
-// targets looked at, of which those are cleaned that were shared.
+// T12: a Bundle that is being deleted is inert. Once it is gone, its targets are
+// enqueued, since shared ones have to be released.
 func TestReconcileDeletion(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
@@ -146,7 +146,7 @@ func TestReconcileDeletion(t *testing.T) {
 		t.Errorf("while it is being deleted: %v", queued)
 	}
 	if revision, _ := w.revisions.Get(fake.ID("roots")); revision != nil {
-		t.Error("a revision is still in force")
+		t.Error("a revision is still active")
 	}
 	w.cache.Bundles = nil
 	if diff := cmp.Diff(inBulk("a"), b.rebuilt(t, w)); diff != "" {
@@ -160,8 +160,8 @@ func TestReconcileDeletion(t *testing.T) {
 	}
 }
 
-// T12: an orphaning deletion is remembered, since its targets are to stay, also
-// where it is over before the queue comes to it.
+// T12: an orphaning deletion is recorded, since its targets have to stay, even if the
+// Bundle is gone before it is reconciled.
 func TestReconcileOrphaningDeletion(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
@@ -179,8 +179,7 @@ func TestReconcileOrphaningDeletion(t *testing.T) {
 	}
 }
 
-// T12: a Bundle that is made anew starts a new account, though its sources do
-// not give a bundle.
+// T12: a re-created Bundle starts with an empty account, even if its build fails.
 func TestReconcileBundleMadeAnew(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
@@ -191,7 +190,7 @@ func TestReconcileBundleMadeAnew(t *testing.T) {
 	})
 	b.rebuilt(t, w)
 	if revision, _ := w.revisions.Get(fake.ID("roots")); revision != nil {
-		t.Error("a revision of the one before is in force")
+		t.Error("a revision of the previous Bundle is active")
 	}
 	if summary, _ := w.ledger.Summary(fake.ID("roots")); summary.Built || summary.Wanted != 0 || summary.Attempt.UID != "newer" {
 		t.Errorf("summary %+v", summary)
@@ -215,8 +214,7 @@ func TestReconcileMissesNoNamespace(t *testing.T) {
 	}
 }
 
-// A cache that cannot be read is an error, after which the same is tried again,
-// whole.
+// A cache that cannot be read is an error, and the retry repeats the whole work.
 func TestReconcileWithoutCache(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
@@ -239,7 +237,7 @@ func TestReconcileWithoutCache(t *testing.T) {
 	}
 }
 
-// failingLists is a cache of which no lists can be had.
+// failingLists is a cache whose lists fail.
 type failingLists struct {
 	*fake.Cache
 	fail bool
@@ -252,7 +250,7 @@ func (f *failingLists) List(ctx context.Context, into client.ObjectList, options
 	return f.Cache.List(ctx, into, options...)
 }
 
-// Wants of no namespace, and namespaces in their order.
+// Namespaces are sorted, and a Bundle may select none.
 func TestNamespaces(t *testing.T) {
 	t.Parallel()
 	b, _ := bundlesOf(t)

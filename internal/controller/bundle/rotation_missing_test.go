@@ -21,8 +21,8 @@ import (
 	"trust-manager.io/test/framework/fake"
 )
 
-// K5: what is retained is not lost with the object that remembers it, but what was ended
-// by an edit before stays ended.
+// K5: retained CAs survive the deletion of the state object, but a retention that an
+// edit has ended stays ended.
 func TestRotationStateIsDeleted(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
@@ -49,8 +49,8 @@ func TestRotationStateIsDeleted(t *testing.T) {
 	w.wantHeld(t, b, "deleted then", "CN=3 CN=2")
 }
 
-// K5: to end a retention does not wait for a source: its time, a shorter time, no
-// rotation any more.
+// K5: the end of a retention does not wait for a source: by its time, by a shorter time,
+// or because rotation is turned off.
 func TestRotationEndsWhileASourceIsMissing(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*world){
@@ -86,7 +86,7 @@ func TestRotationEndsWhileASourceIsMissing(t *testing.T) {
 	}
 }
 
-// K5: a retention that is made shorter while a source is missing ends at its new time.
+// K5: a retention that is shortened while a source is missing ends at its new time.
 func TestRotationIsMadeShorterWhileASourceIsMissing(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
@@ -103,8 +103,8 @@ func TestRotationIsMadeShorterWhileASourceIsMissing(t *testing.T) {
 	}
 }
 
-// K3, K5: what is excluded goes, also where nothing would be left without what is
-// retained no longer.
+// K3, K5: excluded CAs are removed, even if the bundle would otherwise be empty after
+// expired retentions.
 func TestDistrustOfWhatIsRetained(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
@@ -127,7 +127,7 @@ func TestDistrustOfWhatIsRetained(t *testing.T) {
 	w.wantAttempt(t, "one is over, one excluded", v1alpha1.BundleReasonSourceNotFound, 1, "no longer retained is still in the targets", "1 certificate was removed")
 }
 
-// K5: without rotation nothing waits for what should be forgotten.
+// K5: without rotation nothing waits for the deletion of the state.
 func TestRotationTurnedOffWithoutTheRight(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
@@ -147,7 +147,8 @@ func TestRotationTurnedOffWithoutTheRight(t *testing.T) {
 	}
 }
 
-// fillLarge gives the Bundle roots that many CAs of 60 KB each, whose names begin alike.
+// fillLarge sets the sources of the Bundle roots to count CAs of 60 KB each, whose names
+// have a common prefix.
 func (w *world) fillLarge(t *testing.T, name string, count int) {
 	t.Helper()
 	text := ""
@@ -157,10 +158,9 @@ func (w *world) fillLarge(t *testing.T, name string, count int) {
 	w.edit(func(from *v1alpha1.Bundle) { from.Spec.Sources[0].InLine = &text })
 }
 
-// K5: a bundle that retained certificates make too large is rolled out as soon as their
-// retention has ended: whatever keeps the rotation state from being saved meanwhile,
-// also if it has room for fingerprints only, and across a restart. Every reason is
-// reported.
+// K5: a bundle that is too large with its retained certificates is rolled out as soon as
+// their retention has ended: even if the rotation state cannot be persisted meanwhile or
+// has room for fingerprints only, and across a restart. Every reason is reported.
 func TestRotationOfALargeBundle(t *testing.T) {
 	t.Parallel()
 	forbidden := apierrors.NewForbidden(corev1.Resource("configmaps"), "x", fake.ErrDenied)
@@ -198,7 +198,7 @@ func TestRotationOfALargeBundle(t *testing.T) {
 				}
 			}
 			c.err = nil
-			if !tc.fails { // else there is nothing that a restart could know
+			if !tc.fails { // otherwise a restart has no state to read
 				b, w = w.restarted()
 				w.wantRefused(t, b, "after a restart", v1alpha1.BundleReasonBundleTooLarge)
 			}
@@ -211,7 +211,7 @@ func TestRotationOfALargeBundle(t *testing.T) {
 	}
 }
 
-// wantRefused builds the Bundle roots, and checks that nothing comes of it.
+// wantRefused builds the Bundle roots, and checks that the build is refused.
 func (w *world) wantRefused(t *testing.T, b *Reconciler, when, reason string) {
 	t.Helper()
 	if _, err := b.Reconcile(fake.Quiet(t), fake.ID("roots")); err != nil {
@@ -225,8 +225,9 @@ func (w *world) wantRefused(t *testing.T, b *Reconciler, when, reason string) {
 	}
 }
 
-// K5: a certificate that is known by its fingerprint only holds the bundle up until its
-// time, a source has it again, or it is excluded; no bundle goes without it before.
+// K5: a certificate that is known only by its fingerprint blocks the bundle until its
+// retention ends, a source has it again, or it is excluded; until then no bundle without
+// it is rolled out.
 func TestRotationByFingerprint(t *testing.T) {
 	t.Parallel()
 	for name, release := range map[string]func(w *world, object *corev1.ConfigMap){
@@ -248,7 +249,7 @@ func TestRotationByFingerprint(t *testing.T) {
 			b, w := bundlesOf(t)
 			w.rotate(t, 1)
 			w.edit(func(from *v1alpha1.Bundle) { from.Spec.Rotation.MaxRetained = new(int32(100)) })
-			for _, name := range []string{"a", "b", "c"} { // too much for one object even without what is there
+			for _, name := range []string{"a", "b", "c"} { // too large for one object even without the existing content
 				w.fillLarge(t, name, 9)
 				if _, err := b.Reconcile(fake.Quiet(t), fake.ID("roots")); err != nil {
 					t.Fatal(err)
@@ -274,7 +275,7 @@ func TestRotationByFingerprint(t *testing.T) {
 	}
 }
 
-// K5: conflicts that do not end are reported, and retried still.
+// K5: persistent conflicts are reported, and still retried.
 func TestRotationConflictsWithoutEnd(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)

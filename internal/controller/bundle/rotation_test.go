@@ -25,12 +25,12 @@ import (
 	"trust-manager.io/test/framework/fake"
 )
 
-// stateClient is an API server that keeps ConfigMaps where the cache finds them, at
-// once unless it is stale.
+// stateClient is an API server whose ConfigMaps appear in the cache, immediately unless
+// it is stale.
 type stateClient struct {
 	client.Client
 	cache *fake.Cache
-	// live are the objects as they are, where the cache is behind.
+	// live are the current objects, if the cache is stale.
 	live   map[string]*corev1.ConfigMap
 	stale  bool
 	writes int
@@ -86,7 +86,7 @@ func (c *stateClient) write(object client.Object, check func(before *corev1.Conf
 	return nil
 }
 
-// tooLarge is how the API server refuses a ConfigMap of more than 1 MiB.
+// tooLarge returns the API server's error for a ConfigMap of more than 1 MiB.
 func tooLarge(object client.Object) error {
 	kept, _ := object.(*corev1.ConfigMap)
 	size := 0
@@ -103,10 +103,10 @@ func tooLarge(object client.Object) error {
 		field.ErrorList{field.TooLong(field.NewPath(""), "", 1<<20)})
 }
 
-// at is the place of the state of the Bundle roots.
+// at is the key of the state of the Bundle roots.
 var at = types.NamespacedName{Namespace: "cert-manager", Name: rotation.Name(fake.ID("roots"))}.String()
 
-// rotate gives the Bundle roots a rotation, and these CAs in line.
+// rotate sets a rotation of the Bundle roots, and these CAs in line.
 func (w *world) rotate(t *testing.T, numbers ...int64) {
 	t.Helper()
 	w.edit(func(from *v1alpha1.Bundle) {
@@ -119,7 +119,7 @@ func (w *world) rotate(t *testing.T, numbers ...int64) {
 	})
 }
 
-// held gives the names of the CAs that the targets of the Bundle roots are to hold.
+// held returns the names of the CAs in the desired targets of the Bundle roots.
 func (w *world) held(t *testing.T) string {
 	t.Helper()
 	good := w.reconciler.sessions.of[fake.ID("roots")].last
@@ -130,7 +130,7 @@ func (w *world) held(t *testing.T) string {
 	return strings.Join(names, " ")
 }
 
-// wantHeld checks which CAs these are, after the Bundle was built.
+// wantHeld builds the Bundle, and checks these CAs.
 func (w *world) wantHeld(t *testing.T, b *Reconciler, when, want string) {
 	t.Helper()
 	b.rebuilt(t, w)
@@ -139,7 +139,7 @@ func (w *world) wantHeld(t *testing.T, b *Reconciler, when, want string) {
 	}
 }
 
-// restarted gives the queue of bundles of a process that has nothing in memory.
+// restarted returns a Reconciler of a new process with the same caches.
 func (w *world) restarted() (*Reconciler, *world) {
 	after := *w
 	after.bundleNotes, after.statusNotes, after.targetNotes = &queuetest.Recorder[bundle.ID]{}, &queuetest.Recorder[bundle.ID]{}, &queuetest.Recorder[target.Key]{}
@@ -147,8 +147,8 @@ func (w *world) restarted() (*Reconciler, *world) {
 	return restarted, &after
 }
 
-// K5: what leaves stays for its time, also if it left while the operator was down; a
-// steady state writes nothing.
+// K5: a CA that leaves is retained for its time, also if it left while the operator was
+// down; in a steady state nothing is written.
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
@@ -176,8 +176,8 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// K5: nothing is rolled out before what it drops is remembered; the status tells, and it
-// is tried again. An exclusion does not wait for that.
+// K5: a bundle is rolled out only after the CAs that it drops are persisted; a failure is
+// reported in the status and retried. An exclusion does not wait for that.
 func TestRotationIsRememberedFirst(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
@@ -203,8 +203,8 @@ func TestRotationIsRememberedFirst(t *testing.T) {
 	w.wantHeld(t, b, "in the end", "CN=2 CN=3")
 }
 
-// K5: a cache that is behind costs no certificate: not even one that came and left while
-// it was, and not before the first version is in it.
+// K5: a stale cache does not lose a certificate: not even one that was added and removed
+// in the meantime, and not before the first version is cached.
 func TestRotationWithAStaleCache(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
@@ -219,14 +219,14 @@ func TestRotationWithAStaleCache(t *testing.T) {
 	w.rotate(t, 3, 2)
 	w.wantHeld(t, b, "one has come", "CN=3 CN=2 CN=1")
 	w.time.Time = w.time.Time.Add(time.Second)
-	w.rotate(t, 2) // as it was when the cache had it last
+	w.rotate(t, 2) // like the latest cached version
 	w.wantHeld(t, b, "it has left again", "CN=2 CN=1 CN=3")
 	w.cache.ConfigMaps[at] = c.live[at]
 	w.wantHeld(t, b, "in the end", "CN=2 CN=1 CN=3")
 }
 
-// K5: an edit that the cache does not have yet is not overwritten, and costs a try; nor
-// is what this process wrote taken for what there is for ever.
+// K5: an edit that the cache does not have yet is not overwritten, but causes a retry;
+// nor does the process trust its own last write forever.
 func TestRotationIsEditedMeanwhile(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
@@ -251,7 +251,7 @@ func TestRotationIsEditedMeanwhile(t *testing.T) {
 	w.time.Time = w.time.Time.Add(time.Second)
 	w.rotate(t, 4)
 	w.wantHeld(t, b, "another has left", "CN=4 CN=2 CN=3")
-	delete(w.cache.ConfigMaps, at) // and the watch never had the last version
+	delete(w.cache.ConfigMaps, at) // and the watch never received the latest version
 	delete(c.live, at)
 	w.time.Time = w.time.Time.Add(target.WatchLag)
 	w.wantHeld(t, b, "deleted", "CN=4 CN=2 CN=3")
@@ -260,8 +260,8 @@ func TestRotationIsEditedMeanwhile(t *testing.T) {
 	}
 }
 
-// K5: one edit ends the retention of one CA at once and for good, also while a source is
-// missing.
+// K5: one edit ends the retention of one CA at once and permanently, also while a source
+// is missing.
 func TestRotationIsEndedByAnEdit(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
@@ -293,8 +293,8 @@ func (w *world) end(c *stateClient, subject string) {
 	w.cache.ConfigMaps[at], c.live[at] = object, object
 }
 
-// K5: without rotation, nothing is written, and what was remembered is forgotten, so
-// that it does not come up again.
+// K5: without rotation, no state is written, and an existing state is deleted, so that it
+// cannot take effect later.
 func TestRotationTurnedOff(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
@@ -317,7 +317,7 @@ func TestRotationTurnedOff(t *testing.T) {
 	w.wantHeld(t, b, "turned on again", "CN=2")
 }
 
-// K5: a Bundle that was made anew has no part in what the one before it retained.
+// K5: a re-created Bundle does not retain the CAs of its predecessor.
 func TestRotationOfAnotherBundle(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
@@ -325,7 +325,7 @@ func TestRotationOfAnotherBundle(t *testing.T) {
 	b.rebuilt(t, w)
 	w.rotate(t, 2)
 	w.edit(func(from *v1alpha1.Bundle) { from.UID = "another" })
-	w.wantHeld(t, b, "made anew", "CN=2")
+	w.wantHeld(t, b, "re-created", "CN=2")
 	if owner := w.cache.ConfigMaps[at].OwnerReferences[0]; owner.UID != "another" {
 		t.Errorf("the state is owned by %v", owner)
 	}

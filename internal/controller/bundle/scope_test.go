@@ -11,7 +11,7 @@ import (
 	"trust-manager.io/test/framework/fake"
 )
 
-// T14: a rollout writes nothing in namespaces that are not in the scope.
+// T14: a rollout enqueues nothing in namespaces outside the scope.
 func TestScopeOfARollout(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
@@ -24,8 +24,8 @@ func TestScopeOfARollout(t *testing.T) {
 	}
 }
 
-// T13, S11: a Bundle with a Secret target is not built where they are off, and one
-// that comes to have one keeps what it has.
+// T13, S11: while Secret targets are disabled, a Bundle with one is not built, and an
+// existing Bundle that adds one keeps its revision.
 func TestSecretTargetsAreOff(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)

@@ -12,13 +12,13 @@ import (
 	"trust-manager.io/test/framework/fake"
 )
 
-// selecting is a source of all keys that selects objects by labels.
+// selecting returns a source of all keys that selects objects by labels.
 func selecting(labels map[string]v1alpha1.LabelValue) *v1alpha1.SourceObject {
 	return &v1alpha1.SourceObject{Selector: &v1alpha1.LabelSelector{MatchLabels: labels}, IncludeAllKeys: true}
 }
 
-// S13: an object has those Bundles built whose selectors match it as it is or as it
-// was, and those that name it; each once is enough.
+// S13: an event of an object enqueues the Bundles whose selectors match its old or new
+// version, and those that name it, each once.
 func TestSourceEventsOfSelectors(t *testing.T) {
 	t.Parallel()
 	team := func(name string) map[string]v1alpha1.LabelValue {

@@ -7,7 +7,7 @@ import (
 )
 
 // T12: a Bundle that is re-created under its name starts from scratch, whether or not the
-// deletion of the one before was seen, and whether or not it was built or orphaned.
+// deletion of its predecessor was observed, and whether or not that was built or orphaned.
 func TestSessionOfARecreatedBundle(t *testing.T) {
 	t.Parallel()
 	for name, before := range map[string]func(t *testing.T, b *Reconciler, w *world){

@@ -20,8 +20,8 @@ import (
 	"trust-manager.io/test/framework/fake"
 )
 
-// world is what a Reconciler runs on in a test: caches that are lists, and queues that are
-// recorded.
+// world is the environment of a Reconciler in a test: caches that are lists, and queues
+// that are recorded.
 type world struct {
 	reconciler               *Reconciler
 	cache                    *fake.Cache
@@ -33,7 +33,7 @@ type world struct {
 	targetNotes              *queuetest.Recorder[target.Key]
 }
 
-// newWorld returns a world without any object, and its Reconciler.
+// newWorld returns a world without objects, and its Reconciler.
 func newWorld() (*Reconciler, *world) {
 	w := &world{
 		cache: &fake.Cache{Index: IndexSources(apis.Bundle{}), ConfigMaps: map[string]*corev1.ConfigMap{}}, time: fake.NewClock(),
@@ -43,7 +43,7 @@ func newWorld() (*Reconciler, *world) {
 	return w.start(), w
 }
 
-// start returns a Reconciler of a process that has nothing in memory.
+// start returns a Reconciler of a new process.
 func (w *world) start() *Reconciler {
 	w.revisions, w.ledger = revision.New(), ledger.New()
 	none, _ := source.LoadDefaultCAs("")                                   // no package is not an error
@@ -66,7 +66,7 @@ type enqueuer struct{ queue *workqueue.Queue[target.Key] }
 
 func (e enqueuer) Enqueue(priority int, keys ...target.Key) { e.queue.Add(priority, keys...) }
 
-// account is how the ledger counts.
+// account has the counts of the ledger.
 type account struct{ Wanted, Synced, Failed int }
 
 func (w *world) account(t *testing.T) account {

@@ -25,13 +25,13 @@ import (
 	"trust-manager.io/test/framework/fake"
 )
 
-// statusClient is an API server to which statuses are written.
+// statusClient is an API server that records statuses.
 type statusClient struct {
 	client.Client
 	applied []string
 	patched []string
 	// left is the version of the default CA package that an apply leaves behind
-	// because others have written it too.
+	// because another manager owns it, too.
 	left    string
 	owner   string
 	forced  bool
@@ -39,7 +39,7 @@ type statusClient struct {
 	err     error
 }
 
-// statusWriter is the part of it that writes.
+// statusWriter is its writer of statuses.
 type statusWriter struct {
 	client.SubResourceWriter
 	*statusClient
@@ -79,8 +79,7 @@ func (c statusWriter) Patch(_ context.Context, object client.Object, patch clien
 	return err
 }
 
-// reasons gives the reasons of the conditions that were written, since the last
-// time.
+// reasons returns the reasons of the conditions that were written since the last call.
 func (c *statusClient) reasons(t *testing.T) []string {
 	t.Helper()
 	var list []string
@@ -95,7 +94,7 @@ func (c *statusClient) reasons(t *testing.T) []string {
 	return list
 }
 
-// world is what a Reconciler runs on in a test.
+// world is the environment of a Reconciler in a test.
 type world struct {
 	cache       *fake.Cache
 	time        *fake.Clock
@@ -103,8 +102,8 @@ type world struct {
 	statusNotes *queuetest.Recorder[bundle.ID]
 }
 
-// statusesOf gives the queue of statuses in a world with the Bundle roots, of
-// which nothing has been told yet.
+// statusesOf returns a Reconciler in a world with the Bundle roots, whose status has not
+// been written yet.
 func statusesOf(places ...target.Ref) (*Reconciler, *world, *statusClient) {
 	w := &world{
 		cache: &fake.Cache{Bundles: []*v1alpha1.Bundle{fake.Bundle("roots")}}, time: fake.NewClock(), ledger: ledger.New(),
@@ -119,7 +118,7 @@ func statusesOf(places ...target.Ref) (*Reconciler, *world, *statusClient) {
 	return s, w, c
 }
 
-// statusOf returns the status of a Bundle that has this report.
+// statusOf returns the status of a Bundle with this report.
 func statusOf(t *testing.T, report ledger.Report) v1alpha1.BundleStatus {
 	t.Helper()
 	status, ok := apis.Bundle{}.Status(report).(*v1alpha1.BundleStatus)
@@ -131,7 +130,7 @@ func statusOf(t *testing.T, report ledger.Report) v1alpha1.BundleStatus {
 
 func inA() target.Ref { return fake.Key("roots", "a").Ref }
 
-// tell has the status looked at.
+// tell reconciles the status.
 func (s *Reconciler) tell(t *testing.T) reconcile.Result {
 	t.Helper()
 	result, err := s.Reconcile(fake.Quiet(t), fake.ID("roots"))
@@ -141,8 +140,8 @@ func (s *Reconciler) tell(t *testing.T) reconcile.Result {
 	return result
 }
 
-// C1: what is written, by whom, and under which precondition. Conditions of
-// others are not in it.
+// C1: the body of the write, its field manager and its precondition. Foreign conditions
+// are not in it.
 func TestStatusBody(t *testing.T) {
 	t.Parallel()
 	s, w, c := statusesOf()
@@ -163,9 +162,9 @@ func TestStatusBody(t *testing.T) {
 	}
 }
 
-// K4: the inventory and the counts of targets are written when they change, and put
-// right when somebody else has changed them; while there is no bundle in this
-// process, they stay as they are.
+// K4: the inventory and the counts of targets are written when they change, and repaired
+// when another client has changed them; until this process has built a bundle, they stay
+// unchanged.
 func TestStatusHasTheInventory(t *testing.T) {
 	t.Parallel()
 	s, w, c := statusesOf()
@@ -187,7 +186,7 @@ func TestStatusHasTheInventory(t *testing.T) {
 	stored.ResourceVersion, stored.Status.Inventory.Excluded = "6", 7
 	w.cache.Bundles[0] = stored
 	if s.tell(t); len(c.applied) != 2 {
-		t.Error("another's change is not put right")
+		t.Error("another's change is not repaired")
 	}
 
 	restarted, w, c := statusesOf()
@@ -199,9 +198,9 @@ func TestStatusHasTheInventory(t *testing.T) {
 	}
 }
 
-// K6: a Bundle of which nothing expires soon has no condition of that; one with
-// something gets it, and an event, at the moment at which that begins; and it says False
-// when that is over. While there is no bundle in this process it stays as it is.
+// K6: a Bundle without certificates that expire soon has no condition ExpiringSoon.
+// Otherwise the condition and an event appear when that begins, and the condition is False
+// when it ends. Until this process has built a bundle, the condition stays unchanged.
 func TestStatusOfExpiry(t *testing.T) {
 	t.Parallel()
 	s, w, c := statusesOf()
@@ -255,8 +254,8 @@ func TestStatusOfExpiry(t *testing.T) {
 	}
 }
 
-// A13: the version goes when the package is no longer used, though others have
-// written it too.
+// A13: the version is removed when the package is no longer used, even if another
+// manager owns it, too.
 func TestStatusClearsTheDefaultCAVersion(t *testing.T) {
 	t.Parallel()
 	for version, want := range map[string][]string{
@@ -273,7 +272,7 @@ func TestStatusClearsTheDefaultCAVersion(t *testing.T) {
 	}
 }
 
-// normal gives JSON with its fields sorted.
+// normal returns JSON with its fields sorted.
 func normal(t *testing.T, text string) string {
 	t.Helper()
 	var value any
@@ -287,8 +286,7 @@ func normal(t *testing.T, text string) string {
 	return string(out)
 }
 
-// C3: a status is written when it changes, at most once a second, and never in
-// a loop.
+// C3: a status is written when it changes, at most once a second, and not in a loop.
 func TestStatusIsWrittenWhenItChanges(t *testing.T) {
 	t.Parallel()
 	s, w, c := statusesOf(inA())
@@ -318,8 +316,8 @@ func TestStatusIsWrittenWhenItChanges(t *testing.T) {
 	}
 }
 
-// C1: a roll-out that is soon over is not spoken of; one that takes longer is,
-// with how far it has come, once a second.
+// C1: a short rollout is not reported; a longer one is, with its progress, once a
+// second.
 func TestStatusOfARollOut(t *testing.T) {
 	t.Parallel()
 	s, w, c := statusesOf(inA())
@@ -346,7 +344,7 @@ func TestStatusOfARollOut(t *testing.T) {
 	}
 }
 
-// T11: after a restart, a status that still holds is not written again.
+// T11: after a restart, a status that is still correct is not written again.
 func TestStatusAfterARestart(t *testing.T) {
 	t.Parallel()
 	s, w, c := statusesOf(inA())
@@ -365,15 +363,15 @@ func TestStatusAfterARestart(t *testing.T) {
 	}
 }
 
-// Whose status is not to be written: a Bundle's that is gone or going (T12),
-// that nothing is known of, or that the account is not about.
+// No status is written for a Bundle that is deleted or being deleted (T12), that has no
+// account, or that is not the one of the account.
 func TestStatusIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	for name, given := range map[string]func(*world){
 		"gone":              func(w *world) { w.cache.Bundles = nil },
 		"T12 being deleted": func(w *world) { w.cache.Bundles[0].DeletionTimestamp = new(metav1.NewTime(fake.Start)) },
 		"never tried":       func(w *world) { w.ledger.Drop(fake.ID("roots")) },
-		"made anew":         func(w *world) { w.cache.Bundles[0].UID = "newer" },
+		"re-created":        func(w *world) { w.cache.Bundles[0].UID = "newer" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -22,7 +22,7 @@ import (
 	"trust-manager.io/test/framework/fake"
 )
 
-// A write that fails is tried again, unless there is no Bundle.
+// A failed write is retried, unless the Bundle does not exist.
 func TestStatusWriteFails(t *testing.T) {
 	t.Parallel()
 	bundles := schema.GroupResource{Group: v1alpha1.GroupName, Resource: "bundles"}
@@ -59,23 +59,23 @@ func TestStatusWithoutCache(t *testing.T) {
 	}
 }
 
-// What the own last write returned counts until the cache shows it, or something
-// newer. It then differs from what is cached here, which is no status at all.
+// The response to the operator's last write overlays the cache until the cache has that
+// version or a newer one. The cached object in this test has no status.
 func TestStatusOverlay(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		version string
 		writes  int
 	}{
-		"the cache lags behind":      {"4", 0},
-		"the cache shows that write": {"5", 1},
-		"others have written since":  {"6", 1},
-		"it cannot be compared":      {"x", 1},
+		"the cache lags behind":            {"4", 0},
+		"the cache shows that write":       {"5", 1},
+		"another client has written since": {"6", 1},
+		"it cannot be compared":            {"x", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, w, c := statusesOf()
-			s.tell(t) // which gives the version 5
+			s.tell(t) // which results in version 5
 			c.reasons(t)
 			w.time.Time = fake.Start.Add(time.Minute)
 			w.cache.Bundles[0].ResourceVersion = tc.version
@@ -87,7 +87,7 @@ func TestStatusOverlay(t *testing.T) {
 	}
 }
 
-// C1: the time of transition moves with the status value alone.
+// C1: lastTransitionTime changes only with the status value.
 func TestWithTransition(t *testing.T) {
 	t.Parallel()
 	earlier := metav1.NewTime(fake.Start.Add(-time.Hour))
@@ -145,7 +145,7 @@ func TestIsEqual(t *testing.T) {
 	}
 }
 
-// recorder keeps events as text.
+// recorder records events as text.
 type recorder struct{ events []string }
 
 func (r *recorder) Eventf(regarding, _ runtime.Object, kind, reason, action, note string, args ...any) {
@@ -204,8 +204,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// An event is for the Bundle whose status was written, and not for another that
-// has come after it under its name.
+// An event is for the Bundle whose status was written, and not for a successor of the
+// same name.
 func TestNoEventWithoutAWrite(t *testing.T) {
 	t.Parallel()
 	for name, err := range map[string]error{
@@ -216,14 +216,15 @@ func TestNoEventWithoutAWrite(t *testing.T) {
 		s, _, c := statusesOf()
 		told := &recorder{}
 		s.events, c.err = told, err
-		_, _ = s.Reconcile(fake.Quiet(t), fake.ID("roots")) // what it returns is another test's
+		_, _ = s.Reconcile(fake.Quiet(t), fake.ID("roots")) // other tests check the result
 		if len(told.events) > 0 {
 			t.Errorf("%s: %q", name, told.events)
 		}
 	}
 }
 
-// contentOfDays returns the content of a bundle whose certificates expire in so many days.
+// contentOfDays returns the content of a bundle whose certificates expire in these numbers
+// of days.
 func contentOfDays(days ...int) ledger.Content {
 	content := bundle.Bundle{EarliestNotAfter: fake.Start.AddDate(0, 0, slices.Min(days))}
 	for _, day := range days {

@@ -143,7 +143,7 @@ func TestAuthorityOfOthers(t *testing.T) {
 	}
 }
 
-// A serving certificate never outlives its CA, whenever it is issued.
+// A serving certificate never outlives its CA, regardless of when it is issued.
 func TestLives(t *testing.T) {
 	t.Parallel()
 	c := fresh(t, start)
