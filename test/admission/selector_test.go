@@ -63,7 +63,8 @@ func operatorPairs(at string, spec func(string) string) map[string]pair {
 	}
 }
 
-// Syntax errors of keys and values in expressions are reported at their fields.
+// expressionSyntaxPairs returns syntax errors of keys and values in expressions, with
+// the fields at which they are reported.
 func expressionSyntaxPairs(at string, spec func(string) string) map[string]pair {
 	rule := func(valid, invalid, below, says string) pair {
 		return pair{
