@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -256,4 +257,22 @@ func distinct(name string, count int) bundle.Input {
 	input := source(name)
 	input.Texts = []bundle.Text{{Parsed: &result}}
 	return input
+}
+
+// S5: a key in another encoding makes the source invalid, unless other keys of the object
+// have certificates: key stores are often beside the PEM file.
+func TestOtherEncodings(t *testing.T) {
+	t.Parallel()
+	der := string(ca.Fixed(1).DER())
+	_, err := new(bundle.Builder).Build([]bundle.Input{source("x", "# none", der)}, bundle.Filter{}, now)
+	if err == nil || !strings.Contains(err.Error(), `ConfigMap cert-manager/x, key "b": the value is a certificate in DER`) {
+		t.Errorf("alone: %v", err)
+	}
+	built, err := new(bundle.Builder).Build([]bundle.Input{source("x", der, ca.Roots(1, 1))}, bundle.Filter{}, now)
+	if err != nil || len(built.Certificates) != 1 {
+		t.Fatalf("beside a certificate: %d certificates, error %v", len(built.Certificates), err)
+	}
+	if notes := strings.Join(built.Notes, "\n"); !strings.Contains(notes, `key "a": the key is ignored, since other keys have certificates: the value is a certificate in DER`) {
+		t.Errorf("notes %q", notes)
+	}
 }

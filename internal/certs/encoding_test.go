@@ -66,7 +66,7 @@ func TestOtherEncoding(t *testing.T) {
 	}
 }
 
-// S7b: a text with white space and comments only is no damaged certificate.
+// S7, optional: a text with white space and comments only is no damaged certificate.
 func TestIsBlank(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{

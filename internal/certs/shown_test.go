@@ -3,6 +3,8 @@ package certs_test
 import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -66,8 +68,33 @@ func TestSelfSigned(t *testing.T) {
 	if damaged.SelfSigned() {
 		t.Error("what has another signature is")
 	}
+	if unverifiable := parsedFile(t, "ed448-root.pem"); !unverifiable.SelfSigned() {
+		t.Error("S14: a root whose signature Go cannot verify is not")
+	}
 	damaged.DER = nil
 	if damaged.SelfSigned() {
 		t.Error("a certificate that does not parse is self-signed")
 	}
+}
+
+// S14: a root of version 1 has no basic constraints, and is a CA.
+func TestOldRoots(t *testing.T) {
+	t.Parallel()
+	if old := parsedFile(t, "v1-root.pem"); !old.CA || !old.SelfIssued || !old.SelfSigned() {
+		t.Errorf("CA %t, self-issued %t, self-signed %t", old.CA, old.SelfIssued, old.SelfSigned())
+	}
+}
+
+// parsedFile returns the certificate in a file of testdata.
+func parsedFile(tb testing.TB, name string) certs.Certificate {
+	tb.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	result, problem := certs.Parse(string(text), origin)
+	if problem != nil {
+		tb.Fatal(problem)
+	}
+	return result.Certificates[0]
 }

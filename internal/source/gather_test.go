@@ -39,7 +39,7 @@ func optional(s bundle.Source) bundle.Source {
 func TestGather(t *testing.T) {
 	t.Parallel()
 	cluster := newObjects(
-		configMap("cert-manager", "roots", map[string]string{"ca.crt": "text", "empty": ""}, map[string][]byte{"ca.crt": []byte("binary"), "ca.der": []byte("binary")}),
+		configMap("cert-manager", "roots", map[string]string{"ca.crt": "text", "empty": "", "comment": "# none yet\n"}, map[string][]byte{"ca.crt": []byte("binary"), "ca.der": []byte("binary")}),
 		secret("cert-manager", "roots", map[string][]byte{"tls.crt": []byte("secret")}),
 		configMap("elsewhere", "other", map[string]string{"ca.crt": "text"}, nil),
 	)
@@ -96,6 +96,10 @@ func TestGather(t *testing.T) {
 		},
 		"K1 an optional source that exists": {
 			optional(object(bundle.ConfigMap, "roots", "ca.crt")), input("ConfigMap cert-manager/roots", "ca.crt", "text"),
+		},
+		"S7 an optional key with a comment only": {
+			optional(object(bundle.ConfigMap, "roots", "comment")),
+			absent("ConfigMap cert-manager/roots", "comment", `ConfigMap cert-manager/roots, key "comment": there is only white space or a comment; ignored because the source is optional`),
 		},
 		"text in the Bundle": {
 			bundle.Source{Field: field, Text: "inline"},

@@ -124,12 +124,16 @@ func (a *Audit) read(offset int64) ([]Request, error) {
 		return nil, err
 	}
 	defer file.Close() //nolint:errcheck // only read
-	text, err := io.ReadAll(io.NewSectionReader(file, offset, 1<<40))
+	begin := max(0, offset-1)
+	text, err := io.ReadAll(io.NewSectionReader(file, begin, 1<<40))
 	if err != nil {
 		return nil, err
 	}
-	// The last line may be incomplete.
+	// The last line may be incomplete, and so may have been the one at the offset.
 	text = text[:bytes.LastIndexByte(text, '\n')+1]
+	if offset > 0 {
+		text = text[bytes.IndexByte(text, '\n')+1:]
+	}
 	var requests []Request
 	for line := range bytes.Lines(text) {
 		request, err := parseRequest(line)

@@ -3,6 +3,7 @@ package previous
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -151,7 +152,8 @@ func (w *world) checkUnchanged(before, after map[place]*object, cause string) {
 }
 
 // checkRequests reports every write of a target since the mark, including those that the
-// API server refused or that changed nothing.
+// API server refused or that changed nothing. A create may be refused because a foreign
+// object of the name exists: it is retried until that is gone.
 func (w *world) checkRequests(since rig.Mark) {
 	w.t.Helper()
 	requests, err := w.env.Audit.Since(since)
@@ -159,7 +161,8 @@ func (w *world) checkRequests(since rig.Mark) {
 		w.t.Fatal(err)
 	}
 	for _, q := range requests {
-		if q.IsWrite() && w.isName[q.Name] && kindOf[q.Resource] != "" {
+		inTheWay := q.Verb == "create" && q.Code == http.StatusConflict
+		if q.IsWrite() && !inTheWay && w.isName[q.Name] && kindOf[q.Resource] != "" {
 			w.t.Errorf("the operator has written a target: %s at %s", q, q.Received.Format(time.RFC3339Nano))
 		}
 	}
