@@ -7,7 +7,7 @@
 // The first argument may be the name by which charts call the copier in the
 // images built for cert-manager's trust-manager.
 //
-// What always holds: every file with the extension .json is checked before
+// Invariants: every file with the extension .json is checked before
 // anything is written, and is replaced atomically, so that a reader sees the old
 // package or the new one and never a part; a folder without a package is an
 // error. Other files are not copied.

@@ -2,6 +2,6 @@
 // each kind and version. It is the only package of the operator, apart from the webhook,
 // that knows the types of the API.
 //
-// What always holds: nothing that an adapter returns refers to an API version; converting
+// Invariants: nothing that an adapter returns refers to an API version; converting
 // an object does not change it, and two conversions of one object are equal.
 package apis

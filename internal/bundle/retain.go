@@ -213,7 +213,7 @@ func (c *collector) noteRetained(next State, rotation Rotation) {
 		}
 		var shown []string
 		for _, retained := range c.bundle.Retained[:min(count, maxDisplayed)] {
-			shown = append(shown, strconv.Quote(retained.Certificate.ShownSubject())+" until "+rotation.Until(retained).UTC().Format(time.RFC3339))
+			shown = append(shown, strconv.Quote(retained.Certificate.DisplaySubject())+" until "+rotation.Until(retained).UTC().Format(time.RFC3339))
 		}
 		if count > maxDisplayed {
 			shown = append(shown, "…")

@@ -1,7 +1,7 @@
 // Package controller wires the operator's controllers: one builds bundles, one brings
 // single targets in sync with them, and one writes statuses.
 //
-// What always holds: no event handler panics or ends the process; all queues start only
+// Invariants: no event handler panics or ends the process; all queues start only
 // when all caches are complete.
 //
 // The controllers are in the packages bundle, target and status below this folder. They

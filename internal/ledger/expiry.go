@@ -40,7 +40,7 @@ func newExpiry(content bundle.Bundle) Expiry {
 	for i, certificate := range sorted {
 		expiry.Ends = append(expiry.Ends, certificate.NotAfter)
 		if i < maxShownExpiring {
-			expiry.First = append(expiry.First, certificate.ShownSubject())
+			expiry.First = append(expiry.First, certificate.DisplaySubject())
 		}
 	}
 	return expiry

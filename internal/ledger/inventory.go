@@ -54,7 +54,7 @@ func inventory(spec bundle.Spec, content bundle.Bundle) *Inventory {
 }
 
 func certificateTime(certificate *certs.Certificate, at time.Time) CertificateTime {
-	return CertificateTime{Subject: certificate.ShownSubject(), SHA256: certificate.SHA256(), Time: metav1.NewTime(at).Rfc3339Copy()}
+	return CertificateTime{Subject: certificate.DisplaySubject(), SHA256: certificate.SHA256(), Time: metav1.NewTime(at).Rfc3339Copy()}
 }
 
 // Targets returns the numbers of targets for the status.

@@ -1,8 +1,3 @@
-// Package metrics holds what an administrator watches (C5): histograms and counters of
-// the operator's work, and gauges for each Bundle, read from the ledger.
-//
-// What always holds: no label has values that grow with namespaces or certificates, and
-// a Bundle that is gone has no series.
 package metrics
 
 import (

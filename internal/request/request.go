@@ -1,5 +1,3 @@
-// Package request bounds the operator's requests about single objects, and explains why
-// one failed to the people who read a status.
 package request
 
 import (

@@ -1,7 +1,3 @@
-// Package revision holds the active revision of each bundle, for the controllers.
-//
-// What always holds: a revision number is never used twice; a revision is never changed
-// once it is stored.
 package revision
 
 import (

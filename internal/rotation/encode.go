@@ -227,7 +227,7 @@ func fingerprintLine(retained bundle.Retained) string {
 // encodeRetained returns the value of a retained certificate. The subject is quoted, since
 // it may contain line ends and thus any further lines.
 func encodeRetained(retained bundle.Retained, until time.Time) string {
-	return "# Subject: " + strconv.QuoteToASCII(retained.Certificate.ShownSubject()) + "\n" +
+	return "# Subject: " + strconv.QuoteToASCII(retained.Certificate.DisplaySubject()) + "\n" +
 		leftMark + " " + retained.Left.UTC().Format(time.RFC3339) + "\n" +
 		"# Trusted until: " + until.UTC().Format(time.RFC3339) + ", or until this key is deleted\n" +
 		string(encode.PEM([]certs.Certificate{retained.Certificate}))

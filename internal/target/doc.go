@@ -4,7 +4,7 @@
 // comes out. The methods of the action return what its request sends. ConfigMaps and
 // Secrets are one type with a kind.
 //
-// What always holds: foreign entries of an object are never removed; an object is
+// Invariants: foreign entries of an object are never removed; an object is
 // replaced or deleted only at a resource version whose whole content is known to be the
 // operator's; any other object is read in full first.
 //

@@ -1,5 +1,3 @@
-// Package text shortens and counts for messages to people. It knows nothing of what the
-// messages are about.
 package text
 
 import (

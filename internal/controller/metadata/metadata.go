@@ -1,4 +1,3 @@
-// Package metadata reads objects that the caches hold as metadata only.
 package metadata
 
 import (

@@ -24,19 +24,19 @@ func commonName(tb testing.TB, name string) []byte {
 }
 
 // K4: a long subject is truncated, and a short one is shown in full.
-func TestShownSubject(t *testing.T) {
+func TestDisplaySubject(t *testing.T) {
 	t.Parallel()
-	for name, count := range map[string]int{"at the limit": certs.MaxShown - len("CN="), "one more": certs.MaxShown - len("CN=") + 1, "far more": 5000} {
+	for name, count := range map[string]int{"at the limit": certs.MaxDisplay - len("CN="), "one more": certs.MaxDisplay - len("CN=") + 1, "far more": 5000} {
 		certificate := certs.Certificate{RawSubject: commonName(t, strings.Repeat("ü", count))}
-		whole, shown := certificate.Subject(), certificate.ShownSubject()
+		whole, shown := certificate.Subject(), certificate.DisplaySubject()
 		if utf8.RuneCountInString(whole) != count+len("CN=") {
 			t.Errorf("%s: the subject has %d characters", name, utf8.RuneCountInString(whole))
 		}
 		want := whole
-		if count+len("CN=") > certs.MaxShown {
-			want = string([]rune(whole)[:certs.MaxShown-1]) + "…"
+		if count+len("CN=") > certs.MaxDisplay {
+			want = string([]rune(whole)[:certs.MaxDisplay-1]) + "…"
 		}
-		if shown != want || utf8.RuneCountInString(shown) > certs.MaxShown {
+		if shown != want || utf8.RuneCountInString(shown) > certs.MaxDisplay {
 			t.Errorf("%s: shown as %q", name, shown)
 		}
 	}

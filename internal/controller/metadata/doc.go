@@ -1,0 +1,2 @@
+// Package metadata reads objects that the caches hold as metadata only.
+package metadata

@@ -1,0 +1,2 @@
+// Package watch turns the events of informers into calls of one function.
+package watch
