@@ -132,11 +132,12 @@ func setTargets(spec *bundle.Spec, target *v1alpha1.BundleTarget) bundle.Problem
 		})
 	}
 	if target.NamespaceSelector != nil {
-		selector, problem := selectorOf("spec.target.namespaceSelector", target.NamespaceSelector)
+		const field = "spec.target.namespaceSelector"
+		selector, problem := selectorOf(field, target.NamespaceSelector)
 		if problem != nil {
 			return bundle.Problems{problem}
 		}
-		spec.Namespaces = selector
+		spec.Namespaces, spec.NamespacesField = selector, field
 	}
 	return nil
 }

@@ -69,6 +69,7 @@ func TestBundleSpec(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
+	want.NamespacesField = "spec.target.namespaceSelector"
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(bundle.Spec{}, "Namespaces")); diff != "" {
 		t.Errorf("spec (-want +got):\n%s", diff)
 	}

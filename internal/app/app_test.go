@@ -1,6 +1,9 @@
 package app
 
 import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -74,6 +77,27 @@ func TestOwnNamespace(t *testing.T) {
 		o := &options{trustNamespace: "trust", kubeconfig: tc.kubeconfig}
 		if got := o.ownNamespace(tc.file); got != tc.want {
 			t.Errorf("%s: namespace %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
+// R1: /healthz answers while the operator is not ready, unless readiness has that path.
+func TestLiveness(t *testing.T) {
+	t.Parallel()
+	notReady := readiness{"caches": func(*http.Request) error { return errors.New("not yet") }}
+	for _, tc := range []struct {
+		path, asked string
+		status      int
+	}{
+		{"/readyz", "/readyz", http.StatusInternalServerError},
+		{"/readyz", "/healthz", http.StatusOK},
+		{"/readyz", "/other", http.StatusNotFound},
+		{"/healthz", "/healthz", http.StatusInternalServerError},
+	} {
+		response := httptest.NewRecorder()
+		notReady.handler(tc.path).ServeHTTP(response, httptest.NewRequest(http.MethodGet, tc.asked, nil))
+		if response.Code != tc.status {
+			t.Errorf("readiness at %s: %s has status %d, want %d", tc.path, tc.asked, response.Code, tc.status)
 		}
 	}
 }

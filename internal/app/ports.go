@@ -31,17 +31,23 @@ const (
 // readiness contains the readiness checks of the operator by name.
 type readiness map[string]healthz.Checker
 
-// add registers the server of the readiness probe with the manager. It answers from
+// add registers the server of the probes with the manager. It answers from
 // the start, before the caches have synced.
 func (r readiness) add(ctx context.Context, mgr manager.Manager, port int, path string) error {
 	return addPort(ctx, mgr, "readiness-probe-port", port, server.New(server.Bodiless(r.handler(path)), maxProbeConnections))
 }
+
+// livenessPath is the path that answers as long as the process does (R1).
+const livenessPath = "/healthz"
 
 func (r readiness) handler(path string) http.Handler {
 	checks := http.StripPrefix(path, &healthz.Handler{Checks: r})
 	mux := http.NewServeMux()
 	mux.Handle(path, checks)
 	mux.Handle(path+"/", checks) // a single check by its name
+	if path != livenessPath {
+		mux.Handle(livenessPath, http.StripPrefix(livenessPath, &healthz.Handler{}))
+	}
 	return mux
 }
 

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"trust-manager.io/internal/controller"
 	"trust-manager.io/internal/source"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/webhook"
@@ -42,7 +43,7 @@ func (o *options) addWebhook(mgr manager.Manager, defaultCAs *source.DefaultCAs,
 	}
 	sources := source.NewGatherer(mgr.GetCache(), o.trustNamespace, defaultCAs)
 	// controller-runtime labels its webhook metrics with the path.
-	handler, err := admission.StandaloneWebhook(webhook.NewHandler(mgr.GetScheme(), sources, o.clock),
+	handler, err := admission.StandaloneWebhook(webhook.NewHandler(mgr.GetScheme(), sources, controller.CountNamespaces(mgr.GetCache()), o.clock),
 		admission.StandaloneOptions{MetricsPath: webhook.Path})
 	if err != nil {
 		return err

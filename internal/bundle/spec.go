@@ -35,8 +35,10 @@ type Spec struct {
 	Rotation Rotation
 	// Targets has at most one target of each kind.
 	Targets []Target
-	// Namespaces selects the namespaces of the targets.
-	Namespaces labels.Selector
+	// Namespaces selects the namespaces of the targets. NamespacesField is the path of the
+	// selector in the Bundle, or empty if it is unset.
+	Namespaces      labels.Selector
+	NamespacesField string
 }
 
 // Source is one source of certificates: an object (Object is set), the default CA

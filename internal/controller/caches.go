@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"context"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
@@ -70,4 +72,12 @@ func stripNamespace(object any) (any, error) {
 		Labels:            full.Labels,
 		DeletionTimestamp: full.DeletionTimestamp,
 	}}, nil
+}
+
+// CountNamespaces returns a function that counts the namespaces in the cache.
+func CountNamespaces(objects client.Reader) func(ctx context.Context) (int, error) {
+	return func(ctx context.Context) (int, error) {
+		list, err := metadata.Namespaces(ctx, objects)
+		return len(list), err
+	}
 }

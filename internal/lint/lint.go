@@ -2,6 +2,7 @@ package lint
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,9 +27,10 @@ type Finding struct {
 	Detail string
 }
 
-// Spec returns the findings about the Bundle itself.
-func Spec(spec bundle.Spec) []Finding {
-	var findings []Finding
+// Spec returns the findings about the Bundle itself. The number of namespaces of the
+// cluster is 0 if it is unknown.
+func Spec(spec bundle.Spec, namespaces int) []Finding {
+	findings := selection(spec, namespaces)
 	seen := map[string]bool{}
 	var chains []string
 	for _, target := range spec.Targets {
@@ -50,6 +52,20 @@ func Spec(spec bundle.Spec) []Finding {
 			"use a key that contains only a root, ideally a copy of it in a ConfigMap"})
 	}
 	return findings
+}
+
+// selection returns the finding about a selector that selects everything although it is
+// set: a mistyped field in it may have been dropped by the API server.
+func selection(spec bundle.Spec, namespaces int) []Finding {
+	if spec.NamespacesField == "" || !spec.Namespaces.Empty() || len(spec.Targets) == 0 {
+		return nil
+	}
+	detail := "the selector is empty, and so selects every namespace"
+	if namespaces > 0 {
+		detail += fmt.Sprintf(" (%d now)", namespaces)
+	}
+	return []Finding{{Origin: certs.Origin{Field: spec.NamespacesField},
+		Detail: detail + "; to select some, use matchLabels or matchExpressions; to select all, remove it"}}
 }
 
 // Input returns the findings about one object or text. A missing object is none, because a

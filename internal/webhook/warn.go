@@ -24,9 +24,9 @@ const (
 
 // warnings describes valid content of a Bundle and its sources that is usually a mistake.
 // They contain no data from certificates.
-func warnings(spec bundle.Spec, inputs []bundle.Input, now time.Time) []string {
+func warnings(spec bundle.Spec, namespaces int, inputs []bundle.Input, now time.Time) []string {
 	var list []string
-	for _, finding := range lint.Spec(spec) {
+	for _, finding := range lint.Spec(spec, namespaces) {
 		list = append(list, formatWarning(finding))
 	}
 	size := 0

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
@@ -73,7 +74,7 @@ func TestWarningsOfSources(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			wantWarnings(t, tc.want, warnings(bundle.Spec{}, []bundle.Input{tc.input}, now))
+			wantWarnings(t, tc.want, warnings(bundle.Spec{}, 0, []bundle.Input{tc.input}, now))
 		})
 	}
 }
@@ -113,8 +114,13 @@ func TestWarningsOfSpec(t *testing.T) {
 			Sources: []bundle.Source{object(0, "ca.crt"), {Field: "spec.sources[1].inLine"}, {DefaultCAs: true}},
 			Targets: []bundle.Target{{Files: []bundle.File{{Format: bundle.PEM}, {Format: bundle.PKCS12}}}},
 		}, nil},
-		"a JKS":   {bundle.Spec{Targets: []bundle.Target{withJKS, withJKS}}, []string{jks + ": JKS is deprecated"}},
-		"tls.crt": {bundle.Spec{Sources: []bundle.Source{object(0, "a"), object(1, "tls.crt")}}, []string{"spec.sources[1].secret.key: tls.crt often"}},
+		"an empty selector": {
+			bundle.Spec{Namespaces: labels.Everything(), NamespacesField: "spec.target.namespaceSelector", Targets: []bundle.Target{{}}},
+			[]string{"spec.target.namespaceSelector: the selector is empty, and so selects every namespace (3 now)"},
+		},
+		"no selector": {bundle.Spec{Namespaces: labels.Everything(), Targets: []bundle.Target{{}}}, nil},
+		"a JKS":       {bundle.Spec{Targets: []bundle.Target{withJKS, withJKS}}, []string{jks + ": JKS is deprecated"}},
+		"tls.crt":     {bundle.Spec{Sources: []bundle.Source{object(0, "a"), object(1, "tls.crt")}}, []string{"spec.sources[1].secret.key: tls.crt often"}},
 		"tls.crt in many": {
 			bundle.Spec{Sources: []bundle.Source{object(0, "tls.crt"), object(7, "tls.crt"), object(99, "tls.crt"), object(3, "tls.crt"), object(4, "tls.crt")}},
 			[]string{"spec.sources[0].secret.key, spec.sources[7].secret.key, spec.sources[99].secret.key and 2 more: tls.crt often"},
@@ -122,7 +128,7 @@ func TestWarningsOfSpec(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			wantWarnings(t, tc.want, warnings(tc.spec, nil, now))
+			wantWarnings(t, tc.want, warnings(tc.spec, 3, nil, now))
 		})
 	}
 }
@@ -138,14 +144,14 @@ func TestManyWarnings(t *testing.T) {
 	input := inputOf(bundle.Text{Key: "k", PEM: chain.String()})
 	wantWarnings(t, []string{
 		`spec.sources[0].secret: Secret cert-manager/roots, key "k", blocks 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 4 more: not CA certificates`,
-	}, warnings(bundle.Spec{}, []bundle.Input{input}, now))
+	}, warnings(bundle.Spec{}, 0, []bundle.Input{input}, now))
 
 	var texts []bundle.Text
 	for i := range 16 {
 		texts = append(texts, bundle.Text{Key: fmt.Sprint("k", i), PEM: leaf.pem()})
 	}
 	for count, want := range map[int]int{14: 14, 15: 15, 16: 15} {
-		got := warnings(bundle.Spec{}, []bundle.Input{inputOf(texts[:count]...)}, now)
+		got := warnings(bundle.Spec{}, 0, []bundle.Input{inputOf(texts[:count]...)}, now)
 		last := strings.Contains(got[len(got)-1], "and 2 more warnings")
 		if len(got) != want || last != (count > want) {
 			t.Errorf("%d texts give %d warnings, want %d; the last is %q", count, len(got), want, got[len(got)-1])
@@ -171,7 +177,7 @@ func TestLongWarnings(t *testing.T) {
 			t.Parallel()
 			input := inputOf(bundle.Text{Key: tc.key, PEM: certificate{intermediate: true}.pem()})
 			input.Origin.Object = "Secret cert-manager/" + tc.object
-			got := warnings(bundle.Spec{}, []bundle.Input{input}, now)
+			got := warnings(bundle.Spec{}, 0, []bundle.Input{input}, now)
 			wantWarnings(t, []string{"spec.sources[0].secret: Sec"}, got)
 			for _, part := range tc.want {
 				if !strings.Contains(got[0], part) {
@@ -197,7 +203,7 @@ func TestWarningsOfLargeSources(t *testing.T) {
 	t.Parallel()
 	leaf := bundle.Text{PEM: certificate{leaf: true}.pem()}
 	large := bundle.Text{PEM: strings.Repeat("#\n", maxText/2-1)}
-	got := warnings(bundle.Spec{}, []bundle.Input{inputOf(leaf), inputOf(large), inputOf(leaf), inputOf(leaf)}, now)
+	got := warnings(bundle.Spec{}, 0, []bundle.Input{inputOf(leaf), inputOf(large), inputOf(leaf), inputOf(leaf)}, now)
 	const at = "spec.sources[0].secret: Secret cert-manager/roots"
 	wantWarnings(t, []string{at + ", block 1: not a CA", at + ": this source and all later ones are not checked"}, got)
 }

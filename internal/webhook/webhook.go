@@ -28,20 +28,25 @@ type Gatherer interface {
 	Gather(ctx context.Context, spec bundle.Spec) (source.Gathered, error)
 }
 
+// CountNamespaces returns the number of namespaces in the cluster.
+type CountNamespaces func(ctx context.Context) (int, error)
+
 // NewHandler returns a handler of AdmissionReviews of version v1. Bundles must be
 // registered in the scheme.
-func NewHandler(scheme *runtime.Scheme, sources Gatherer, clock clock.PassiveClock) *admission.Webhook {
+func NewHandler(scheme *runtime.Scheme, sources Gatherer, namespaces CountNamespaces, clock clock.PassiveClock) *admission.Webhook {
 	return &admission.Webhook{Handler: &handler{
-		decoder: admission.NewDecoder(scheme),
-		sources: sources,
-		clock:   clock,
+		decoder:    admission.NewDecoder(scheme),
+		sources:    sources,
+		namespaces: namespaces,
+		clock:      clock,
 	}}
 }
 
 type handler struct {
-	decoder admission.Decoder
-	sources Gatherer
-	clock   clock.PassiveClock
+	decoder    admission.Decoder
+	sources    Gatherer
+	namespaces CountNamespaces
+	clock      clock.PassiveClock
 }
 
 // Handle admits every request that does not change the spec. It validates all others,
@@ -67,7 +72,14 @@ func (h *handler) Handle(ctx context.Context, req admission.Request) admission.R
 	if len(errs) > 0 {
 		return rejected(&obj, errs)
 	}
-	return admission.Allowed("").WithWarnings(warnings(spec, h.gather(ctx, spec), h.clock.Now())...)
+	namespaces := 0
+	if spec.Namespaces.Empty() {
+		var err error
+		if namespaces, err = h.namespaces(ctx); err != nil {
+			log.FromContext(ctx).Info("Omitting the number of namespaces from a warning", "cause", err.Error())
+		}
+	}
+	return admission.Allowed("").WithWarnings(warnings(spec, namespaces, h.gather(ctx, spec), h.clock.Now())...)
 }
 
 // isUnchanged reports whether an update leaves the spec unchanged. If the stored Bundle

@@ -46,13 +46,15 @@ func (g *gatherer) Gather(_ context.Context, spec bundle.Spec) (source.Gathered,
 	return gathered, nil
 }
 
+func threeNamespaces(context.Context) (int, error) { return 3, nil }
+
 func newTestHandler(tb testing.TB, sources Gatherer) http.Handler {
 	tb.Helper()
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		tb.Fatal(err)
 	}
-	return NewHandler(scheme, sources, clocktesting.NewFakePassiveClock(now)).WithRecoverPanic(false)
+	return NewHandler(scheme, sources, threeNamespaces, clocktesting.NewFakePassiveClock(now)).WithRecoverPanic(false)
 }
 
 // review returns the JSON of an AdmissionReview. An object can be nil, JSON text or a
