@@ -20,10 +20,10 @@ import (
 // +kubebuilder:printcolumn:name="Targets",type=integer,priority=1,JSONPath=`.status.targets.synced`,description="The number of targets that hold the current content"
 // +kubebuilder:printcolumn:name="Next Expiry",type=string,priority=1,JSONPath=`.status.inventory.nextExpiry.notAfter`,description="The time at which the next certificate expires"
 // +kubebuilder:validation:XValidation:message="the name of a Bundle with a target must have at most 63 characters, because it is the value of a label on every target object",rule="!has(self.spec.target) || self.metadata.name.size() <= 63"
-// +kubebuilder:validation:XValidation:fieldPath=".spec",message="a configMap source must not read the ConfigMap target of this same Bundle: name another object, or another key",rule="!has(self.spec.target) || !has(self.spec.target.configMap) || !self.spec.sources.exists(s, has(s.configMap) && has(s.configMap.name) && s.configMap.name == self.metadata.name && (has(s.configMap.includeAllKeys) && s.configMap.includeAllKeys || has(s.configMap.key) && s.configMap.key == self.spec.target.configMap.key))"
-// +kubebuilder:validation:XValidation:fieldPath=".spec",message="a configMap source must not read a key store in the ConfigMap target of this same Bundle: name another object, or another key",rule="!has(self.spec.target) || !has(self.spec.target.configMap) || !has(self.spec.target.additionalFormats) || !self.spec.sources.exists(s, has(s.configMap) && has(s.configMap.name) && s.configMap.name == self.metadata.name && has(s.configMap.key) && (has(self.spec.target.additionalFormats.jks) && s.configMap.key == self.spec.target.additionalFormats.jks.key || has(self.spec.target.additionalFormats.pkcs12) && s.configMap.key == self.spec.target.additionalFormats.pkcs12.key))"
-// +kubebuilder:validation:XValidation:fieldPath=".spec",message="a secret source must not read the Secret target of this same Bundle: name another object, or another key",rule="!has(self.spec.target) || !has(self.spec.target.secret) || !self.spec.sources.exists(s, has(s.secret) && has(s.secret.name) && s.secret.name == self.metadata.name && (has(s.secret.includeAllKeys) && s.secret.includeAllKeys || has(s.secret.key) && s.secret.key == self.spec.target.secret.key))"
-// +kubebuilder:validation:XValidation:fieldPath=".spec",message="a secret source must not read a key store in the Secret target of this same Bundle: name another object, or another key",rule="!has(self.spec.target) || !has(self.spec.target.secret) || !has(self.spec.target.additionalFormats) || !self.spec.sources.exists(s, has(s.secret) && has(s.secret.name) && s.secret.name == self.metadata.name && has(s.secret.key) && (has(self.spec.target.additionalFormats.jks) && s.secret.key == self.spec.target.additionalFormats.jks.key || has(self.spec.target.additionalFormats.pkcs12) && s.secret.key == self.spec.target.additionalFormats.pkcs12.key))"
+// +kubebuilder:validation:XValidation:fieldPath=".spec",message="a configMap source must not read the ConfigMap target of the same Bundle: use another key, or another name for the Bundle",rule="!has(self.spec.target) || !has(self.spec.target.configMap) || !self.spec.sources.exists(s, has(s.configMap) && has(s.configMap.name) && s.configMap.name == self.metadata.name && (has(s.configMap.includeAllKeys) && s.configMap.includeAllKeys || has(s.configMap.key) && s.configMap.key == self.spec.target.configMap.key))"
+// +kubebuilder:validation:XValidation:fieldPath=".spec",message="a configMap source must not read a key store in the ConfigMap target of the same Bundle: use another key, or another name for the Bundle",rule="!has(self.spec.target) || !has(self.spec.target.configMap) || !has(self.spec.target.additionalFormats) || !self.spec.sources.exists(s, has(s.configMap) && has(s.configMap.name) && s.configMap.name == self.metadata.name && has(s.configMap.key) && (has(self.spec.target.additionalFormats.jks) && s.configMap.key == self.spec.target.additionalFormats.jks.key || has(self.spec.target.additionalFormats.pkcs12) && s.configMap.key == self.spec.target.additionalFormats.pkcs12.key))"
+// +kubebuilder:validation:XValidation:fieldPath=".spec",message="a secret source must not read the Secret target of the same Bundle: use another key, or another name for the Bundle",rule="!has(self.spec.target) || !has(self.spec.target.secret) || !self.spec.sources.exists(s, has(s.secret) && has(s.secret.name) && s.secret.name == self.metadata.name && (has(s.secret.includeAllKeys) && s.secret.includeAllKeys || has(s.secret.key) && s.secret.key == self.spec.target.secret.key))"
+// +kubebuilder:validation:XValidation:fieldPath=".spec",message="a secret source must not read a key store in the Secret target of the same Bundle: use another key, or another name for the Bundle",rule="!has(self.spec.target) || !has(self.spec.target.secret) || !has(self.spec.target.additionalFormats) || !self.spec.sources.exists(s, has(s.secret) && has(s.secret.name) && s.secret.name == self.metadata.name && has(s.secret.key) && (has(self.spec.target.additionalFormats.jks) && s.secret.key == self.spec.target.additionalFormats.jks.key || has(self.spec.target.additionalFormats.pkcs12) && s.secret.key == self.spec.target.additionalFormats.pkcs12.key))"
 type Bundle struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -55,7 +55,7 @@ type BundleList struct {
 // BundleSpec defines the sources of a Bundle's certificates and the targets to
 // write.
 type BundleSpec struct {
-	// sources are the sources of the certificates, between 1 and 100 of them. The
+	// sources are the sources of the certificates, 1 to 100 of them. The
 	// bundle lists the certificates in the order of the sources; a duplicate keeps
 	// its first position only.
 	// At most one source may be useDefaultCAs, and at least one source must be
@@ -128,7 +128,7 @@ type BundleSource struct {
 // of key and includeAllKeys.
 //
 // +kubebuilder:validation:XValidation:message="exactly one of name and selector must be set",rule="has(self.name) != has(self.selector)"
-// +kubebuilder:validation:XValidation:message="either key must be set or includeAllKeys be true, and not both",rule="has(self.key) != (has(self.includeAllKeys) && self.includeAllKeys)"
+// +kubebuilder:validation:XValidation:message="exactly one of key and includeAllKeys: true must be set",rule="has(self.key) != (has(self.includeAllKeys) && self.includeAllKeys)"
 type SourceObject struct {
 	// name is the name of the object to read. While the object does not exist, the
 	// Bundle is not synced, unless the source is optional.
@@ -217,7 +217,7 @@ type TargetMetadata struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:message="keys under trust.cert-manager.io/ and trust-manager.io/ belong to the operator",rule="self.all(k, !k.startsWith('trust.cert-manager.io/') && !k.startsWith('trust-manager.io/'))"
 	// +kubebuilder:validation:XValidation:message="an annotation key must be a name of at most 63 letters, digits, '-', '_' and '.' that starts and ends with a letter or digit, optionally after a DNS name of at most 253 characters and '/'",rule="self.all(k, k.indexOf('/') <= 253 && k.matches(r'^([^\\W_]+((-+|\\.)[^\\W_]+)*/)?[^\\W_]([-\\w.]{0,61}[^\\W_])?$'))"
-	// +kubebuilder:validation:XValidation:message="an annotation must have at most 262144 characters, key and value together, because Kubernetes takes no more on one object",rule="self.all(k, k.size() + self[k].size() <= 262144)"
+	// +kubebuilder:validation:XValidation:message="an annotation must have at most 262144 characters, key and value together, because Kubernetes accepts no more on one object",rule="self.all(k, k.size() + self[k].size() <= 262144)"
 	Annotations map[string]string `json:"annotations,omitempty"`
 
 	// labels are added to the target objects, at most 1000 of them. Keys and values

@@ -66,7 +66,7 @@ type SourceInventory struct {
 
 // DroppedCertificates counts certificates that were dropped from a bundle.
 type DroppedCertificates struct {
-	// duplicate is the number of certificates that an earlier position already holds.
+	// duplicate is the number of certificates that already appear at an earlier position.
 	// +required
 	Duplicate int32 `json:"duplicate"`
 

@@ -47,8 +47,8 @@ func foreignShapes(w *world) []*shape {
 			o.Labels = map[string]string{v1alpha1.BundleLabelKey: "copied-backup"}
 			o.Annotations = map[string]string{v1alpha1.BundleHashAnnotationKey: "0123456789abcdef"}
 		}),
-		typedSecret(w),
-		releasedSecret(w),
+		typedSecret(),
+		releasedSecret(),
 	}
 }
 
@@ -81,7 +81,7 @@ func (w *world) adopting(name string, shared option, change func(*corev1.ConfigM
 }
 
 // typedSecret has a Secret target that exists before, with a type of its own.
-func typedSecret(w *world) *shape {
+func typedSecret() *shape {
 	const name = "typed-secret"
 	return newShape(name, inLine("CA"), bothKinds, func(s *shape) {
 		s.shared = true
@@ -97,7 +97,7 @@ func typedSecret(w *world) *shape {
 
 // releasedSecret has no Secret targets any more; one of the released objects remains, since
 // it holds foreign data.
-func releasedSecret(w *world) *shape {
+func releasedSecret() *shape {
 	const name = "released-secret"
 	s := newShape(name, inLine("CA"), bothKinds)
 	s.then = func(w *world) {

@@ -109,7 +109,7 @@ func compare(before, after map[place]*object) (all []difference) {
 	maps.Copy(places, after)
 	for at := range places {
 		old, now := before[at], after[at]
-		text := ""
+		var text string
 		switch {
 		case old == nil:
 			text = "created by " + managersOf(now.managers)
