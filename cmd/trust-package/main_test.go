@@ -114,9 +114,9 @@ func TestWriteFile(t *testing.T) {
 	checkOnly(t, filepath.Dir(path), "package.json")
 }
 
-// TestWriteFileLeavesOthersAlone checks that a device is not replaced by a file: the
+// TestWriteFileLeavesOtherFiles checks that a device is not replaced by a file: the
 // rename would do that for root.
-func TestWriteFileLeavesOthersAlone(t *testing.T) {
+func TestWriteFileLeavesOtherFiles(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	if err := os.Symlink(os.DevNull, filepath.Join(folder, "null")); err != nil {

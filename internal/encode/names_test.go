@@ -97,7 +97,7 @@ func TestNamesOfOneCertificateTwice(t *testing.T) {
 
 // A store has all certificates or is not returned. The error names the format and the
 // origin, and contains nothing of the content.
-func TestStoresRefuseWhatIsNoCertificate(t *testing.T) {
+func TestStoresRefuseInvalidCertificates(t *testing.T) {
 	t.Parallel()
 	where := certs.Origin{Field: "spec.sources[1].configMap", Object: "ConfigMap trust/roots", Key: "ca.crt", Block: 3}
 	damaged := certs.Certificate{DER: []byte("secret"), Fingerprint: sha256.Sum256([]byte("secret")), Origin: where}

@@ -51,7 +51,7 @@ func TestSubjectWithDamagedValues(t *testing.T) {
 	}
 }
 
-func TestSubjectRefusesWhatIsNoName(t *testing.T) {
+func TestSubjectRefusesInvalidNames(t *testing.T) {
 	t.Parallel()
 	whole := name(t, rdn(t, attribute(t, cn, asn1.TagUTF8String, "secret")))
 	for title, der := range map[string][]byte{

@@ -184,7 +184,7 @@ func TestDamagedList(t *testing.T) {
 }
 
 // K5: a foreign entry is reported, and preserved.
-func TestEntriesOfOthers(t *testing.T) {
+func TestForeignEntries(t *testing.T) {
 	t.Parallel()
 	object := rotation.Encode("cert-manager", spec(), state(t), nil)
 	object.Data["note"] = "of mine"

@@ -63,7 +63,7 @@ func ok(http.ResponseWriter, *http.Request) {}
 
 // Clients that send nothing, half a request, or endless headers do not keep other
 // clients out, however many they are, and the first of them are evicted.
-func TestIdleClientsKeepNobodyOut(t *testing.T) {
+func TestIdleClientsBlockNoClient(t *testing.T) {
 	t.Parallel()
 	const most = 8
 	for name, text := range map[string]string{"nothing": "", "half a line": "GET /", "headers without end": "GET / HTTP/1.1\r\nHost: h\r\nA: b\r\n"} {
@@ -89,7 +89,7 @@ func TestIdleClientsKeepNobodyOut(t *testing.T) {
 }
 
 // Hanging requests are evicted as well, the oldest first.
-func TestHangingRequestsKeepNobodyOut(t *testing.T) {
+func TestHangingRequestsBlockNoClient(t *testing.T) {
 	t.Parallel()
 	const most = 8
 	release := make(chan struct{})

@@ -57,7 +57,7 @@ func TestReleaseLeavesCopies(t *testing.T) {
 }
 
 // T8: a refusal states the reason and the remedy.
-func TestRefusalsSayWhatToDo(t *testing.T) {
+func TestRefusalsStateWhatToDo(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		want   Desired
@@ -173,7 +173,7 @@ func TestUntrackedObjectIsLookedAtAgain(t *testing.T) {
 
 // T6: a target that has not been read since it was written is read before it is replaced
 // or deleted, and is left alone if it is in sync.
-func TestDecideDoubtful(t *testing.T) {
+func TestDecideUnverified(t *testing.T) {
 	t.Parallel()
 	seen := Observed{State: Cached, UID: objectUID, ResourceVersion: version, Holding: held(true), Unverified: true}
 	older := seen

@@ -11,7 +11,7 @@ import (
 )
 
 // Decisions about an object that has not just been read.
-func TestDecideUnlessWhole(t *testing.T) {
+func TestDecideWithoutTheObject(t *testing.T) {
 	t.Parallel()
 	unread := Observed{State: Unknown}
 	absent := Observed{State: Absent}
@@ -216,7 +216,7 @@ func changedOwner(change func(*metav1.OwnerReference)) metav1.OwnerReference {
 
 // T6: foreign entries of an object stay, and so does the object. T4: foreign data also
 // makes it a shared one.
-func TestDecideObjectWithOthers(t *testing.T) {
+func TestDecideObjectWithForeignEntries(t *testing.T) {
 	t.Parallel()
 	const kubectl = "kubectl-edit"
 	update := metav1.ManagedFieldsOperationUpdate

@@ -105,7 +105,7 @@ func TestNewRevisionOfBothKinds(t *testing.T) {
 
 // T3, T11: a store is encoded again if its certificates, password or profile have changed,
 // and otherwise reused, even under another key.
-func TestStoresAreTakenOver(t *testing.T) {
+func TestStoresAreReused(t *testing.T) {
 	t.Parallel()
 	before := revised(t, storing(jks(), pkcs12()), twoRoots(t), nil)
 	more := bundle.Bundle{Certificates: append(twoRoots(t).Certificates, root(3))}
@@ -156,7 +156,7 @@ func reversed(content bundle.Bundle) bundle.Bundle {
 
 // The text is encoded once for the same certificates, whatever else changes, and also if
 // there were no targets in between.
-func TestTextIsTakenOver(t *testing.T) {
+func TestTextIsReused(t *testing.T) {
 	t.Parallel()
 	before := revised(t, storing(), twoRoots(t), nil)
 	after := revised(t, storing(jks()), twoRoots(t), before)

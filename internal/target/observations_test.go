@@ -108,7 +108,7 @@ func TestIsNewer(t *testing.T) {
 
 // T6: a target that was not read since its first write is read before it is
 // replaced or deleted.
-func TestDoubtfulTargetIsReadFirst(t *testing.T) {
+func TestUnverifiedTargetIsReadFirst(t *testing.T) {
 	t.Parallel()
 	m := NewObservations()
 	k, holding := key("roots", "a"), Holding{Digest: "digest", Owner: "owner", Clean: true}

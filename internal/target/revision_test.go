@@ -111,7 +111,7 @@ func TestNewRevisionWithoutTargets(t *testing.T) {
 }
 
 // Unchanged content is not encoded again, and changed content is.
-func TestNewRevisionTakesShapesOver(t *testing.T) {
+func TestNewRevisionReusesShapes(t *testing.T) {
 	t.Parallel()
 	content := bundle.Bundle{Certificates: []certs.Certificate{{DER: []byte("1")}}}
 	before, err := NewRevision(spec(configMap("ca.pem")), content, nil)
@@ -257,7 +257,7 @@ func pemTarget(kind bundle.Kind, key string, more ...bundle.File) bundle.Target 
 
 // T3, T4: a store is reused from the previous revision if only its key differs; another
 // password or profile changes the digest.
-func TestEncodeFilesTakesStoresOver(t *testing.T) {
+func TestEncodeFilesReusesStores(t *testing.T) {
 	t.Parallel()
 	store := bundle.File{Format: bundle.PKCS12, Key: "ca.p12", Password: "one", Profile: "LegacyRC2"}
 	with := func(store bundle.File) bundle.Target { return pemTarget(bundle.ConfigMap, "ca.pem", store) }

@@ -69,7 +69,7 @@ func TestBackoff(t *testing.T) {
 
 // T8: targets that have failed hold at most a quarter of the workers, and at
 // least one.
-func TestPoolLeaveWorkersToOthers(t *testing.T) {
+func TestPoolSharesWorkers(t *testing.T) {
 	t.Parallel()
 	for workers, share := range map[int]int{1: 1, 3: 1, 4: 1, 8: 2, 16: 4} {
 		t.Run(fmt.Sprint(workers), func(t *testing.T) {
@@ -108,7 +108,7 @@ func TestPoolLeaveWorkersToOthers(t *testing.T) {
 
 // T8: while one target of a namespace hangs, the others there wait instead of hanging,
 // too; other namespaces are unaffected.
-func TestPoolKeepOutOfAHangingNamespace(t *testing.T) {
+func TestPoolAvoidsAHangingNamespace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, recorder := newTestPool(2)
@@ -151,7 +151,7 @@ func TestPoolHangingRetriesGiveTheirShareBack(t *testing.T) {
 }
 
 // A failure and a new event while the target hangs: both enqueue it again.
-func TestPoolFailureWhileItCameUpAgain(t *testing.T) {
+func TestPoolFailureOfAReaddedKey(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, recorder := newTestPool(1)
@@ -167,7 +167,7 @@ func TestPoolFailureWhileItCameUpAgain(t *testing.T) {
 }
 
 // Design rule 9: a panic is a failure of only its target.
-func TestPoolContainAPanic(t *testing.T) {
+func TestPoolContainsAPanic(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, recorder := newTestPool(1)
@@ -233,7 +233,7 @@ func TestPoolDrain(t *testing.T) {
 }
 
 // R4: a write that begins during the stop is not detached either.
-func TestPoolDoNotDetachDuringAStop(t *testing.T) {
+func TestPoolDoesNotDetachDuringAStop(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, _ := newTestPool(1)
@@ -249,7 +249,7 @@ func TestPoolDoNotDetachDuringAStop(t *testing.T) {
 }
 
 // T8: in a rollout, targets that have failed before come last.
-func TestPoolAddFailedTargetsLast(t *testing.T) {
+func TestPoolAddsFailedKeysLast(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, recorder := newTestPool(1)

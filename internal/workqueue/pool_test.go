@@ -59,7 +59,7 @@ func failed(t *testing.T, p *testPool, k testKey) {
 }
 
 // Quick work has ended when run returns, and nothing is enqueued.
-func TestPoolQuickWork(t *testing.T) {
+func TestPoolFastWork(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, recorder := newTestPool(1)
@@ -81,7 +81,7 @@ func TestPoolQuickWork(t *testing.T) {
 
 // A worker waits for a target as long as the API server usually takes: if the API server
 // is slow, requests do not pile up.
-func TestPoolPatienceFollowsTheUsualTime(t *testing.T) {
+func TestPoolPatienceFollowsTheMeanTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, _ := newTestPool(1)
@@ -133,7 +133,7 @@ func TestPoolHangingWork(t *testing.T) {
 
 // A key runs once at a time. If it is added while it runs detached, it runs again
 // afterwards.
-func TestPoolRunAKeyOnceAtATime(t *testing.T) {
+func TestPoolRunsAKeyOnceAtATime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, recorder := newTestPool(2)
@@ -163,7 +163,7 @@ func TestPoolRunAKeyOnceAtATime(t *testing.T) {
 }
 
 // The same, even if the work ends at the same time as the worker's wait.
-func TestPoolForgetNoKey(t *testing.T) {
+func TestPoolLosesNoKey(t *testing.T) {
 	t.Parallel()
 	for range 50 {
 		synctest.Test(t, func(t *testing.T) {
@@ -185,7 +185,7 @@ func TestPoolForgetNoKey(t *testing.T) {
 }
 
 // Work that has ended is never detached.
-func TestPoolDetachNothingThatHasEnded(t *testing.T) {
+func TestPoolDetachesNothingThatHasEnded(t *testing.T) {
 	t.Parallel()
 	p, _ := newTestPool(1)
 	k, done := key("roots", "a"), make(chan struct{})
@@ -196,7 +196,7 @@ func TestPoolDetachNothingThatHasEnded(t *testing.T) {
 }
 
 // The number of detached targets is bounded, since each holds a connection.
-func TestPoolHaveSoMuchRoom(t *testing.T) {
+func TestPoolCapacity(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, _ := newTestPool(1)
@@ -219,7 +219,7 @@ func TestPoolHaveSoMuchRoom(t *testing.T) {
 }
 
 // T8, R4: the work has its own deadline, and a stop does not cancel it.
-func TestPoolBoundTheWork(t *testing.T) {
+func TestPoolBoundsTheWork(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, recorder := newTestPool(1)

@@ -200,7 +200,7 @@ func TestDeletionWhileDown(t *testing.T) {
 // T12, T4: a Bundle that was deleted and re-created while the operator was down adopts
 // the targets of its predecessor in place, unless garbage collection was first; then
 // they are re-created.
-func TestBundleMadeAgainWhileDown(t *testing.T) {
+func TestBundleRecreatedWhileDown(t *testing.T) {
 	for name, collectorFirst := range map[string]bool{"operator first": false, "collector first": true} {
 		t.Run(name, func(t *testing.T) {
 			o := startOperator(t)
@@ -247,7 +247,7 @@ func TestBundleMadeAgainWhileDown(t *testing.T) {
 }
 
 // T12, T4: the same while the operator runs.
-func TestBundleMadeAgainWhileRunning(t *testing.T) {
+func TestBundleRecreatedWhileRunning(t *testing.T) {
 	t.Parallel()
 	operator(t)
 	s := newScene(t)

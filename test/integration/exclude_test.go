@@ -107,7 +107,7 @@ const drillBound = 20 * time.Second
 
 // K3, the distrust drill: a CA that is excluded while an unrelated source is missing
 // is removed from 200 namespaces within seconds.
-func TestDistrustDrill(t *testing.T) {
+func TestExclusionDrill(t *testing.T) {
 	startOperator(t)
 	s := newScene(t)
 	namespaces := s.namespaces(200)

@@ -19,14 +19,14 @@ import (
 // hanging write takes ten times as long as all others together. To verify the
 // bound, run this test alone on an idle machine:
 //
-//	go test ./test/integration -run TestFaultyNamespacesHoldUpNoOthers -v -rounds 9 -bound 1.2
+//	go test ./test/integration -run TestFailingNamespacesDelayNoOthers -v -rounds 9 -bound 1.2
 //
 // The baseline is the same rollout without faults. The time of the 168 namespaces
 // alone is logged as well; but 32 more healthy ones alone increase it to about 1.2
 // times, if the API server has two cores.
 var (
-	rounds = flag.Int("rounds", 2, "how many rollouts of each kind TestFaultyNamespacesHoldUpNoOthers takes the median of")
-	bound  = flag.Float64("bound", 3, "by how much faulty namespaces may slow down the others in TestFaultyNamespacesHoldUpNoOthers")
+	rounds = flag.Int("rounds", 2, "how many rollouts of each kind TestFailingNamespacesDelayNoOthers takes the median of")
+	bound  = flag.Float64("bound", 3, "by how much faulty namespaces may slow down the others in TestFailingNamespacesDelayNoOthers")
 )
 
 const (
@@ -36,7 +36,7 @@ const (
 
 // T8: while 32 of 200 namespaces refuse writes, or let them hang for 10 s, the
 // rollout to the other 168 is about as fast as without faults.
-func TestFaultyNamespacesHoldUpNoOthers(t *testing.T) {
+func TestFailingNamespacesDelayNoOthers(t *testing.T) {
 	operator(t)
 	s := newScene(t)
 	r := rollOuts{

@@ -79,7 +79,7 @@ func TestInventory(t *testing.T) {
 
 // K4, C3: a foreign change of the inventory is reverted once, without repeated
 // writes.
-func TestTamperedInventoryIsPutRight(t *testing.T) {
+func TestTamperedInventoryIsRepaired(t *testing.T) {
 	t.Parallel()
 	operator(t)
 	s := newScene(t)

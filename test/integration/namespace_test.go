@@ -84,7 +84,7 @@ func TestTerminatingNamespaceIsLeftAlone(t *testing.T) {
 
 // T9: a namespace that is deleted and re-created under its name during a rollout ends
 // up with the target.
-func TestNamespaceMadeAgainDuringRollOut(t *testing.T) {
+func TestNamespaceRecreatedDuringRollout(t *testing.T) {
 	t.Parallel()
 	operator(t)
 	s := newScene(t)

@@ -16,7 +16,7 @@ import (
 
 // T6: the release of a shared object removes the operator's content, and leaves foreign
 // content unchanged.
-func TestReleaseLeavesOthersTheirs(t *testing.T) {
+func TestReleaseLeavesForeignEntries(t *testing.T) {
 	t.Parallel()
 	operator(t)
 	someData := map[string]string{"theirs": "data"}

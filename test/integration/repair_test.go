@@ -122,7 +122,7 @@ func TestDriftIsRepaired(t *testing.T) {
 }
 
 // T7: a deleted target is re-created.
-func TestDeletedTargetIsMadeAnew(t *testing.T) {
+func TestDeletedTargetIsRecreated(t *testing.T) {
 	t.Parallel()
 	operator(t)
 	s := newScene(t)
@@ -185,7 +185,7 @@ func (k kind) apply(t *testing.T, namespace, name, manager string, fields map[st
 
 // T6: foreign content of a target survives repairs and rollouts. T4: with foreign
 // data the target is not owned but marked as shared; without, it is owned again.
-func TestOthersKeepTheirs(t *testing.T) {
+func TestForeignEntriesStay(t *testing.T) {
 	t.Parallel()
 	operator(t)
 	s := newScene(t)
@@ -229,7 +229,7 @@ func TestOthersKeepTheirs(t *testing.T) {
 }
 
 // T6: a foreign binary key and a foreign owner that is not the controller stay, too.
-func TestOthersKeepBinaryAndOwner(t *testing.T) {
+func TestForeignBinaryAndOwnerStay(t *testing.T) {
 	t.Parallel()
 	operator(t)
 	s := newScene(t)
@@ -273,7 +273,7 @@ func TestOthersKeepBinaryAndOwner(t *testing.T) {
 }
 
 // T6, T7: foreign content stays even if managedFields were cleared.
-func TestOthersKeepTheirsWithoutManagedFields(t *testing.T) {
+func TestForeignEntriesStayWithoutManagedFields(t *testing.T) {
 	t.Parallel()
 	operator(t)
 	s := newScene(t)

@@ -120,7 +120,7 @@ func noWrites(t *testing.T, since rig.Mark, bundle *v1alpha1.Bundle) error {
 
 // T7: a deleted Secret is re-created, and one that a foreign client has re-created with
 // another type keeps that type.
-func TestDeletedSecretIsMadeAnew(t *testing.T) {
+func TestDeletedSecretIsRecreated(t *testing.T) {
 	t.Parallel()
 	operator(t)
 	s := newScene(t)

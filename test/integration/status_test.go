@@ -115,7 +115,7 @@ func TestStatusIsWrittenSeldom(t *testing.T) {
 }
 
 // C1, C3: a foreign change of the status is reverted. Foreign conditions stay.
-func TestTamperedStatusIsPutRight(t *testing.T) {
+func TestTamperedStatusIsRepaired(t *testing.T) {
 	t.Parallel()
 	operator(t)
 	own := func(b *v1alpha1.Bundle) *metav1.Condition {

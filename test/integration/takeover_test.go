@@ -123,7 +123,7 @@ func TestTakeOverOfUsersObject(t *testing.T) {
 
 // T4, T7: an owner reference to a Bundle of this name is the operator's, with any UID,
 // and is repaired in the same write; foreign ones stay.
-func TestOwnerOfOldBundleIsPutRight(t *testing.T) {
+func TestOwnerOfOldBundleIsRepaired(t *testing.T) {
 	noOperator(t)
 	pauseGarbageCollection(t)
 	s := newScene(t)

@@ -30,7 +30,7 @@ const (
 // T7, T8: a tenant that reverts and deletes all targets in its namespace as fast as it
 // can, has thousands of objects with the operator's label, and keeps changing them, does
 // not block a rollout to other namespaces; and in the end its own targets are in sync.
-func TestTenantStallsNobody(t *testing.T) {
+func TestTenantDelaysNoOthers(t *testing.T) {
 	operator(t)
 	s := newScene(t)
 	namespaces := s.namespaces(9)

@@ -131,7 +131,7 @@ func TestTenantChangesNothingElsewhere(t *testing.T) {
 // T6, R5: a tenant's own objects under all names and marks of the operator stay
 // unchanged and are no sources, and a quota fails only the tenant's target. The tenant
 // has no right to what it would need to affect others.
-func TestTenantReachesNobody(t *testing.T) {
+func TestTenantAffectsNoOthers(t *testing.T) {
 	operator(t)
 	s := newScene(t)
 	namespaces := s.namespaces(3)

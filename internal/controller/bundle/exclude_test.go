@@ -45,7 +45,7 @@ func (w *world) wantAttempt(t *testing.T, when, reason string, certificates int,
 
 // K3, S11: while a source is missing, an exclusion takes effect on the last good
 // revision: at once, with the shape of that revision, and only once.
-func TestDistrustWhileASourceIsMissing(t *testing.T) {
+func TestExcludeWhileASourceIsMissing(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
 	w.edit(func(from *v1alpha1.Bundle) {
@@ -83,7 +83,7 @@ func TestDistrustWhileASourceIsMissing(t *testing.T) {
 
 // K3: an exclusion that cannot reach the targets is a warning in the status, but only if
 // there may be targets.
-func TestDistrustWithoutARevision(t *testing.T) {
+func TestExcludeWithoutARevision(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
 	w.missing()

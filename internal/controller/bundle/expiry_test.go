@@ -45,7 +45,7 @@ func TestAwaitChange(t *testing.T) {
 
 // K2, S12: a Bundle's policy for expired certificates overrides the flags, and unless it
 // keeps them, the Bundle is rebuilt in time.
-func TestReconcileHeedsTheFiltersOfTheBundle(t *testing.T) {
+func TestReconcileAppliesTheFiltersOfTheBundle(t *testing.T) {
 	t.Parallel()
 	inTime := []queuetest.Added[bundle.ID]{{Priority: workqueue.HighPriority, After: maxRequeue, Key: fake.ID("roots")}}
 	for name, tc := range map[string]struct {

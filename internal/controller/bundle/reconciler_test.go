@@ -180,7 +180,7 @@ func TestReconcileOrphaningDeletion(t *testing.T) {
 }
 
 // T12: a re-created Bundle starts with an empty account, even if its build fails.
-func TestReconcileBundleMadeAnew(t *testing.T) {
+func TestReconcileRecreatedBundle(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
 	b.rebuilt(t, w)

@@ -105,7 +105,7 @@ func TestRotationIsMadeShorterWhileASourceIsMissing(t *testing.T) {
 
 // K3, K5: excluded CAs are removed, even if the bundle would otherwise be empty after
 // expired retentions.
-func TestDistrustOfWhatIsRetained(t *testing.T) {
+func TestExcludeRetained(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
 	w.rotate(t, 1)

@@ -178,7 +178,7 @@ func TestRotation(t *testing.T) {
 
 // K5: a bundle is rolled out only after the CAs that it drops are persisted; a failure is
 // reported in the status and retried. An exclusion does not wait for that.
-func TestRotationIsRememberedFirst(t *testing.T) {
+func TestRotationStateIsSavedFirst(t *testing.T) {
 	t.Parallel()
 	b, w := bundlesOf(t)
 	c := w.api

@@ -103,7 +103,7 @@ func TestConvergeWithoutBundle(t *testing.T) {
 
 // A target whose Bundle is gone is forgotten: the next Bundle of that name starts without
 // its conflicts.
-func TestConvergeForgetsWithTheBundle(t *testing.T) {
+func TestConvergeDropsRecordsOfADeletedBundle(t *testing.T) {
 	t.Parallel()
 	x, w, _ := targetsOf(t, nil)
 	if err := x.conflicts.allow(fake.Key("roots", "a"), w.time.Now()); err != nil {
@@ -120,7 +120,7 @@ func TestConvergeForgetsWithTheBundle(t *testing.T) {
 }
 
 // T12: a failed release of a deleted Bundle is logged, since no status can report it.
-func TestConvergeTellsOfFailedCleanings(t *testing.T) {
+func TestConvergeLogsFailedReleasesOfDeletedBundles(t *testing.T) {
 	t.Parallel()
 	whole := &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: written("7").ObjectMeta, Data: map[string]string{"theirs": "x"}}
 	whole.Annotations = map[string]string{v1alpha1.SharedAnnotationKey: "true"}
@@ -155,7 +155,7 @@ func TestConvergeWithoutCache(t *testing.T) {
 }
 
 // T6: a release that is refused is a failure until it succeeds.
-func TestConvergeTellsOfFailedReleases(t *testing.T) {
+func TestConvergeReportsFailedReleases(t *testing.T) {
 	t.Parallel()
 	x, w, server := targetsOf(t, map[string]any{"DELETE": apierrors.NewForbidden(corev1.Resource("configmaps"), "roots", fake.ErrDenied)})
 	k := fake.Key("roots", "a")

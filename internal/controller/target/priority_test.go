@@ -53,7 +53,7 @@ func TestNamespaceLimiter(t *testing.T) {
 }
 
 // Events of other namespaces do not restore the burst of a namespace.
-func TestNamespaceLimiterOfOthers(t *testing.T) {
+func TestNamespaceLimiterSeparatesNamespaces(t *testing.T) {
 	t.Parallel()
 	for _, others := range []int{2, 100} {
 		u := newNamespaceLimiter(fake.NewClock())

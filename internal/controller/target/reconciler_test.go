@@ -211,7 +211,7 @@ func TestConverge(t *testing.T) {
 
 // The status is enqueued with a delay, so that it does not compete with the targets of a
 // new namespace.
-func TestConvergeTellsLater(t *testing.T) {
+func TestConvergeDelaysTheStatus(t *testing.T) {
 	t.Parallel()
 	x, w, _ := targetsOf(t, map[string]any{"POST": written("7")})
 	if err := x.converge(fake.Quiet(t), fake.Key("roots", "a")); err != nil {
@@ -224,7 +224,7 @@ func TestConvergeTellsLater(t *testing.T) {
 }
 
 // The result of the operator's own write is trusted for 30 s, and then checked once more.
-func TestConvergeRemembersItsWrites(t *testing.T) {
+func TestConvergeRecordsWrites(t *testing.T) {
 	t.Parallel()
 	x, w, server := targetsOf(t, map[string]any{"POST": written("7")})
 	for range 3 {
@@ -253,7 +253,7 @@ func TestConvergeRemembersItsWrites(t *testing.T) {
 // T6, T7: the result of a first write is read once after a delay: admission may have
 // changed the data, which the response to a write does not show. Until then nothing is
 // replaced or deleted unread; after that, writes are assumed to be stored unchanged.
-func TestConvergeProvesItsFirstWrite(t *testing.T) {
+func TestConvergeVerifiesTheFirstWrite(t *testing.T) {
 	t.Parallel()
 	k := fake.Key("roots", "a")
 	inSync := &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: written("7").ObjectMeta}

@@ -147,7 +147,7 @@ func TestConvergeSecretsByName(t *testing.T) {
 
 // T11: an object that was read and found in sync is recorded: checking it again costs no
 // request as long as it has not changed.
-func TestConvergeRemembersWhatItRead(t *testing.T) {
+func TestConvergeRecordsReads(t *testing.T) {
 	t.Parallel()
 	inSync := wholeSecret(func(o *corev1.Secret) {
 		o.OwnerReferences = []metav1.OwnerReference{{UID: "roots-uid", APIVersion: "trust.cert-manager.io/v1alpha1", Kind: "Bundle", Name: "roots"}}

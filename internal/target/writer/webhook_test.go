@@ -56,7 +56,7 @@ func (s *story) wantPeace() {
 // A write reports metadata that is not as it was sent, so that the object is read. Data
 // that a webhook adds is not in the response: the API server tracks fields before it calls
 // webhooks.
-func TestWriteTellsOfAlterations(t *testing.T) {
+func TestWriteReportsMutations(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		webhook func(*stored)

@@ -209,7 +209,7 @@ func TestCreateByName(t *testing.T) {
 
 // T8: an apply that is to create an object does not change one that another client has
 // just created.
-func TestCreateByNameWritesNothingOver(t *testing.T) {
+func TestCreateByNameOverwritesNothing(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, bundle.Secret)
 	if err := s.put(&stored{ObjectMeta: metav1.ObjectMeta{Name: "roots", Namespace: "team-a"}, Data: map[string]string{"ca.pem": "theirs"}}, "kubectl"); err != nil {
@@ -298,7 +298,7 @@ func TestWriterStopsWithItsContext(t *testing.T) {
 
 // T7: an object whose managedFields were cleared is tracked again after one apply, and is
 // then in sync.
-func TestApplyBringsTrackingBack(t *testing.T) {
+func TestApplyRestoresTracking(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, kind bundle.Kind) {
 		s := newServer(t, kind)

@@ -110,7 +110,7 @@ func wantSettled(t *testing.T, data map[string][]byte, names []string, now time.
 }
 
 // A foreign CA with its key is used, unless it must not issue for the names.
-func TestAuthorityOfOthers(t *testing.T) {
+func TestForeignAuthority(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		change func(*x509.Certificate)

@@ -22,7 +22,7 @@ import (
 
 // Only the operator's entry of the configuration is changed, and nothing is written if
 // everything is in sync.
-func TestBundleIsPutRight(t *testing.T) {
+func TestCABundleIsRepaired(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, configurationWith(nil))
 	k := c.replica()
@@ -51,7 +51,7 @@ func TestBundleIsPutRight(t *testing.T) {
 }
 
 // A CA that is removed from the Secret is no longer trusted after the next reconciliation.
-func TestDistrust(t *testing.T) {
+func TestRemovedCA(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, configurationWith(nil))
 	k := c.replica()
