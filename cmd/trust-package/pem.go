@@ -65,6 +65,9 @@ func readCertificates(path string, stdin io.Reader, notes io.Writer) ([]certs.Ce
 	for i := range result.Skipped {
 		_, _ = fmt.Fprintln(notes, result.Skipped[i].Error())
 	}
+	if other := result.OtherEncoding.Description; other != "" {
+		return nil, fmt.Errorf("%s: %s", name, other)
+	}
 	if len(result.Certificates) == 0 {
 		return nil, fmt.Errorf("%s: no certificate found; at least one PEM block of type CERTIFICATE is required", name)
 	}

@@ -43,7 +43,7 @@ func (o *options) addWebhook(mgr manager.Manager, defaultCAs *source.DefaultCAs,
 	}
 	sources := source.NewGatherer(mgr.GetCache(), o.trustNamespace, defaultCAs)
 	// controller-runtime labels its webhook metrics with the path.
-	handler, err := admission.StandaloneWebhook(webhook.NewHandler(mgr.GetScheme(), sources, controller.CountNamespaces(mgr.GetCache()), o.clock),
+	handler, err := admission.StandaloneWebhook(webhook.NewHandler(mgr.GetScheme(), sources, controller.CountNamespaces(mgr.GetCache(), o.targetNamespaces), o.clock),
 		admission.StandaloneOptions{MetricsPath: webhook.Path})
 	if err != nil {
 		return err

@@ -2,7 +2,7 @@ package bundle
 
 import (
 	"crypto/sha256"
-	"slices"
+	"fmt"
 	"time"
 
 	"trust-manager.io/internal/certs"
@@ -152,7 +152,7 @@ func (b *Builder) read(input Input, parsed map[certs.Origin]parsedText) ([]certs
 		return nil, input.Problem
 	}
 	var results []certs.Result
-	var encoded Problems
+	var stores Problems
 	empty := true
 	for _, text := range input.Texts {
 		origin := input.Origin
@@ -161,15 +161,19 @@ func (b *Builder) read(input Input, parsed map[certs.Origin]parsedText) ([]certs
 		if problem != nil {
 			return nil, problem
 		}
-		empty = empty && result.Empty()
-		if result.OtherEncoding != "" {
-			encoded = append(encoded, &certs.Problem{Origin: origin, Reason: certs.SourceBuildError, Detail: result.OtherEncoding})
+		if other := result.OtherEncoding; other.Description != "" {
+			problem = &certs.Problem{Origin: origin, Reason: certs.SourceBuildError, Detail: other.Description}
+			if !other.KeyStore {
+				return nil, problem
+			}
+			stores = append(stores, problem)
 		}
+		empty = empty && result.Empty()
 		results = append(results, result)
 	}
 	switch {
-	case empty && len(encoded) > 0:
-		return nil, encoded[0]
+	case empty && len(stores) > 0:
+		return nil, stores[0]
 	case empty:
 		origin := input.Origin
 		if len(input.Texts) == 1 {
@@ -177,18 +181,20 @@ func (b *Builder) read(input Input, parsed map[certs.Origin]parsedText) ([]certs
 		}
 		return nil, &certs.Problem{Origin: origin, Reason: certs.SourceBuildError,
 			Detail: "no certificate found; at least one PEM block of type CERTIFICATE is required"}
-	}
-	for _, problem := range encoded { // key stores are often beside the PEM file
-		results[0].Skipped = append(slices.Clone(results[0].Skipped), *skipped(problem))
+	case len(stores) > 0: // key stores are often beside the PEM file
+		results = append(results, certs.Result{Skipped: []certs.Problem{ignoredStores(stores)}})
 	}
 	return results, nil
 }
 
-// skipped returns the note on a key that is left out because of its encoding.
-func skipped(problem *certs.Problem) *certs.Problem {
-	note := *problem
+// ignoredStores returns the note on keys that are key stores.
+func ignoredStores(stores Problems) certs.Problem {
+	note := *stores[0]
 	note.Detail = "the key is ignored, since other keys have certificates: " + note.Detail
-	return &note
+	if more := len(stores) - 1; more > 0 {
+		note.Detail += fmt.Sprintf("; so are %d more key stores", more)
+	}
+	return note
 }
 
 // parse returns the parsed form of a text, from the previous build if it is unchanged.

@@ -259,8 +259,8 @@ func distinct(name string, count int) bundle.Input {
 	return input
 }
 
-// S5: a key in another encoding makes the source invalid, unless other keys of the object
-// have certificates: key stores are often beside the PEM file.
+// S5: a key in another encoding makes the source invalid. Only key stores are ignored if
+// other keys of the object have certificates: they are often beside the PEM file.
 func TestOtherEncodings(t *testing.T) {
 	t.Parallel()
 	der := string(ca.Fixed(1).DER())
@@ -268,11 +268,18 @@ func TestOtherEncodings(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `ConfigMap cert-manager/x, key "b": the value is a certificate in DER`) {
 		t.Errorf("alone: %v", err)
 	}
-	built, err := new(bundle.Builder).Build([]bundle.Input{source("x", der, ca.Roots(1, 1))}, bundle.Filter{}, now)
-	if err != nil || len(built.Certificates) != 1 {
-		t.Fatalf("beside a certificate: %d certificates, error %v", len(built.Certificates), err)
+	if _, err := new(bundle.Builder).Build([]bundle.Input{source("x", der, ca.Roots(1, 1))}, bundle.Filter{}, now); err == nil {
+		t.Error("a certificate in DER beside others is lost")
 	}
-	if notes := strings.Join(built.Notes, "\n"); !strings.Contains(notes, `key "a": the key is ignored, since other keys have certificates: the value is a certificate in DER`) {
-		t.Errorf("notes %q", notes)
+	const jks = "\xfe\xed\xfe\xed\x00"
+	built, err := new(bundle.Builder).Build([]bundle.Input{source("x", jks, ca.Roots(1, 1), jks)}, bundle.Filter{}, now)
+	if err != nil || len(built.Certificates) != 1 {
+		t.Fatalf("key stores beside a certificate: %d certificates, error %v", len(built.Certificates), err)
+	}
+	notes := strings.Join(built.Notes, "\n")
+	for _, part := range []string{`key "a": the key is ignored, since other keys have certificates: the value is a Java KeyStore`, "; so are 1 more key stores"} {
+		if !strings.Contains(notes, part) {
+			t.Errorf("no %q in the notes %q", part, notes)
+		}
 	}
 }

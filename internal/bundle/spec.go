@@ -61,7 +61,8 @@ type ObjectSource struct {
 	// Key is the key to read; if AllKeys is true, every key is read instead.
 	Key     string
 	AllKeys bool
-	// Optional is true if the object, or its key, may be missing.
+	// Optional is true if the object, or its key, may be missing, or have only white space
+	// and comments.
 	Optional bool
 }
 

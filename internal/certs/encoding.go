@@ -12,27 +12,54 @@ const (
 	oidSignedData = "\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
 )
 
-// otherEncoding returns how a text without PEM blocks is encoded, and the command that
-// converts it, or "" if it is in no encoding that holds certificates. It does not check
-// the certificates.
-func otherEncoding(text string) string {
+// OtherEncoding is an encoding of certificates other than PEM. The zero value is none.
+type OtherEncoding struct {
+	// Description names the encoding and the command that converts it to PEM, for users.
+	Description string
+	// KeyStore reports that it is a key store, JKS or PKCS#12.
+	KeyStore bool
+}
+
+// binaryFormat is a binary encoding of certificates.
+type binaryFormat struct {
+	// name and command are for users: what it is, and what converts it to PEM.
+	name, command string
+	keyStore      bool
+}
+
+var (
+	derFormat    = binaryFormat{name: "a certificate in DER", command: "openssl x509 -inform DER"}
+	pkcs7Format  = binaryFormat{name: "PKCS #7 in DER", command: "openssl pkcs7 -inform DER -print_certs"}
+	pkcs12Format = binaryFormat{name: "a PKCS #12 store", command: "openssl pkcs12 -nokeys", keyStore: true}
+	jksFormat    = binaryFormat{name: "a Java KeyStore", command: "keytool -list -rfc -keystore", keyStore: true}
+)
+
+// otherEncodingOf returns how a text without PEM blocks is encoded. It does not check the
+// certificates.
+func otherEncodingOf(text string) OtherEncoding {
 	if isUTF16(text) {
-		return "the text is UTF-16, but PEM must be ASCII or UTF-8; convert it with `iconv -f UTF-16 -t UTF-8`"
+		return OtherEncoding{Description: "the text is UTF-16, but PEM must be ASCII or UTF-8; convert it with `iconv -f UTF-16 -t UTF-8`"}
 	}
-	if description := binaryEncoding(text); description != "" {
-		return description
+	if format := binaryFormatOf(text); format != nil {
+		return OtherEncoding{KeyStore: format.keyStore,
+			Description: "the value is " + format.name + ", but PEM is required; convert it with `" + format.command + "`"}
 	}
 	decoded, ok := decodeBase64(text)
-	switch {
-	case !ok:
-		return ""
-	case strings.Contains(decoded, beginLabel):
-		return "the text is PEM encoded in base64 once more; decode it with `base64 -d`, or use the field stringData of the Secret"
-	case binaryEncoding(decoded) != "":
-		return "the text is base64 without BEGIN and END lines; put it between -----BEGIN CERTIFICATE----- and -----END CERTIFICATE-----, " +
-			"or convert it with `base64 -d | openssl x509 -inform DER`"
+	if !ok {
+		return OtherEncoding{}
 	}
-	return ""
+	format := binaryFormatOf(decoded)
+	switch {
+	case strings.Contains(decoded, beginLabel):
+		return OtherEncoding{Description: "the text is PEM encoded in base64 once more; decode it with `base64 -d`, or use the field stringData of the Secret"}
+	case format == nil:
+		return OtherEncoding{}
+	case format == &derFormat:
+		return OtherEncoding{Description: "the text is base64 without BEGIN and END lines; put it between -----BEGIN CERTIFICATE----- and -----END CERTIFICATE-----, " +
+			"or convert it with `base64 -d | openssl x509 -inform DER`"}
+	}
+	return OtherEncoding{KeyStore: format.keyStore,
+		Description: "the text is base64 of " + format.name + ", but PEM is required; decode it with `base64 -d`, and convert the result with `" + format.command + "`"}
 }
 
 // isUTF16 reports whether a text begins with the byte order mark of UTF-16, or has ASCII
@@ -42,31 +69,37 @@ func isUTF16(text string) bool {
 		strings.Contains(text, "-\x00-\x00-\x00")
 }
 
-// binaryEncoding returns the description of a binary file, or "".
-func binaryEncoding(data string) string {
+// binaryFormatOf returns the format of a binary file, or nil.
+func binaryFormatOf(data string) *binaryFormat {
 	if strings.HasPrefix(data, "\xfe\xed\xfe\xed") || strings.HasPrefix(data, "\xce\xce\xce\xce") {
-		return "the value is a Java KeyStore, but PEM is required; export its certificates with `keytool -list -rfc -keystore`"
+		return &jksFormat
 	}
-	parts := sequence([]byte(data))
+	parts := sequence(data)
 	switch {
 	case len(parts) == 0:
 	case parts[0].Tag == asn1.TagOID && isPKCS7(parts[0]):
-		return "the value is PKCS #7 in DER, but PEM is required; convert it with `openssl pkcs7 -inform DER -print_certs`"
-	case parts[0].Tag == asn1.TagInteger && len(parts) > 1 && isPKCS7(first(sequence(parts[1].FullBytes))):
-		return "the value is a PKCS #12 store, but PEM is required; convert it with `openssl pkcs12 -nokeys`"
+		return &pkcs7Format
+	case parts[0].Tag == asn1.TagInteger && len(parts) > 1 && isPKCS7(first(sequence(string(parts[1].FullBytes)))):
+		return &pkcs12Format
 	case len(parts) == 3 && parts[0].Tag == asn1.TagSequence && parts[1].Tag == asn1.TagSequence && parts[2].Tag == asn1.TagBitString:
-		return "the value is a certificate in DER, but PEM is required; convert it with `openssl x509 -inform DER`"
+		return &derFormat
 	}
-	return ""
+	return nil
 }
 
-// sequence returns the elements of a SEQUENCE that the data begins with, or nil.
-func sequence(data []byte) (elements []asn1.RawValue) {
-	var outer asn1.RawValue
-	if _, err := asn1.Unmarshal(data, &outer); err != nil || outer.Tag != asn1.TagSequence || outer.Class != asn1.ClassUniversal {
+// maxElements is how many elements of a SEQUENCE are read: one more than a certificate has.
+const maxElements = 4
+
+// sequence returns the first elements of a SEQUENCE that the data begins with, or nil.
+func sequence(data string) (elements []asn1.RawValue) {
+	if data == "" || data[0] != asn1.TagSequence|constructed {
 		return nil
 	}
-	for rest := outer.Bytes; len(rest) > 0; {
+	var outer asn1.RawValue
+	if _, err := asn1.Unmarshal([]byte(data), &outer); err != nil {
+		return nil
+	}
+	for rest := outer.Bytes; len(rest) > 0 && len(elements) < maxElements; {
 		var element asn1.RawValue
 		var err error
 		if rest, err = asn1.Unmarshal(rest, &element); err != nil {
@@ -76,6 +109,10 @@ func sequence(data []byte) (elements []asn1.RawValue) {
 	}
 	return elements
 }
+
+// constructed is the bit of an identifier octet that marks a constructed encoding (X.690,
+// 8.1.2.5).
+const constructed = 0x20
 
 func first(elements []asn1.RawValue) asn1.RawValue {
 	if len(elements) == 0 {
@@ -108,9 +145,9 @@ func decodeBase64(text string) (decoded string, ok bool) {
 // IsBlank reports whether a text has nothing but white space and comments, which are lines
 // that begin with #. Unlike a text without a certificate, it cannot be a damaged one.
 func IsBlank(text string) bool {
-	for line := range strings.Lines(strings.TrimPrefix(text, byteOrderMark)) {
-		line = strings.TrimSpace(line)
-		if line != "" && !strings.HasPrefix(line, "#") || strings.Contains(line, "\r") {
+	text = strings.TrimRight(strings.TrimPrefix(text, byteOrderMark), endOfFile+" \t\r\n")
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" && !isComment(line) {
 			return false
 		}
 	}

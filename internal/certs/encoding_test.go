@@ -47,6 +47,8 @@ func TestOtherEncoding(t *testing.T) {
 		"PKCS#12, no password":     {store(bundle.File{Format: bundle.PKCS12, Profile: "LegacyRC2"}), "openssl pkcs12"},
 		"PKCS #7 in DER":           {"0\x0b\x06\x09*\x86H\x86\xf7\r\x01\x07\x02", "openssl pkcs7 -inform DER"},
 		"base64 of PEM":            {base64.StdEncoding.EncodeToString([]byte(pem)), "base64 -d"},
+		"base64 of a JKS":          {base64.StdEncoding.EncodeToString([]byte(store(bundle.File{Format: bundle.JKS, Password: "changeit"}))), "base64 -d`, and convert the result with `keytool"},
+		"many small elements":      {"0\x83\x01\x00\x00" + strings.Repeat("\x05\x00", 1<<15), ""},
 		"base64 without armor":     {bare, "without BEGIN and END lines"},
 		"base64 without padding":   {base64.RawStdEncoding.EncodeToString([]byte(der)), "without BEGIN and END lines"},
 		"DER of something else":    {"0\x03\x02\x01\x01", ""},
@@ -60,8 +62,12 @@ func TestOtherEncoding(t *testing.T) {
 		if problem != nil || !got.Empty() {
 			t.Errorf("%s: problem %v, empty %t", name, problem, got.Empty())
 		}
-		if !strings.Contains(got.OtherEncoding, tc.want) || (tc.want == "") != (got.OtherEncoding == "") {
-			t.Errorf("%s: %q, want %q", name, got.OtherEncoding, tc.want)
+		other := got.OtherEncoding
+		if !strings.Contains(other.Description, tc.want) || (tc.want == "") != (other.Description == "") {
+			t.Errorf("%s: %q, want %q", name, other.Description, tc.want)
+		}
+		if isStore := strings.Contains(name, "JKS") || strings.Contains(name, "PKCS#12"); other.KeyStore != isStore {
+			t.Errorf("%s: key store %t", name, other.KeyStore)
 		}
 	}
 }
@@ -71,7 +77,8 @@ func TestIsBlank(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
 		"": true, " \n\t\r\n": true, "# none yet\n\n  # nor here": true, "\ufeff# none": true,
-		"none": false, "# a\nb": false, "# a\r-----BEGIN": false, "\x00": false, ca.Fixed(1).Certificate: false,
+		"none": false, "# a\nb": false, "# a\r-----BEGIN": false, "\x00\x1a\n": true,
+		`# a\n-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----`: false, "# a\u2028-----BEGIN": false, ca.Fixed(1).Certificate: false,
 	} {
 		if got := certs.IsBlank(text); got != want {
 			t.Errorf("%q: %t, want %t", text, got, want)

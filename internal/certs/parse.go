@@ -89,8 +89,8 @@ type Result struct {
 	// Skipped are the blocks left out on purpose, each with the reason.
 	Skipped []Problem
 	// OtherEncoding describes, if the text has no block, in which other encoding of
-	// certificates it is and how to convert it; otherwise it is empty.
-	OtherEncoding string
+	// certificates it is.
+	OtherEncoding OtherEncoding
 }
 
 // Empty reports whether the text contained no block at all.
@@ -110,7 +110,7 @@ func Parse(text string, origin Origin) (Result, *Problem) {
 		return Result{}, invalid(origin, 0, fmt.Sprintf("the text has %d bytes, the limit is %d", len(text), MaxText))
 	}
 	var result Result
-	blocks := scanner{rest: strings.TrimRight(strings.TrimPrefix(text, byteOrderMark), endOfFile)}
+	blocks := scanner{rest: strings.TrimRight(strings.TrimPrefix(text, byteOrderMark), endOfFile+" \t\r\n")}
 	for number := 1; ; number++ {
 		body, found, fault := blocks.next()
 		if fault == "" && found && number > MaxBlocks {
@@ -133,11 +133,11 @@ func Parse(text string, origin Origin) (Result, *Problem) {
 // like a comment may contain further blocks. A text without any block may be entirely in
 // another encoding.
 func (r Result) rejectBinary(text string, origin Origin) (Result, *Problem) {
-	if !r.Empty() && strings.Contains(strings.TrimRight(text, endOfFile), "\x00") {
+	if !r.Empty() && strings.Contains(strings.TrimRight(text, endOfFile+" \t\r\n"), "\x00") {
 		return Result{}, invalid(origin, 0, "the text has NUL bytes, so a part of it may be in another encoding, such as UTF-16")
 	}
 	if r.Empty() {
-		r.OtherEncoding = otherEncoding(text)
+		r.OtherEncoding = otherEncodingOf(text)
 	}
 	return r, nil
 }

@@ -45,6 +45,7 @@ func TestParseAccepts(t *testing.T) {
 		"END and BEGIN joined":              {strings.TrimSuffix(one, "\n") + two, both},
 		"END, a blank and BEGIN":            {strings.TrimSuffix(one, "\n") + " \ufeff" + two, both},
 		"NUL and 0x1A at the end":           {one + two + "\x1a\x00\x00", both},
+		"NUL before the last line end":      {one + two + "\x00\r\n", both},
 		"the older label":                   {strings.ReplaceAll(one, " CERTIFICATE", " X509 CERTIFICATE") + two, both},
 		"blank lines around":                {"\n\r\n" + one + "\n \n\t\n" + two + "\n\n", both},
 		"blank lines inside":                {strings.ReplaceAll(one+two, "\n", "\n\n"), both},

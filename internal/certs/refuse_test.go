@@ -118,19 +118,22 @@ func damagedBegins(tb testing.TB) map[string]refusal {
 	one := ca.Fixed(1).Certificate
 	lowerBoth := strings.NewReplacer("BEGIN", "begin", "END", "end", "CERTIFICATE", "certificate")
 	return map[string]refusal{
-		"only BEGIN commented out":      {text: "#" + one, detail: "no counterpart"},
-		"BEGIN after text":              {text: "root: " + one, detail: "a line of its own"},
-		"BEGIN before text":             {text: strings.Replace(one, "CERTIFICATE-----\n", "CERTIFICATE-----", 1), detail: "a line of its own"},
-		"BEGIN before a blank and text": {text: strings.Replace(one, "CERTIFICATE-----\n", "CERTIFICATE----- x\n", 1), detail: "a line of its own"},
-		"BEGIN in lower case":           {text: strings.Replace(one, "BEGIN", "begin", 1), detail: "a line of its own"},
-		"BEGIN and END in lower case":   {text: lowerBoth.Replace(one), detail: "a line of its own"},
-		"BEGIN damaged and END missing": {text: "-----BEGIN CERTIFICATE----\nAAAA\n", detail: "a line of its own"},
-		"BEGIN with a dash too few":     {text: strings.Replace(one, "E-----\n", "E----\n", 1), detail: "a line of its own"},
-		"BEGIN with a dash too many":    {text: "-" + one, detail: "a line of its own"},
-		"BEGIN without a space":         {text: strings.Replace(one, "BEGIN ", "BEGIN", 1), detail: "a line of its own"},
-		"a zero-width space in BEGIN":   {text: strings.Replace(one, "BEGIN ", "BEGIN\u200b ", 1), detail: "a line of its own"},
-		"line ends of a lone CR":        {text: strings.ReplaceAll(one, "\n", "\r"), detail: "a line of its own"},
-		"a comment, then lone CRs":      {text: "# root\r" + strings.ReplaceAll(one, "\n", "\r"), detail: "a line of its own"},
+		"only BEGIN commented out":        {text: "#" + one, detail: "no counterpart"},
+		"BEGIN after text":                {text: "root: " + one, detail: "a line of its own"},
+		"BEGIN before text":               {text: strings.Replace(one, "CERTIFICATE-----\n", "CERTIFICATE-----", 1), detail: "a line of its own"},
+		"BEGIN before a blank and text":   {text: strings.Replace(one, "CERTIFICATE-----\n", "CERTIFICATE----- x\n", 1), detail: "a line of its own"},
+		"BEGIN in lower case":             {text: strings.Replace(one, "BEGIN", "begin", 1), detail: "a line of its own"},
+		"BEGIN and END in lower case":     {text: lowerBoth.Replace(one), detail: "a line of its own"},
+		"BEGIN damaged and END missing":   {text: "-----BEGIN CERTIFICATE----\nAAAA\n", detail: "a line of its own"},
+		"BEGIN with a dash too few":       {text: strings.Replace(one, "E-----\n", "E----\n", 1), detail: "a line of its own"},
+		"BEGIN with a dash too many":      {text: "-" + one, detail: "a line of its own"},
+		"BEGIN without a space":           {text: strings.Replace(one, "BEGIN ", "BEGIN", 1), detail: "a line of its own"},
+		"a zero-width space in BEGIN":     {text: strings.Replace(one, "BEGIN ", "BEGIN\u200b ", 1), detail: "a line of its own"},
+		"the older label, four dashes":    {text: strings.NewReplacer("-----", "----", " CERT", " X509 CERT").Replace(one), detail: "a line of its own"},
+		"a comment, then escaped ends":    {text: "# root\\n" + strings.ReplaceAll(one, "\n", "\\n"), detail: "a line of its own"},
+		"a comment, then LINE SEPARATORs": {text: "# root\u2028" + strings.ReplaceAll(one, "\n", "\u2028"), detail: "a line of its own"},
+		"line ends of a lone CR":          {text: strings.ReplaceAll(one, "\n", "\r"), detail: "a line of its own"},
+		"a comment, then lone CRs":        {text: "# root\r" + strings.ReplaceAll(one, "\n", "\r"), detail: "a line of its own"},
 	}
 }
 

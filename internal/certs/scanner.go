@@ -128,18 +128,29 @@ func marker(line, start string) (label string, ok bool) {
 	return label, ok && !strings.Contains(label, "-")
 }
 
+// isComment reports whether a line is a comment: it starts with #, which is how people
+// disable a certificate. A line with a lone CR, or with another character that may be meant
+// as a line end, is none, and neither is one with both a BEGIN and an END: one # could hide
+// whole blocks.
+func isComment(line string) bool {
+	return strings.HasPrefix(line, "#") && !strings.ContainsAny(line, "\r\v\f\u0085\u2028\u2029") &&
+		!(strings.Contains(line, beginMark) && strings.Contains(line, endMark))
+}
+
 // looksLikeMarker reports whether a line is a damaged BEGIN or END line rather than a
-// comment. A line that starts with # is a comment regardless of its text, since this is
-// how people disable a certificate. A line with a lone CR is not exempt: the CR may be
-// meant as a line end, and one # could hide whole blocks.
+// comment.
 func looksLikeMarker(line string) bool {
-	if strings.HasPrefix(line, "#") && !strings.Contains(line, "\r") {
+	if isComment(line) {
 		return false
 	}
 	// Word processors replace the dashes, and copying by hand may lose some.
 	words := strings.TrimFunc(line, func(r rune) bool { return !unicode.IsLetter(r) })
-	if words != line && (strings.EqualFold(words, "BEGIN "+blockType) || strings.EqualFold(words, "END "+blockType)) {
-		return true
+	if words != line {
+		for _, label := range []string{blockType, oldBlockType} {
+			if strings.EqualFold(words, "BEGIN "+label) || strings.EqualFold(words, "END "+label) {
+				return true
+			}
+		}
 	}
 	if !strings.Contains(line, dashes) {
 		return false

@@ -74,10 +74,17 @@ func stripNamespace(object any) (any, error) {
 	}}, nil
 }
 
-// CountNamespaces returns a function that counts the namespaces in the cache.
-func CountNamespaces(objects client.Reader) func(ctx context.Context) (int, error) {
-	return func(ctx context.Context) (int, error) {
+// CountNamespaces returns a function that counts the namespaces in the cache that may get
+// targets: all of them, or those of the list if it is not empty.
+func CountNamespaces(objects client.Reader, targetNamespaces []string) func(ctx context.Context) (int, error) {
+	scope := target.NewScope(nil, targetNamespaces)
+	return func(ctx context.Context) (count int, err error) {
 		list, err := metadata.Namespaces(ctx, objects)
-		return len(list), err
+		for i := range list {
+			if list[i].DeletionTimestamp == nil && scope.HasNamespace(list[i].Name) {
+				count++
+			}
+		}
+		return count, err
 	}
 }

@@ -233,7 +233,7 @@ func (l *Ledger) entry(id bundle.ID) *entry {
 	return l.entries[id]
 }
 
-// set sets the state of a ref, and removes the cause of an earlier failure.
+// set sets the state of a target, and removes the cause of an earlier failure.
 func (e *entry) set(ref target.Ref, to state) {
 	if previous, known := e.targets[ref]; known {
 		e.counts[previous]--

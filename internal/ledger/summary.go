@@ -72,13 +72,13 @@ func (l *Ledger) Summary(id bundle.ID) (summary Summary, ok bool) {
 	return e.summary(), true
 }
 
-// Summaries returns the summaries of all bundles, by name.
+// Summaries returns the summaries of all bundles.
 func (l *Ledger) Summaries() map[bundle.ID]Summary {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := make(map[bundle.ID]Summary, len(l.entries))
-	for name, e := range l.entries {
-		all[name] = e.summary()
+	for id, e := range l.entries {
+		all[id] = e.summary()
 	}
 	return all
 }
@@ -88,9 +88,15 @@ func (e *entry) summary() Summary {
 		Attempt: e.attempt, Content: e.content, Built: e.revision != 0,
 		Wanted: len(e.targets), Synced: e.counts[synced], Failed: e.counts[failed],
 		Since: e.since, Wrote: e.wrote,
-		// Each namespace has one target of each kind.
-		Namespaces: len(e.targets) / max(1, len(e.kinds)),
 	}
+	targets, kinds := 0, 0
+	for kind, count := range e.kinds { // each namespace has one target of each kind
+		if !target.TypeOf(kind).ClusterScoped {
+			targets += count
+			kinds++
+		}
+	}
+	summary.Namespaces = targets / max(1, kinds)
 	failures := slices.SortedFunc(maps.Keys(e.causes), func(a, b target.Ref) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace))
 	})

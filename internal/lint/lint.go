@@ -23,6 +23,8 @@ type Finding struct {
 	// their numbers, and Origin is that of the first.
 	Origin certs.Origin
 	Blocks []int
+	// Fields are the paths in the Bundle, if the mistake is in several; Origin has the first.
+	Fields []string
 	// Detail describes what is wrong and what to do.
 	Detail string
 }
@@ -48,7 +50,7 @@ func Spec(spec bundle.Spec, namespaces int) []Finding {
 		}
 	}
 	if len(chains) > 0 {
-		findings = append(findings, Finding{Origin: certs.Origin{Field: JoinFirst(chains, 3)}, Detail: "tls.crt often contains a chain with intermediates, and changes with each renewal; " +
+		findings = append(findings, Finding{Origin: certs.Origin{Field: chains[0]}, Fields: chains, Detail: "tls.crt often contains a chain with intermediates, and changes with each renewal; " +
 			"use a key that contains only a root, ideally a copy of it in a ConfigMap"})
 	}
 	return findings

@@ -7,7 +7,7 @@ import (
 	"trust-manager.io/internal/target"
 )
 
-// Store has the active revision of each bundle, by bundle. It is safe for
+// Store has the active revision of each bundle. It is safe for
 // concurrent use.
 type Store struct {
 	mu      sync.RWMutex

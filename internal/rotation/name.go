@@ -15,17 +15,22 @@ const (
 	// SHA-256, the name is longer than the 63 characters that the name of a Bundle with a
 	// target can have, so it never equals the name of a target.
 	infix = ".rotation-"
-	// bundleKind is the only API kind whose bundles have a rotation state.
+	// bundleKind is the API kind whose names are in the names of ConfigMaps as they are.
 	bundleKind bundle.APIKind = "Bundle"
 )
 
-// Name returns the name of the ConfigMap of a bundle.
+// Name returns the name of the ConfigMap of a bundle. It differs for bundles of one name and
+// different API kinds.
 func Name(id bundle.ID) string {
-	sum := sha256.Sum256([]byte(id.Name))
+	hashed := id.Name
+	if id.Kind != bundleKind {
+		hashed = string(id.Kind) + "/" + id.Name
+	}
+	sum := sha256.Sum256([]byte(hashed))
 	return id.Name + infix + hex.EncodeToString(sum[:])
 }
 
-// BundleOf returns the bundle whose ConfigMap has this name; ok is false for any other
+// BundleOf returns the Bundle whose ConfigMap has this name; ok is false for any other
 // name.
 func BundleOf(name string) (id bundle.ID, ok bool) {
 	at := strings.LastIndex(name, infix)

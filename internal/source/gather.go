@@ -114,20 +114,19 @@ func (g *Gatherer) objectsOf(ctx context.Context, source bundle.ObjectSource, or
 // notFound returns the input for an object or key that does not exist: a problem, unless
 // the source is optional.
 func notFound(source bundle.ObjectSource, origin certs.Origin, detail string) bundle.Input {
-	if !source.Optional {
+	switch {
+	case !source.Optional:
 		return bundle.Input{Origin: origin, Problem: missing(origin, detail)}
+	case source.Selector != nil:
+		return bundle.Input{Origin: origin, Absent: true} // one of many, not worth a note
 	}
-	return ignored(source, origin, detail)
+	return ignored(origin, detail)
 }
 
-// ignored returns the input for a source that is optional and has nothing to read. One of
-// many objects is not worth a note.
-func ignored(source bundle.ObjectSource, origin certs.Origin, detail string) bundle.Input {
-	input := bundle.Input{Origin: origin, Absent: true}
-	if source.Selector == nil {
-		input.Note = missing(origin, detail).Error() + "; ignored because the source is optional"
-	}
-	return input
+// ignored returns the input for an optional source that has nothing to read.
+func ignored(origin certs.Origin, detail string) bundle.Input {
+	return bundle.Input{Origin: origin, Absent: true,
+		Note: missing(origin, detail).Error() + "; ignored because the source is optional"}
 }
 
 // get reads the object that a source names.

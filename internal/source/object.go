@@ -61,11 +61,11 @@ func (o object) input(source bundle.ObjectSource, origin certs.Origin) bundle.In
 			input.Texts = append(input.Texts, bundle.Text{Key: key, PEM: text})
 		}
 	}
-	if source.Optional && input.Problem == nil && isBlank(input.Texts) {
+	if source.Optional && len(input.Texts) > 0 && isBlank(input.Texts) {
 		if !source.AllKeys {
 			origin.Key = source.Key
 		}
-		return ignored(source, origin, "there is only white space or a comment")
+		return ignored(origin, "there is only white space or a comment")
 	}
 	return input
 }

@@ -159,6 +159,8 @@ func readPackage(path string) (*defaultCAs, error) {
 	switch {
 	case problem != nil:
 		return nil, fmt.Errorf("default CA package %s: %w", path, problem)
+	case parsed.OtherEncoding.Description != "":
+		return nil, fmt.Errorf("default CA package %s: its bundle: %s", path, parsed.OtherEncoding.Description)
 	case len(parsed.Certificates) == 0:
 		return nil, fmt.Errorf("default CA package %s: its bundle contains no certificates", path)
 	}

@@ -3,6 +3,7 @@ package target
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,6 +52,21 @@ func TestKeyString(t *testing.T) {
 	t.Parallel()
 	if got := roots.String(); got != "ConfigMap team-a/roots" {
 		t.Errorf("String() = %q", got)
+	}
+}
+
+// The objects of a cluster-scoped kind have no namespace, whatever is selected.
+func TestPlaces(t *testing.T) {
+	t.Parallel()
+	selected := []string{"team-a", "team-b"}
+	if got := TypeOf(bundle.Secret).Places(selected); !slices.Equal(got, selected) {
+		t.Errorf("a namespaced kind is in %q", got)
+	}
+	if got := (&Type{ClusterScoped: true}).Places(selected); !slices.Equal(got, []string{""}) {
+		t.Errorf("a cluster-scoped kind is in %q", got)
+	}
+	if got := (Ref{Kind: "Whole", Name: "roots"}); got.String() != "Whole roots" || got.Location() != "Whole" {
+		t.Errorf("its objects are %q in messages, and at %q", got, got.Location())
 	}
 }
 

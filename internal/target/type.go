@@ -84,6 +84,15 @@ func (t *Type) Disabled(target bundle.Target) *certs.Problem {
 	return &certs.Problem{Origin: certs.Origin{Field: target.Field}, Reason: t.disabledReason, Detail: t.disabledDetail}
 }
 
+// Places returns the namespaces of the objects of the kind, given those that are selected:
+// the same, or only the empty one for a kind that is cluster-scoped.
+func (t *Type) Places(selected []string) []string {
+	if t.ClusterScoped {
+		return []string{""}
+	}
+	return selected
+}
+
 // isText reports whether a file is stored as text.
 func (t *Type) isText(format bundle.Format) bool {
 	return format == bundle.PEM && t.textSection != t.binarySection

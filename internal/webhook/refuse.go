@@ -81,8 +81,11 @@ func checkFiles(targets []bundle.Target) field.ErrorList {
 	seen := map[string]bool{} // the targets of all kinds may share a file
 	for _, target := range targets {
 		for _, file := range target.Files {
-			if _, err := encode.File(file, nil); err != nil && !seen[file.Field] {
-				seen[file.Field] = true
+			if seen[file.Field] {
+				continue
+			}
+			seen[file.Field] = true
+			if _, err := encode.File(file, nil); err != nil {
 				errs = append(errs, invalid(field.NewPath(file.Field, "password"), err.Error()))
 			}
 		}

@@ -15,6 +15,8 @@ const (
 	// warning, 4,096 in total.
 	maxWarning  = 255
 	maxWarnings = 15
+	// maxFields is the maximum number of fields that one warning lists.
+	maxFields = 3
 	// maxBlocks is the maximum number of certificates that one warning lists.
 	maxBlocks = 10
 	// maxText bounds the text of all sources that is checked, in bytes, because the API
@@ -56,6 +58,9 @@ func formatWarning(finding lint.Finding) string {
 	}
 	format := func() string {
 		place := origin.String()
+		if len(finding.Fields) > 1 {
+			place = lint.JoinFirst(finding.Fields, maxFields)
+		}
 		if len(blocks) > 0 {
 			place = strings.TrimSuffix(place, "block "+blocks[0]) + "blocks " + lint.JoinFirst(blocks, maxBlocks)
 		}

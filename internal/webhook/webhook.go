@@ -28,7 +28,7 @@ type Gatherer interface {
 	Gather(ctx context.Context, spec bundle.Spec) (source.Gathered, error)
 }
 
-// CountNamespaces returns the number of namespaces in the cluster.
+// CountNamespaces returns the number of namespaces that may get targets.
 type CountNamespaces func(ctx context.Context) (int, error)
 
 // NewHandler returns a handler of AdmissionReviews of version v1. Bundles must be
@@ -73,7 +73,7 @@ func (h *handler) Handle(ctx context.Context, req admission.Request) admission.R
 		return rejected(&obj, errs)
 	}
 	namespaces := 0
-	if spec.Namespaces.Empty() {
+	if spec.NamespacesField != "" && spec.Namespaces.Empty() {
 		var err error
 		if namespaces, err = h.namespaces(ctx); err != nil {
 			log.FromContext(ctx).Info("Omitting the number of namespaces from a warning", "cause", err.Error())

@@ -104,6 +104,7 @@ func (r *Reconciler) activateReduced(id bundle.ID, next *activeBuild, out *outco
 		return err
 	}
 	out.attempt.Reduced, out.attempt.Content = true, ledger.NewContent(next.Spec, next.Content)
+	next.Revision = revision
 	out.active, out.revision = next, revision
 	return nil
 }

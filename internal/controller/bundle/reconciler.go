@@ -198,32 +198,24 @@ type outcome struct {
 // cacheLagRetry if the error is [store.ErrStale].
 func (r *Reconciler) build(ctx context.Context, s *session, spec bundle.Spec, invalid bundle.Problems) (outcome, error) {
 	out := outcome{attempt: ledger.Attempt{UID: string(s.uid), Generation: spec.Generation}}
-	problems, unsaved := invalid, bundle.Problems(nil)
-	if len(invalid) > 0 {
-		r.metrics.ObserveBuild(0, metrics.BuildInvalid)
-	} else {
-		loaded, err := s.rotation.Load(ctx, s.lastState())
-		if err != nil {
-			return out, err
-		}
-		result, err := r.runBuild(ctx, s, spec, loaded.State)
-		if err != nil {
-			return out, err
-		}
-		out.record(result, loaded.Faults)
-		if result.SaveState {
-			if err := s.rotation.Save(ctx, spec, loaded, result.State); err != nil && !errors.As(err, &unsaved) {
-				return outcome{}, err
-			}
-		}
-		problems = slices.Concat(result.Problems, unsaved)
+	result, loaded, err := r.runBuild(ctx, s, spec, invalid)
+	if err != nil {
+		return out, err
 	}
+	out.record(result, loaded)
+	var unsaved bundle.Problems
+	if result.SaveState {
+		if err := s.rotation.Save(ctx, spec, loaded, result.State); err != nil && !errors.As(err, &unsaved) {
+			return outcome{}, err
+		}
+	}
+	problems := slices.Concat(result.Problems, unsaved)
 	if len(problems) == 0 {
 		return out, nil
 	}
 	out.attempt.Reason, out.attempt.Message = problems.Reason(), problems.Error()
 	out.active, out.revision = nil, nil
-	err := r.reduce(ctx, s, spec, &out)
+	err = r.reduce(ctx, s, spec, &out)
 	log.FromContext(ctx).Info("The bundle cannot be built", "bundle", spec.ID.Name, "reason", out.attempt.Reason, "message", out.attempt.Message)
 	if len(unsaved) > 0 {
 		err = errors.Join(unsaved, err)
@@ -231,11 +223,16 @@ func (r *Reconciler) build(ctx context.Context, s *session, spec bundle.Spec, in
 	return out, err
 }
 
-// runBuild builds a bundle and records the duration and result in the metrics.
-func (r *Reconciler) runBuild(ctx context.Context, s *session, spec bundle.Spec, state bundle.State) (build.Result, error) {
+// runBuild loads the rotation state and builds a bundle, unless the Bundle is invalid, and
+// records the duration and result in the metrics.
+func (r *Reconciler) runBuild(ctx context.Context, s *session, spec bundle.Spec, invalid bundle.Problems) (result build.Result, loaded *store.Record, err error) {
 	start := r.clock.Now()
-	active, _ := r.revisions.Get(spec.ID)
-	result, err := s.builder.Build(ctx, spec, state, active)
+	if len(invalid) > 0 {
+		result = build.Result{Spec: spec, Problems: invalid}
+	} else if loaded, err = s.rotation.Load(ctx, s.lastState()); err == nil {
+		active, _ := r.revisions.Get(spec.ID)
+		result, err = s.builder.Build(ctx, spec, loaded.State, active)
+	}
 	class := metrics.BuildSuccess
 	switch {
 	case err != nil:
@@ -244,17 +241,17 @@ func (r *Reconciler) runBuild(ctx context.Context, s *session, spec bundle.Spec,
 		class = metrics.BuildInvalid
 	}
 	r.metrics.ObserveBuild(r.clock.Since(start), class)
-	return result, err
+	return result, loaded, err
 }
 
-// record adds the result of a build to the outcome. The faults are those of the rotation
-// state.
-func (o *outcome) record(result build.Result, faults []string) {
+// record adds the result of a build to the outcome, and what could not be read of the
+// rotation state.
+func (o *outcome) record(result build.Result, loaded *store.Record) {
 	o.attempt.DefaultCAVersion = result.DefaultCAVersion
 	if len(result.Content.Certificates) == 0 {
 		return // no bundle was built
 	}
-	o.attempt.Notes = slices.Concat(faults, result.Content.Notes)
+	o.attempt.Notes = slices.Concat(loaded.Faults, result.Content.Notes)
 	o.attempt.Content = ledger.NewContent(result.Spec, result.Content)
 	o.validUntil = []time.Time{result.Content.ValidUntil}
 	o.active, o.revision = &activeBuild{Result: result}, result.Revision

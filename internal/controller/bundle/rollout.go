@@ -32,7 +32,7 @@ func (r *Reconciler) startRollout(ctx context.Context, id bundle.ID, revision *t
 	var wanted []target.Ref
 	var missing []target.Key
 	for kind := range revision.Shapes {
-		for _, namespace := range namespaces {
+		for _, namespace := range target.TypeOf(kind).Places(namespaces) {
 			key := target.KeyOf(id, kind, namespace)
 			wanted = append(wanted, key.Ref)
 			if _, ok := present[key]; !ok {
@@ -79,14 +79,16 @@ func (r *Reconciler) listExisting(ctx context.Context, id bundle.ID) ([]target.K
 	if err != nil {
 		return nil, err
 	}
+	var namespaces []string
+	for i := range list {
+		if r.scope.HasNamespace(list[i].Name) {
+			namespaces = append(namespaces, list[i].Name)
+		}
+	}
 	marks := r.apis.Of(id.Kind).Marks()
 	var keys []target.Key
 	for _, kind := range r.scope.Kinds {
-		for i := range list {
-			namespace := list[i].Name
-			if !r.scope.HasNamespace(namespace) {
-				continue
-			}
+		for _, namespace := range target.TypeOf(kind).Places(namespaces) {
 			obj, err := metadata.Get(ctx, r.targets, target.TypeOf(kind).GVK, namespace, id.Name)
 			if err != nil {
 				return nil, err

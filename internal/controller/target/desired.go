@@ -39,19 +39,23 @@ func (r *Reconciler) desired(ctx context.Context, key target.Key) (*desiredState
 	if revision == nil || revision.Owner.UID != obj.GetUID() {
 		return nil, nil
 	}
-	namespace, err := r.activeNamespace(ctx, key.Namespace)
-	if err != nil {
-		return nil, err
-	}
-	if namespace == nil {
-		r.leave(key)
-		return nil, nil
+	selected := true
+	if !target.TypeOf(key.Kind).ClusterScoped {
+		namespace, err := r.activeNamespace(ctx, key.Namespace)
+		if err != nil {
+			return nil, err
+		}
+		if namespace == nil {
+			r.leave(key)
+			return nil, nil
+		}
+		selected = revision.Namespaces.Matches(labels.Set(namespace.Labels))
 	}
 	desired := &desiredState{revision: number, Desired: target.Desired{
 		Owner:    revision.Owner,
 		Marks:    revision.Marks,
 		Shape:    revision.Shapes[key.Kind],
-		Selected: revision.Namespaces.Matches(labels.Set(namespace.Labels)),
+		Selected: selected,
 	}}
 	if desired.isWanted() {
 		r.ledger.AddTarget(key.Bundle, number, key.Ref, r.clock.Now())

@@ -39,6 +39,9 @@ func (r *Reconciler) namespaceEvents() handler.TypedEventHandler[object, target.
 				continue
 			}
 			for kind := range revision.Shapes {
+				if target.TypeOf(kind).ClusterScoped {
+					continue
+				}
 				r.queue.Add(priority, target.KeyOf(id, kind, namespace))
 			}
 		}

@@ -21,8 +21,8 @@ import (
 	"trust-manager.io/internal/target"
 )
 
-// MaxStale is how many conflicts in a row count as a cache that lags behind. More of them
-// mean another writer, which a user has to know of.
+// MaxStale is how many conflicts in a row count as a cache that lags behind: with a retry
+// after 50 ms each, about 5 s. More of them mean another writer, which a user has to know of.
 const MaxStale = 100
 
 // ErrStale reports that a state was read before its latest change. It should be read again
