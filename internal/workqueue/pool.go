@@ -134,6 +134,19 @@ func Guard(ctx context.Context, work func(context.Context) error) (err error) {
 	return work(ctx)
 }
 
+// boundedError is the class of errors that RetryWithin returns.
+type boundedError struct {
+	error
+	most time.Duration
+}
+
+// Unwrap returns the wrapped error.
+func (e boundedError) Unwrap() error { return e.error }
+
+// RetryWithin wraps an error whose key is retried after at most this delay, because a retry
+// is cheap and its cause may end at any time without an event.
+func RetryWithin(most time.Duration, err error) error { return boundedError{err, most} }
+
 // soonError is the class of errors that RetrySoon returns.
 type soonError struct{ error }
 
@@ -248,6 +261,10 @@ func (p *Pool[K, G]) retry(ctx context.Context, key K, err error) {
 	if !IsSoon(err) {
 		p.failures[key]++
 		priority, delay = LowPriority, backoff(p.failures[key])
+	}
+	var bounded boundedError
+	if errors.As(err, &bounded) {
+		delay = min(delay, jitter(bounded.most))
 	}
 	log.FromContext(ctx).V(1).Info("The work on a key failed and is retried",
 		"key", fmt.Sprint(key), "after", delay.String(), "error", text.Truncate(err.Error(), maxLoggedError))

@@ -281,3 +281,22 @@ func TestPoolRetrySoon(t *testing.T) {
 		t.Errorf("after another error, queued %+v, want the first delay", added)
 	}
 }
+
+// T8: an error of RetryWithin is retried after at most its delay, however often it came.
+func TestPoolRetryWithin(t *testing.T) {
+	t.Parallel()
+	const most = 10 * time.Second
+	p, recorder := newTestPool(1)
+	for range 12 {
+		p.Run(quiet(t), key("roots", "a"), takes(0, fmt.Errorf("wrapped: %w", RetryWithin(most, errDenied))))
+	}
+	queued := recorder.Take()
+	for _, added := range queued {
+		if added.Priority != LowPriority || added.After > most {
+			t.Errorf("queued %+v, want priority %d within %s", added, LowPriority, most)
+		}
+	}
+	if last := queued[len(queued)-1].After; last < most*4/5 {
+		t.Errorf("the last delay is %s, want about %s", last, most)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +38,9 @@ const (
 	// createByApplyFor is how long Secrets are created by apply before the cheaper POST
 	// is tried again: the refusal may have been that of a quota, or RBAC may have changed.
 	createByApplyFor = 10 * time.Minute
+	// obstacleRetry is the longest delay until it is checked again whether an obstacle to a
+	// target is gone, which takes one read (T8).
+	obstacleRetry = 10 * time.Second
 	// statusDelay delays the status of a bundle after an outcome: a new namespace gets the
 	// targets of many Bundles at once, and they go first.
 	statusDelay = 100 * time.Millisecond
@@ -93,6 +97,9 @@ type Reconciler struct {
 	conflicts    *conflictLimiter
 	priorities   *namespaceLimiter
 	terminations *terminations
+	// obstacles has the targets whose last attempt ended at an object that must not be
+	// written, by [target.Key].
+	obstacles sync.Map
 	// alwaysByApply reports that Secrets are always created by apply. Otherwise
 	// byApplyUntil is the time until which they are, in seconds since 1970: RBAC may refuse
 	// a POST, which is authorized without a name.
@@ -154,7 +161,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, key target.Key) (reconcile.R
 // released, or until nothing more can be done for now. Then it records the outcome in the
 // ledger. A non-nil error requeues the target.
 func (r *Reconciler) converge(ctx context.Context, key target.Key) error {
-	next := step{}
+	// The obstacle to an earlier attempt can be in no cache: only a read shows that it is gone.
+	_, hadObstacle := r.obstacles.LoadAndDelete(key)
+	next := step{live: hadObstacle}
 	for tries := 1; ; tries++ {
 		desired, err := r.desired(ctx, key)
 		if err != nil || desired == nil {
@@ -260,7 +269,8 @@ func (r *Reconciler) execute(ctx context.Context, action target.Action, desired 
 		r.forget(action.Key)
 		return step{done: true}, nil
 	case target.Wait, target.Refuse:
-		return step{}, errors.New(action.Reason)
+		r.obstacles.Store(action.Key, struct{}{})
+		return step{}, workqueue.RetryWithin(obstacleRetry, errors.New(action.Reason))
 	case target.Read:
 		return step{live: true}, nil
 	default:
@@ -359,6 +369,7 @@ func (r *Reconciler) logOrphan(ctx context.Context, key target.Key, desired *des
 
 // forget drops everything that is recorded of a target.
 func (r *Reconciler) forget(key target.Key) {
+	r.obstacles.Delete(key)
 	r.terminations.forget(key)
 	r.conflicts.forget(key)
 	r.observations.Forget(key)

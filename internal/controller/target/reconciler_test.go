@@ -223,6 +223,27 @@ func TestConvergeDelaysTheStatus(t *testing.T) {
 	}
 }
 
+// T8: whether an obstacle is gone is checked by a read, not by another attempt to write.
+func TestConvergeReadsBehindAnObstacle(t *testing.T) {
+	t.Parallel()
+	x, _, server := targetsOf(t, map[string]any{
+		"POST": apierrors.NewAlreadyExists(corev1.Resource("configmaps"), "roots"),
+		"GET": &corev1.ConfigMap{
+			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
+			ObjectMeta: metav1.ObjectMeta{Name: "roots", Namespace: "a", UID: "theirs", ResourceVersion: "5",
+				OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "Deployment", Name: "web", UID: "w", Controller: new(true)}}},
+		},
+	})
+	for range 2 {
+		if err := x.converge(fake.Quiet(t), fake.Key("roots", "a")); err == nil {
+			t.Error("the obstacle is no failure")
+		}
+	}
+	if diff := cmp.Diff([]string{"POST", "GET", "GET"}, server.requests); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
+	}
+}
+
 // The result of the operator's own write is trusted for 30 s, and then checked once more.
 func TestConvergeRecordsWrites(t *testing.T) {
 	t.Parallel()
