@@ -13,7 +13,7 @@ func TestOptionalSource(t *testing.T) {
 		"K1 an optional source is complete all the same": {
 			valid:   `sources: [{secret: {selector: {}, includeAllKeys: true, optional: true}}]`,
 			invalid: `sources: [{secret: {selector: {}, optional: true}}]`,
-			at:      "spec.sources[0].secret", says: "either key must be set or includeAllKeys be true",
+			at:      "spec.sources[0].secret", says: "exactly one of key and includeAllKeys: true must be set",
 		},
 		"V1, K1 an optional source is a source": {
 			valid:   `sources: [{useDefaultCAs: false}, {secret: {name: o, key: k, optional: true}}]`,

@@ -83,17 +83,17 @@ func TestSourceObject(t *testing.T) {
 			"V2 " + kind + " has a key or all keys": {
 				valid:   object(`name: o, includeAllKeys: true`),
 				invalid: object(`name: o`),
-				at:      at, says: "either key must be set or includeAllKeys be true",
+				at:      at, says: "exactly one of key and includeAllKeys: true must be set",
 			},
 			"V2 " + kind + " has a key where includeAllKeys is false": {
 				valid:   object(`name: o, key: k, includeAllKeys: false`),
 				invalid: object(`name: o, includeAllKeys: false`),
-				at:      at, says: "either key must be set or includeAllKeys be true",
+				at:      at, says: "exactly one of key and includeAllKeys: true must be set",
 			},
 			"V2 " + kind + " has not both a key and all keys": {
 				valid:   object(`selector: {matchLabels: {a: b}}, includeAllKeys: true`),
 				invalid: object(`selector: {matchLabels: {a: b}}, key: k, includeAllKeys: true`),
-				at:      at, says: "either key must be set or includeAllKeys be true",
+				at:      at, says: "exactly one of key and includeAllKeys: true must be set",
 			},
 		})
 	}

@@ -98,7 +98,7 @@ func TestNull(t *testing.T) {
 		"V2 a null key": {
 			valid:   `sources: [{configMap: {name: o, key: null, includeAllKeys: true}}]`,
 			invalid: `sources: [{configMap: {name: o, key: null}}]`,
-			at:      "spec.sources[0].configMap", says: "either key must be set",
+			at:      "spec.sources[0].configMap", says: "exactly one of key and includeAllKeys",
 		},
 		"V3 a null kind of target": {
 			valid:   withTarget(`configMap: {key: k}, secret: null`),
