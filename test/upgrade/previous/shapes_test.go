@@ -282,6 +282,7 @@ func contentShapes(w *world) []*shape {
 			s.then = func(w *world) {
 				w.fill(s.name, authority("Next"))
 				w.awaitStatus(s, s.last)
+				time.Sleep(time.Second) // the times at which they leave have whole seconds
 				w.fill(s.name, authority("Last"))
 				w.awaitPEM(s.name, "Next", "Last")
 			}
