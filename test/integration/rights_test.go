@@ -297,7 +297,7 @@ func TestStopBeforeCachesAreComplete(t *testing.T) {
 	}
 	refuse(t, operator.name, "list watch", "secrets", rig.TrustNamespace)
 	poll.Eventually(t, "the caches to be refused", func() error {
-		if !strings.Contains(o.Log(), "forbidden") {
+		if log := o.Log(); !strings.Contains(log, "configmaps is forbidden") || !strings.Contains(log, "secrets is forbidden") {
 			return errNotYet
 		}
 		return nil
