@@ -95,7 +95,7 @@ down() {
 # Debian's roots, which need a mirror, are built only for the requested SUITES.
 build_images() {
   local stamp built=$bin/demo.stamp
-  stamp="$(digest api cmd internal deploy/charts hack/images go.mod go.sum hack/images.sh hack/chart.sh) ${SUITES-}"
+  stamp="$(digest api cmd internal deploy/charts hack/tools go.mod go.sum hack/images.sh hack/chart.sh) ${SUITES-}"
   if [ "$(cat "$built" 2>/dev/null)" = "$stamp $(cat "$bin/images/digests" 2>/dev/null)" ] && chart >/dev/null; then
     echo "Up to date."
     return
