@@ -134,7 +134,7 @@ func marker(line, start string) (label string, ok bool) {
 // whole blocks.
 func isComment(line string) bool {
 	return strings.HasPrefix(line, "#") && !strings.ContainsAny(line, "\r\v\f\u0085\u2028\u2029") &&
-		!(strings.Contains(line, beginMark) && strings.Contains(line, endMark))
+		(!strings.Contains(line, beginMark) || !strings.Contains(line, endMark))
 }
 
 // looksLikeMarker reports whether a line is a damaged BEGIN or END line rather than a
