@@ -196,14 +196,27 @@ func (w *world) putSource(kind, name string, text []byte) error {
 		if kind == model.ConfigMap {
 			object = configMapOf(meta, text)
 		}
-		// Without a resource version, the update does not conflict.
-		err := w.api.Update(ctx, object)
+		// With its resource version, an attempt that is delayed in the API server cannot
+		// overwrite a later one.
+		before := emptyOf(object)
+		err := w.api.Get(ctx, client.ObjectKeyFromObject(object), before)
 		if apierrors.IsNotFound(err) {
-			object.SetResourceVersion("")
 			return w.api.Create(ctx, object)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		object.SetResourceVersion(before.GetResourceVersion())
+		return w.api.Update(ctx, object)
 	})
+}
+
+// emptyOf returns an empty object of the same kind to read into.
+func emptyOf(object client.Object) client.Object {
+	if _, ok := object.(*corev1.Secret); ok {
+		return &corev1.Secret{}
+	}
+	return &corev1.ConfigMap{}
 }
 
 // configMapOf returns a ConfigMap with the text in data, or binaryData if it is not UTF-8.
