@@ -92,7 +92,7 @@ func TestRotationSurvivesRestarts(t *testing.T) {
 	fill(t, source, c)
 	o = startOperator(t)
 	awaitTargets(t, bundle, namespaces, slices.Concat([]authority{c}, inTheOrderOfLeaving(t, bundle, a, b))...)
-	awaitSynced(t, bundle, 1)
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "2 certificates that have left their sources are retained")
 	stop(t, o)
 	before := env.Audit.Mark()
 	startOperator(t)
