@@ -15,9 +15,12 @@ func (Bundle) Report(obj client.Object) ledger.Report {
 	}
 	status := source.Status
 	report := ledger.Report{
-		Conditions:       status.Conditions,
-		DefaultCAVersion: status.DefaultCAVersion,
-		Inventory:        inventoryFrom(status.Inventory),
+		ObservedGeneration: status.ObservedGeneration,
+		Conditions:         status.Conditions,
+		Digest:             status.Digest,
+		LastChanged:        status.LastChanged,
+		DefaultCAVersion:   status.DefaultCAVersion,
+		Inventory:          inventoryFrom(status.Inventory),
 	}
 	if counts := status.Targets; counts != nil {
 		report.Targets = &ledger.TargetCounts{Wanted: int(counts.Wanted), Synced: int(counts.Synced), Failed: int(counts.Failed)}
@@ -28,9 +31,12 @@ func (Bundle) Report(obj client.Object) ledger.Report {
 // Status implements [Adapter].
 func (Bundle) Status(report ledger.Report) any {
 	status := &v1alpha1.BundleStatus{
-		Conditions:       report.Conditions,
-		DefaultCAVersion: report.DefaultCAVersion,
-		Inventory:        inventoryTo(report.Inventory),
+		ObservedGeneration: report.ObservedGeneration,
+		Conditions:         report.Conditions,
+		Digest:             report.Digest,
+		LastChanged:        report.LastChanged,
+		DefaultCAVersion:   report.DefaultCAVersion,
+		Inventory:          inventoryTo(report.Inventory),
 	}
 	if counts := report.Targets; counts != nil {
 		status.Targets = &v1alpha1.TargetCounts{Wanted: toInt32(counts.Wanted), Synced: toInt32(counts.Synced), Failed: toInt32(counts.Failed)}

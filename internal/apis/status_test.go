@@ -23,7 +23,10 @@ func TestConstants(t *testing.T) {
 		v1alpha1.BundleConditionSynced:                 ledger.ConditionSynced,
 		v1alpha1.BundleConditionExpiringSoon:           ledger.ConditionExpiringSoon,
 		v1alpha1.BundleReasonNotExpiringSoon:           ledger.ReasonNotExpiringSoon,
-		v1alpha1.BundleReasonSyncing:                   ledger.ReasonSyncing,
+		v1alpha1.BundleConditionReady:                  ledger.ConditionReady,
+		v1alpha1.BundleConditionReconciling:            ledger.ConditionReconciling,
+		v1alpha1.BundleConditionStalled:                ledger.ConditionStalled,
+		v1alpha1.BundleReasonRollout:                   ledger.ReasonRollout,
 		v1alpha1.BundleReasonSourceNotFound:            string(certs.SourceNotFound),
 		v1alpha1.BundleReasonSourceBuildError:          string(certs.SourceBuildError),
 		v1alpha1.BundleReasonBundleTooLarge:            string(bundle.TooLarge),
@@ -49,7 +52,8 @@ func TestBundleStatus(t *testing.T) {
 	for name, want := range map[string]ledger.Report{
 		"empty": {},
 		"full": {
-			Conditions:       []metav1.Condition{{Type: "Synced", Status: metav1.ConditionTrue, Reason: "Synced", Message: "m", ObservedGeneration: 3}},
+			Conditions:         []metav1.Condition{{Type: "Synced", Status: metav1.ConditionTrue, Reason: "Synced", Message: "m", ObservedGeneration: 3}},
+			ObservedGeneration: 4, Digest: "d", LastChanged: &at,
 			DefaultCAVersion: "v",
 			Inventory: &ledger.Inventory{
 				Certificates: 1, MissingSources: 2, Duplicate: 3, Expired: 4, NotCA: 5, NotSelfSigned: 6, Excluded: 7, RetainedCount: 8,

@@ -3,20 +3,23 @@ package certs
 import (
 	"encoding/hex"
 	"unicode/utf8"
+
+	"trust-manager.io/internal/text"
 )
 
 // MaxDisplay is the largest number of characters of a subject in a status or a message.
 const MaxDisplay = 128
 
-// DisplaySubject returns the subject for statuses and messages. A subject of more than
+// DisplaySubject returns the subject for statuses and messages, without control and format
+// characters. A subject of more than
 // [MaxDisplay] characters is truncated to MaxDisplay, the last of which is "…"; such
 // a certificate is best identified by its fingerprint.
 func (c *Certificate) DisplaySubject() string {
-	text := c.Subject()
-	if len(text) <= MaxDisplay || utf8.RuneCountInString(text) <= MaxDisplay {
-		return text
+	subject := text.Printable(c.Subject())
+	if len(subject) <= MaxDisplay || utf8.RuneCountInString(subject) <= MaxDisplay {
+		return subject
 	}
-	return string([]rune(text)[:MaxDisplay-1]) + "…"
+	return string([]rune(subject)[:MaxDisplay-1]) + "…"
 }
 
 // SHA256 returns the fingerprint in hexadecimal.

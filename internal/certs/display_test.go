@@ -40,6 +40,9 @@ func TestDisplaySubject(t *testing.T) {
 			t.Errorf("%s: shown as %q", name, shown)
 		}
 	}
+	if got := (&certs.Certificate{RawSubject: commonName(t, "a\x01\u202eb")}).DisplaySubject(); got != "CN=a b" {
+		t.Errorf("a subject with control and format characters is shown as %q", got)
+	}
 	if got := (&certs.Certificate{RawSubject: []byte{1, 2}}).Subject(); got != "#0102" {
 		t.Errorf("what is no Name is shown as %q", got)
 	}

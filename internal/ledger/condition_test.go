@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"trust-manager.io/internal/bundle"
@@ -19,8 +20,8 @@ import (
 // maxMessage is the maximum length of a condition's message in the API, in bytes.
 const maxMessage = 32768
 
-// C1, C2, S11: the condition for each state of a rollout.
-func TestCondition(t *testing.T) {
+// C1, C2, C6, S11: the conditions for each state of a rollout, without an earlier status.
+func TestConditions(t *testing.T) {
 	t.Parallel()
 	built := ledger.Attempt{Generation: 7, Content: ledger.Content{Certificates: 2}}
 	invalid := ledger.Attempt{Generation: 7, Reason: "SourceBuildError", Message: "block 3 is damaged"}
@@ -30,94 +31,173 @@ func TestCondition(t *testing.T) {
 	no, yes := metav1.ConditionFalse, metav1.ConditionTrue
 	cases := map[string]struct {
 		summary ledger.Summary
-		status  metav1.ConditionStatus
+		// synced is the status of Synced, or empty if there is none; next is the type of
+		// the condition that accompanies Ready=False.
+		synced  metav1.ConditionStatus
+		next    string
 		reason  string
 		message string
 	}{
 		"C1 all hold it": {
 			ledger.Summary{Attempt: built, Built: true, Wanted: 3, Synced: 3, Namespaces: 3},
-			yes, "Synced", "The bundle of 2 certificates is in 3 namespaces",
+			yes, "", "Synced", "The bundle of 2 certificates is in 3 namespaces",
 		},
 		"C1 one of each": {
 			ledger.Summary{Attempt: ledger.Attempt{Generation: 7, Content: ledger.Content{Certificates: 1}}, Built: true, Wanted: 2, Synced: 2, Namespaces: 1},
-			yes, "Synced", "The bundle of 1 certificate is in 1 namespace",
+			yes, "", "Synced", "The bundle of 1 certificate is in 1 namespace",
 		},
 		"A6 no target": {
 			ledger.Summary{Attempt: built, Built: true},
-			yes, "Synced", "The bundle of 2 certificates is in 0 namespaces",
+			yes, "", "Synced", "The bundle of 2 certificates is in 0 namespaces",
 		},
 		"S6 with notes": {
 			ledger.Summary{Attempt: ledger.Attempt{Generation: 7, Content: ledger.Content{Certificates: 2}, Notes: []string{"one", "two"}}, Built: true, Wanted: 1, Synced: 1, Namespaces: 1},
-			yes, "Synced", "The bundle of 2 certificates is in 1 namespace; note: one; note: two",
+			yes, "", "Synced", "The bundle of 2 certificates is in 1 namespace; note: one; note: two",
 		},
 		"with more notes than are shown": {
 			ledger.Summary{Attempt: ledger.Attempt{Generation: 7, Content: ledger.Content{Certificates: 2}, Notes: []string{"1", "2", "3", "4"}}, Built: true, Wanted: 1, Synced: 1, Namespaces: 1},
-			yes, "Synced", "The bundle of 2 certificates is in 1 namespace; note: 1; note: 2; note: 3; and 1 more",
+			yes, "", "Synced", "The bundle of 2 certificates is in 1 namespace; note: 1; note: 2; note: 3; and 1 more",
 		},
 		"C1 rolling out": {
 			ledger.Summary{Attempt: built, Built: true, Wanted: 3, Synced: 1, Wrote: true, Since: start.Add(-time.Second)},
-			no, "Syncing", "Rolling out: 1 of 3 targets hold the current bundle",
+			"", "Reconciling", "Rollout", "Rolling out: 1 of 3 targets hold the current bundle",
 		},
-		"C1 rolling out with failures": {
-			ledger.Summary{Attempt: built, Built: true, Wanted: 4, Synced: 1, Failed: 1, Failures: []ledger.Failure{failure(bundle.ConfigMap, "a")},
-				FailedReason: "SyncConfigMapTargetFailed", Wrote: true, Since: start.Add(-time.Hour)},
-			no, "Syncing", "Rolling out: 1 of 4 targets hold the current bundle, 1 of 4 targets failed: ConfigMap in namespace a: webhook denied it",
+		"C6 the first rollout has not needed a write": {
+			ledger.Summary{Attempt: built, Built: true, Wanted: 3, Since: start.Add(-time.Second)},
+			"", "Reconciling", "Rollout", "Rolling out: 0 of 3 targets hold the current bundle",
+		},
+		"C6 a missing source": {
+			ledger.Summary{Attempt: ledger.Attempt{Generation: 7, Reason: "SourceNotFound", Message: "it is missing"}},
+			no, "Reconciling", "SourceNotFound", "it is missing. No bundle has been built since the operator started: " +
+				"targets are left as they are, and new namespaces wait",
+		},
+		"C6 a rotation state that is not saved": {
+			ledger.Summary{Attempt: ledger.Attempt{Generation: 7, Reason: "RotationStateFailed", Message: "denied"}, Built: true},
+			no, "Reconciling", "RotationStateFailed", "denied",
+		},
+		"C6 too large": {
+			ledger.Summary{Attempt: ledger.Attempt{Generation: 7, Reason: "BundleTooLarge", Message: "2 MiB"}, Built: true},
+			no, "Stalled", "BundleTooLarge", "2 MiB",
+		},
+		"C6 Secrets are disabled": {
+			ledger.Summary{Attempt: ledger.Attempt{Generation: 7, Reason: "SecretTargetsDisabled", Message: "no Secrets"}, Built: true},
+			no, "Stalled", "SecretTargetsDisabled", "no Secrets",
 		},
 		"C2 a ConfigMap failed": {
 			ledger.Summary{Attempt: built, Built: true, Wanted: 2, Synced: 1, Failed: 1, Failures: []ledger.Failure{failure(bundle.ConfigMap, "a")}, FailedReason: "SyncConfigMapTargetFailed"},
-			no, "SyncConfigMapTargetFailed", "1 of 2 targets failed: ConfigMap in namespace a: webhook denied it",
+			no, "Reconciling", "SyncConfigMapTargetFailed", "1 of 2 targets failed: ConfigMap in namespace a: webhook denied it",
 		},
 		"C2 a Secret failed": {
 			ledger.Summary{Attempt: built, Built: true, Wanted: 1, Failed: 1, Failures: []ledger.Failure{failure(bundle.Secret, "a")}, FailedReason: "SyncSecretTargetFailed"},
-			no, "SyncSecretTargetFailed", "1 of 1 target failed: Secret in namespace a: webhook denied it",
+			no, "Reconciling", "SyncSecretTargetFailed", "1 of 1 target failed: Secret in namespace a: webhook denied it",
 		},
 		"C2 both failed, and more than are shown": {
 			ledger.Summary{Attempt: built, Built: true, Wanted: 9, Synced: 4, Failed: 5, Failures: []ledger.Failure{
 				failure(bundle.ConfigMap, "a"), failure(bundle.ConfigMap, "b"), failure(bundle.Secret, "a"),
 			}, FailedReason: "SyncConfigMapTargetFailed"},
-			no, "SyncConfigMapTargetFailed", "5 of 9 targets failed: ConfigMap in namespace a: webhook denied it; " +
+			no, "Reconciling", "SyncConfigMapTargetFailed", "5 of 9 targets failed: ConfigMap in namespace a: webhook denied it; " +
 				"ConfigMap in namespace b: webhook denied it; Secret in namespace a: webhook denied it; and 2 more",
 		},
 		"S11 nothing built since the start": {
 			ledger.Summary{Attempt: invalid},
-			no, "SourceBuildError", "block 3 is damaged. No bundle has been built since the operator started: " +
+			no, "Stalled", "SourceBuildError", "block 3 is damaged. No bundle has been built since the operator started: " +
 				"targets are left as they are, and new namespaces wait",
 		},
 		"S11 the last good one stays": {
 			ledger.Summary{Attempt: invalid, Built: true, Wanted: 3, Synced: 3, Namespaces: 3},
-			no, "SourceBuildError", "block 3 is damaged. The last good bundle stays: 3 of 3 targets hold it",
+			no, "Stalled", "SourceBuildError", "block 3 is damaged. The last good bundle stays: 3 of 3 targets hold it",
 		},
 		"S11 the last good one stays, with failures": {
 			ledger.Summary{Attempt: invalid, Built: true, Wanted: 3, Synced: 2, Failed: 1, Failures: []ledger.Failure{failure(bundle.ConfigMap, "a")}, FailedReason: "SyncConfigMapTargetFailed"},
-			no, "SourceBuildError", "block 3 is damaged. The last good bundle stays: 2 of 3 targets hold it; " +
+			no, "Stalled", "SourceBuildError", "block 3 is damaged. The last good bundle stays: 2 of 3 targets hold it; " +
 				"1 of 3 targets failed: ConfigMap in namespace a: webhook denied it",
 		},
 		"S11 a rollout of the last good one continues": {
 			ledger.Summary{Attempt: invalid, Built: true, Wanted: 3, Synced: 1, Since: start},
-			no, "SourceBuildError", "block 3 is damaged. The last good bundle stays: 1 of 3 targets hold it",
+			no, "Stalled", "SourceBuildError", "block 3 is damaged. The last good bundle stays: 1 of 3 targets hold it",
 		},
 		"S11 no place wanted the last good one": {
 			ledger.Summary{Attempt: invalid, Built: true},
-			no, "SourceBuildError", "block 3 is damaged",
+			no, "Stalled", "SourceBuildError", "block 3 is damaged",
 		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, wait, keep := tc.summary.Condition(start)
+			got, wait, keep := tc.summary.Conditions(nil, start)
 			if wait != 0 || keep {
 				t.Errorf("wait %s, keep %t", wait, keep)
 			}
-			want := metav1.Condition{Type: "Synced", Status: tc.status, Reason: tc.reason, Message: tc.message, ObservedGeneration: 7}
+			var want []metav1.Condition
+			add := func(conditionType string, status metav1.ConditionStatus) {
+				want = append(want, metav1.Condition{Type: conditionType, Status: status, Reason: tc.reason, Message: tc.message, ObservedGeneration: 7})
+			}
+			if tc.synced != "" {
+				add("Synced", tc.synced)
+			}
+			ready := no
+			if tc.next == "" {
+				ready = yes
+			}
+			add("Ready", ready)
+			if tc.next != "" {
+				add(tc.next, yes)
+			}
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("condition (-want +got):\n%s", diff)
+				t.Errorf("conditions (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// C1: the status reports a rollout only after about a second. While nothing needed a
-// write, as after a restart, the status does not change.
+// C1: during a rollout, Synced stays True, a failure that is over is no longer reported, and
+// a failure of the rollout is.
+func TestSyncedDuringARollout(t *testing.T) {
+	t.Parallel()
+	rolling := ledger.Summary{
+		Attempt: ledger.Attempt{Generation: 7, Content: ledger.Content{Certificates: 2}}, Built: true,
+		Wanted: 4, Synced: 1, Wrote: true, Since: start.Add(-time.Minute),
+	}
+	failing := rolling
+	failing.Failed, failing.FailedReason = 1, "SyncConfigMapTargetFailed"
+	failing.Failures = []ledger.Failure{{Target: configMap("a"), Cause: "denied"}}
+	synced := metav1.Condition{Type: "Synced", Status: metav1.ConditionTrue, Reason: "Synced", Message: "as before", ObservedGeneration: 6}
+	failed := metav1.Condition{Type: "Synced", Status: metav1.ConditionFalse, Reason: "SourceNotFound", Message: "was missing", ObservedGeneration: 6}
+	const failure = "1 of 4 targets failed: ConfigMap in namespace a: denied"
+	for name, tc := range map[string]struct {
+		summary ledger.Summary
+		before  metav1.Condition
+		want    *metav1.Condition
+		detail  string
+	}{
+		"after a success": {rolling, synced, &synced, ""},
+		"after a failure": {rolling, failed, nil, ""},
+		"after a success, and a target fails": {failing, synced, &metav1.Condition{
+			Type: "Synced", Status: metav1.ConditionFalse, Reason: "SyncConfigMapTargetFailed", Message: failure, ObservedGeneration: 7,
+		}, ", " + failure},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, wait, keep := tc.summary.Conditions([]metav1.Condition{tc.before}, start)
+			if wait != 0 || keep {
+				t.Errorf("wait %s, keep %t", wait, keep)
+			}
+			if diff := cmp.Diff(tc.want, meta.FindStatusCondition(got, "Synced")); diff != "" {
+				t.Errorf("Synced (-want +got):\n%s", diff)
+			}
+			want := "Rolling out: 1 of 4 targets hold the current bundle" + tc.detail
+			for _, conditionType := range []string{"Ready", "Reconciling"} {
+				condition := meta.FindStatusCondition(got, conditionType)
+				if condition == nil || condition.Reason != "Rollout" || condition.Message != want || condition.ObservedGeneration != 7 {
+					t.Errorf("%s is %+v, want the message %q", conditionType, condition, want)
+				}
+			}
+		})
+	}
+}
+
+// C1, C6: the status reports a rollout only after about a second, the first one after half
+// a second. While nothing needed a write, as after a restart, the status does not change.
 func TestConditionWaits(t *testing.T) {
 	t.Parallel()
 	pending := ledger.Summary{Built: true, Wanted: 2, Synced: 1, Since: start, Wrote: true}
@@ -127,27 +207,33 @@ func TestConditionWaits(t *testing.T) {
 		Wait time.Duration
 		Keep bool
 	}
+	before := []metav1.Condition{{Type: "Synced"}}
 	cases := map[string]struct {
 		summary ledger.Summary
+		before  []metav1.Condition
 		after   time.Duration
 		want    answer
 	}{
-		"just begun":            {pending, 0, answer{Wait: time.Second}},
-		"under way":             {pending, 999 * time.Millisecond, answer{Wait: time.Millisecond}},
-		"after a second":        {pending, time.Second, answer{}},
-		"only looking":          {looking, 0, answer{Keep: true}},
-		"only looking, at last": {looking, time.Hour, answer{Keep: true}},
-		"the clock went back":   {pending, -time.Second, answer{Wait: 2 * time.Second}},
+		"just begun":             {pending, before, 0, answer{Wait: time.Second}},
+		"under way":              {pending, before, 999 * time.Millisecond, answer{Wait: time.Millisecond}},
+		"after a second":         {pending, before, time.Second, answer{}},
+		"only looking":           {looking, before, 0, answer{Keep: true}},
+		"only looking, at last":  {looking, before, time.Hour, answer{Keep: true}},
+		"the clock went back":    {pending, before, -time.Second, answer{Wait: 2 * time.Second}},
+		"the first one":          {pending, nil, 0, answer{Wait: 500 * time.Millisecond}},
+		"the first one, looking": {looking, nil, 499 * time.Millisecond, answer{Wait: time.Millisecond}},
+		"the first one, at last": {looking, nil, 500 * time.Millisecond, answer{}},
+		"others have reported":   {looking, []metav1.Condition{{Type: "Theirs"}}, 0, answer{Wait: 500 * time.Millisecond}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			condition, wait, keep := tc.summary.Condition(start.Add(tc.after))
+			conditions, wait, keep := tc.summary.Conditions(tc.before, start.Add(tc.after))
 			if got := (answer{wait, keep}); got != tc.want {
 				t.Errorf("wait and keep %v, want %v", got, tc.want)
 			}
-			if holds := tc.want == (answer{}); holds != (condition.Reason == "Syncing") {
-				t.Errorf("reason %q", condition.Reason)
+			if reports := tc.want == (answer{}); reports != (meta.FindStatusCondition(conditions, "Reconciling") != nil) {
+				t.Errorf("conditions %v", conditions)
 			}
 		})
 	}
@@ -160,12 +246,13 @@ func TestRestartSaysNothingOnTheWay(t *testing.T) {
 	l := begun(configMap("a"), configMap("b"))
 	later := start.Add(time.Hour)
 	l.Synced(id("roots"), 1, configMap("a"))
-	if _, wait, keep := summary(t, l).Condition(later); wait != 0 || !keep {
+	before := []metav1.Condition{{Type: "Synced", Status: metav1.ConditionTrue}}
+	if _, wait, keep := summary(t, l).Conditions(before, later); wait != 0 || !keep {
 		t.Errorf("on the way: wait %s, keep %t", wait, keep)
 	}
 	l.Synced(id("roots"), 1, configMap("b"))
-	if condition, _, keep := summary(t, l).Condition(later); keep || condition.Reason != "Synced" {
-		t.Errorf("at the end: reason %q, keep %t", condition.Reason, keep)
+	if conditions, _, keep := summary(t, l).Conditions(before, later); keep || conditions[0].Reason != "Synced" {
+		t.Errorf("at the end: %v, keep %t", conditions, keep)
 	}
 }
 
@@ -175,8 +262,8 @@ func TestBuiltButNotBegun(t *testing.T) {
 	t.Parallel()
 	l := ledger.New()
 	l.RecordBuild(id("roots"), ledger.Attempt{UID: "uid", Generation: 1, Content: ledger.Content{Certificates: 2}})
-	if condition, _, keep := summary(t, l).Condition(start); !keep {
-		t.Errorf("it says %s %s: %s", condition.Status, condition.Reason, condition.Message)
+	if conditions, _, keep := summary(t, l).Conditions(nil, start); !keep {
+		t.Errorf("it reports %v", conditions)
 	}
 }
 
@@ -186,7 +273,7 @@ func TestWordsDoNotFollowTheOrderOfEvents(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 200 {
 		places, outcomes := randomOutcomes(random)
-		var first metav1.Condition
+		var first []metav1.Condition
 		for attempt := range 5 {
 			random.Shuffle(len(places), func(i, j int) { places[i], places[j] = places[j], places[i] })
 			l := ledger.New()
@@ -196,7 +283,7 @@ func TestWordsDoNotFollowTheOrderOfEvents(t *testing.T) {
 			for _, place := range places {
 				outcomes[place](l, place)
 			}
-			got, _, _ := summary(t, l).Condition(start.Add(time.Minute))
+			got, _, _ := summary(t, l).Conditions(nil, start.Add(time.Minute))
 			if attempt == 0 {
 				first = got
 			}
@@ -268,7 +355,8 @@ func TestMessageIsBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			condition, _, _ := summary.Condition(start.Add(time.Hour))
+			conditions, _, _ := summary.Conditions(nil, start.Add(time.Hour))
+			condition := conditions[0]
 			if size := len(condition.Message); size > maxMessage {
 				t.Errorf("the message has %d bytes, the API takes %d", size, maxMessage)
 			}
@@ -299,10 +387,10 @@ func TestCauseIsCutBetweenCharacters(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := ledger.Summary{Built: true, Wanted: 1, Failed: 1, Failures: []ledger.Failure{{Target: configMap("a"), Cause: tc.cause}}}
-			condition, _, _ := s.Condition(start)
+			conditions, _, _ := s.Conditions(nil, start)
 			want := "1 of 1 target failed: ConfigMap in namespace a: " + tc.want
-			if condition.Message != want {
-				t.Errorf("message %q, want %q", condition.Message, want)
+			if got := conditions[0].Message; got != want {
+				t.Errorf("message %q, want %q", got, want)
 			}
 		})
 	}

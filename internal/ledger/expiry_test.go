@@ -50,7 +50,7 @@ func TestExpiryWithoutWhatIsRetained(t *testing.T) {
 	t.Parallel()
 	content := bundle.Bundle{Certificates: []certs.Certificate{made(t, 0, "stays", start.Add(40*day)), made(t, 1, "goes", start.Add(day))}}
 	content.Retained = []bundle.Retained{{Certificate: content.Certificates[1], Left: start}}
-	if got := ledger.NewContent(bundle.Spec{}, content).Expiry.Within(30*day, start); got != 0 {
+	if got := ledger.NewContent(bundle.Spec{}, content, "").Expiry.Within(30*day, start); got != 0 {
 		t.Errorf("%d expire soon", got)
 	}
 }

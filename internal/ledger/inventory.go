@@ -12,11 +12,13 @@ import (
 // maxShownRetained is how many retained certificates the status lists.
 const maxShownRetained = 20
 
-// NewContent describes a bundle and the Spec that it was built from. Of the content of
-// certificates it has only subjects, which are truncated.
-func NewContent(spec bundle.Spec, content bundle.Bundle) Content {
+// NewContent describes a bundle and the Spec that it was built from. The digest is the
+// hexadecimal SHA-256 of its PEM file, or empty. Of the content of certificates the
+// description has only subjects, which are truncated.
+func NewContent(spec bundle.Spec, content bundle.Bundle, digest string) Content {
 	return Content{
 		Certificates:     len(content.Certificates),
+		Digest:           digest,
 		Retained:         len(content.Retained),
 		Missing:          content.Missing,
 		EarliestNotAfter: content.EarliestNotAfter,

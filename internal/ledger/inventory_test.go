@@ -54,7 +54,7 @@ func contentOf(tb testing.TB, filter bundle.Filter, sources ...[]certs.Certifica
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return ledger.NewContent(spec, built)
+	return ledger.NewContent(spec, built, "")
 }
 
 // K4: the inventory of a bundle.
@@ -114,7 +114,7 @@ func worst(tb testing.TB, subject string, failing bool) ledger.Summary {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	content := ledger.NewContent(spec, built)
+	content := ledger.NewContent(spec, built, "")
 	summary := ledger.Summary{
 		Attempt: ledger.Attempt{Content: content, Notes: built.Notes, DefaultCAVersion: strings.Repeat("v", 253)},
 		Content: content, Built: true, Wanted: 10_000, Synced: 10_000, Namespaces: 10_000,
@@ -138,10 +138,10 @@ func TestStatusSize(t *testing.T) {
 	for name, subject := range map[string]string{"short": "Root", "long": strings.Repeat("ü", 5000), "control characters": strings.Repeat("\x01", 5000)} {
 		for _, failing := range []bool{false, true} {
 			summary := worst(t, subject, failing)
-			condition, _, _ := summary.Condition(start)
+			conditions, _, _ := summary.Conditions(nil, start)
 			expiring := summary.Expiring(nil, start)
 			status := apis.Bundle{}.Status(ledger.Report{
-				Conditions: []metav1.Condition{condition, *expiring}, DefaultCAVersion: summary.Attempt.DefaultCAVersion,
+				Conditions: append(conditions, *expiring), DefaultCAVersion: summary.Attempt.DefaultCAVersion,
 				Inventory: summary.Inventory, Targets: summary.Targets(),
 			})
 			encoded, err := json.Marshal(status)

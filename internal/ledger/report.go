@@ -8,17 +8,26 @@ import (
 // part of every API kind.
 const (
 	ConditionSynced       = "Synced"
+	ConditionReady        = "Ready"
+	ConditionReconciling  = "Reconciling"
+	ConditionStalled      = "Stalled"
 	ConditionExpiringSoon = "ExpiringSoon"
 
 	ReasonSynced          = "Synced"
-	ReasonSyncing         = "Syncing"
+	ReasonRollout         = "Rollout"
 	ReasonExpiringSoon    = "ExpiringSoon"
 	ReasonNotExpiringSoon = "NotExpiringSoon"
 )
 
 // Report is what a status reports, independent of the API kind and version.
 type Report struct {
-	Conditions       []metav1.Condition
+	// ObservedGeneration is the generation of the Bundle that the status describes.
+	ObservedGeneration int64
+	Conditions         []metav1.Condition
+	// Digest is the hexadecimal SHA-256 of the current PEM file, and LastChanged when it
+	// last changed, if that is known.
+	Digest           string
+	LastChanged      *metav1.Time
 	DefaultCAVersion string
 	// Inventory and Targets are nil before the first build.
 	Inventory *Inventory

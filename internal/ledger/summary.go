@@ -8,17 +8,16 @@ import (
 	"strings"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/text"
 )
 
 const (
-	// grace is how long a rollout may take before the condition reports it: a short
-	// rollout would only make the condition flap.
-	grace = time.Second
+	// grace is how long a rollout may take before the status reports it: a short rollout
+	// would only make the status flap. The first status of a Bundle waits for a shorter
+	// time, because programs that wait for a Bundle need it.
+	grace, firstGrace = time.Second, 500 * time.Millisecond
 	// maxShownFailures is how many failed targets a message names: enough to act on,
 	// while the message stays readable.
 	maxShownFailures = 3
@@ -109,41 +108,8 @@ func (e *entry) summary() Summary {
 	return summary
 }
 
-// Condition returns the condition Synced. If wait is not 0, it is too early to report: the
-// status should not change before wait has passed. If keep is true, the status should not
-// change until the next event.
-func (s Summary) Condition(now time.Time) (condition metav1.Condition, wait time.Duration, keep bool) {
-	condition = metav1.Condition{
-		Type:               ConditionSynced,
-		Status:             metav1.ConditionFalse,
-		ObservedGeneration: s.Attempt.Generation,
-	}
-	unfinished := s.Wanted - s.Synced - s.Failed
-	switch {
-	case s.Attempt.Reason != "":
-		condition.Reason, condition.Message = s.Attempt.Reason, foreign(s.Attempt.Message, maxMessage)+s.fallback()
-	case !s.Built || unfinished > 0 && !s.Wrote:
-		// The rollout has not begun, or has only read targets, as after a restart: the
-		// status is still correct.
-		return condition, 0, true
-	case unfinished > 0 && now.Sub(s.Since) < grace:
-		return condition, grace - now.Sub(s.Since), false
-	case unfinished > 0:
-		condition.Reason = ReasonSyncing
-		condition.Message = fmt.Sprintf("Rolling out: %d of %d targets hold the current bundle%s", s.Synced, s.Wanted, s.failures(", "))
-	case s.Failed > 0:
-		condition.Reason = s.FailedReason
-		condition.Message = s.failures("")
-	default:
-		condition.Status = metav1.ConditionTrue
-		condition.Reason = ReasonSynced
-		condition.Message = s.success()
-	}
-	return condition, 0, false
-}
-
-// success returns the message of a finished rollout, with the first few notes.
-func (s Summary) success() string {
+// Success returns the message of a finished rollout, with the first few notes.
+func (s Summary) Success() string {
 	reached := fmt.Sprintf("The bundle of %s is in %s", text.Count(s.Attempt.Certificates, "certificate"), text.Count(s.Namespaces, "namespace"))
 	shown := s.Attempt.Notes[:min(len(s.Attempt.Notes), maxShownNotes)]
 	parts := []string{reached}

@@ -30,7 +30,7 @@ func contentOfDays(days ...int) ledger.Content {
 	for _, day := range days {
 		content.Certificates = append(content.Certificates, certs.Certificate{NotAfter: start.AddDate(0, 0, day)})
 	}
-	return ledger.NewContent(bundle.Spec{}, content)
+	return ledger.NewContent(bundle.Spec{}, content, "")
 }
 
 func id(name string) bundle.ID { return bundle.ID{Kind: "Bundle", Name: name} }

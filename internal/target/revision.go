@@ -1,6 +1,7 @@
 package target
 
 import (
+	"encoding/hex"
 	"maps"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -101,6 +102,19 @@ func newShape(spec bundle.Spec, digest string, target bundle.Target, files *enco
 	shape.Labels[spec.Marks.Label] = spec.ID.Name
 	shape.Annotations[spec.Marks.Hash] = digest
 	return shape
+}
+
+// PEMDigest returns the hexadecimal SHA-256 of the PEM file, or "" if no target has one or
+// there is no revision.
+func (r *Revision) PEMDigest() string {
+	if r == nil {
+		return ""
+	}
+	file, ok := r.files.encoded[encoding{format: bundle.PEM}]
+	if !ok {
+		return ""
+	}
+	return hex.EncodeToString(file.sum[:])
 }
 
 // Equal reports whether two revisions have the same desired state for every target.

@@ -14,11 +14,15 @@ func Truncate(text string, limit int) string {
 	return strings.ToValidUTF8(text[:limit], "") + "…"
 }
 
-// Printable returns a text with a space instead of each control character: the text may be
-// foreign, and people read it in a terminal.
+// Printable returns a text without format characters, such as U+202E, which reverses what
+// follows, and with a space instead of each control character and line separator: the text
+// may be foreign, and people read it in a terminal.
 func Printable(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		switch {
+		case unicode.Is(unicode.Cf, r):
+			return -1
+		case unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp):
 			return ' '
 		}
 		return r

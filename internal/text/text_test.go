@@ -26,7 +26,7 @@ func TestCount(t *testing.T) {
 
 func TestPrintable(t *testing.T) {
 	t.Parallel()
-	if got, want := Printable("a\x1b[31m\nb\té"), "a [31m b é"; got != want {
+	if got, want := Printable("a\x1b[31m\nb\té\u202ec\u2028d\ufeff"), "a [31m b éc d"; got != want {
 		t.Errorf("Printable() = %q, want %q", got, want)
 	}
 }

@@ -14,18 +14,20 @@ import (
 )
 
 // synced returns a Bundle's current condition Synced. It returns an error if the
-// condition does not exist, or is not about the Bundle's current generation (C1).
+// condition does not exist, is not about the Bundle's current generation (C1), or is about
+// an earlier content, since it stays as it was while a change rolls out: Ready then differs.
 func synced(t *testing.T, bundle *v1alpha1.Bundle) (metav1.Condition, error) {
 	if err := api.Get(t.Context(), client.ObjectKeyFromObject(bundle), bundle); err != nil {
 		return metav1.Condition{}, err
 	}
 	condition := meta.FindStatusCondition(bundle.Status.Conditions, v1alpha1.BundleConditionSynced)
+	ready := meta.FindStatusCondition(bundle.Status.Conditions, v1alpha1.BundleConditionReady)
 	switch {
-	case condition == nil:
-		return metav1.Condition{}, fmt.Errorf("Bundle %s has no condition Synced", bundle.Name)
-	case condition.ObservedGeneration != bundle.Generation:
-		return *condition, fmt.Errorf("Bundle %s: the condition is about generation %d, want %d: %s: %s",
-			bundle.Name, condition.ObservedGeneration, bundle.Generation, condition.Reason, condition.Message)
+	case condition == nil || ready == nil:
+		return metav1.Condition{}, fmt.Errorf("Bundle %s lacks a condition: %+v", bundle.Name, bundle.Status.Conditions)
+	case condition.ObservedGeneration != bundle.Generation || ready.Reason != condition.Reason:
+		return *condition, fmt.Errorf("Bundle %s: the condition is about generation %d, want %d: %s: %s; Ready: %s",
+			bundle.Name, condition.ObservedGeneration, bundle.Generation, condition.Reason, condition.Message, ready.Message)
 	}
 	return *condition, nil
 }

@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -53,22 +54,28 @@ func redefine(t *testing.T, change func(version map[string]any)) {
 }
 
 // C1: if the definition of Bundles is older than the operator, as when it is managed
-// separately, statuses have no inventory, but everything else.
+// separately, statuses have conditions and the package, and
+// everything else works.
 func TestStatusUnderAnOlderDefinition(t *testing.T) {
 	noOperator(t)
-	properties := []string{"schema", "openAPIV3Schema", "properties", "status", "properties"}
+	status := []string{"schema", "openAPIV3Schema", "properties", "status"}
+	properties, initial := append(slices.Clone(status), "properties"), append(slices.Clone(status), "default")
 	fields, err := statusOf(definition(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	redefine(t, func(version map[string]any) {
+		unstructured.RemoveNestedField(version, initial...)
 		older := map[string]any{"conditions": fields["conditions"], "defaultCAVersion": fields["defaultCAVersion"]}
 		if err := unstructured.SetNestedMap(version, older, properties...); err != nil {
 			t.Fatal(err)
 		}
 	})
 	t.Cleanup(func() {
-		redefine(t, func(version map[string]any) { _ = unstructured.SetNestedMap(version, fields, properties...) })
+		redefine(t, func(version map[string]any) {
+			_ = unstructured.SetNestedMap(version, fields, properties...)
+			_ = unstructured.SetNestedField(version, int64(-1), append(initial, "observedGeneration")...)
+		})
 	})
 	s := newScene(t)
 	namespaces := s.namespaces(2)

@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,44 +18,93 @@ import (
 	"trust-manager.io/test/framework/rig"
 )
 
-// C1: a rollout that takes longer than about a second is reported as Syncing, with
-// its progress and generation; lastTransitionTime changes only with the status value.
-func TestSyncingIsShown(t *testing.T) {
+// awaitRollout waits until a Bundle reports a rollout of its current generation, with this
+// progress, and returns it.
+func awaitRollout(t *testing.T, bundle *v1alpha1.Bundle, progress string) {
+	t.Helper()
+	poll.Eventually(t, "the rollout of Bundle "+bundle.Name, func() error {
+		now := read(t, bundle)
+		for conditionType, want := range map[string]metav1.ConditionStatus{
+			v1alpha1.BundleConditionReady: metav1.ConditionFalse, v1alpha1.BundleConditionReconciling: metav1.ConditionTrue,
+		} {
+			condition := meta.FindStatusCondition(now.Status.Conditions, conditionType)
+			if condition == nil || condition.Status != want || condition.Reason != v1alpha1.BundleReasonRollout ||
+				condition.ObservedGeneration != now.Generation || !strings.Contains(condition.Message, progress) {
+				return fmt.Errorf("%s is %+v", conditionType, condition)
+			}
+		}
+		return nil
+	})
+}
+
+// C1, C6: a rollout that takes longer than about a second is reported with its progress and
+// generation. Synced is absent during the first one and stays True during the next.
+func TestRolloutIsShown(t *testing.T) {
 	t.Parallel()
 	operator(t)
 	s := newScene(t)
 	slow, quick := s.faultyNamespaces(2), s.namespaces(4)
 	all := slices.Concat(slow, quick)
 	ca, next := newAuthority("CA"), newAuthority("Next")
+	synced := func(b *v1alpha1.Bundle) *metav1.Condition {
+		return meta.FindStatusCondition(read(t, b).Status.Conditions, v1alpha1.BundleConditionSynced)
+	}
 	env.Admission.Hang(slow...)
 	bundle := s.bundle(inLine(ca))
-	first := awaitCondition(t, bundle, v1alpha1.BundleReasonSyncing, "4 of 6 targets")
-	if first.ObservedGeneration != 1 {
-		t.Errorf("observedGeneration is %d, want 1", first.ObservedGeneration)
+	awaitRollout(t, bundle, "4 of 6 targets")
+	if condition := synced(bundle); condition != nil {
+		t.Errorf("during the first rollout, Synced is %+v", condition)
 	}
-	// lastTransitionTime has seconds.
-	time.Sleep(time.Until(first.LastTransitionTime.Add(time.Second)))
+	env.Admission.Admit(slow...)
+	awaitTargets(t, bundle, all, ca)
+	first := awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "6 namespaces")
+	env.Admission.Hang(slow...)
 	change(t, bundle, func(b *v1alpha1.Bundle) { b.Spec.Sources = inLine(next) })
 	awaitTargets(t, bundle, quick, next)
-	second := awaitCondition(t, bundle, v1alpha1.BundleReasonSyncing, "4 of 6 targets")
-	if second.ObservedGeneration != 2 || !second.LastTransitionTime.Equal(&first.LastTransitionTime) {
-		t.Errorf("generation %d since %s; want 2, since %s as before",
-			second.ObservedGeneration, second.LastTransitionTime, first.LastTransitionTime)
+	awaitRollout(t, bundle, "4 of 6 targets")
+	if condition := synced(bundle); condition == nil || *condition != first {
+		t.Errorf("during the second rollout, Synced is %+v, want %+v", condition, first)
 	}
 	env.Admission.Admit(slow...)
 	awaitTargets(t, bundle, all, next)
-	third := awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "6 namespaces")
-	if !second.LastTransitionTime.Before(&third.LastTransitionTime) {
-		t.Errorf("Synced since %s, which is not after %s", third.LastTransitionTime, second.LastTransitionTime)
+	second := awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "6 namespaces")
+	if second.ObservedGeneration != 2 || !second.LastTransitionTime.Equal(&first.LastTransitionTime) {
+		t.Errorf("generation %d since %s; want 2, since %s as before", second.ObservedGeneration, second.LastTransitionTime, first.LastTransitionTime)
 	}
-	change(t, bundle, func(b *v1alpha1.Bundle) { b.Spec.Sources = inLine(ca, next) })
-	fourth := awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "2 certificates", "6 namespaces")
-	if !fourth.LastTransitionTime.Equal(&third.LastTransitionTime) {
-		t.Errorf("after a quick rollout Synced since %s, want %s as before", fourth.LastTransitionTime, third.LastTransitionTime)
+	if len(bundle.Status.Conditions) != 2 {
+		t.Errorf("at the end there are the conditions %+v", bundle.Status.Conditions)
 	}
 }
 
-// C1: a short rollout is not reported as Syncing.
+// A15: the digest is that of the PEM file, and lastChanged changes with it.
+func TestDigestInTheStatus(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	s := newScene(t)
+	namespace := s.namespaces(1)[0]
+	bundle := s.bundle(inLine(newAuthority("CA")))
+	check := func() metav1.Time {
+		t.Helper()
+		awaitSynced(t, bundle, 1)
+		text := read(t, configMap(namespace, bundle.Name)).Data[targetKey]
+		if want := fmt.Sprintf("%x", sha256.Sum256([]byte(text))); bundle.Status.Digest != want || bundle.Status.LastChanged == nil {
+			t.Fatalf("the digest is %q since %s, want %q", bundle.Status.Digest, bundle.Status.LastChanged, want)
+		}
+		return *bundle.Status.LastChanged
+	}
+	first := check()
+	time.Sleep(time.Until(first.Add(time.Second))) // the time has seconds
+	change(t, bundle, func(b *v1alpha1.Bundle) { b.Spec.Target.ConfigMap.Metadata = asked })
+	if second := check(); !second.Equal(&first) {
+		t.Errorf("the digest has not changed, and the time is %s after %s", second, first)
+	}
+	change(t, bundle, func(b *v1alpha1.Bundle) { b.Spec.Sources = inLine(newAuthority("Next")) })
+	if third := check(); !first.Before(&third) {
+		t.Errorf("the digest has changed, and the time is %s after %s", third, first)
+	}
+}
+
+// C1: a short rollout is not reported.
 func TestShortRollOutIsNotShown(t *testing.T) {
 	t.Parallel()
 	operator(t)
@@ -73,10 +124,12 @@ func TestShortRollOutIsNotShown(t *testing.T) {
 		if !ok {
 			t.Fatalf("the watch says %s: %v", event.Type, event.Object)
 		}
-		condition := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.BundleConditionSynced)
-		if condition.Status != metav1.ConditionTrue {
-			t.Fatalf("on the way it was %s: %s", condition.Reason, condition.Message)
+		for _, condition := range now.Status.Conditions {
+			if condition.Status != metav1.ConditionTrue || condition.Type == v1alpha1.BundleConditionReconciling {
+				t.Fatalf("on the way there was %+v", condition)
+			}
 		}
+		condition := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.BundleConditionSynced)
 		if strings.Contains(condition.Message, "2 certificates") {
 			return
 		}
@@ -130,6 +183,10 @@ func TestTamperedStatusIsRepaired(t *testing.T) {
 			meta.RemoveStatusCondition(&b.Status.Conditions, v1alpha1.BundleConditionSynced)
 		},
 		"package": func(b *v1alpha1.Bundle) { b.Status.DefaultCAVersion = "tampered" },
+		"digest":  func(b *v1alpha1.Bundle) { b.Status.Digest = strings.Repeat("0", 64) },
+		"stalled": func(b *v1alpha1.Bundle) {
+			meta.SetStatusCondition(&b.Status.Conditions, metav1.Condition{Type: v1alpha1.BundleConditionStalled, Status: metav1.ConditionTrue, Reason: "Tampered"})
+		},
 	} {
 		for _, manager := range []string{"somebody", "trust-manager"} {
 			t.Run(name+" by "+manager, func(t *testing.T) {
@@ -138,6 +195,7 @@ func TestTamperedStatusIsRepaired(t *testing.T) {
 				s.namespaces(1)
 				bundle := s.bundle(inLine(newAuthority("CA")))
 				awaitSynced(t, bundle, 1)
+				digest := bundle.Status.Digest
 				others := metav1.Condition{
 					Type: "Theirs", Status: metav1.ConditionUnknown, Reason: "Theirs", Message: "of others", ObservedGeneration: 1,
 					LastTransitionTime: metav1.NewTime(time.Now().Add(-time.Hour)).Rfc3339Copy(),
@@ -153,6 +211,12 @@ func TestTamperedStatusIsRepaired(t *testing.T) {
 					}
 					if bundle.Status.DefaultCAVersion != "" {
 						return fmt.Errorf("defaultCAVersion is %q", bundle.Status.DefaultCAVersion)
+					}
+					if bundle.Status.Digest != digest {
+						return fmt.Errorf("the digest is %q", bundle.Status.Digest)
+					}
+					if meta.FindStatusCondition(bundle.Status.Conditions, v1alpha1.BundleConditionStalled) != nil {
+						return errors.New("it is stalled")
 					}
 					return nil
 				})

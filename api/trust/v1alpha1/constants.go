@@ -24,8 +24,24 @@ const (
 )
 
 // BundleConditionSynced is the type of the condition that reports whether every
-// target of a Bundle holds the current content.
+// target of a Bundle holds the bundle. It is absent until the first rollout has ended or
+// something has failed, and stays True while a later change rolls out.
 const BundleConditionSynced = "Synced"
+
+// Types of the conditions that follow the conventions of kstatus.
+const (
+	// BundleConditionReady is True while every target holds the content of the current
+	// generation.
+	BundleConditionReady = "Ready"
+
+	// BundleConditionReconciling is present, and True, while the operator continues by
+	// itself: a rollout is in progress, or it waits for a source or an obstacle.
+	BundleConditionReconciling = "Reconciling"
+
+	// BundleConditionStalled is present, and True, while a person has to change
+	// something.
+	BundleConditionStalled = "Stalled"
+)
 
 // BundleConditionExpiringSoon is the type of the condition that reports whether
 // a certificate of the bundle has expired or expires within 30 days. The
@@ -42,14 +58,15 @@ const (
 	BundleReasonNotExpiringSoon = "NotExpiringSoon"
 )
 
-// Reasons of the condition BundleConditionSynced.
+// BundleReasonRollout is the reason of the conditions BundleConditionReady and
+// BundleConditionReconciling while a rollout is in progress.
+const BundleReasonRollout = "Rollout"
+
+// Reasons of the condition BundleConditionSynced, and of the conditions that accompany it.
 const (
 	// BundleReasonSynced: every target holds the current content. It is the only
 	// reason that accompanies the status True.
 	BundleReasonSynced = "Synced"
-
-	// BundleReasonSyncing: a rollout is in progress.
-	BundleReasonSyncing = "Syncing"
 
 	// BundleReasonSourceNotFound: a source object or one of its keys does not
 	// exist, or the sources contain no certificate at all.

@@ -36,6 +36,7 @@ type Bundle struct {
 
 	// status is the observed state of the Bundle. The operator writes it.
 	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1}
 	Status BundleStatus `json:"status,omitzero"`
 }
 
@@ -312,15 +313,35 @@ const (
 
 // BundleStatus is the observed state of a Bundle.
 type BundleStatus struct {
+	// observedGeneration is the generation of the Bundle that the status describes. It
+	// is -1 until the operator has written the first status, so that programs that wait
+	// for a Bundle do not take a new one for finished.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
 	// conditions describe the state of the Bundle, at most 10 of them. Synced is True
-	// once every target holds the current content; otherwise its reason and message
-	// explain why not. ExpiringSoon is True while a certificate of the bundle has
-	// expired or expires within 30 days, and otherwise False or absent.
+	// once every target holds the bundle, stays True while a later change rolls out,
+	// and is False after a failure, which its reason and message explain. Ready is True
+	// while every target holds the content of the current generation. Reconciling is
+	// present while the operator continues by itself, and Stalled while it waits for a
+	// person. ExpiringSoon is True while a certificate of the bundle has expired or
+	// expires within 30 days, and otherwise False or absent.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=10
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// digest is the SHA-256 of the current PEM file, 64 hexadecimal digits in lower
+	// case. It is unset if the Bundle has no target.
+	// +optional
+	// +kubebuilder:validation:Pattern="^[0-9a-f]{64}$"
+	Digest string `json:"digest,omitempty"`
+
+	// lastChanged is when the digest last changed. It is unset if an operator that did
+	// not record the time made the last change.
+	// +optional
+	LastChanged *metav1.Time `json:"lastChanged,omitempty"`
 
 	// defaultCAVersion is the ID of the default CA package whose certificates are in
 	// the bundle. It is unset if the Bundle does not use the package.

@@ -251,6 +251,10 @@ func (in *BundleStatus) DeepCopyInto(out *BundleStatus) {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	if in.LastChanged != nil {
+		in, out := &in.LastChanged, &out.LastChanged
+		*out = (*in).DeepCopy()
+	}
 	if in.Inventory != nil {
 		in, out := &in.Inventory, &out.Inventory
 		*out = new(BundleInventory)

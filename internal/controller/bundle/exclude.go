@@ -103,7 +103,7 @@ func (r *Reconciler) activateReduced(id bundle.ID, next *activeBuild, out *outco
 	if err != nil {
 		return err
 	}
-	out.attempt.Reduced, out.attempt.Content = true, ledger.NewContent(next.Spec, next.Content)
+	out.attempt.Reduced, out.attempt.Content = true, ledger.NewContent(next.Spec, next.Content, revision.PEMDigest())
 	next.Revision = revision
 	out.active, out.revision = next, revision
 	return nil

@@ -252,7 +252,7 @@ func (o *outcome) record(result build.Result, loaded *store.Record) {
 		return // no bundle was built
 	}
 	o.attempt.Notes = slices.Concat(loaded.Faults, result.Content.Notes)
-	o.attempt.Content = ledger.NewContent(result.Spec, result.Content)
+	o.attempt.Content = ledger.NewContent(result.Spec, result.Content, result.Revision.PEMDigest())
 	o.validUntil = []time.Time{result.Content.ValidUntil}
 	o.active, o.revision = &activeBuild{Result: result}, result.Revision
 }

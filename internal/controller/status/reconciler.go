@@ -2,7 +2,7 @@ package status
 
 import (
 	"context"
-	"fmt"
+	"encoding/json"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -119,16 +119,16 @@ func (s *Reconciler) Reconcile(ctx context.Context, id bundle.ID) (reconcile.Res
 		return reconcile.Result{}, nil
 	}
 	now := s.clock.Now()
-	condition, wait, keep := summary.Condition(now)
 	last, current := s.current(id, obj, adapter.Report(obj))
+	conditions, wait, keep := summary.Conditions(current.Conditions, now)
 	if pause := minInterval - now.Sub(last.at); !keep && wait < pause {
 		wait = pause
 	}
 	if keep || wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
-	wanted := s.wanted(summary, condition, current, now)
-	if condition.Reason == ledger.ReasonSyncing {
+	wanted := s.wanted(summary, conditions, current, now)
+	if meta.FindStatusCondition(conditions, ledger.ConditionReady).Reason == ledger.ReasonRollout {
 		// Requeue to report progress: most synced targets do not enqueue the status.
 		s.queue.AddAfter(workqueue.DefaultPriority, minInterval, id)
 	}
@@ -136,41 +136,61 @@ func (s *Reconciler) Reconcile(ctx context.Context, id bundle.ID) (reconcile.Res
 	if isEqual(current, wanted) {
 		return result, nil
 	}
-	if written, err := s.write(ctx, id, obj, current, wanted); err != nil || written.RequeueAfter > 0 {
+	if written, err := s.write(ctx, id, obj, summary, current, wanted); err != nil || written.RequeueAfter > 0 {
 		return written, err
 	}
 	return result, nil
 }
 
 // wanted returns the desired status.
-func (s *Reconciler) wanted(summary ledger.Summary, condition metav1.Condition, current ledger.Report, now time.Time) ledger.Report {
-	wanted := ledger.Report{
-		DefaultCAVersion: summary.Attempt.DefaultCAVersion, Inventory: current.Inventory, Targets: current.Targets,
-	}
-	if summary.Built { // otherwise the current inventory and counts are still valid
+func (s *Reconciler) wanted(summary ledger.Summary, conditions []metav1.Condition, current ledger.Report, now time.Time) ledger.Report {
+	wanted := current
+	wanted.DefaultCAVersion = summary.Attempt.DefaultCAVersion
+	wanted.ObservedGeneration = summary.Attempt.Generation
+	if summary.Built { // otherwise what the current status says of the bundle is still valid
 		wanted.Inventory, wanted.Targets = summary.Inventory, summary.Targets()
+		wanted.Digest, wanted.LastChanged = summary.Digest, lastChanged(summary, current, now)
 	}
 	if s.noInventory.Load() {
-		wanted.Inventory, wanted.Targets = nil, nil
+		wanted = ledger.Report{DefaultCAVersion: wanted.DefaultCAVersion}
 	}
-	wanted.Conditions = []metav1.Condition{withTransition(condition, current, now)}
+	wanted.Conditions = nil
+	for _, condition := range conditions {
+		wanted.Conditions = append(wanted.Conditions, withTransition(condition, current, now))
+	}
 	if expiring := summary.Expiring(meta.FindStatusCondition(current.Conditions, ledger.ConditionExpiringSoon), now); expiring != nil {
 		wanted.Conditions = append(wanted.Conditions, withTransition(*expiring, current, now))
 	}
 	return wanted
 }
 
+// lastChanged returns when the digest of a bundle last changed, or nil if an operator that
+// did not record the time made that change: its statuses have no generation.
+func lastChanged(summary ledger.Summary, current ledger.Report, now time.Time) *metav1.Time {
+	switch {
+	case summary.Digest == "":
+		return nil
+	case summary.Digest == current.Digest:
+		return current.LastChanged
+	case current.ObservedGeneration == 0 && len(current.Conditions) > 0 && !summary.Wrote:
+		return nil
+	}
+	return new(metav1.NewTime(now).Rfc3339Copy())
+}
+
 // maxNote is the maximum size of the note of an event, in bytes: the API accepts 1,024,
 // including the "…" that marks a truncated note.
 const maxNote = 1024 - len("…")
 
-// emit records an event for a transition (C4). A rollout emits an event when it ends, not
-// when it starts.
+// emit records an event for a transition (C4). The conditions that describe progress emit
+// none.
 func (s *Reconciler) emit(obj client.Object, before *metav1.Condition, now metav1.Condition) {
-	if now.Type == ledger.ConditionExpiringSoon && now.Status != metav1.ConditionTrue {
+	switch {
+	case now.Type == ledger.ConditionExpiringSoon && now.Status != metav1.ConditionTrue:
 		return // only the start of the condition needs attention
-	}
-	if now.Reason == ledger.ReasonSyncing || before != nil && before.Reason == now.Reason {
+	case now.Type != ledger.ConditionExpiringSoon && now.Type != ledger.ConditionSynced:
+		return
+	case before != nil && before.Reason == now.Reason:
 		return
 	}
 	kind := corev1.EventTypeWarning
@@ -223,13 +243,15 @@ func isEqual(current, wanted ledger.Report) bool {
 			return false
 		}
 	}
-	return current.DefaultCAVersion == wanted.DefaultCAVersion &&
+	return !ledger.IsOutdated(current.Conditions, wanted.Conditions) &&
+		current.ObservedGeneration == wanted.ObservedGeneration && current.DefaultCAVersion == wanted.DefaultCAVersion &&
+		current.Digest == wanted.Digest && current.LastChanged.Equal(wanted.LastChanged) &&
 		equality.Semantic.DeepEqual(current.Inventory, wanted.Inventory) && equality.Semantic.DeepEqual(current.Targets, wanted.Targets)
 }
 
 // write applies the status, which keeps foreign conditions, and emits events. The UID is a
 // precondition, so that a re-created Bundle never gets the status of its predecessor.
-func (s *Reconciler) write(ctx context.Context, id bundle.ID, obj client.Object, current, wanted ledger.Report) (reconcile.Result, error) {
+func (s *Reconciler) write(ctx context.Context, id bundle.ID, obj client.Object, summary ledger.Summary, current, wanted ledger.Report) (reconcile.Result, error) {
 	adapter := s.apis.Of(id.Kind)
 	status, err := runtime.DefaultUnstructuredConverter.ToUnstructured(adapter.Status(wanted))
 	if err != nil {
@@ -241,8 +263,8 @@ func (s *Reconciler) write(ctx context.Context, id bundle.ID, obj client.Object,
 	applied.SetUID(obj.GetUID())
 	err = s.client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(applied),
 		client.FieldOwner(target.FieldManager), client.ForceOwnership)
-	if err == nil && wanted.DefaultCAVersion == "" {
-		err = s.clearDefaultCAVersion(ctx, applied)
+	if err == nil {
+		err = s.clear(ctx, applied, wanted)
 	}
 	switch {
 	case isUnknownField(err) && s.noInventory.CompareAndSwap(false, true):
@@ -258,13 +280,13 @@ func (s *Reconciler) write(ctx context.Context, id bundle.ID, obj client.Object,
 		return reconcile.Result{}, err
 	}
 	s.record(id, writtenStatus{wanted, obj.GetUID(), applied.GetResourceVersion(), s.clock.Now()})
-	log.FromContext(ctx).Info("The status of the bundle changed", "bundle", id.Name,
-		"reason", wanted.Conditions[0].Reason, "message", wanted.Conditions[0].Message)
+	ready := meta.FindStatusCondition(wanted.Conditions, ledger.ConditionReady)
+	log.FromContext(ctx).Info("The status of the bundle changed", "bundle", id.Name, "reason", ready.Reason, "message", ready.Message)
 	for _, condition := range wanted.Conditions {
 		s.emit(obj, meta.FindStatusCondition(current.Conditions, condition.Type), condition)
 	}
 	if missing(wanted) > missing(current) { // with rotation, a missing source does not block the bundle, but needs attention
-		s.events.Eventf(obj, nil, corev1.EventTypeWarning, string(certs.SourceNotFound), "Sync", "%s", text.Truncate(wanted.Conditions[0].Message, maxNote))
+		s.events.Eventf(obj, nil, corev1.EventTypeWarning, string(certs.SourceNotFound), "Sync", "%s", text.Truncate(summary.Success(), maxNote))
 	}
 	return reconcile.Result{}, nil
 }
@@ -275,14 +297,35 @@ func isUnknownField(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "field not declared in schema")
 }
 
-// clearDefaultCAVersion removes the field from a status that was just applied without it. The
-// apply alone does not remove a field that another manager owns as well.
-func (s *Reconciler) clearDefaultCAVersion(ctx context.Context, applied *unstructured.Unstructured) error {
-	if _, isSet, _ := unstructured.NestedString(applied.Object, "status", "defaultCAVersion"); !isSet {
+// clear removes from a status that was just applied what it should not have: the version of
+// the default CA package, and conditions of the operator. The apply alone does not remove
+// what another manager owns as well.
+func (s *Reconciler) clear(ctx context.Context, applied *unstructured.Unstructured, wanted ledger.Report) error {
+	removed := map[string]any{}
+	if _, isSet, _ := unstructured.NestedString(applied.Object, "status", "defaultCAVersion"); isSet && wanted.DefaultCAVersion == "" {
+		removed["defaultCAVersion"] = nil
+	}
+	var status struct {
+		Conditions []metav1.Condition `json:"conditions"`
+	}
+	if object, isSet, _ := unstructured.NestedMap(applied.Object, "status"); isSet {
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object, &status); err != nil {
+			return err
+		}
+	}
+	if ledger.IsOutdated(status.Conditions, wanted.Conditions) {
+		removed["conditions"] = ledger.WithoutOutdated(status.Conditions, wanted.Conditions)
+	}
+	if len(removed) == 0 {
 		return nil
 	}
-	patch := fmt.Appendf(nil, `{"metadata":{"uid":%q,"resourceVersion":%q},"status":{"defaultCAVersion":null}}`,
-		applied.GetUID(), applied.GetResourceVersion())
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"uid": applied.GetUID(), "resourceVersion": applied.GetResourceVersion()},
+		"status":   removed,
+	})
+	if err != nil {
+		return err
+	}
 	return s.client.Status().Patch(ctx, applied, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(target.FieldManager))
 }
 

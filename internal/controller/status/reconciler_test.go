@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -32,11 +33,13 @@ type statusClient struct {
 	patched []string
 	// left is the version of the default CA package that an apply leaves behind
 	// because another manager owns it, too.
-	left    string
-	owner   string
-	forced  bool
-	version string
-	err     error
+	left string
+	// leftCondition is the type of such a condition.
+	leftCondition string
+	owner         string
+	forced        bool
+	version       string
+	err           error
 }
 
 // statusWriter is its writer of statuses.
@@ -70,6 +73,12 @@ func (c statusWriter) Apply(_ context.Context, object runtime.ApplyConfiguration
 	if c.left != "" {
 		return unstructured.SetNestedField(written.UnstructuredContent(), c.left, "status", "defaultCAVersion")
 	}
+	if c.leftCondition != "" {
+		status, _, _ := unstructured.NestedMap(written.UnstructuredContent(), "status")
+		conditions, _, _ := unstructured.NestedSlice(status, "conditions")
+		left := map[string]any{"type": c.leftCondition, "status": "True"}
+		return unstructured.SetNestedSlice(written.UnstructuredContent(), append(conditions, left), "status", "conditions")
+	}
 	return nil
 }
 
@@ -79,7 +88,7 @@ func (c statusWriter) Patch(_ context.Context, object client.Object, patch clien
 	return err
 }
 
-// reasons returns the reasons of the conditions that were written since the last call.
+// reasons returns the reasons of Ready in the statuses that were written since the last call.
 func (c *statusClient) reasons(t *testing.T) []string {
 	t.Helper()
 	var list []string
@@ -88,7 +97,7 @@ func (c *statusClient) reasons(t *testing.T) []string {
 		if err := json.Unmarshal([]byte(body), &written); err != nil {
 			t.Fatal(err)
 		}
-		list = append(list, written.Status.Conditions[0].Reason)
+		list = append(list, meta.FindStatusCondition(written.Status.Conditions, "Ready").Reason)
 	}
 	c.applied = nil
 	return list
@@ -147,9 +156,10 @@ func TestStatusBody(t *testing.T) {
 	s, w, c := statusesOf()
 	w.cache.Bundles[0].Status.Conditions = []metav1.Condition{{Type: "Theirs"}}
 	s.tell(t)
+	const condition = `{"lastTransitionTime":"2026-11-23T12:00:00Z","message":"The bundle of 2 certificates is in 0 namespaces",` +
+		`"observedGeneration":1,"reason":"Synced","status":"True","type":`
 	want := `{"apiVersion":"trust.cert-manager.io/v1alpha1","kind":"Bundle","metadata":{"name":"roots","uid":"roots-uid"},` +
-		`"status":{"conditions":[{"lastTransitionTime":"2026-11-23T12:00:00Z","message":"The bundle of 2 certificates is in 0 namespaces",` +
-		`"observedGeneration":1,"reason":"Synced","status":"True","type":"Synced"}],"defaultCAVersion":"package-1",` +
+		`"status":{"observedGeneration":1,"conditions":[` + condition + `"Synced"},` + condition + `"Ready"}],"defaultCAVersion":"package-1",` +
 		`"targets":{"wanted":0,"synced":0,"failed":0}}}`
 	if len(c.applied) != 1 {
 		t.Fatalf("%d writes", len(c.applied))
@@ -223,7 +233,7 @@ func TestStatusOfExpiry(t *testing.T) {
 	if result := s.tell(t); result.RequeueAfter != maxRequeue {
 		t.Errorf("looks again in %s", result.RequeueAfter)
 	}
-	if got := conditions(); got != "Synced=True" {
+	if got := conditions(); got != "Synced=True Ready=True" {
 		t.Errorf("at first: %s", got)
 	}
 	w.time.Time = fake.Start.AddDate(0, 0, 1).Add(-time.Minute)
@@ -232,7 +242,7 @@ func TestStatusOfExpiry(t *testing.T) {
 	}
 	w.time.Time = w.time.Time.Add(time.Minute + time.Millisecond)
 	s.tell(t)
-	if got := conditions(); got != "Synced=True ExpiringSoon=True" {
+	if got := conditions(); got != "Synced=True Ready=True ExpiringSoon=True" {
 		t.Errorf("30 days before: %s", got)
 	}
 	told := strings.Join(s.events.(*recorder).events, "\n")
@@ -242,14 +252,14 @@ func TestStatusOfExpiry(t *testing.T) {
 	w.ledger.RecordBuild(fake.ID("roots"), ledger.Attempt{UID: "roots-uid", Generation: 1, Content: contentOfDays(1000)})
 	w.time.Time = w.time.Time.Add(time.Hour)
 	s.tell(t)
-	if got := conditions(); got != "Synced=True ExpiringSoon=False" {
+	if got := conditions(); got != "Synced=True Ready=True ExpiringSoon=False" {
 		t.Errorf("over: %s", got)
 	}
 	w.ledger.Drop(fake.ID("roots"))
 	w.ledger.RecordBuild(fake.ID("roots"), ledger.Attempt{UID: "roots-uid", Generation: 1, Reason: "SourceNotFound", Message: "missing"})
 	w.time.Time = w.time.Time.Add(time.Hour)
 	s.tell(t)
-	if got := conditions(); got != "Synced=False ExpiringSoon=False" {
+	if got := conditions(); got != "Synced=False Ready=False Reconciling=True ExpiringSoon=False" {
 		t.Errorf("after a restart: %s", got)
 	}
 }
@@ -259,7 +269,7 @@ func TestStatusOfExpiry(t *testing.T) {
 func TestStatusClearsTheDefaultCAVersion(t *testing.T) {
 	t.Parallel()
 	for version, want := range map[string][]string{
-		"":          {`{"metadata":{"uid":"roots-uid","resourceVersion":"5"},"status":{"defaultCAVersion":null}}`},
+		"":          {`{"metadata":{"resourceVersion":"5","uid":"roots-uid"},"status":{"defaultCAVersion":null}}`},
 		"package-1": nil,
 	} {
 		s, w, c := statusesOf()
@@ -316,11 +326,12 @@ func TestStatusIsWrittenWhenItChanges(t *testing.T) {
 	}
 }
 
-// C1: a short rollout is not reported; a longer one is, with its progress, once a
+// C1, C6: a short rollout is not reported; a longer one is, with its progress, once a
 // second.
-func TestStatusOfARollOut(t *testing.T) {
+func TestStatusOfARollout(t *testing.T) {
 	t.Parallel()
 	s, w, c := statusesOf(inA())
+	w.cache.Bundles[0].Status.Conditions = []metav1.Condition{{Type: "Synced", Status: "True"}}
 	if result := s.tell(t); result.RequeueAfter != 0 || len(c.applied) > 0 {
 		t.Errorf("only looking: %d writes, again after %s", len(c.applied), result.RequeueAfter)
 	}
@@ -330,7 +341,7 @@ func TestStatusOfARollOut(t *testing.T) {
 	}
 	w.time.Time = fake.Start.Add(time.Second)
 	s.tell(t)
-	if diff := cmp.Diff([]string{"Syncing"}, c.reasons(t)); diff != "" {
+	if diff := cmp.Diff([]string{"Rollout"}, c.reasons(t)); diff != "" {
 		t.Errorf("after a second (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]queuetest.Added[bundle.ID]{{Priority: workqueue.DefaultPriority, After: time.Second, Key: fake.ID("roots")}}, w.statusNotes.Take()); diff != "" {
@@ -344,6 +355,64 @@ func TestStatusOfARollOut(t *testing.T) {
 	}
 }
 
+// C6: a condition that is over is removed, even if another manager owns it, too.
+func TestStatusClearsConditions(t *testing.T) {
+	t.Parallel()
+	for conditionType, cleared := range map[string]bool{"Stalled": true, "Reconciling": true, "Theirs": false} {
+		s, _, c := statusesOf()
+		c.leftCondition = conditionType
+		s.tell(t)
+		if (len(c.patched) == 1) != cleared {
+			t.Fatalf("%s: patches %q", conditionType, c.patched)
+		}
+		if cleared && (strings.Contains(c.patched[0], conditionType) || !strings.Contains(c.patched[0], `"type":"Ready"`) ||
+			!strings.Contains(c.patched[0], `"metadata":{"resourceVersion":"5","uid":"roots-uid"}`)) {
+			t.Errorf("%s: patch %s", conditionType, c.patched[0])
+		}
+	}
+}
+
+// A15: the digest of the PEM file, and the time of its last change. That is unknown if an
+// operator that did not record it made the change.
+func TestStatusHasTheDigest(t *testing.T) {
+	t.Parallel()
+	earlier := metav1.NewTime(fake.Start.Add(-time.Hour))
+	synced := []metav1.Condition{{Type: "Synced", Status: "True"}}
+	for name, tc := range map[string]struct {
+		before v1alpha1.BundleStatus
+		digest string
+		wrote  bool
+		want   *metav1.Time
+	}{
+		"the first one":             {v1alpha1.BundleStatus{}, "a", false, new(metav1.NewTime(fake.Start))},
+		"unchanged":                 {v1alpha1.BundleStatus{ObservedGeneration: 1, Conditions: synced, Digest: "a", LastChanged: &earlier}, "a", true, &earlier},
+		"changed":                   {v1alpha1.BundleStatus{ObservedGeneration: 1, Conditions: synced, Digest: "b", LastChanged: &earlier}, "a", false, new(metav1.NewTime(fake.Start))},
+		"after a problem":           {v1alpha1.BundleStatus{ObservedGeneration: 1, Conditions: synced}, "a", false, new(metav1.NewTime(fake.Start))},
+		"an upgrade":                {v1alpha1.BundleStatus{Conditions: synced}, "a", false, nil},
+		"an upgrade, and a rollout": {v1alpha1.BundleStatus{Conditions: synced}, "a", true, new(metav1.NewTime(fake.Start))},
+		"without a target":          {v1alpha1.BundleStatus{}, "", false, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, w, c := statusesOf(inA())
+			w.cache.Bundles[0].Status = tc.before
+			w.ledger.RecordBuild(fake.ID("roots"), ledger.Attempt{UID: "roots-uid", Generation: 1, Content: ledger.Content{Certificates: 2, Digest: tc.digest}})
+			if tc.wrote {
+				w.ledger.MarkWriting(fake.ID("roots"), 1, inA())
+			}
+			w.ledger.Synced(fake.ID("roots"), 1, inA())
+			s.tell(t)
+			var written v1alpha1.Bundle
+			if err := json.Unmarshal([]byte(c.applied[0]), &written); err != nil {
+				t.Fatal(err)
+			}
+			if got := written.Status; got.Digest != tc.digest || !got.LastChanged.Equal(tc.want) {
+				t.Errorf("digest %q, changed %s; want %q and %s", got.Digest, got.LastChanged, tc.digest, tc.want)
+			}
+		})
+	}
+}
+
 // T11: after a restart, a status that is still correct is not written again.
 func TestStatusAfterARestart(t *testing.T) {
 	t.Parallel()
@@ -352,8 +421,10 @@ func TestStatusAfterARestart(t *testing.T) {
 		Type: "Synced", Status: "True", Reason: "Synced", ObservedGeneration: 1, LastTransitionTime: metav1.NewTime(fake.Start.Add(-time.Hour)),
 		Message: "The bundle of 2 certificates is in 1 namespace",
 	}
+	ready := before
+	ready.Type = "Ready"
 	w.cache.Bundles[0].Status = v1alpha1.BundleStatus{
-		Conditions: []metav1.Condition{before}, DefaultCAVersion: "package-1", Targets: &v1alpha1.TargetCounts{Wanted: 1, Synced: 1},
+		ObservedGeneration: 1, Conditions: []metav1.Condition{before, ready}, DefaultCAVersion: "package-1", Targets: &v1alpha1.TargetCounts{Wanted: 1, Synced: 1},
 	}
 	s.tell(t)
 	w.ledger.Synced(fake.ID("roots"), 1, inA())

@@ -135,6 +135,10 @@ func TestIsEqual(t *testing.T) {
 		"other message":      {func(s *ledger.Report) { s.Conditions[0].Message = "x" }, false},
 		"other generation":   {func(s *ledger.Report) { s.Conditions[0].ObservedGeneration = 1 }, false},
 		"other package":      {func(s *ledger.Report) { s.DefaultCAVersion = "" }, false},
+		"observed another":   {func(s *ledger.Report) { s.ObservedGeneration = 1 }, false},
+		"other digest":       {func(s *ledger.Report) { s.Digest = "x" }, false},
+		"changed at a time":  {func(s *ledger.Report) { s.LastChanged = new(metav1.NewTime(fake.Start)) }, false},
+		"one that is over":   {func(s *ledger.Report) { s.Conditions = append(s.Conditions, metav1.Condition{Type: "Stalled"}) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -172,7 +176,7 @@ func TestEvents(t *testing.T) {
 		told.events = nil
 	}
 	w.ledger.MarkWriting(fake.ID("roots"), 1, inA())
-	want("under way")
+	want("under way") // Synced is absent
 	w.ledger.Synced(fake.ID("roots"), 1, inA())
 	const synced = "roots Normal Synced Sync: The bundle of 2 certificates is in 1 namespace"
 	want("done", synced)
@@ -230,5 +234,5 @@ func contentOfDays(days ...int) ledger.Content {
 	for _, day := range days {
 		content.Certificates = append(content.Certificates, certs.Certificate{NotAfter: fake.Start.AddDate(0, 0, day)})
 	}
-	return ledger.NewContent(bundle.Spec{}, content)
+	return ledger.NewContent(bundle.Spec{}, content, "")
 }

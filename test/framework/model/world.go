@@ -152,7 +152,7 @@ func (w *World) Reasons(name string) []string {
 }
 
 // CheckCondition returns the condition Synced of a Bundle, and an error unless it is for
-// the current generation and has one of the reasons.
+// the current generation and has one of the reasons, and Ready agrees with it.
 func CheckCondition(bundle *v1alpha1.Bundle, reasons []string) (*metav1.Condition, error) {
 	condition := meta.FindStatusCondition(bundle.Status.Conditions, v1alpha1.BundleConditionSynced)
 	if condition == nil {
@@ -161,6 +161,12 @@ func CheckCondition(bundle *v1alpha1.Bundle, reasons []string) (*metav1.Conditio
 	if condition.ObservedGeneration != bundle.Generation || !slices.Contains(reasons, condition.Reason) {
 		return condition, fmt.Errorf("Bundle %s: the condition is for generation %d of %d, with reason %s: %s; want one of %s",
 			bundle.Name, condition.ObservedGeneration, bundle.Generation, condition.Reason, condition.Message, reasons)
+	}
+	// While a change rolls out, Synced stays as it was.
+	ready := meta.FindStatusCondition(bundle.Status.Conditions, v1alpha1.BundleConditionReady)
+	if ready == nil || ready.Reason != condition.Reason || bundle.Status.ObservedGeneration != bundle.Generation {
+		return condition, fmt.Errorf("Bundle %s: Ready is %+v and the status is for generation %d, want the reason %s and generation %d",
+			bundle.Name, ready, bundle.Status.ObservedGeneration, condition.Reason, bundle.Generation)
 	}
 	return condition, nil
 }

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/test/framework/checkout"
 	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
@@ -67,6 +68,7 @@ func TestUpgradeFromPreviousCommitWritesNoTarget(t *testing.T) {
 	w.awaitQuiet()
 	w.checkUnchanged(before, w.targets(), "the upgrade")
 	w.checkRequests(began)
+	w.checkStatusWrites(shapes, began)
 	if t.Failed() {
 		return
 	}
@@ -139,7 +141,29 @@ func (w *world) awaitDecided(shapes []*shape, since rig.Mark, targets map[place]
 		return nil
 	})
 	for _, s := range shapes {
+		w.awaitObserved(s)
 		w.awaitStatus(s, s.last)
+	}
+}
+
+// checkStatusWrites checks that the status of each Bundle that is synced was written once
+// (C3): it has conditions and fields that the previous operator did not write.
+func (w *world) checkStatusWrites(shapes []*shape, since rig.Mark) {
+	w.t.Helper()
+	requests, err := w.env.Audit.Since(since)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	writes := map[string]int{}
+	for _, q := range requests {
+		if q.IsWrite() && q.Resource == "bundles/status" {
+			writes[q.Name]++
+		}
+	}
+	for _, s := range shapes {
+		if got := writes[s.name]; s.last.reason == v1alpha1.BundleReasonSynced && got != 1 {
+			w.t.Errorf("the status of Bundle %s was written %d times, want once", s.name, got)
+		}
 	}
 }
 

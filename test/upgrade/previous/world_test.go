@@ -166,6 +166,19 @@ func (w *world) awaitStatus(s *shape, wanted want) {
 	})
 }
 
+// awaitObserved waits until the operator of this checkout has written the status of a
+// Bundle: that of 70aa157 writes no generation.
+func (w *world) awaitObserved(s *shape) {
+	w.t.Helper()
+	poll.EventuallyWithin(w.t, patience, "a new status of Bundle "+s.name, func() error {
+		bundle := w.bundle(s.name)
+		if observed := bundle.Status.ObservedGeneration; observed != bundle.Generation {
+			return fmt.Errorf("the status is of generation %d, want %d", observed, bundle.Generation)
+		}
+		return nil
+	})
+}
+
 // conditions returns the Synced condition of each Bundle.
 func (w *world) conditions(shapes []*shape) map[string]metav1.Condition {
 	w.t.Helper()
