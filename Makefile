@@ -68,7 +68,7 @@ test-cluster: cluster-build ## Run the tests of the cluster tool
 	@go -C tools/kubernetes test ./...
 
 .PHONY: test-integration
-test-integration: cluster-build $(BIN)/helm $(BIN)/certmanager ## Run the tests that need a real API server
+test-integration: cluster-build $(BIN)/helm $(BIN)/certmanager $(BIN)/statuses ## Run the tests that need a real API server
 	@echo "== tests on a real API server (about 7 minutes)"
 	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m $$(go list ./test/... ./tools/... | grep -v -e /test/e2e -e /test/quickstart -e /test/certmanager)
 
@@ -220,6 +220,11 @@ $(BIN)/helm: hack/tools/go.mod
 	@mkdir -p $(BIN)
 	@echo "building helm (about 2 minutes on 2 cores, once)"
 	@go -C hack/tools build -o $(BIN)/ helm.sh/helm/v4/cmd/helm
+	@touch $@
+
+$(BIN)/statuses: hack/tools/go.mod $(wildcard hack/tools/statuses/*)
+	@mkdir -p $(BIN)
+	@go -C hack/tools build -o $(BIN)/ ./statuses
 	@touch $@
 
 $(BIN)/golangci-lint: hack/tools/go.mod

@@ -1,5 +1,6 @@
 // The tools of this repository, and the packages with dependencies that must not reach
-// the operator's go.mod: images (container images) and rules (Prometheus).
+// the operator's go.mod: images (container images), rules (Prometheus) and statuses (kstatus
+// and Lua).
 module trust-manager.io/hack/tools
 
 go 1.26.7
@@ -13,9 +14,12 @@ tool (
 )
 
 require (
+	github.com/fluxcd/cli-utils v1.2.2
 	github.com/google/go-containerregistry v0.22.1
 	github.com/prometheus/common v0.72.1
 	github.com/prometheus/prometheus v0.316.0
+	github.com/yuin/gopher-lua v1.1.2
+	k8s.io/apimachinery v0.37.1
 )
 
 require (
@@ -106,7 +110,6 @@ require (
 	github.com/fatih/color v1.19.0 // indirect
 	github.com/fatih/structtag v1.2.0 // indirect
 	github.com/firefart/nonamedreturns v1.0.8 // indirect
-	github.com/fluxcd/cli-utils v1.2.2 // indirect
 	github.com/fsnotify/fsnotify v1.10.1 // indirect
 	github.com/fxamacker/cbor/v2 v2.9.1 // indirect
 	github.com/fzipp/gocyclo v0.6.0 // indirect
@@ -329,7 +332,6 @@ require (
 	honnef.co/go/tools v0.8.2 // indirect
 	k8s.io/api v0.37.1 // indirect
 	k8s.io/apiextensions-apiserver v0.37.1 // indirect
-	k8s.io/apimachinery v0.37.1 // indirect
 	k8s.io/apiserver v0.37.1 // indirect
 	k8s.io/cli-runtime v0.37.1 // indirect
 	k8s.io/client-go v0.37.1 // indirect

@@ -150,7 +150,7 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// C1: during a rollout, Synced stays True, a failure that is over is no longer reported, and
+// C1, C6: during a rollout, Synced stays True, a failure that is over is no longer reported, and
 // a failure of the rollout is.
 func TestSyncedDuringARollout(t *testing.T) {
 	t.Parallel()
