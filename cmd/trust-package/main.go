@@ -1,14 +1,15 @@
-// Command trust-package builds default CA packages: the JSON files that the
+// Command trust-package builds and checks default CA packages: the JSON files that the
 // operator loads from --default-package-location for every Bundle with
 // useDefaultCAs (for the format, see package capackage).
 //
 //	trust-package pem --name N --version V [--out FILE] FILE.pem
 //	trust-package mozilla [--name N] [--version V] [--constrained POLICY] [--out FILE]
+//	trust-package validate [FILE.json]
 //
 // Invariants: certificates pass through the operator's own parser and encoder, so
 // the operator can load every package; the same input and the same build always
-// produce the same bytes; a package is written completely or not at all; nothing
-// else is written to standard output. A report goes to standard error. The exit
+// produce the same bytes; a package is written completely or not at all; the commands
+// that build write nothing else to standard output. A report goes to standard error. The exit
 // code is 0 on success and 1 on error.
 //
 // # Roots with a distrust-after date
@@ -53,8 +54,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 func rootCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "trust-package COMMAND",
-		Short: "Build default CA packages for trust-manager",
-		Long: `Build default CA packages: the JSON files that trust-manager loads from
+		Short: "Build and check default CA packages for trust-manager",
+		Long: `Build and check default CA packages: the JSON files that trust-manager loads from
 --default-package-location for Bundles with useDefaultCAs.`,
 		SilenceUsage:          true,
 		SilenceErrors:         true,
@@ -67,9 +68,9 @@ func rootCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(*cobra.Command, []string) error {
-			return errors.New("no command given, want pem or mozilla; see trust-package --help")
+			return errors.New("no command given, want pem, mozilla or validate; see trust-package --help")
 		},
 	}
-	command.AddCommand(pemCommand(), mozillaCommand())
+	command.AddCommand(pemCommand(), mozillaCommand(), validateCommand())
 	return command
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"trust-manager.io/internal/certs"
 )
 
 // MaxSize is the maximum size of a package in bytes of JSON: twice the 8 MiB of PEM
@@ -41,6 +43,21 @@ type Package struct {
 func (p Package) ID() string {
 	sum := sha256.Sum256([]byte(p.Bundle))
 	return p.Name + "-" + p.Version + "-" + hex.EncodeToString(sum[:])[:idDigestLength]
+}
+
+// Certificates returns the certificates of the bundle. It returns an error if the text is
+// invalid or has no certificate: the operator then does not use the package.
+func (p Package) Certificates() (certs.Result, error) {
+	parsed, problem := certs.Parse(p.Bundle, certs.Origin{Object: "default CA package " + p.ID()})
+	switch {
+	case problem != nil:
+		return certs.Result{}, problem
+	case parsed.OtherEncoding.Description != "":
+		return certs.Result{}, fmt.Errorf("its bundle: %s", parsed.OtherEncoding.Description)
+	case len(parsed.Certificates) == 0:
+		return certs.Result{}, errors.New("its bundle contains no certificates")
+	}
+	return parsed, nil
 }
 
 // Parse returns the package in data, the content of a whole file.

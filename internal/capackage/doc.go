@@ -6,6 +6,5 @@
 // Invariants: [Encode] accepts every [Package] that [Parse] returns, and Parse reads the
 // result back as an equal Package. The [Package.ID] fits into the status of a Bundle.
 //
-// The package does not parse the PEM text. Package certs decides whether the text
-// contains certificates, and which.
+// Package certs decides whether the PEM text contains certificates, and which.
 package capackage

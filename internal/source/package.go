@@ -155,14 +155,9 @@ func readPackage(path string) (*defaultCAs, error) {
 	if err != nil {
 		return nil, fmt.Errorf("default CA package %s: %w", path, err)
 	}
-	parsed, problem := certs.Parse(content.Bundle, certs.Origin{Object: "default CA package " + content.ID()})
-	switch {
-	case problem != nil:
-		return nil, fmt.Errorf("default CA package %s: %w", path, problem)
-	case parsed.OtherEncoding.Description != "":
-		return nil, fmt.Errorf("default CA package %s: its bundle: %s", path, parsed.OtherEncoding.Description)
-	case len(parsed.Certificates) == 0:
-		return nil, fmt.Errorf("default CA package %s: its bundle contains no certificates", path)
+	parsed, err := content.Certificates()
+	if err != nil {
+		return nil, fmt.Errorf("default CA package %s: %w", path, err)
 	}
 	return &defaultCAs{id: content.ID(), parsed: parsed}, nil
 }

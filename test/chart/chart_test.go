@@ -44,7 +44,7 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("the CRD has the policy %s", keep)
 	}
 	webhook := all.get(t, "ValidatingWebhookConfiguration", "trust-manager")
-	if name := at(t, webhook, "webhooks", 0, "name"); name != `"trust.cert-manager.io"` || at(t, webhook, "webhooks", 0, "failurePolicy") != `"Fail"` {
+	if name := at(t, webhook, "webhooks", 0, "name"); name != `"trust.cert-manager.io"` || at(t, webhook, "webhooks", 0, "failurePolicy") != `"Ignore"` {
 		t.Errorf("webhook %s", at(t, webhook, "webhooks"))
 	}
 }

@@ -2,6 +2,7 @@ package chart
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -59,6 +60,23 @@ func TestNoRegistry(t *testing.T) {
 	deployment := render(t, "--set", "imageRegistry=,imageNamespace=,image.tag=1").get(t, "Deployment", "trust-manager")
 	if image := at(t, deployment, "spec", "template", "spec", "containers", 0, "image"); image != `"trust-manager:1"` {
 		t.Errorf("image %s", image)
+	}
+}
+
+// The registry of an image, such as a mirror, is prepended to its path, as in the chart of
+// cert-manager's trust-manager.
+func TestImageRegistryIsAPrefix(t *testing.T) {
+	t.Parallel()
+	for values, want := range map[string]string{
+		"image.registry=mirror.example/a,image.tag=1":                                        "mirror.example/a/trust-manager.io/images/trust-manager:1",
+		"image.registry=mirror.example,image.repository=b/c,image.tag=1":                     "mirror.example/b/c:1",
+		"image.registry=mirror.example,imageRegistry=,imageNamespace=,image.tag=1":           "mirror.example/trust-manager:1",
+		"imageRegistry=registry.example,imageNamespace=n,image.tag=1,image.digest=sha256:00": "registry.example/n/trust-manager:1@sha256:00",
+	} {
+		deployment := render(t, "--set", values).get(t, "Deployment", "trust-manager")
+		if image := at(t, deployment, "spec", "template", "spec", "containers", 0, "image"); image != strconv.Quote(want) {
+			t.Errorf("%s: image %s, want %q", values, image, want)
+		}
 	}
 }
 

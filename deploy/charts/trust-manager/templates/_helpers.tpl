@@ -44,10 +44,11 @@ annotations:
 {{- define "trust-manager.image" -}}
 {{- $image := .image -}}
 {{- $values := .root.Values -}}
+{{- with $image.registry }}{{ . }}/{{ end }}
 {{- if $image.repository -}}
-{{- with $image.registry }}{{ . }}/{{ end }}{{ $image.repository }}
+{{ $image.repository }}
 {{- else -}}
-{{- with $image.registry | default $values.imageRegistry }}{{ . }}/{{ end }}{{ with $values.imageNamespace }}{{ . }}/{{ end }}{{ $image.name }}
+{{- with $values.imageRegistry }}{{ . }}/{{ end }}{{ with $values.imageNamespace }}{{ . }}/{{ end }}{{ $image.name }}
 {{- end -}}
 {{- /* Helm parses a tag of digits as a number and would render it as 2.0261e+07. */ -}}
 {{- with $image.tag | default .tag }}:{{ if kindIs "string" . }}{{ . }}{{ else }}{{ int64 . }}{{ end }}{{ end }}
