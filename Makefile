@@ -159,11 +159,11 @@ build: ## Build the operator and the tools into bin/
 	@go -C tools/kubernetes build $(GOFLAGS_BUILD) -o $(BIN)/cluster .
 
 .PHONY: images
-images: ## Build all images as OCI archives in bin/images, for ARCHITECTURES (amd64 arm64)
+images: ## Build all images as OCI archives in bin/images, for ARCHITECTURES (amd64 arm arm64 ppc64le s390x)
 	@hack/images.sh "$(GIVEN_VERSION)"
 
 .PHONY: images-verify
-images-verify: ## Build all images twice and check that they are identical and contain nothing unexpected (15 minutes)
+images-verify: ## Build all images twice and check that they are identical and contain nothing unexpected (40 minutes)
 	@hack/imagesverify.sh "$(GIVEN_VERSION)"
 
 .PHONY: chart

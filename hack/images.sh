@@ -5,7 +5,7 @@
 # beside it, and the file digests lists all images. VERSION defaults to the chart's
 # appVersion, so that the chart refers to the images that were built.
 #
-#   [ARCHITECTURES="amd64 arm64"] [SUITES="bookworm trixie"] hack/images.sh [VERSION]
+#   [ARCHITECTURES="amd64 arm arm64 ppc64le s390x"] [SUITES="bookworm trixie"] hack/images.sh [VERSION]
 set -euo pipefail
 cd -P "$(dirname "$0")/.."
 # A program records the modules that it is built from. Without the workspace these are
@@ -13,7 +13,7 @@ cd -P "$(dirname "$0")/.."
 export GOWORK=off
 
 version=${1:-$(sed -n 's/^appVersion: *//p' deploy/charts/trust-manager/Chart.yaml)}
-architectures=${ARCHITECTURES:-amd64 arm64}
+architectures=${ARCHITECTURES:-amd64 arm arm64 ppc64le s390x}
 suites=${SUITES-bookworm trixie}
 out=$PWD/bin/images
 work=$(mktemp -d)
@@ -26,7 +26,7 @@ revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 
 for architecture in $architectures; do
   echo "== programs for linux/$architecture"
-  CGO_ENABLED=0 GOOS=linux GOARCH=$architecture go build -trimpath -buildvcs=false -ldflags "-s -w -X trust-manager.io/internal/app.version=$version" \
+  CGO_ENABLED=0 GOOS=linux GOARCH=$architecture GOARM=7 go build -trimpath -buildvcs=false -ldflags "-s -w -X trust-manager.io/internal/app.version=$version" \
     -o "$work/binaries/$architecture/" ./cmd/trust-manager ./cmd/trust-package-copy
 done
 

@@ -17,7 +17,9 @@ import (
 )
 
 // machines maps architectures to ELF machines.
-var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
+var machines = map[string]elf.Machine{
+	"amd64": elf.EM_X86_64, "arm": elf.EM_ARM, "arm64": elf.EM_AARCH64, "ppc64le": elf.EM_PPC64, "s390x": elf.EM_S390,
+}
 
 // check checks the properties of an archive that the chart, containerd and users of the
 // images rely on: its name; all architectures; an unprivileged user; only the expected

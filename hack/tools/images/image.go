@@ -31,10 +31,19 @@ func (r recipe) index() (v1.ImageIndex, error) {
 		}
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{
 			Add:        image,
-			Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: architecture}},
+			Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: architecture, Variant: variantOf(architecture)}},
 		})
 	}
 	return index, nil
+}
+
+// variantOf returns the variant of an architecture: 32-bit Arm means v7, as hack/images.sh
+// builds it.
+func variantOf(architecture string) string {
+	if architecture == "arm" {
+		return "v7"
+	}
+	return ""
 }
 
 // image builds the image of one architecture.
@@ -60,7 +69,7 @@ func (r recipe) image(architecture string) (v1.Image, error) {
 }
 
 func (r recipe) config(config *v1.ConfigFile, architecture string) *v1.ConfigFile {
-	config.OS, config.Architecture = "linux", architecture
+	config.OS, config.Architecture, config.Variant = "linux", architecture, variantOf(architecture)
 	config.Created = v1.Time{Time: epoch}
 	config.Config.User = user
 	config.Config.Entrypoint, config.Config.Cmd = r.entrypoint, r.command

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -57,6 +58,30 @@ func inputs(t *testing.T) (binaries, packages string) {
 	write(t, packages, "trust-pkg-debian.json", string(text))
 	write(t, packages, "trust-pkg-debian.source", "ca-certificates 2025~deb+1 pkg:deb/debian/ca-certificates sha256:abc\n")
 	return binaries, packages
+}
+
+// Each architecture has its platform in the index; 32-bit Arm is version 7.
+func TestPlatforms(t *testing.T) {
+	t.Parallel()
+	r := recipe{name: "n", version: "1", programs: map[string]file{}}
+	for architecture := range machines {
+		r.programs[architecture] = file{copierPath, 0o755, []byte("program")}
+	}
+	index, err := r.index()
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var platforms []string
+	for _, entry := range manifest.Manifests {
+		platforms = append(platforms, entry.Platform.String())
+	}
+	if want := []string{"linux/amd64", "linux/arm/v7", "linux/arm64", "linux/ppc64le", "linux/s390x"}; !slices.Equal(platforms, want) {
+		t.Errorf("platforms %q, want %q", platforms, want)
+	}
 }
 
 func buildAll(t *testing.T, binaries, packages string) string {

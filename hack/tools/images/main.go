@@ -5,7 +5,7 @@
 //	images check [--architectures "A ..."] DIR
 //	images unpack [--architecture A] ARCHIVE DIR
 //
-// The folder of --binaries has one subfolder for each architecture (amd64, arm64) with
+// The folder of --binaries has one subfolder for each architecture with
 // the programs trust-manager and trust-package-copy. The folder of --packages has the
 // default CA packages: for each image of a package a file <image>.json, and a file
 // <image>.source that describes the source of the certificates (source.go). --licenses
@@ -112,7 +112,7 @@ func build(r recipe, out string) error {
 
 func runCheck(args []string) error {
 	flags := flag.NewFlagSet("check", flag.ContinueOnError)
-	architectures := flags.String("architectures", "amd64 arm64", "architectures that each image must have")
+	architectures := flags.String("architectures", "amd64 arm arm64 ppc64le s390x", "architectures that each image must have")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
