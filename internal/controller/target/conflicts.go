@@ -8,6 +8,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"trust-manager.io/internal/target"
+	"trust-manager.io/internal/workqueue"
 )
 
 const (
@@ -16,10 +17,11 @@ const (
 	// each other's writes reach it in seconds.
 	maxRepairs = 60
 	// repairInterval is the time after which one more repair is allowed.
-	repairInterval = 10 * time.Second
+	repairInterval = 8 * time.Second
 	// quietPeriod is how long a contested target has to stay in sync before it counts as
-	// in sync again; otherwise its status would flap.
-	quietPeriod = 15 * time.Second
+	// in sync again; otherwise its status would flap. Both times together are less than the
+	// 20 s within which a target that is left alone is in sync.
+	quietPeriod = 10 * time.Second
 )
 
 // errContested reports that a target is no longer repaired immediately.
@@ -45,7 +47,8 @@ func newConflictLimiter() *conflictLimiter {
 	return &conflictLimiter{entries: map[target.Key]*conflict{}}
 }
 
-// allow counts a repair of a target. It returns errContested if there were too many.
+// allow counts a repair of a target. If there were too many, it returns errContested, which
+// is retried when the next repair is allowed.
 func (c *conflictLimiter) allow(key target.Key, now time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -55,9 +58,11 @@ func (c *conflictLimiter) allow(key target.Key, now time.Time) error {
 		c.entries[key] = entry
 	}
 	entry.last = now
-	if !entry.repairs.AllowN(now, 1) {
+	repair := entry.repairs.ReserveN(now, 1)
+	if wait := repair.DelayFrom(now); wait > 0 {
+		repair.CancelAt(now)
 		entry.tripped = true
-		return errContested
+		return workqueue.RetryWithin(wait, errContested)
 	}
 	return nil
 }

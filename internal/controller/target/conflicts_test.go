@@ -29,9 +29,12 @@ func TestConflictLimiter(t *testing.T) {
 	if err := c.allow(fake.Key("roots", "b"), now); err != nil {
 		t.Errorf("another target: %v", err)
 	}
-	now = now.Add(repairInterval + time.Second)
+	now = now.Add(repairInterval)
 	if err := c.allow(a, now); err != nil {
 		t.Errorf("after a pause: %v", err)
+	}
+	if again := repairInterval + quietPeriod; again >= 20*time.Second {
+		t.Errorf("a target that is left alone is in sync again after %s", again)
 	}
 	if wait := c.quietFor(a, now.Add(time.Second)); wait != quietPeriod-time.Second {
 		t.Errorf("watched for %s, want %s", wait, quietPeriod-time.Second)
