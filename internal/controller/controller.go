@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/go-logr/logr"
@@ -17,6 +18,7 @@ import (
 	"trust-manager.io/internal/build"
 	"trust-manager.io/internal/bundle"
 	bundlecontroller "trust-manager.io/internal/controller/bundle"
+	"trust-manager.io/internal/controller/definition"
 	"trust-manager.io/internal/controller/metadata"
 	"trust-manager.io/internal/controller/status"
 	targetcontroller "trust-manager.io/internal/controller/target"
@@ -90,11 +92,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 	if err := addTargets(mgr, shared, options); err != nil {
 		return err
 	}
-	statuses := status.New(status.Config{
-		APIs: shared.apis, Bundles: mgr.GetCache(), Client: mgr.GetClient(), Events: mgr.GetEventRecorder(target.FieldManager),
-		Ledger: shared.ledger, Queue: shared.queues.statuses, Clock: options.Clock,
-	})
-	if err := statuses.Register(mgr); err != nil {
+	if err := addStatuses(mgr, shared, options); err != nil {
 		return err
 	}
 	return mgr.Add(watchDefaultCAs(bundles, options.DefaultCAs, mgr.GetLogger()))
@@ -162,6 +160,25 @@ func addTargets(mgr manager.Manager, shared *shared, options Options) error {
 		Clock:         options.Clock,
 		Metrics:       shared.metrics,
 	}).Register(mgr, options.Concurrency, shared.targets)
+}
+
+// addStatuses adds the controller of statuses, and what it needs to know of the served
+// CustomResourceDefinitions.
+func addStatuses(mgr manager.Manager, shared *shared, options Options) error {
+	definitions, err := definition.New(shared.apis, mgr.GetConfig(), mgr.GetHTTPClient(), func(kind bundle.APIKind, note string) {
+		for _, id := range shared.ledger.SetNote(kind, note) {
+			shared.queues.statuses.Add(workqueue.DefaultPriority, id)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	statuses := status.New(status.Config{
+		APIs: shared.apis, Bundles: mgr.GetCache(), Client: mgr.GetClient(), Events: mgr.GetEventRecorder(target.FieldManager),
+		Ledger: shared.ledger, Queue: shared.queues.statuses, Clock: options.Clock,
+		Missing: definitions.Missing, Recheck: func(ctx context.Context) { definitions.Check(ctx) },
+	})
+	return errors.Join(statuses.Register(mgr), mgr.Add(definitions))
 }
 
 // newScope returns the kinds and namespaces of targets. It leaves out namespaces that the

@@ -88,6 +88,9 @@ func (s Summary) rollout(synced *metav1.Condition) (conditions []metav1.Conditio
 // failed returns the conditions of a bundle that cannot be built, or whose targets have
 // failed. The type is that of the condition that describes what happens next.
 func (s Summary) failed(next, reason, message string) []metav1.Condition {
+	if s.Note != "" {
+		message += "; note: " + s.Note
+	}
 	return []metav1.Condition{
 		s.condition(ConditionSynced, metav1.ConditionFalse, reason, message),
 		s.ready(metav1.ConditionFalse, reason, message),

@@ -103,6 +103,14 @@ func TestConditions(t *testing.T) {
 			no, "Stalled", "SourceBuildError", "block 3 is damaged. No bundle has been built since the operator started: " +
 				"targets are left as they are, and new namespaces wait",
 		},
+		"with a note for all Bundles": {
+			ledger.Summary{Attempt: built, Note: "the API server drops fields", Built: true, Wanted: 1, Synced: 1, Namespaces: 1},
+			yes, "", "Synced", "The bundle of 2 certificates is in 1 namespace; note: the API server drops fields",
+		},
+		"a failure with a note for all Bundles": {
+			ledger.Summary{Attempt: invalid, Note: "the API server drops fields", Built: true},
+			no, "Stalled", "SourceBuildError", "block 3 is damaged; note: the API server drops fields",
+		},
 		"S11 the last good one stays": {
 			ledger.Summary{Attempt: invalid, Built: true, Wanted: 3, Synced: 3, Namespaces: 3},
 			no, "Stalled", "SourceBuildError", "block 3 is damaged. The last good bundle stays: 3 of 3 targets hold it",

@@ -62,6 +62,8 @@ type Content struct {
 type Ledger struct {
 	mu      sync.Mutex
 	entries map[bundle.ID]*entry
+	// notes has what users should know about all bundles of an API kind.
+	notes map[bundle.APIKind]string
 }
 
 type entry struct {
@@ -83,7 +85,7 @@ type entry struct {
 
 // New returns an empty Ledger.
 func New() *Ledger {
-	return &Ledger{entries: map[bundle.ID]*entry{}}
+	return &Ledger{entries: map[bundle.ID]*entry{}, notes: map[bundle.APIKind]string{}}
 }
 
 // RecordBuild records the outcome of an attempt to build a bundle.
@@ -208,6 +210,20 @@ func (l *Ledger) Forget(id bundle.ID, ref target.Ref) (changed bool) {
 	delete(e.targets, ref)
 	delete(e.causes, ref)
 	return true
+}
+
+// SetNote sets what users should know about all bundles of an API kind, and returns these
+// bundles. An empty note removes an earlier one.
+func (l *Ledger) SetNote(kind bundle.APIKind, note string) (concerned []bundle.ID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.notes[kind] = note
+	for id := range l.entries {
+		if id.Kind == kind {
+			concerned = append(concerned, id)
+		}
+	}
+	return concerned
 }
 
 // Drop removes a bundle.

@@ -41,6 +41,8 @@ type Failure struct {
 // Summary is the state of a bundle and its rollout at one moment.
 type Summary struct {
 	Attempt Attempt
+	// Note is what users should know about all bundles of the API kind, or empty.
+	Note string
 	// Content describes the last good bundle, even if the latest attempt failed.
 	Content
 	// Built is true if this process has a revision of the bundle.
@@ -68,7 +70,7 @@ func (l *Ledger) Summary(id bundle.ID) (summary Summary, ok bool) {
 	if !ok {
 		return Summary{}, false
 	}
-	return e.summary(), true
+	return e.summary(l.notes[id.Kind]), true
 }
 
 // Summaries returns the summaries of all bundles.
@@ -77,14 +79,14 @@ func (l *Ledger) Summaries() map[bundle.ID]Summary {
 	defer l.mu.Unlock()
 	all := make(map[bundle.ID]Summary, len(l.entries))
 	for id, e := range l.entries {
-		all[id] = e.summary()
+		all[id] = e.summary(l.notes[id.Kind])
 	}
 	return all
 }
 
-func (e *entry) summary() Summary {
+func (e *entry) summary(note string) Summary {
 	summary := Summary{
-		Attempt: e.attempt, Content: e.content, Built: e.revision != 0,
+		Note: note, Attempt: e.attempt, Content: e.content, Built: e.revision != 0,
 		Wanted: len(e.targets), Synced: e.counts[synced], Failed: e.counts[failed],
 		Since: e.since, Wrote: e.wrote,
 	}
@@ -113,6 +115,9 @@ func (s Summary) Success() string {
 	reached := fmt.Sprintf("The bundle of %s is in %s", text.Count(s.Attempt.Certificates, "certificate"), text.Count(s.Namespaces, "namespace"))
 	shown := s.Attempt.Notes[:min(len(s.Attempt.Notes), maxShownNotes)]
 	parts := []string{reached}
+	if s.Note != "" {
+		parts = append(parts, "note: "+s.Note)
+	}
 	for _, note := range shown {
 		parts = append(parts, "note: "+foreign(note, maxCause))
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -71,12 +73,13 @@ func TestStatusUnderAnOlderDefinition(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	t.Cleanup(func() {
+	upgrade := sync.OnceFunc(func() {
 		redefine(t, func(version map[string]any) {
 			_ = unstructured.SetNestedMap(version, fields, properties...)
 			_ = unstructured.SetNestedField(version, int64(-1), append(initial, "observedGeneration")...)
 		})
 	})
+	t.Cleanup(upgrade)
 	s := newScene(t)
 	namespaces := s.namespaces(2)
 	a, b := newAuthority("A"), newAuthority("B")
@@ -98,7 +101,7 @@ func TestStatusUnderAnOlderDefinition(t *testing.T) {
 	}
 	startOperator(t)
 	awaitTargets(t, bundle, namespaces, a)
-	awaitSynced(t, bundle, 2)
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "the CustomResourceDefinition of Bundles is older than the operator", "status.inventory")
 	fill(t, source, b)
 	awaitTargets(t, bundle, namespaces, b)
 	awaitSynced(t, bundle, 2)
@@ -106,5 +109,18 @@ func TestStatusUnderAnOlderDefinition(t *testing.T) {
 		t.Errorf("the API server has taken %+v", bundle.Status.Inventory)
 	}
 	change(t, source, func(o *corev1.ConfigMap) { o.Data = map[string]string{sourceKey: "broken"} })
-	awaitCondition(t, bundle, v1alpha1.BundleReasonSourceBuildError)
+	awaitCondition(t, bundle, v1alpha1.BundleReasonSourceBuildError, "older than the operator")
+	fill(t, source, b)
+
+	// An upgrade of the definition needs no restart.
+	upgrade()
+	poll.Eventually(t, "the whole status", func() error {
+		if err := says(t, bundle, v1alpha1.BundleReasonSynced); err != nil {
+			return err
+		}
+		if message := read(t, bundle).Status.Conditions[0].Message; strings.Contains(message, "older") || bundle.Status.Inventory == nil || bundle.Status.Digest == "" {
+			return fmt.Errorf("the message is %q, the inventory %+v, the digest %q", message, bundle.Status.Inventory, bundle.Status.Digest)
+		}
+		return nil
+	})
 }

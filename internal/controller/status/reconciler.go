@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -56,6 +55,10 @@ type Config struct {
 	// Queue holds the bundles whose status may have changed.
 	Queue *workqueue.Queue[bundle.ID]
 	Clock clock.PassiveClock
+	// Missing returns the fields of an API kind that the API server does not serve, and
+	// Recheck finds them out again.
+	Missing func(bundle.APIKind) []string
+	Recheck func(context.Context)
 }
 
 // Reconciler writes the statuses of Bundles.
@@ -67,13 +70,12 @@ type Reconciler struct {
 	ledger  *ledger.Ledger
 	queue   *workqueue.Queue[bundle.ID]
 	clock   clock.PassiveClock
+	missing func(bundle.APIKind) []string
+	recheck func(context.Context)
 
 	mu sync.Mutex
 	// written holds the last status written for each Bundle.
 	written map[bundle.ID]writtenStatus
-	// noInventory is set if the cluster has an older CustomResourceDefinition, without
-	// status.inventory.
-	noInventory atomic.Bool
 }
 
 type writtenStatus struct {
@@ -93,6 +95,8 @@ func New(config Config) *Reconciler {
 		ledger:  config.Ledger,
 		queue:   config.Queue,
 		clock:   config.Clock,
+		missing: config.Missing,
+		recheck: config.Recheck,
 		written: map[bundle.ID]writtenStatus{},
 	}
 }
@@ -127,7 +131,10 @@ func (s *Reconciler) Reconcile(ctx context.Context, id bundle.ID) (reconcile.Res
 	if keep || wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
-	wanted := s.wanted(summary, conditions, current, now)
+	wanted, err := apis.WithoutFields(adapter, s.wanted(summary, conditions, current, now), s.missing(id.Kind))
+	if err != nil {
+		return reconcile.Result{}, err
+	}
 	if meta.FindStatusCondition(conditions, ledger.ConditionReady).Reason == ledger.ReasonRollout {
 		// Requeue to report progress: most synced targets do not enqueue the status.
 		s.queue.AddAfter(workqueue.DefaultPriority, minInterval, id)
@@ -150,9 +157,6 @@ func (s *Reconciler) wanted(summary ledger.Summary, conditions []metav1.Conditio
 	if summary.Built { // otherwise what the current status says of the bundle is still valid
 		wanted.Inventory, wanted.Targets = summary.Inventory, summary.Targets()
 		wanted.Digest, wanted.LastChanged = summary.Digest, lastChanged(summary, current, now)
-	}
-	if s.noInventory.Load() {
-		wanted = ledger.Report{DefaultCAVersion: wanted.DefaultCAVersion}
 	}
 	wanted.Conditions = nil
 	for _, condition := range conditions {
@@ -267,9 +271,9 @@ func (s *Reconciler) write(ctx context.Context, id bundle.ID, obj client.Object,
 		err = s.clear(ctx, applied, wanted)
 	}
 	switch {
-	case isUnknownField(err) && s.noInventory.CompareAndSwap(false, true):
-		log.FromContext(ctx).Error(err, "The CustomResourceDefinition of Bundles is older than the operator: upgrade it and restart the operator, so that statuses have an inventory")
-		return reconcile.Result{RequeueAfter: time.Millisecond}, nil
+	case isUnknownField(err):
+		s.recheck(ctx) // the CustomResourceDefinition is older than the last check found it
+		return reconcile.Result{}, err
 	case apierrors.IsNotFound(err):
 		return reconcile.Result{}, nil // the delete event follows
 	case apierrors.IsConflict(err):

@@ -3,6 +3,7 @@ package status
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -109,6 +110,10 @@ type world struct {
 	time        *fake.Clock
 	ledger      *ledger.Ledger
 	statusNotes *queuetest.Recorder[bundle.ID]
+	// missing are the fields that the API server does not serve, and rechecks is how often
+	// the Reconciler asked for another check.
+	missing  []string
+	rechecks int
 }
 
 // statusesOf returns a Reconciler in a world with the Bundle roots, whose status has not
@@ -123,6 +128,8 @@ func statusesOf(places ...target.Ref) (*Reconciler, *world, *statusClient) {
 	c := &statusClient{version: "5"}
 	s := New(Config{
 		APIs: apis.All(), Bundles: w.cache, Client: c, Events: &recorder{}, Ledger: w.ledger, Queue: workqueue.From("test", w.statusNotes), Clock: w.time,
+		Missing: func(bundle.APIKind) []string { return w.missing },
+		Recheck: func(context.Context) { w.rechecks++ },
 	})
 	return s, w, c
 }
@@ -205,6 +212,34 @@ func TestStatusHasTheInventory(t *testing.T) {
 	w.cache.Bundles[0] = stored
 	if restarted.tell(t); len(c.applied) != 1 || !strings.Contains(c.applied[0], `"excluded":7`) {
 		t.Errorf("after a restart: %q", c.applied)
+	}
+}
+
+// C1: what an older CustomResourceDefinition does not serve is not written, and not wanted
+// either: there is one write. A refusal causes another check of the definition.
+func TestStatusUnderAnOlderDefinition(t *testing.T) {
+	t.Parallel()
+	s, w, c := statusesOf()
+	content := ledger.Content{Certificates: 2, Digest: "d", Inventory: &ledger.Inventory{Certificates: 2}}
+	w.ledger.RecordBuild(fake.ID("roots"), ledger.Attempt{UID: "roots-uid", Generation: 1, Content: content})
+	w.missing = []string{"spec.exclude", "status.digest", "status.lastChanged", "status.observedGeneration"}
+	c.err = errors.New("failed to create typed patch object: .status.digest: field not declared in schema")
+	if _, err := s.Reconcile(fake.Quiet(t), fake.ID("roots")); err == nil || w.rechecks != 1 {
+		t.Errorf("a refusal: error %v, %d checks", err, w.rechecks)
+	}
+	c.applied, c.err = nil, nil
+	s.tell(t)
+	for field, want := range map[string]bool{`"digest"`: false, `"lastChanged"`: false, `"status":{"observedGeneration"`: false, `"inventory"`: true, `"Ready"`: true} {
+		if got := strings.Contains(c.applied[0], field); got != want {
+			t.Errorf("%s is written: %t", field, got)
+		}
+	}
+	stored := w.cache.Bundles[0].DeepCopy()
+	stored.ResourceVersion, stored.Status = "5", statusOf(t, s.written[fake.ID("roots")].report)
+	w.cache.Bundles[0] = stored
+	w.time.Time = fake.Start.Add(2 * minInterval)
+	if s.tell(t); len(c.applied) != 1 {
+		t.Errorf("written again: %q", c.applied[1:])
 	}
 }
 

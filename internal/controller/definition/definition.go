@@ -1,0 +1,172 @@
+package definition
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"trust-manager.io/internal/apis"
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/request"
+)
+
+const (
+	// interval is how often the definitions are checked, and outdatedInterval how often
+	// while one of them is outdated: an upgrade should show at once. A check takes one small
+	// request if nothing has changed.
+	interval, outdatedInterval = time.Minute, 5 * time.Second
+	// maxShown is how many fields a message names.
+	maxShown = 5
+)
+
+// Watcher checks which fields of the API kinds the API server serves. It is safe for
+// concurrent use.
+type Watcher struct {
+	apis    apis.Adapters
+	client  rest.Interface
+	changed func(kind bundle.APIKind, note string)
+
+	mu sync.Mutex
+	// missing has the missing fields of each kind, and url the version of the document that
+	// they were read from.
+	missing map[bundle.APIKind][]string
+	urls    map[bundle.APIKind]string
+}
+
+// New returns a Watcher. It calls changed when the fields of a kind change that the API
+// server drops, with a note for users, which is empty if there are none.
+func New(adapters apis.Adapters, config *rest.Config, httpClient *http.Client, changed func(kind bundle.APIKind, note string)) (*Watcher, error) {
+	client, err := discovery.NewDiscoveryClientForConfigAndClient(config, httpClient)
+	if err != nil {
+		return nil, err
+	}
+	return &Watcher{
+		apis: adapters, client: client.RESTClient(), changed: changed,
+		missing: map[bundle.APIKind][]string{}, urls: map[bundle.APIKind]string{},
+	}, nil
+}
+
+// Missing returns the fields of an API kind that the API server drops, as
+// [apis.MissingFields] does.
+func (w *Watcher) Missing(kind bundle.APIKind) []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.missing[kind]
+}
+
+// Start checks the definitions until the context ends. It implements manager.Runnable.
+func (w *Watcher) Start(ctx context.Context) error {
+	for {
+		next := interval
+		if w.Check(ctx) {
+			next = outdatedInterval
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(next):
+		}
+	}
+}
+
+// Check checks the definitions now. It reports whether one of them is outdated.
+func (w *Watcher) Check(ctx context.Context) (outdated bool) {
+	ctx, cancel := context.WithTimeout(ctx, request.Deadline)
+	defer cancel()
+	urls, err := w.documents(ctx)
+	if err != nil {
+		log.FromContext(ctx).V(1).Info("Cannot check whether the CustomResourceDefinitions are up to date", "cause", err.Error())
+	}
+	for _, adapter := range w.apis {
+		kind := adapter.Marks().Kind
+		if err == nil {
+			if err := w.check(ctx, adapter, urls); err != nil {
+				log.FromContext(ctx).V(1).Info("Cannot check whether a CustomResourceDefinition is up to date", "kind", kind, "cause", err.Error())
+			}
+		}
+		outdated = outdated || len(w.Missing(kind)) > 0
+	}
+	return outdated
+}
+
+// documents returns the URL of the OpenAPI v3 document of each group and version. It has a
+// hash of the content.
+func (w *Watcher) documents(ctx context.Context) (map[string]string, error) {
+	text, err := w.client.Get().AbsPath("/openapi/v3").Do(ctx).Raw()
+	if err != nil {
+		return nil, err
+	}
+	var index struct {
+		Paths map[string]struct {
+			URL string `json:"serverRelativeURL"`
+		} `json:"paths"`
+	}
+	if err := json.Unmarshal(text, &index); err != nil {
+		return nil, err
+	}
+	urls := map[string]string{}
+	for path, entry := range index.Paths {
+		urls[path] = entry.URL
+	}
+	return urls, nil
+}
+
+// check checks the definition of one kind, if it has changed.
+func (w *Watcher) check(ctx context.Context, adapter apis.Adapter, urls map[string]string) error {
+	kind, gvk := adapter.Marks().Kind, adapter.GroupVersionKind()
+	url, ok := urls["apis/"+gvk.GroupVersion().String()]
+	if !ok {
+		return fmt.Errorf("the API server has no OpenAPI document of %s", gvk.GroupVersion())
+	}
+	w.mu.Lock()
+	known := w.urls[kind]
+	w.mu.Unlock()
+	if url == known {
+		return nil
+	}
+	document, err := w.client.Get().RequestURI(url).Do(ctx).Raw()
+	if err != nil {
+		return err
+	}
+	missing, err := apis.MissingFields(adapter, document)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	isNew := !slices.Equal(missing, w.missing[kind])
+	w.missing[kind], w.urls[kind] = missing, url
+	w.mu.Unlock()
+	if !isNew {
+		return nil
+	}
+	note := noteOn(kind, missing)
+	if note == "" {
+		log.FromContext(ctx).Info("The CustomResourceDefinition is up to date", "kind", kind)
+	} else {
+		log.FromContext(ctx).Error(nil, note, "kind", kind, "missing", strings.Join(missing, ","))
+	}
+	w.changed(kind, note)
+	return nil
+}
+
+// noteOn returns what users should know about missing fields, those of the spec first, or ""
+// if there are none.
+func noteOn(kind bundle.APIKind, missing []string) string {
+	if len(missing) == 0 {
+		return ""
+	}
+	shown := strings.Join(missing[:min(len(missing), maxShown)], ", ")
+	if more := len(missing) - maxShown; more > 0 {
+		shown += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Sprintf("the CustomResourceDefinition of %ss is older than the operator, so the API server drops the fields %s; upgrade it", kind, shown)
+}

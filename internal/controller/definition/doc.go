@@ -1,0 +1,7 @@
+// Package definition detects that the CustomResourceDefinition of an API kind is older than
+// the operator: the API server then drops fields that users set, for example spec.exclude,
+// and fields of the status.
+//
+// Invariants: the log and the status of every Bundle name the fields until the definition is
+// upgraded, which needs no restart; an API server that does not answer changes nothing.
+package definition
