@@ -68,6 +68,11 @@ func readCertificates(path string, stdin io.Reader, notes io.Writer) ([]certs.Ce
 	if other := result.OtherEncoding.Description; other != "" {
 		return nil, fmt.Errorf("%s: %s", name, other)
 	}
+	for i := range result.Certificates {
+		if cause := result.Certificates[i].Nonconforming; cause != "" {
+			return nil, fmt.Errorf("%s: the certificate does not conform to RFC 5280 or is not supported: %s", result.Certificates[i].Origin, cause)
+		}
+	}
 	if len(result.Certificates) == 0 {
 		return nil, fmt.Errorf("%s: no certificate found; at least one PEM block of type CERTIFICATE is required", name)
 	}

@@ -186,6 +186,7 @@ func filterOf(filters *v1alpha1.BundleFilters) bundle.Filter {
 		Expired:       bundle.Policy(filters.Expired),
 		NonCA:         bundle.Policy(filters.NotCA),
 		NotSelfSigned: bundle.Policy(filters.NotSelfSigned),
+		Nonconforming: bundle.Policy(filters.Nonconforming),
 	}
 }
 

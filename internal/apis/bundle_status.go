@@ -57,7 +57,9 @@ func inventoryTo(inventory *ledger.Inventory) *v1alpha1.BundleInventory {
 			Expired:       toInt32(inventory.Expired),
 			NotCA:         toInt32(inventory.NotCA),
 			NotSelfSigned: toInt32(inventory.NotSelfSigned),
+			Nonconforming: toInt32(inventory.Nonconforming),
 		},
+		Nonconforming: toInt32(inventory.NonconformingKept),
 		Excluded:      toInt32(inventory.Excluded),
 		RetainedCount: toInt32(inventory.RetainedCount),
 	}
@@ -87,8 +89,11 @@ func inventoryFrom(inventory *v1alpha1.BundleInventory) *ledger.Inventory {
 		Expired:        int(inventory.Dropped.Expired),
 		NotCA:          int(inventory.Dropped.NotCA),
 		NotSelfSigned:  int(inventory.Dropped.NotSelfSigned),
-		Excluded:       int(inventory.Excluded),
-		RetainedCount:  int(inventory.RetainedCount),
+		Nonconforming:  int(inventory.Dropped.Nonconforming),
+
+		NonconformingKept: int(inventory.Nonconforming),
+		Excluded:          int(inventory.Excluded),
+		RetainedCount:     int(inventory.RetainedCount),
 	}
 	for _, source := range inventory.Sources {
 		result.Sources = append(result.Sources, ledger.SourceCount{Field: source.Field, Certificates: int(source.Certificates)})

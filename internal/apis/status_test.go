@@ -57,6 +57,7 @@ func TestBundleStatus(t *testing.T) {
 			DefaultCAVersion: "v",
 			Inventory: &ledger.Inventory{
 				Certificates: 1, MissingSources: 2, Duplicate: 3, Expired: 4, NotCA: 5, NotSelfSigned: 6, Excluded: 7, RetainedCount: 8,
+				Nonconforming: 13, NonconformingKept: 14,
 				Sources:    []ledger.SourceCount{{Field: "f", Certificates: 9}},
 				Retained:   []ledger.CertificateTime{{Subject: "s", SHA256: "h", Time: at}},
 				NextExpiry: &ledger.CertificateTime{Subject: "t", SHA256: "i", Time: metav1.NewTime(at.Add(time.Hour))},

@@ -68,7 +68,7 @@ type Bundle struct {
 
 // Omitted counts certificates of the sources that are not in the bundle, by reason.
 type Omitted struct {
-	Duplicate, Expired, NonCA, NotSelfSigned, Excluded int
+	Duplicate, Expired, NonCA, NotSelfSigned, Nonconforming, Excluded int
 }
 
 // Builder builds one bundle repeatedly and parses only texts that have changed since

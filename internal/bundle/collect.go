@@ -146,7 +146,7 @@ func (c *collector) finish() Bundle {
 	c.bundle.Notes = slices.Concat(notes, c.retentionNotes, c.droppedNotes(), c.bundle.Notes)
 	c.bundle.Missing = len(c.tolerated)
 	c.bundle.Omitted.Excluded = len(c.excluded)
-	for i, count := range []*int{&c.bundle.Omitted.Expired, &c.bundle.Omitted.NonCA, &c.bundle.Omitted.NotSelfSigned} {
+	for i, count := range []*int{&c.bundle.Omitted.Expired, &c.bundle.Omitted.NonCA, &c.bundle.Omitted.NotSelfSigned, &c.bundle.Omitted.Nonconforming} {
 		*count = len(c.dropped[i])
 	}
 	if c.filter.Expired.keepsOut() {

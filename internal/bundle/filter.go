@@ -32,6 +32,9 @@ type Filter struct {
 	// NotSelfSigned applies to certificates that are not issued in their own name and
 	// signed with their own key.
 	NotSelfSigned Policy
+	// Nonconforming applies to certificates that Go's parser refuses. Unlike the others, it
+	// is Reject if it is unset.
+	Nonconforming Policy
 	// Exclude lists certificates that are never in the bundle. It takes precedence over
 	// the policies.
 	Exclude []Exclusion
@@ -43,6 +46,7 @@ func (f Filter) Or(other Filter) Filter {
 		Expired:       cmp.Or(f.Expired, other.Expired),
 		NonCA:         cmp.Or(f.NonCA, other.NonCA),
 		NotSelfSigned: cmp.Or(f.NotSelfSigned, other.NotSelfSigned),
+		Nonconforming: cmp.Or(f.Nonconforming, other.Nonconforming),
 		Exclude:       f.Exclude,
 	}
 }
@@ -51,9 +55,10 @@ func (f Filter) Or(other Filter) Filter {
 type rule struct {
 	policy  func(Filter) Policy
 	matches func(certificate *certs.Certificate, now time.Time, selfSigned *selfSignedCache) bool
-	// field is the field below spec.filters, and fault what is wrong with a matching
+	// field is the field below spec.filters, and fault returns what is wrong with a matching
 	// certificate.
-	field, fault string
+	field string
+	fault func(certificate *certs.Certificate) string
 	// singular and plural are the notes on dropped certificates.
 	singular, plural string
 }
@@ -64,21 +69,35 @@ var rules = [...]rule{{
 	matches: func(c *certs.Certificate, now time.Time, _ *selfSignedCache) bool {
 		return now.After(c.NotAfter)
 	},
-	field: "expired", fault: "has expired",
+	field: "expired", fault: always("has expired"),
 	singular: "1 expired certificate is left out", plural: "%d expired certificates are left out",
 }, {
 	policy:  func(f Filter) Policy { return f.NonCA },
 	matches: func(c *certs.Certificate, _ time.Time, _ *selfSignedCache) bool { return !c.CA },
-	field:   "notCA", fault: "is not a CA",
+	field:   "notCA", fault: always("is not a CA"),
 	singular: "1 certificate that is not a CA is left out", plural: "%d certificates that are not a CA are left out",
 }, {
 	policy: func(f Filter) Policy { return f.NotSelfSigned },
 	matches: func(c *certs.Certificate, _ time.Time, selfSigned *selfSignedCache) bool {
 		return !selfSigned.isSelfSigned(c)
 	},
-	field: "notSelfSigned", fault: "is not self-signed",
+	field: "notSelfSigned", fault: always("is not self-signed"),
 	singular: "1 certificate that is not self-signed is left out", plural: "%d certificates that are not self-signed are left out",
+}, {
+	policy: func(f Filter) Policy { return cmp.Or(f.Nonconforming, Reject) },
+	matches: func(c *certs.Certificate, _ time.Time, _ *selfSignedCache) bool {
+		return c.Nonconforming != ""
+	},
+	field: "nonconforming", fault: func(c *certs.Certificate) string {
+		return "does not conform to RFC 5280 or is not supported: " + c.Nonconforming
+	},
+	singular: "1 nonconforming certificate is left out", plural: "%d nonconforming certificates are left out",
 }}
+
+// always returns a description that is the same for every certificate.
+func always(fault string) func(*certs.Certificate) string {
+	return func(*certs.Certificate) string { return fault }
+}
 
 // selfSignedCache caches which certificates are self-signed: the check takes as long as
 // some parsing, and most bundles never need it.
@@ -108,6 +127,6 @@ func (s *selfSignedCache) evict() { s.previous, s.current = s.current, nil }
 // reject returns the problem of a certificate that the Bundle rejects.
 func (r *rule) reject(certificate *certs.Certificate) *certs.Problem {
 	return &certs.Problem{Origin: certificate.Origin, Reason: certs.SourceBuildError,
-		Detail: "the certificate " + r.fault + ", and spec.filters." + r.field +
+		Detail: "the certificate " + r.fault(certificate) + ", and spec.filters." + r.field +
 			" is Reject; remove it from the source, or set the filter to Drop or Keep"}
 }

@@ -126,3 +126,36 @@ func TestFilterNotSelfSigned(t *testing.T) {
 		`spec.sources.y: ConfigMap cert-manager/y, key "a", block 2: the certificate is not self-signed, and spec.filters.notSelfSigned is Reject; remove it from the source, or set the filter to Drop or Keep; `+
 			`spec.sources.y: ConfigMap cert-manager/y, key "a", block 3: the certificate is not self-signed, and spec.filters.notSelfSigned is Reject; remove it from the source, or set the filter to Drop or Keep`)
 }
+
+// S6: a nonconforming certificate is rejected unless the Bundle says otherwise.
+func TestFilterNonconforming(t *testing.T) {
+	t.Parallel()
+	root, odd := ca.Fixed(1).Certificate, ca.NegativeSerial(ca.ValidUntil(now.Add(-time.Hour)))
+	inputs := []bundle.Input{source("x", root+odd)}
+	const rejected = `spec.sources.x: ConfigMap cert-manager/x, key "a", block 2: the certificate does not conform to RFC 5280 or is not supported: ` +
+		"its serial number is negative, and spec.filters.nonconforming is Reject; remove it from the source, or set the filter to Drop or Keep"
+	for name, tc := range map[string]struct {
+		filter  bundle.Filter
+		problem string
+		want    bundle.Omitted
+		count   int
+	}{
+		"unset":                     {bundle.Filter{}, rejected, bundle.Omitted{}, 0},
+		"Reject":                    {bundle.Filter{Nonconforming: bundle.Reject}, rejected, bundle.Omitted{}, 0},
+		"Drop":                      {bundle.Filter{Nonconforming: bundle.Drop}, "", bundle.Omitted{Nonconforming: 1}, 1},
+		"Keep":                      {bundle.Filter{Nonconforming: bundle.Keep}, "", bundle.Omitted{}, 2},
+		"dropped by another filter": {bundle.Filter{Expired: bundle.Drop}, "", bundle.Omitted{Expired: 1}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := new(bundle.Builder).Build(inputs, tc.filter, now)
+			if tc.problem != "" {
+				checkProblems(t, got, err, "SourceBuildError", tc.problem)
+				return
+			}
+			if err != nil || got.Omitted != tc.want || len(got.Certificates) != tc.count {
+				t.Errorf("%d certificates, omitted %+v, error %v", len(got.Certificates), got.Omitted, err)
+			}
+		})
+	}
+}

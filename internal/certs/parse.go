@@ -49,13 +49,16 @@ type Certificate struct {
 	// RawSubject and RawPublicKey are the subject's Name and the
 	// SubjectPublicKeyInfo (RFC 5280, 4.1), as slices of DER.
 	RawSubject, RawPublicKey []byte
+	// Nonconforming is empty if Go's parser accepts the certificate. Otherwise it describes
+	// why the certificate does not conform to RFC 5280, or is not supported.
+	Nonconforming string
 }
 
 // Subject returns the full subject as users see it: like RFC 4514, by the rules of
 // the function [Subject].
 func (c *Certificate) Subject() string {
 	text, err := Subject(c.RawSubject)
-	if err != nil { // impossible for a certificate that Go's parser has accepted
+	if err != nil { // only possible for a nonconforming certificate
 		return "#" + hex.EncodeToString(c.RawSubject)
 	}
 	return text
@@ -71,13 +74,14 @@ func (c *Certificate) SelfSigned() bool {
 	}
 	parsed, err := x509.ParseCertificate(c.DER)
 	if err != nil {
-		return false
+		s, malformed := readStructure(c.DER)
+		authority, subject := s.keyIDs()
+		return malformed == "" && isSelfSignedByName(authority, subject)
 	}
 	err = parsed.CheckSignature(parsed.SignatureAlgorithm, parsed.RawTBSCertificate, parsed.Signature)
 	var insecure x509.InsecureAlgorithmError
 	if errors.Is(err, x509.ErrUnsupportedAlgorithm) || errors.As(err, &insecure) {
-		authority, subject := parsed.AuthorityKeyId, parsed.SubjectKeyId
-		return len(authority) == 0 || len(subject) == 0 || bytes.Equal(authority, subject)
+		return isSelfSignedByName(parsed.AuthorityKeyId, parsed.SubjectKeyId)
 	}
 	return err == nil
 }
@@ -102,9 +106,10 @@ func (r Result) Empty() bool { return len(r.Certificates) == 0 && len(r.Skipped)
 // character without width before a BEGIN line, and NUL or 0x1A bytes at the end. For a text
 // without any block, Parse returns an empty [Result] and no [Problem].
 //
-// A single block that is not a complete, well-formed certificate makes the entire
-// text invalid: the Problem has the reason [SourceBuildError] and the number of the
-// block, and the Result is empty.
+// A certificate that Go's parser refuses is returned as nonconforming, if it has the outer
+// structure of a certificate. A single block that has not makes the entire text invalid:
+// the Problem has the reason [SourceBuildError] and the number of the block, and the Result
+// is empty.
 func Parse(text string, origin Origin) (Result, *Problem) {
 	if len(text) > MaxText {
 		return Result{}, invalid(origin, 0, fmt.Sprintf("the text has %d bytes, the limit is %d", len(text), MaxText))
@@ -153,13 +158,17 @@ func (r *Result) add(body []byte, origin Origin) (fault string) {
 	der = der[:n:n]
 	fingerprint := sha256.Sum256(der)
 	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		if fingerprint != ecACC {
-			return parseFault(err)
-		}
+	switch {
+	case err != nil && fingerprint == ecACC:
 		r.Skipped = append(r.Skipped, Problem{Origin: origin, Reason: SourceBuildError,
 			Detail: "skipped the old EC-ACC root, whose negative serial number RFC 5280 forbids"})
 		return ""
+	case err != nil:
+		certificate, fault := nonconforming(der, fingerprint, origin, err)
+		if fault == "" {
+			r.Certificates = append(r.Certificates, certificate)
+		}
+		return fault
 	}
 	r.Certificates = append(r.Certificates, fromX509(parsed, fingerprint, origin))
 	return ""
@@ -190,15 +199,6 @@ func isCA(parsed *x509.Certificate) bool {
 
 func isSelfIssued(parsed *x509.Certificate) bool {
 	return bytes.Equal(parsed.RawIssuer, parsed.RawSubject)
-}
-
-// parseFault describes an error of the X.509 parser. It does not return the error's
-// own text, which may quote names from the certificate.
-func parseFault(err error) string {
-	if strings.HasPrefix(err.Error(), "x509: negative serial number") {
-		return "the certificate has a negative serial number, which RFC 5280 forbids; ask its issuer for a correct one"
-	}
-	return "the block does not hold an X.509 certificate in DER; check it with `openssl x509 -noout -text`"
 }
 
 func invalid(origin Origin, block int, detail string) *Problem {

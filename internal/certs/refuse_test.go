@@ -86,8 +86,6 @@ func damagedBodies(tb testing.TB) map[string]refusal {
 		"DER with a byte after it":       {text: ca.PEM(append(bytes.Clone(der), 0)), detail: "X.509"},
 		"two certificates in one block":  {text: ca.PEM(append(bytes.Clone(der), der...)), detail: "X.509"},
 		"DER cut short":                  {text: ca.PEM(der[:len(der)-1]), detail: "X.509"},
-		"S6: a negative serial number":   {text: ca.PEM(negativeSerial(tb)), detail: "negative serial number"},
-		"S6: EC-ACC with a bit changed":  {text: ca.PEM(changedECACC(tb)), detail: "negative serial number"},
 	}
 }
 
@@ -165,19 +163,6 @@ func otherTypes(tb testing.TB) map[string]refusal {
 		}
 	}
 	return cases
-}
-
-// negativeSerial returns a certificate whose only fault is its serial number. Go does
-// not create such a certificate, so a bit is set in a valid one.
-func negativeSerial(tb testing.TB) []byte {
-	tb.Helper()
-	der := ca.Fixed(0x7a_11_22_33_44_55_66_77).DER()
-	at := bytes.Index(der, []byte{0x7a, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77})
-	if at < 0 {
-		tb.Fatal("the serial number is not in the certificate")
-	}
-	der[at] |= 0x80
-	return der
 }
 
 // changedECACC returns the EC-ACC root with one bit of its signature changed.

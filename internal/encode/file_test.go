@@ -2,12 +2,14 @@ package encode_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/encode"
+	"trust-manager.io/test/framework/ca"
 )
 
 // A store has the given format, password and profile.
@@ -34,6 +36,33 @@ func TestStore(t *testing.T) {
 		if got, err := encode.File(tc.store, list); err != nil || !bytes.Equal(got, tc.want) {
 			t.Errorf("%s: %d bytes that are not those of its format, error %v", name, len(got), err)
 		}
+	}
+}
+
+// S6: a nonconforming certificate is in PEM files only. A store that would be empty is
+// an error.
+func TestNonconformingIsNotInStores(t *testing.T) {
+	t.Parallel()
+	parsed, problem := certs.Parse(ca.NegativeSerial(), certs.Origin{})
+	if problem != nil {
+		t.Fatal(problem)
+	}
+	list := certificates(3)
+	more := append(slices.Clone(list), parsed.Certificates...)
+	for _, file := range []bundle.File{{Format: bundle.JKS, Password: password}, {Format: bundle.PKCS12, Password: password, Profile: "Modern2023"}} {
+		want, err := encode.File(file, list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := encode.File(file, more); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: the store differs, error %v", file.Format, err)
+		}
+		if _, err := encode.File(file, parsed.Certificates); err == nil || !strings.Contains(err.Error(), "no certificate is left") {
+			t.Errorf("%s: nothing left, error %v", file.Format, err)
+		}
+	}
+	if got := encode.PEM(more); !bytes.HasSuffix(got, []byte(ca.NegativeSerial())) {
+		t.Error("it is not in the PEM file")
 	}
 }
 

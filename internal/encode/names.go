@@ -29,7 +29,8 @@ type entry struct {
 }
 
 // entries returns the entries of a key store, sorted by name. The order of the
-// certificates makes no difference, and a duplicate results in one entry.
+// certificates makes no difference, a duplicate results in one entry, and a nonconforming
+// certificate in none, since Java could not read the store.
 //
 // A name starts with the first 8 hexadecimal digits of the certificate's SHA-256. If
 // several certificates share those 8 digits, each of them has all 64: Java converts names
@@ -40,6 +41,10 @@ func entries(certificates []certs.Certificate) ([]entry, error) {
 	// its fingerprint.
 	sorted := slices.SortedStableFunc(slices.Values(certificates), compare)
 	sorted = slices.CompactFunc(sorted, func(a, b certs.Certificate) bool { return compare(a, b) == 0 })
+	sorted = slices.DeleteFunc(sorted, func(c certs.Certificate) bool { return c.Nonconforming != "" })
+	if len(sorted) == 0 && len(certificates) > 0 {
+		return nil, errors.New("no certificate is left: nonconforming certificates are not in key stores")
+	}
 	list := make([]entry, 0, len(sorted))
 	for i := range sorted {
 		size := prefixBytes

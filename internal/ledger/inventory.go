@@ -37,11 +37,17 @@ func inventory(spec bundle.Spec, content bundle.Bundle) *Inventory {
 		Expired:        content.Omitted.Expired,
 		NotCA:          content.Omitted.NonCA,
 		NotSelfSigned:  content.Omitted.NotSelfSigned,
+		Nonconforming:  content.Omitted.Nonconforming,
 		Excluded:       content.Omitted.Excluded,
 		RetainedCount:  len(content.Retained),
 	}
 	for _, retained := range content.Retained[:min(len(content.Retained), maxShownRetained)] {
 		result.Retained = append(result.Retained, certificateTime(&retained.Certificate, spec.Rotation.Until(retained)))
+	}
+	for i := range content.Certificates {
+		if content.Certificates[i].Nonconforming != "" {
+			result.NonconformingKept++
+		}
 	}
 	bySource := content.BySource()
 	for _, source := range spec.Sources {

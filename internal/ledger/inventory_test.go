@@ -65,14 +65,15 @@ func TestInventory(t *testing.T) {
 	leaf := made(t, 4, "Leaf", later)
 	leaf.CA = false
 	gone := made(t, 5, "Gone", later)
-	filter := bundle.Filter{Expired: bundle.Drop, NonCA: bundle.Drop, Exclude: []bundle.Exclusion{{Subject: "CN=Gone"}}}
+	a.Nonconforming = "odd"
+	filter := bundle.Filter{Expired: bundle.Drop, NonCA: bundle.Drop, Nonconforming: bundle.Keep, Exclude: []bundle.Exclusion{{Subject: "CN=Gone"}}}
 	got := contentOf(t, filter, []certs.Certificate{a, old, gone}, nil, []certs.Certificate{b, leaf, a, gone})
 	want := &ledger.Inventory{
 		Certificates: 2,
 		Sources: []ledger.SourceCount{
 			{Field: "spec.sources[0].configMap", Certificates: 1}, {Field: "spec.sources[1].configMap"}, {Field: "spec.sources[2].configMap", Certificates: 1},
 		},
-		Duplicate: 2, Expired: 1, NotCA: 1, Excluded: 1,
+		Duplicate: 2, Expired: 1, NotCA: 1, Excluded: 1, NonconformingKept: 1,
 		NextExpiry: &ledger.CertificateTime{Time: metav1.NewTime(later), Subject: "CN=B", SHA256: b.SHA256()},
 	}
 	if diff := cmp.Diff(want, got.Inventory); diff != "" {

@@ -41,9 +41,11 @@ type Inventory struct {
 	// Sources has the number of certificates of each source, in order.
 	Sources        []SourceCount
 	MissingSources int
-	// Duplicate, Expired, NotCA, NotSelfSigned and Excluded count the certificates of the
-	// sources that are not in the bundle.
-	Duplicate, Expired, NotCA, NotSelfSigned, Excluded int
+	// Duplicate, Expired, NotCA, NotSelfSigned, Nonconforming and Excluded count the
+	// certificates of the sources that are not in the bundle.
+	Duplicate, Expired, NotCA, NotSelfSigned, Nonconforming, Excluded int
+	// NonconformingKept is the number of nonconforming certificates in the bundle.
+	NonconformingKept int
 	// RetainedCount is the number of retained certificates, and Retained describes the
 	// first maxShownRetained of them.
 	RetainedCount int

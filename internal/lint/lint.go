@@ -70,10 +70,11 @@ func selection(spec bundle.Spec, namespaces int) []Finding {
 		Detail: detail + "; to select some, use matchLabels or matchExpressions; to select all, remove it"}}
 }
 
-// Input returns the findings about one object or text. A missing object is none, because a
-// Bundle is often applied together with its sources.
-func Input(input bundle.Input, now time.Time) []Finding {
-	built, err := new(bundle.Builder).Build([]bundle.Input{input}, bundle.Filter{}, now)
+// Input returns the findings about one object or text of a Bundle. A missing object is none,
+// because a Bundle is often applied together with its sources.
+func Input(spec bundle.Spec, input bundle.Input, now time.Time) []Finding {
+	filter := bundle.Filter{Nonconforming: spec.Filter.Nonconforming}
+	built, err := new(bundle.Builder).Build([]bundle.Input{input}, filter, now)
 	var problems bundle.Problems
 	if !errors.As(err, &problems) {
 		return Certificates(built.Certificates, now)

@@ -38,7 +38,7 @@ func warnings(spec bundle.Spec, namespaces int, inputs []bundle.Input, now time.
 				"because the sources contain more than 4 MiB of text; see the status of the Bundle"}))
 			break
 		}
-		for _, finding := range lint.Input(input, now) {
+		for _, finding := range lint.Input(spec, input, now) {
 			list = append(list, formatWarning(finding))
 		}
 	}

@@ -27,6 +27,11 @@ type BundleInventory struct {
 	// +required
 	Dropped DroppedCertificates `json:"dropped"`
 
+	// nonconforming is the number of nonconforming certificates in the bundle, which are
+	// in PEM files only.
+	// +optional
+	Nonconforming int32 `json:"nonconforming,omitempty"`
+
 	// excluded is the number of distinct certificates in the sources that spec.exclude
 	// removed.
 	// +required
@@ -83,6 +88,10 @@ type DroppedCertificates struct {
 	// self-signed.
 	// +required
 	NotSelfSigned int32 `json:"notSelfSigned"`
+
+	// nonconforming is the number of nonconforming certificates that were dropped.
+	// +optional
+	Nonconforming int32 `json:"nonconforming,omitempty"`
 }
 
 // CertificateExpiry identifies a certificate and its expiry.

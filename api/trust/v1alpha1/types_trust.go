@@ -17,6 +17,14 @@ type BundleFilters struct {
 	// intermediates. If unset, it is Keep, regardless of the operator's flags.
 	// +optional
 	NotSelfSigned FilterAction `json:"notSelfSigned,omitempty"`
+
+	// nonconforming applies to certificates that have the structure of an X.509
+	// certificate and do not conform to RFC 5280 in detail, or use a key that the
+	// operator does not support: an unsupported elliptic curve, a negative serial
+	// number, a duplicate extension. If unset, it is Reject. With Keep they are in PEM
+	// files, and not in JKS and PKCS#12 files, which Java could not read.
+	// +optional
+	Nonconforming FilterAction `json:"nonconforming,omitempty"`
 }
 
 // FilterAction is the action for a certificate that a filter applies to.

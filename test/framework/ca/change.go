@@ -1,10 +1,12 @@
 package ca
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/binary"
 	"net"
 	"time"
 )
@@ -65,4 +67,14 @@ func Padded(bytes int) func(*x509.Certificate) {
 		_, _ = rand.Read(noise) // never fails
 		template.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 999, 1}, Value: noise}}
 	}
+}
+
+// NegativeSerial returns the PEM of a root whose only fault is its negative serial number,
+// which RFC 5280 forbids. Go creates no such certificate, so a bit is set in a valid one.
+func NegativeSerial(changes ...func(*x509.Certificate)) string {
+	const serial = 0x7a_11_22_33_44_55_66_77
+	der := Fixed(serial, changes...).DER()
+	at := bytes.Index(der, binary.BigEndian.AppendUint64(nil, serial))
+	der[at] |= 0x80
+	return PEM(der)
 }
