@@ -44,7 +44,7 @@ func newTargetCache(mgr manager.Manager, marks *bundle.Marks, scope target.Scope
 		Scheme:      mgr.GetScheme(),
 		Mapper:      mgr.GetRESTMapper(),
 		ByObject:    byObject,
-		NewInformer: newInformer(interner.strip),
+		NewInformer: metadata.NewInformer(interner.strip),
 	}
 	if len(scope.Namespaces) > 0 {
 		options.DefaultNamespaces = map[string]cache.Config{}

@@ -237,7 +237,7 @@ func CacheOptions(trustNamespace string) cache.Options {
 	}
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
-		NewInformer:      newInformer(stripNamespace),
+		NewInformer:      metadata.NewInformer(stripNamespace),
 		ByObject:         byObject,
 	}
 }

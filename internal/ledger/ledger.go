@@ -42,7 +42,7 @@ type Attempt struct {
 type Content struct {
 	// Certificates is the number of certificates.
 	Certificates int
-	// Digest is the hexadecimal SHA-256 of the PEM file, or empty if there is none.
+	// Digest is the hexadecimal SHA-256 of the PEM file, or empty without a target.
 	Digest string
 	// Retained is how many of them have left every source, and Missing how many missing
 	// sources rotation tolerates.

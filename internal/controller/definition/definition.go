@@ -43,7 +43,7 @@ type Watcher struct {
 }
 
 // New returns a Watcher. It calls changed when the fields of a kind change that the API
-// server drops, with a note for users, which is empty if there are none.
+// server drops. The note describes them for users, and is empty if no field is dropped.
 func New(adapters apis.Adapters, config *rest.Config, httpClient *http.Client, changed func(kind bundle.APIKind, note string)) (*Watcher, error) {
 	client, err := discovery.NewDiscoveryClientForConfigAndClient(config, httpClient)
 	if err != nil {
@@ -159,7 +159,7 @@ func (w *Watcher) check(ctx context.Context, adapter apis.Adapter, urls map[stri
 }
 
 // noteOn returns what users should know about missing fields, those of the spec first, or ""
-// if there are none.
+// if no field is missing.
 func noteOn(kind bundle.APIKind, missing []string) string {
 	if len(missing) == 0 {
 		return ""

@@ -1,2 +1,2 @@
-// Package metadata reads objects that the caches hold as metadata only.
+// Package metadata lists and reads objects that the caches hold as metadata only.
 package metadata

@@ -3,7 +3,6 @@ package status
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -179,70 +178,6 @@ func TestStatusBody(t *testing.T) {
 	}
 }
 
-// K4: the inventory and the counts of targets are written when they change, and repaired
-// when another client has changed them; until this process has built a bundle, they stay
-// unchanged.
-func TestStatusHasTheInventory(t *testing.T) {
-	t.Parallel()
-	s, w, c := statusesOf()
-	inventory := &ledger.Inventory{Certificates: 2, Sources: []ledger.SourceCount{{Field: "f", Certificates: 2}}}
-	attempt := ledger.Attempt{UID: "roots-uid", Generation: 1, Content: ledger.Content{Certificates: 2, Inventory: inventory}}
-	w.ledger.RecordBuild(fake.ID("roots"), attempt)
-	s.tell(t)
-	if len(c.applied) != 1 || !strings.Contains(c.applied[0], `"inventory":{"certificates":2,`) {
-		t.Fatalf("written: %q", c.applied)
-	}
-	stored := w.cache.Bundles[0].DeepCopy()
-	stored.ResourceVersion, stored.Status = "5", statusOf(t, s.written[fake.ID("roots")].report)
-	w.cache.Bundles[0] = stored
-	w.time.Time = fake.Start.Add(2 * minInterval)
-	if s.tell(t); len(c.applied) != 1 {
-		t.Errorf("written again: %q", c.applied[1:])
-	}
-	stored = stored.DeepCopy()
-	stored.ResourceVersion, stored.Status.Inventory.Excluded = "6", 7
-	w.cache.Bundles[0] = stored
-	if s.tell(t); len(c.applied) != 2 {
-		t.Error("another's change is not repaired")
-	}
-
-	restarted, w, c := statusesOf()
-	w.ledger.Drop(fake.ID("roots"))
-	w.ledger.RecordBuild(fake.ID("roots"), ledger.Attempt{UID: "roots-uid", Generation: 1, Reason: "SourceNotFound", Message: "it is missing"})
-	w.cache.Bundles[0] = stored
-	if restarted.tell(t); len(c.applied) != 1 || !strings.Contains(c.applied[0], `"excluded":7`) {
-		t.Errorf("after a restart: %q", c.applied)
-	}
-}
-
-// C1: what an older CustomResourceDefinition does not serve is not written, and not wanted
-// either: there is one write. A refusal causes another check of the definition.
-func TestStatusUnderAnOlderDefinition(t *testing.T) {
-	t.Parallel()
-	s, w, c := statusesOf()
-	content := ledger.Content{Certificates: 2, Digest: "d", Inventory: &ledger.Inventory{Certificates: 2}}
-	w.ledger.RecordBuild(fake.ID("roots"), ledger.Attempt{UID: "roots-uid", Generation: 1, Content: content})
-	w.missing = []string{"spec.exclude", "status.digest", "status.lastChanged", "status.observedGeneration"}
-	c.err = errors.New("failed to create typed patch object: .status.digest: field not declared in schema")
-	if _, err := s.Reconcile(fake.Quiet(t), fake.ID("roots")); err == nil || w.rechecks != 1 {
-		t.Errorf("a refusal: error %v, %d checks", err, w.rechecks)
-	}
-	c.applied, c.err = nil, nil
-	s.tell(t)
-	for field, want := range map[string]bool{`"digest"`: false, `"lastChanged"`: false, `"status":{"observedGeneration"`: false, `"inventory"`: true, `"Ready"`: true} {
-		if got := strings.Contains(c.applied[0], field); got != want {
-			t.Errorf("%s is written: %t", field, got)
-		}
-	}
-	stored := w.cache.Bundles[0].DeepCopy()
-	stored.ResourceVersion, stored.Status = "5", statusOf(t, s.written[fake.ID("roots")].report)
-	w.cache.Bundles[0] = stored
-	w.time.Time = fake.Start.Add(2 * minInterval)
-	if s.tell(t); len(c.applied) != 1 {
-		t.Errorf("written again: %q", c.applied[1:])
-	}
-}
-
 // K6: a Bundle without certificates that expire soon has no condition ExpiringSoon.
 // Otherwise the condition and an event appear when that begins, and the condition is False
 // when it ends. Until this process has built a bundle, the condition stays unchanged.
@@ -387,64 +322,6 @@ func TestStatusOfARollout(t *testing.T) {
 	s.tell(t)
 	if diff := cmp.Diff([]string{"Synced"}, c.reasons(t)); diff != "" {
 		t.Errorf("at the end (-want +got):\n%s", diff)
-	}
-}
-
-// C6: a condition that is over is removed, even if another manager owns it, too.
-func TestStatusClearsConditions(t *testing.T) {
-	t.Parallel()
-	for conditionType, cleared := range map[string]bool{"Stalled": true, "Reconciling": true, "Theirs": false} {
-		s, _, c := statusesOf()
-		c.leftCondition = conditionType
-		s.tell(t)
-		if (len(c.patched) == 1) != cleared {
-			t.Fatalf("%s: patches %q", conditionType, c.patched)
-		}
-		if cleared && (strings.Contains(c.patched[0], conditionType) || !strings.Contains(c.patched[0], `"type":"Ready"`) ||
-			!strings.Contains(c.patched[0], `"metadata":{"resourceVersion":"5","uid":"roots-uid"}`)) {
-			t.Errorf("%s: patch %s", conditionType, c.patched[0])
-		}
-	}
-}
-
-// A15: the digest of the PEM file, and the time of its last change. That is unknown if an
-// operator that did not record it made the change.
-func TestStatusHasTheDigest(t *testing.T) {
-	t.Parallel()
-	earlier := metav1.NewTime(fake.Start.Add(-time.Hour))
-	synced := []metav1.Condition{{Type: "Synced", Status: "True"}}
-	for name, tc := range map[string]struct {
-		before v1alpha1.BundleStatus
-		digest string
-		wrote  bool
-		want   *metav1.Time
-	}{
-		"the first one":             {v1alpha1.BundleStatus{}, "a", false, new(metav1.NewTime(fake.Start))},
-		"unchanged":                 {v1alpha1.BundleStatus{ObservedGeneration: 1, Conditions: synced, Digest: "a", LastChanged: &earlier}, "a", true, &earlier},
-		"changed":                   {v1alpha1.BundleStatus{ObservedGeneration: 1, Conditions: synced, Digest: "b", LastChanged: &earlier}, "a", false, new(metav1.NewTime(fake.Start))},
-		"after a problem":           {v1alpha1.BundleStatus{ObservedGeneration: 1, Conditions: synced}, "a", false, new(metav1.NewTime(fake.Start))},
-		"an upgrade":                {v1alpha1.BundleStatus{Conditions: synced}, "a", false, nil},
-		"an upgrade, and a rollout": {v1alpha1.BundleStatus{Conditions: synced}, "a", true, new(metav1.NewTime(fake.Start))},
-		"without a target":          {v1alpha1.BundleStatus{}, "", false, nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s, w, c := statusesOf(inA())
-			w.cache.Bundles[0].Status = tc.before
-			w.ledger.RecordBuild(fake.ID("roots"), ledger.Attempt{UID: "roots-uid", Generation: 1, Content: ledger.Content{Certificates: 2, Digest: tc.digest}})
-			if tc.wrote {
-				w.ledger.MarkWriting(fake.ID("roots"), 1, inA())
-			}
-			w.ledger.Synced(fake.ID("roots"), 1, inA())
-			s.tell(t)
-			var written v1alpha1.Bundle
-			if err := json.Unmarshal([]byte(c.applied[0]), &written); err != nil {
-				t.Fatal(err)
-			}
-			if got := written.Status; got.Digest != tc.digest || !got.LastChanged.Equal(tc.want) {
-				t.Errorf("digest %q, changed %s; want %q and %s", got.Digest, got.LastChanged, tc.digest, tc.want)
-			}
-		})
 	}
 }
 

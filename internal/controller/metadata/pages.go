@@ -1,4 +1,4 @@
-package controller
+package metadata
 
 import (
 	"context"
@@ -22,10 +22,10 @@ const (
 
 type listFunc = func(context.Context, metav1.ListOptions) (runtime.Object, error)
 
-// newInformer returns a constructor of informers that list metadata in pages and strip each
+// NewInformer returns a constructor of informers that list metadata in pages and strip each
 // page on arrival. Otherwise, an API server that does not stream lists (before Kubernetes
 // 1.32) would return all objects at once, whatever their size.
-func newInformer(strip toolscache.TransformFunc) func(toolscache.ListerWatcher, runtime.Object, time.Duration, toolscache.Indexers) toolscache.SharedIndexInformer {
+func NewInformer(strip toolscache.TransformFunc) func(toolscache.ListerWatcher, runtime.Object, time.Duration, toolscache.Indexers) toolscache.SharedIndexInformer {
 	return func(lw toolscache.ListerWatcher, example runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
 		_, isMetadata := example.(*metav1.PartialObjectMetadata)
 		if listWatch, ok := lw.(*toolscache.ListWatch); ok && isMetadata {
