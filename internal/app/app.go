@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -76,7 +76,34 @@ func (o *options) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	mgr, err := o.manager(config)
+	identity, err := newIdentity()
+	if err != nil {
+		return err
+	}
+	answers, err := answering(config)
+	if err != nil {
+		return err
+	}
+	probes := newProbes(o.readinessPath)
+	closePorts, err := o.openPorts(ctx, probes)
+	if err != nil {
+		return err
+	}
+	defer closePorts()
+	return runUntilStopped(ctx, ctrl.Log, answers, func(ctx context.Context) error {
+		defer probes.set(unavailable())
+		return o.runOnce(ctx, config, identity, defaultCAs, probes)
+	})
+}
+
+// runOnce runs one manager until ctx is canceled, or until it loses the Lease.
+func (o *options) runOnce(ctx context.Context, config *rest.Config, identity string, defaultCAs *source.DefaultCAs, probes *probes) error {
+	lock, stop, err := o.lease(config, identity)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	mgr, err := o.manager(config, lock)
 	if err != nil {
 		return err
 	}
@@ -88,9 +115,9 @@ func (o *options) run(ctx context.Context) error {
 	if err := o.addWebhook(mgr, defaultCAs, ready); err != nil {
 		return err
 	}
-	if err := errors.Join(ready.add(ctx, mgr, o.readinessPort, o.readinessPath), addMetrics(ctx, mgr, o.metricsPort)); err != nil {
-		return err
-	}
+	probes.set(ready)
+	registered := &registrations{Registerer: metrics.Registry}
+	defer registered.remove()
 	err = controller.Add(ctx, mgr, controller.Options{
 		TrustNamespace:   o.trustNamespace,
 		TargetNamespaces: o.targetNamespaces,
@@ -100,7 +127,7 @@ func (o *options) run(ctx context.Context) error {
 		Concurrency:      o.concurrency,
 		DefaultCAs:       defaultCAs,
 		Clock:            o.clock,
-		Metrics:          metrics.Registry,
+		Metrics:          registered,
 	})
 	if err != nil {
 		return err
@@ -165,7 +192,7 @@ func clientConfig(kubeconfig string) (*rest.Config, error) {
 	return config, nil
 }
 
-func (o *options) manager(config *rest.Config) (manager.Manager, error) {
+func (o *options) manager(config *rest.Config, lock resourcelock.Interface) (manager.Manager, error) {
 	scheme := runtime.NewScheme()
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
 		return nil, err
@@ -178,16 +205,15 @@ func (o *options) manager(config *rest.Config) (manager.Manager, error) {
 		Scheme: scheme,
 		Cache:  controller.CacheOptions(o.trustNamespace),
 		// ports.go serves metrics and probes instead.
-		Metrics:                       metricsserver.Options{BindAddress: disabledAddress},
-		HealthProbeBindAddress:        disabledAddress,
-		GracefulShutdownTimeout:       &shutdown,
-		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              leaseName,
-		LeaderElectionNamespace:       o.ownNamespace(podNamespaceFile),
-		LeaderElectionReleaseOnCancel: true,
-		LeaseDuration:                 &o.leaseDuration,
-		RenewDeadline:                 &o.renewDeadline,
-		RetryPeriod:                   &retry,
+		Metrics:                             metricsserver.Options{BindAddress: disabledAddress},
+		HealthProbeBindAddress:              disabledAddress,
+		GracefulShutdownTimeout:             &shutdown,
+		LeaderElection:                      o.leaderElect,
+		LeaderElectionResourceLockInterface: lock,
+		LeaderElectionReleaseOnCancel:       true,
+		LeaseDuration:                       &o.leaseDuration,
+		RenewDeadline:                       &o.renewDeadline,
+		RetryPeriod:                         &retry,
 	})
 }
 

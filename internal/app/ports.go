@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -31,10 +32,32 @@ const (
 // readiness contains the readiness checks of the operator by name.
 type readiness map[string]healthz.Checker
 
-// add registers the server of the probes with the manager. It answers from
-// the start, before the caches have synced.
-func (r readiness) add(ctx context.Context, mgr manager.Manager, port int, path string) error {
-	return addPort(ctx, mgr, "readiness-probe-port", port, server.New(server.Bodiless(r.handler(path)), maxProbeConnections))
+// unavailable returns the readiness while no manager runs.
+func unavailable() readiness {
+	return readiness{"manager": func(*http.Request) error { return errors.New("the operator waits for the API server") }}
+}
+
+// probes answers the probes by the readiness of the manager that runs now.
+type probes struct {
+	path    string
+	current atomic.Pointer[http.Handler]
+}
+
+func newProbes(path string) *probes {
+	p := &probes{path: path}
+	p.set(unavailable())
+	return p
+}
+
+// set sets the readiness from now on.
+func (p *probes) set(ready readiness) {
+	handler := ready.handler(p.path)
+	p.current.Store(&handler)
+}
+
+// ServeHTTP implements [http.Handler].
+func (p *probes) ServeHTTP(response http.ResponseWriter, request *http.Request) {
+	(*p.current.Load()).ServeHTTP(response, request)
 }
 
 // livenessPath is the path that answers as long as the process does (R1).
@@ -67,27 +90,50 @@ func (r readiness) caches(mgr manager.Manager, synced *atomic.Bool) error {
 	}))
 }
 
-// addMetrics registers the server of the Prometheus metrics with the manager (C5).
-func addMetrics(ctx context.Context, mgr manager.Manager, port int) error {
+// openPorts opens the ports of probes and metrics (C5). They answer from the start until
+// closePorts is called, before the caches have synced and while no manager runs.
+func (o *options) openPorts(ctx context.Context, probes *probes) (closePorts func(), err error) {
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(metrics.Registry, promhttp.HandlerOpts{
 		ErrorHandling: promhttp.HTTPErrorOnError, MaxRequestsInFlight: maxScrapes,
 	}))
-	return addPort(ctx, mgr, "metrics-port", port, server.New(server.Bodiless(mux), maxMetricsConnections))
+	closeProbes, err := openPort(ctx, "readiness-probe-port", o.readinessPort, server.New(server.Bodiless(probes), maxProbeConnections))
+	if err != nil {
+		return nil, err
+	}
+	closeMetrics, err := openPort(ctx, "metrics-port", o.metricsPort, server.New(server.Bodiless(mux), maxMetricsConnections))
+	if err != nil {
+		closeProbes()
+		return nil, err
+	}
+	return func() {
+		closeProbes()
+		closeMetrics()
+	}, nil
 }
 
-// addPort registers a server on the port of a flag with the manager, unless the port is
-// 0. It listens immediately, so that a port in use fails the start.
-func addPort(ctx context.Context, mgr manager.Manager, flag string, port int, httpServer *http.Server) error {
+// openPort serves on the port of a flag, unless the port is 0. A port in use is an error. To
+// close it waits for open requests, for a short time.
+func openPort(ctx context.Context, flag string, port int, httpServer *http.Server) (closePort func(), err error) {
 	if port == 0 {
-		return nil
+		return func() {}, nil
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf(":%d", port))
 	if err != nil {
-		return fmt.Errorf("--%s: %w", flag, err)
+		return nil, fmt.Errorf("--%s: %w", flag, err)
 	}
-	timeout := portShutdownTimeout
-	return mgr.Add(&manager.Server{Name: flag, Server: httpServer, Listener: listener, ShutdownTimeout: &timeout})
+	go func() {
+		if err := httpServer.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			ctrl.Log.Error(err, "A port is no longer served", "flag", flag)
+		}
+	}()
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), portShutdownTimeout)
+		defer cancel()
+		if httpServer.Shutdown(ctx) != nil {
+			_ = httpServer.Close()
+		}
+	}, nil
 }
 
 // afterCaches is a runnable that every replica starts once the manager's caches have

@@ -66,6 +66,8 @@ func (q *Queue[K]) AddAfter(priority int, delay time.Duration, key K) {
 func (q *Queue[K]) Options(workers int) controller.TypedOptions[K] {
 	return controller.TypedOptions[K]{
 		MaxConcurrentReconciles: workers,
+		// Managers that run one after another in a process have controllers of one name.
+		SkipNameValidation: new(true),
 		NewQueue: func(string, workqueue.TypedRateLimiter[K]) workqueue.TypedRateLimitingInterface[K] {
 			return q.items
 		},

@@ -2,7 +2,9 @@ package integration
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -163,5 +165,54 @@ func TestAPIServerRestarts(t *testing.T) {
 	awaitSynced(t, fixed, 4)
 	if o.Ended() {
 		t.Error("the operator ended")
+	}
+}
+
+// R6: while the API server does not answer, the only replica loses the Lease, stops acting,
+// is alive and not ready. It continues in the same process soon after the API server is back.
+func TestLeaseIsLostAndTakenAgain(t *testing.T) {
+	s := newScene(t)
+	port, metricsPort := freePort(t), freePort(t)
+	o := startOperator(t, "--leader-elect", "--leader-election-lease-duration", "3s", "--leader-election-renew-deadline", "2s",
+		"--readiness-probe-port", port, "--metrics-port", metricsPort)
+	namespaces := s.namespaces(3)
+	ca, next := newAuthority("CA"), newAuthority("Next")
+	source := s.source(ca)
+	bundle := s.bundle(from(source))
+	awaitTargets(t, bundle, namespaces, ca)
+	awaitSynced(t, bundle, 3)
+	pid := o.PID()
+
+	const lost = "The Lease is lost"
+	size := o.LogSize()
+	signal(t, "STOP")
+	t.Cleanup(func() { signal(t, "CONT") })
+	poll.Eventually(t, "the Lease to be lost", func() error {
+		if !strings.Contains(o.LogSince(size), lost) {
+			return errNotYet
+		}
+		return nil
+	})
+	awaitAnswer(t, "http://127.0.0.1:"+port+"/healthz", "ok")
+	if response, err := http.Get("http://127.0.0.1:" + port + "/readyz"); err != nil || response.Body.Close() != nil || response.StatusCode == http.StatusOK {
+		t.Errorf("readiness is %v, error %v", response, err)
+	}
+	signal(t, "CONT")
+	began := time.Now()
+	fill(t, source, next)
+	awaitTargets(t, bundle, namespaces, next)
+	t.Logf("work continued within %s", time.Since(began).Round(100*time.Millisecond))
+	awaitAnswer(t, "http://127.0.0.1:"+port+"/readyz", "ok")
+	awaitAnswer(t, "http://127.0.0.1:"+metricsPort+"/metrics", "trust_manager_bundle_targets_desired")
+	if o.Ended() || o.PID() != pid {
+		t.Error("the process has ended")
+	}
+}
+
+// signal sends a signal to the API server.
+func signal(t *testing.T, name string) {
+	t.Helper()
+	if err := env.Signal(rig.APIServer, name); err != nil {
+		t.Fatal(err)
 	}
 }

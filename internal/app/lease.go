@@ -1,0 +1,121 @@
+package app
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/kubernetes/scheme"
+	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
+	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+	"k8s.io/client-go/tools/record"
+)
+
+// leaseLost is the text of the error that the manager returns when it loses the Lease. The
+// error has no type.
+const leaseLost = "leader election lost"
+
+// probePeriod is how often it is checked whether the API server answers again.
+const probePeriod = time.Second
+
+// newIdentity returns an identity for the leader election that no other process has.
+func newIdentity() (string, error) {
+	host, err := os.Hostname()
+	return host + "_" + string(uuid.NewUUID()), err
+}
+
+// lease returns the Lease of the leader election for one manager. All managers of a process
+// have the same identity: a process that has lost the Lease because the API server could not
+// be reached takes it again at once, unless another replica was faster (R6).
+func (o *options) lease(config *rest.Config, identity string) (lock resourcelock.Interface, stop func(), err error) {
+	config = rest.AddUserAgent(config, "leader-election")
+	// One hung request must not lose the Lease.
+	config.Timeout = max(time.Second, o.renewDeadline/2)
+	core, err := coreclient.NewForConfig(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	coordination, err := coordinationclient.NewForConfig(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	namespace := o.ownNamespace(podNamespaceFile)
+	// A broadcaster counts equal events by a patch, which the chart does not allow. A new one
+	// creates another event.
+	events := record.NewBroadcaster()
+	events.StartRecordingToSink(&coreclient.EventSinkImpl{Interface: core.Events(namespace)})
+	lock, err = resourcelock.New(resourcelock.LeasesResourceLock, namespace, leaseName, core, coordination, resourcelock.ResourceLockConfig{
+		Identity:      identity,
+		EventRecorder: events.NewRecorder(scheme.Scheme, corev1.EventSource{Component: identity}),
+	})
+	return lock, events.Shutdown, err
+}
+
+// runUntilStopped runs managers one after another until ctx is canceled: one that loses the
+// Lease stops, and the next one starts as soon as the API server answers. The process
+// continues, so that an API server that is away for long does not end in a loop of restarts
+// whose delay grows (R6). Any other error is returned, unless the API server is away again.
+func runUntilStopped(ctx context.Context, logger logr.Logger, answers func(context.Context) bool, run func(context.Context) error) error {
+	for first := true; ; first = false {
+		err := run(ctx)
+		if err == nil || ctx.Err() != nil || err.Error() != leaseLost && (first || answers(ctx)) {
+			return err
+		}
+		logger.Info("The Lease is lost: this replica stops acting, and starts again when the API server answers")
+		ticker := time.NewTicker(probePeriod)
+		for !answers(ctx) {
+			select {
+			case <-ctx.Done():
+				ticker.Stop()
+				return nil
+			case <-ticker.C:
+			}
+		}
+		ticker.Stop()
+	}
+}
+
+// answering returns a function that reports whether the API server answers and is ready.
+func answering(config *rest.Config) (func(context.Context) bool, error) {
+	config = rest.CopyConfig(config)
+	config.Timeout = probePeriod
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) bool {
+		err := client.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+		return err == nil || apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)
+	}, nil
+}
+
+// registrations registers metrics, and removes them together. A manager that starts in the
+// same process registers its own.
+type registrations struct {
+	prometheus.Registerer
+	collectors []prometheus.Collector
+}
+
+// Register implements prometheus.Registerer.
+func (r *registrations) Register(collector prometheus.Collector) error {
+	if err := r.Registerer.Register(collector); err != nil {
+		return err
+	}
+	r.collectors = append(r.collectors, collector)
+	return nil
+}
+
+// remove removes all metrics that were registered.
+func (r *registrations) remove() {
+	for _, collector := range r.collectors {
+		r.Unregister(collector)
+	}
+}
