@@ -53,6 +53,23 @@ func MissingFields(adapter Adapter, document []byte) ([]string, error) {
 	return nil, fmt.Errorf("the OpenAPI document has no schema of %s", adapter.GroupVersionKind())
 }
 
+// OptionalStatusFields returns the fields of a status that not every definition of the API
+// kind has, as [MissingFields] does.
+func OptionalStatusFields(adapter Adapter) (fields []string) {
+	object := reflect.TypeOf(adapter.New()).Elem()
+	for _, field := range reflect.VisibleFields(object) {
+		if nameOf(field) != "status" {
+			continue
+		}
+		for _, inner := range reflect.VisibleFields(field.Type) {
+			if name := nameOf(inner); name != "conditions" && name != "defaultCAVersion" {
+				fields = append(fields, "status."+name)
+			}
+		}
+	}
+	return fields
+}
+
 // missingIn returns the fields of a type that a schema lacks, below a path.
 func missingIn(typ reflect.Type, served jsonSchema, path string) (missing []string) {
 	for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {

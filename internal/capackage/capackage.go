@@ -46,7 +46,8 @@ func (p Package) ID() string {
 }
 
 // Certificates returns the certificates of the bundle. It returns an error if the text is
-// invalid or has no certificate: the operator then does not use the package.
+// invalid, or has no certificate or a nonconforming one, which no Bundle could use without
+// a filter: the operator then does not use the package.
 func (p Package) Certificates() (certs.Result, error) {
 	parsed, problem := certs.Parse(p.Bundle, certs.Origin{Object: "default CA package " + p.ID()})
 	switch {
@@ -56,6 +57,12 @@ func (p Package) Certificates() (certs.Result, error) {
 		return certs.Result{}, fmt.Errorf("its bundle: %s", parsed.OtherEncoding.Description)
 	case len(parsed.Certificates) == 0:
 		return certs.Result{}, errors.New("its bundle contains no certificates")
+	}
+	for i := range parsed.Certificates {
+		if certificate := &parsed.Certificates[i]; certificate.Nonconforming != "" {
+			return certs.Result{}, fmt.Errorf("%s: the certificate does not conform to RFC 5280 or is not supported: %s",
+				certificate.Origin, certificate.Nonconforming)
+		}
 	}
 	return parsed, nil
 }

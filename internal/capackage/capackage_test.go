@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"trust-manager.io/internal/capackage"
+	"trust-manager.io/test/framework/ca"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -283,5 +284,14 @@ func checkRoundTrip(t *testing.T, p capackage.Package) {
 	}
 	if diff := cmp.Diff(p, again); diff != "" {
 		t.Fatalf("round trip (-want +got):\n%s", diff)
+	}
+}
+
+// D1, S6: a package with a nonconforming certificate is invalid, since Bundles reject it.
+func TestCertificatesRefusesNonconforming(t *testing.T) {
+	t.Parallel()
+	p := capackage.Package{Name: "n", Version: "v", Bundle: ca.Fixed(1).Certificate + ca.NegativeSerial()}
+	if _, err := p.Certificates(); err == nil || !strings.Contains(err.Error(), "block 2: the certificate does not conform") {
+		t.Errorf("error %v", err)
 	}
 }

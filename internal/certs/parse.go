@@ -157,26 +157,44 @@ func (r *Result) add(body []byte, origin Origin) (fault string) {
 	}
 	der = der[:n:n]
 	fingerprint := sha256.Sum256(der)
-	parsed, err := x509.ParseCertificate(der)
+	certificate, fault := fromDER(der, fingerprint, origin)
 	switch {
-	case err != nil && fingerprint == ecACC:
+	case fingerprint == ecACC:
 		r.Skipped = append(r.Skipped, Problem{Origin: origin, Reason: SourceBuildError,
 			Detail: "skipped the old EC-ACC root, whose negative serial number RFC 5280 forbids"})
-		return ""
-	case err != nil:
-		certificate, fault := nonconforming(der, fingerprint, origin, err)
-		if fault == "" {
-			r.Certificates = append(r.Certificates, certificate)
-		}
+	case fault != "":
 		return fault
+	default:
+		r.Certificates = append(r.Certificates, certificate)
 	}
-	r.Certificates = append(r.Certificates, fromX509(parsed, fingerprint, origin))
 	return ""
 }
 
-// FromX509 converts a parsed certificate. The result has no origin.
-func FromX509(parsed *x509.Certificate) Certificate {
-	return fromX509(parsed, sha256.Sum256(parsed.Raw), Origin{})
+// ParseDER parses concatenated certificates in DER. They have no origin.
+func ParseDER(text []byte) ([]Certificate, error) {
+	var list []Certificate
+	for rest := der(text); len(rest) > 0; {
+		element, _, ok := rest.read(tagSequence)
+		if !ok {
+			return nil, errors.New("the text is not a list of certificates in DER")
+		}
+		certificate, fault := fromDER(element, sha256.Sum256(element), Origin{})
+		if fault != "" {
+			return nil, fmt.Errorf("certificate %d: %s", len(list)+1, fault)
+		}
+		list = append(list, certificate)
+	}
+	return list, nil
+}
+
+// fromDER returns a certificate. If it has not even the outer structure of one, fault
+// describes why the block is invalid.
+func fromDER(der []byte, fingerprint [sha256.Size]byte, origin Origin) (certificate Certificate, fault string) {
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nonconforming(der, fingerprint, origin, err)
+	}
+	return fromX509(parsed, fingerprint, origin), ""
 }
 
 // fromX509 keeps only the DER of a parsed certificate, slices of it, and flags.

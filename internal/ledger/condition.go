@@ -10,6 +10,7 @@ import (
 
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
+	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/text"
 )
 
@@ -52,7 +53,7 @@ func (s Summary) Conditions(current []metav1.Condition, now time.Time) (conditio
 	switch {
 	case s.Attempt.Reason != "":
 		return s.failed(afterProblem(s.Attempt.Reason), s.Attempt.Reason, foreign(s.Attempt.Message, maxMessage)+s.fallback()), 0, false
-	case !s.Built || unfinished > 0 && !s.Wrote && reported:
+	case !s.Built || unfinished > 0 && !s.Wrote && reported && !describesProblem(current):
 		// The rollout has not begun, or has only read targets, as after a restart: the
 		// status is still correct.
 		return nil, 0, true
@@ -70,15 +71,23 @@ func (s Summary) Conditions(current []metav1.Condition, now time.Time) (conditio
 	}, 0, false
 }
 
-// rollout returns the conditions during a rollout, given the current condition Synced.
+// describesProblem reports whether a status describes a bundle that cannot be built.
+func describesProblem(current []metav1.Condition) bool {
+	synced := meta.FindStatusCondition(current, ConditionSynced)
+	return synced != nil && synced.Status == metav1.ConditionFalse && !target.IsSyncFailed(synced.Reason)
+}
+
+// rollout returns the conditions during a rollout, given the current condition Synced. A
+// problem that is over removes that condition. A target that had failed and is tried again
+// does not.
 func (s Summary) rollout(synced *metav1.Condition) (conditions []metav1.Condition) {
 	switch {
 	case s.Failed > 0:
 		conditions = append(conditions, s.condition(ConditionSynced, metav1.ConditionFalse, s.FailedReason, s.failures("")))
-	case synced != nil && synced.Status == metav1.ConditionTrue:
+	case synced != nil && (synced.Status == metav1.ConditionTrue || target.IsSyncFailed(synced.Reason)):
 		conditions = append(conditions, *synced)
 	}
-	message := fmt.Sprintf("Rolling out: %d of %d targets hold the current bundle%s", s.Synced, s.Wanted, s.failures(", "))
+	message := s.noted(fmt.Sprintf("Rolling out: %d of %d targets hold the current bundle%s", s.Synced, s.Wanted, s.failures(", ")))
 	return append(conditions,
 		s.ready(metav1.ConditionFalse, ReasonRollout, message),
 		s.condition(ConditionReconciling, metav1.ConditionTrue, ReasonRollout, message),
@@ -88,14 +97,20 @@ func (s Summary) rollout(synced *metav1.Condition) (conditions []metav1.Conditio
 // failed returns the conditions of a bundle that cannot be built, or whose targets have
 // failed. The type is that of the condition that describes what happens next.
 func (s Summary) failed(next, reason, message string) []metav1.Condition {
-	if s.Note != "" {
-		message += "; note: " + s.Note
-	}
+	message = s.noted(message)
 	return []metav1.Condition{
 		s.condition(ConditionSynced, metav1.ConditionFalse, reason, message),
 		s.ready(metav1.ConditionFalse, reason, message),
 		s.condition(next, metav1.ConditionTrue, reason, message),
 	}
+}
+
+// noted returns a message with the note on all bundles of the API kind, if there is one.
+func (s Summary) noted(message string) string {
+	if s.Note == "" {
+		return message
+	}
+	return message + "; note: " + s.Note
 }
 
 // afterProblem returns the type of the condition that describes what happens after a build

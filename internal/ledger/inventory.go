@@ -53,12 +53,18 @@ func inventory(spec bundle.Spec, content bundle.Bundle) *Inventory {
 	for _, source := range spec.Sources {
 		result.Sources = append(result.Sources, SourceCount{Field: source.Field, Certificates: bySource[source.Field]})
 	}
-	// The API cannot represent the zero time: it would be null.
-	if first := content.Earliest(); first != nil && !first.NotAfter.IsZero() {
+	if first := content.Earliest(); first != nil && isRepresentable(first.NotAfter) {
 		next := certificateTime(first, first.NotAfter)
 		result.NextExpiry = &next
 	}
 	return result
+}
+
+// isRepresentable reports whether the API can represent a time: the zero time would be null,
+// and a time zone can move the year of a certificate out of the four digits of RFC 3339.
+func isRepresentable(at time.Time) bool {
+	year := at.UTC().Year()
+	return !at.IsZero() && year > 0 && year < 10_000
 }
 
 func certificateTime(certificate *certs.Certificate, at time.Time) CertificateTime {

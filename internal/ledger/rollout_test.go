@@ -24,6 +24,8 @@ func TestSyncedDuringARollout(t *testing.T) {
 	failing.Failures = []ledger.Failure{{Target: configMap("a"), Cause: "denied"}}
 	synced := metav1.Condition{Type: "Synced", Status: metav1.ConditionTrue, Reason: "Synced", Message: "as before", ObservedGeneration: 6}
 	failed := metav1.Condition{Type: "Synced", Status: metav1.ConditionFalse, Reason: "SourceNotFound", Message: "was missing", ObservedGeneration: 6}
+	refused := failed
+	refused.Reason = "SyncConfigMapTargetFailed"
 	const failure = "1 of 4 targets failed: ConfigMap in namespace a: denied"
 	for name, tc := range map[string]struct {
 		summary ledger.Summary
@@ -31,8 +33,9 @@ func TestSyncedDuringARollout(t *testing.T) {
 		want    *metav1.Condition
 		detail  string
 	}{
-		"after a success": {rolling, synced, &synced, ""},
-		"after a failure": {rolling, failed, nil, ""},
+		"after a success":       {rolling, synced, &synced, ""},
+		"after a failed target": {rolling, refused, &refused, ""},
+		"after a failure":       {rolling, failed, nil, ""},
 		"after a success, and a target fails": {failing, synced, &metav1.Condition{
 			Type: "Synced", Status: metav1.ConditionFalse, Reason: "SyncConfigMapTargetFailed", Message: failure, ObservedGeneration: 7,
 		}, ", " + failure},
@@ -75,16 +78,18 @@ func TestConditionWaits(t *testing.T) {
 		after   time.Duration
 		want    answer
 	}{
-		"just begun":             {pending, before, 0, answer{Wait: time.Second}},
-		"under way":              {pending, before, 999 * time.Millisecond, answer{Wait: time.Millisecond}},
-		"after a second":         {pending, before, time.Second, answer{}},
-		"only looking":           {looking, before, 0, answer{Keep: true}},
-		"only looking, at last":  {looking, before, time.Hour, answer{Keep: true}},
-		"the clock went back":    {pending, before, -time.Second, answer{Wait: 2 * time.Second}},
-		"the first one":          {pending, nil, 0, answer{Wait: 500 * time.Millisecond}},
-		"the first one, looking": {looking, nil, 499 * time.Millisecond, answer{Wait: time.Millisecond}},
-		"the first one, at last": {looking, nil, 500 * time.Millisecond, answer{}},
-		"others have reported":   {looking, []metav1.Condition{{Type: "Theirs"}}, 0, answer{Wait: 500 * time.Millisecond}},
+		"just begun":              {pending, before, 0, answer{Wait: time.Second}},
+		"under way":               {pending, before, 999 * time.Millisecond, answer{Wait: time.Millisecond}},
+		"after a second":          {pending, before, time.Second, answer{}},
+		"only looking":            {looking, before, 0, answer{Keep: true}},
+		"looking after a problem": {looking, []metav1.Condition{{Type: "Synced", Status: "False", Reason: "SourceNotFound"}}, time.Hour, answer{}},
+		"looking after a refusal": {looking, []metav1.Condition{{Type: "Synced", Status: "False", Reason: "SyncSecretTargetFailed"}}, time.Hour, answer{Keep: true}},
+		"only looking, at last":   {looking, before, time.Hour, answer{Keep: true}},
+		"the clock went back":     {pending, before, -time.Second, answer{Wait: 2 * time.Second}},
+		"the first one":           {pending, nil, 0, answer{Wait: 500 * time.Millisecond}},
+		"the first one, looking":  {looking, nil, 499 * time.Millisecond, answer{Wait: time.Millisecond}},
+		"the first one, at last":  {looking, nil, 500 * time.Millisecond, answer{}},
+		"others have reported":    {looking, []metav1.Condition{{Type: "Theirs"}}, 0, answer{Wait: 500 * time.Millisecond}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -73,14 +73,36 @@ func selection(spec bundle.Spec, namespaces int) []Finding {
 // Input returns the findings about one object or text of a Bundle. A missing object is none,
 // because a Bundle is often applied together with its sources.
 func Input(spec bundle.Spec, input bundle.Input, now time.Time) []Finding {
-	filter := bundle.Filter{Nonconforming: spec.Filter.Nonconforming}
-	built, err := new(bundle.Builder).Build([]bundle.Input{input}, filter, now)
-	var problems bundle.Problems
-	if !errors.As(err, &problems) {
-		return Certificates(built.Certificates, now)
+	built, err := new(bundle.Builder).Build([]bundle.Input{input}, bundle.Filter{Nonconforming: bundle.Keep}, now)
+	findings := problems(err)
+	if len(findings) > 0 {
+		return findings
 	}
-	var findings []Finding
-	for _, problem := range problems {
+	if slices.ContainsFunc(built.Certificates, func(c certs.Certificate) bool { return c.Nonconforming != "" }) {
+		_, err := new(bundle.Builder).Build([]bundle.Input{input}, withoutOtherRejects(spec.Filter), now)
+		findings = problems(err)
+	}
+	return append(findings, Certificates(built.Certificates, now)...)
+}
+
+// withoutOtherRejects returns a filter that rejects nonconforming certificates only, unless
+// the original drops or excludes them.
+func withoutOtherRejects(filter bundle.Filter) bundle.Filter {
+	for _, policy := range []*bundle.Policy{&filter.Expired, &filter.NonCA, &filter.NotSelfSigned} {
+		if *policy == bundle.Reject {
+			*policy = bundle.Keep
+		}
+	}
+	return filter
+}
+
+// problems returns the findings about content that a Bundle cannot use.
+func problems(err error) (findings []Finding) {
+	var list bundle.Problems
+	if !errors.As(err, &list) {
+		return nil
+	}
+	for _, problem := range list {
 		if problem.Reason == certs.SourceBuildError {
 			findings = append(findings, Finding{Origin: problem.Origin, Detail: problem.Detail})
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -66,7 +65,7 @@ func Decode(object *corev1.ConfigMap) (state bundle.State, faults []string) {
 	}
 	present, exists := object.BinaryData[keyPresent]
 	var err error
-	if state.Present, err = decodePresent(present); err != nil {
+	if state.Present, err = certs.ParseDER(present); err != nil {
 		addFault(keyPresent, "this is not a list of certificates in DER; certificates that left their sources after it was damaged are not retained")
 	}
 	state.Present = append(state.Present, decodeFingerprints(object.BinaryData[keyPresentFingerprints], present)...)
@@ -146,19 +145,6 @@ func decodeRetained(key, value string) (retained bundle.Retained, fault string) 
 // retainedKey returns the key of a retained certificate.
 func retainedKey(retained bundle.Retained) string {
 	return keyRetained + retained.Certificate.SHA256() + suffix
-}
-
-// decodePresent reads concatenated certificates in DER.
-func decodePresent(value []byte) ([]certs.Certificate, error) {
-	parsed, err := x509.ParseCertificates(value)
-	if err != nil {
-		return nil, err
-	}
-	var list []certs.Certificate
-	for _, certificate := range parsed {
-		list = append(list, certs.FromX509(certificate))
-	}
-	return list, nil
 }
 
 // decodeFingerprint reads a line of keyRetainedFingerprints.

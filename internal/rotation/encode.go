@@ -175,7 +175,7 @@ func binaryData(existing *corev1.ConfigMap, state bundle.State, reduced fingerpr
 		maps.Copy(binary, existing.BinaryData)
 	}
 	if damaged := binary[keyPresent]; len(damaged) > 0 {
-		if _, err := decodePresent(damaged); err != nil {
+		if _, err := certs.ParseDER(damaged); err != nil {
 			binary[keyUnreadable] = damaged[:min(len(damaged), maxUnreadable)]
 		}
 	}

@@ -29,7 +29,12 @@ func authority(tb testing.TB, name string) certs.Certificate {
 
 func parsed(tb testing.TB, authority ca.CA) certs.Certificate {
 	tb.Helper()
-	parsed, problem := certs.Parse(authority.Certificate, certs.Origin{})
+	return parsedText(tb, authority.Certificate)
+}
+
+func parsedText(tb testing.TB, text string) certs.Certificate {
+	tb.Helper()
+	parsed, problem := certs.Parse(text, certs.Origin{})
 	if problem != nil {
 		tb.Fatal(problem)
 	}
@@ -54,10 +59,14 @@ func state(tb testing.TB) bundle.State {
 	}
 }
 
-// K5: an encoded state decodes to the same state, and encoding it again changes nothing.
+// K5, S6: an encoded state decodes to the same state, and encoding it again changes nothing,
+// even with nonconforming certificates.
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]bundle.State{"full": state(t), "empty": {}} {
+	odd := state(t)
+	odd.Present = append(odd.Present, parsedText(t, ca.NegativeSerial()), authority(t, "C"))
+	odd.Retained[0].Certificate = parsedText(t, ca.NegativeSerial(ca.Named("Retained")))
+	for name, want := range map[string]bundle.State{"full": state(t), "empty": {}, "nonconforming": odd} {
 		object := rotation.Encode("cert-manager", spec(), want, nil)
 		got, faults := rotation.Decode(object)
 		for i := range got.Retained {

@@ -78,6 +78,16 @@ var kinds = map[bundle.Kind]*Type{
 // target in a [bundle.Spec].
 func TypeOf(kind bundle.Kind) *Type { return kinds[kind] }
 
+// IsSyncFailed reports whether this is the reason of a condition if targets have failed.
+func IsSyncFailed(reason string) bool {
+	for _, kind := range kinds {
+		if kind.SyncFailed == reason {
+			return true
+		}
+	}
+	return false
+}
+
 // Disabled returns why a Bundle with this target is not built if the kind is not enabled
 // (T13).
 func (t *Type) Disabled(target bundle.Target) *certs.Problem {

@@ -283,7 +283,11 @@ func backoff(failures int) time.Duration {
 
 // jitter returns a delay that is up to a fifth shorter.
 func jitter(delay time.Duration) time.Duration {
-	return delay - time.Duration(rand.Int64N(int64(delay)/5)) //nolint:gosec // only spreads the load
+	fifth := int64(delay) / 5
+	if fifth <= 0 {
+		return delay
+	}
+	return delay - time.Duration(rand.Int64N(fifth)) //nolint:gosec // only spreads the load
 }
 
 // Drain waits for the end of the context, and then for the keys that continue without a

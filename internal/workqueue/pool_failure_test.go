@@ -299,4 +299,10 @@ func TestPoolRetryWithin(t *testing.T) {
 	if last := queued[len(queued)-1].After; last < most*4/5 {
 		t.Errorf("the last delay is %s, want about %s", last, most)
 	}
+	for _, short := range []time.Duration{-1, 0, 1, 4, 5} {
+		p.Run(quiet(t), key("roots", "a"), takes(0, RetryWithin(short, errDenied)))
+		if added := recorder.Take(); len(added) != 1 || added[0].After > short {
+			t.Errorf("queued %+v, want within %s", added, short)
+		}
+	}
 }

@@ -58,7 +58,7 @@ func TestContestedTarget(t *testing.T) {
 	awaitCondition(t, bundle, v1alpha1.BundleReasonSyncConfigMapTargetFailed, "keeps reverting")
 	time.Sleep(3 * time.Second)
 	contest := requests(t, before, writesOf(bundle))
-	// 60 at once, and then one in 8 s.
+	// 60 at once, and then one in 7 s.
 	if count := len(contest); count < 30 || count > 65 {
 		t.Errorf("%d writes while each was undone", count)
 	}

@@ -155,16 +155,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, id bundle.ID) (reconcile.Res
 		return reconcile.Result{}, err
 	}
 	if active, _ := r.revisions.Get(id); outcome.revision != nil && !outcome.revision.Equal(active) {
-		if err := r.startRollout(ctx, id, outcome.revision); err != nil {
+		if err := r.startRollout(ctx, id, outcome.revision, outcome.attempt); err != nil {
 			return reconcile.Result{}, err
 		}
+	} else {
+		r.ledger.RecordBuild(id, outcome.attempt)
 	}
 	if outcome.active != nil {
 		s.last = outcome.active
 	}
-	// Record the build after the rollout has started. Otherwise, the targets of the previous
-	// revision would count as those of this one.
-	r.ledger.RecordBuild(id, outcome.attempt)
 	r.statuses.Add(workqueue.DefaultPriority, id)
 	for _, last := range outcome.validUntil {
 		r.requeueAt(id, last)

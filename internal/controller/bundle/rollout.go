@@ -9,14 +9,16 @@ import (
 
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/controller/metadata"
+	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/workqueue"
 )
 
 // startRollout activates a revision and enqueues all of its targets. It activates the
 // revision before it lists the namespaces, so that the event of a namespace that is created
-// later finds the new revision.
-func (r *Reconciler) startRollout(ctx context.Context, id bundle.ID, revision *target.Revision) error {
+// later finds the new revision, and records the attempt before it enqueues the targets, whose
+// outcomes are reported together with it.
+func (r *Reconciler) startRollout(ctx context.Context, id bundle.ID, revision *target.Revision, attempt ledger.Attempt) error {
 	before, _ := r.revisions.Get(id)
 	number := r.revisions.Set(id, revision)
 	namespaces, namespacesErr := r.namespaces(ctx, revision)
@@ -41,6 +43,8 @@ func (r *Reconciler) startRollout(ctx context.Context, id bundle.ID, revision *t
 		}
 	}
 	r.ledger.StartRollout(id, number, wanted, r.clock.Now())
+	// Not earlier: the targets of the previous revision would count as those of this one.
+	r.ledger.RecordBuild(id, attempt)
 	r.targetPool.Enqueue(workqueue.DefaultPriority, missing...)
 	r.targetPool.Enqueue(priorityOfExisting(before), existing...)
 	log.FromContext(ctx).Info("A new revision of the bundle is rolled out", "bundle", id.Name, "targets", len(wanted))

@@ -40,6 +40,8 @@ type Watcher struct {
 	// they were read from.
 	missing map[bundle.APIKind][]string
 	urls    map[bundle.APIKind]string
+	// failing is set while the definitions cannot be checked.
+	failing bool
 }
 
 // New returns a Watcher. It calls changed when the fields of a kind change that the API
@@ -83,19 +85,25 @@ func (w *Watcher) Check(ctx context.Context) (outdated bool) {
 	ctx, cancel := context.WithTimeout(ctx, request.Deadline)
 	defer cancel()
 	urls, err := w.documents(ctx)
-	if err != nil {
-		log.FromContext(ctx).V(1).Info("Cannot check whether the CustomResourceDefinitions are up to date", "cause", err.Error())
-	}
 	for _, adapter := range w.apis {
-		kind := adapter.Marks().Kind
 		if err == nil {
-			if err := w.check(ctx, adapter, urls); err != nil {
-				log.FromContext(ctx).V(1).Info("Cannot check whether a CustomResourceDefinition is up to date", "kind", kind, "cause", err.Error())
-			}
+			err = w.check(ctx, adapter, urls)
 		}
-		outdated = outdated || len(w.Missing(kind)) > 0
+		outdated = outdated || len(w.Missing(adapter.Marks().Kind)) > 0
 	}
+	w.logFailure(ctx, err)
 	return outdated
+}
+
+// logFailure logs that the definitions cannot be checked, once.
+func (w *Watcher) logFailure(ctx context.Context, err error) {
+	w.mu.Lock()
+	isNew := err != nil && !w.failing && ctx.Err() == nil
+	w.failing = err != nil
+	w.mu.Unlock()
+	if isNew {
+		log.FromContext(ctx).Info("Cannot check whether the CustomResourceDefinitions are up to date; this is tried again", "cause", err.Error())
+	}
 }
 
 // documents returns the URL of the OpenAPI v3 document of each group and version. It has a

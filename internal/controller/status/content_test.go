@@ -43,13 +43,15 @@ func TestStatusHasTheDigest(t *testing.T) {
 		wrote  bool
 		want   *metav1.Time
 	}{
-		"the first one":             {v1alpha1.BundleStatus{}, "a", false, new(metav1.NewTime(fake.Start))},
-		"unchanged":                 {v1alpha1.BundleStatus{ObservedGeneration: 1, Conditions: synced, Digest: "a", LastChanged: &earlier}, "a", true, &earlier},
-		"changed":                   {v1alpha1.BundleStatus{ObservedGeneration: 1, Conditions: synced, Digest: "b", LastChanged: &earlier}, "a", false, new(metav1.NewTime(fake.Start))},
-		"after a problem":           {v1alpha1.BundleStatus{ObservedGeneration: 1, Conditions: synced}, "a", false, new(metav1.NewTime(fake.Start))},
-		"an upgrade":                {v1alpha1.BundleStatus{Conditions: synced}, "a", false, nil},
-		"an upgrade, and a rollout": {v1alpha1.BundleStatus{Conditions: synced}, "a", true, new(metav1.NewTime(fake.Start))},
-		"without a target":          {v1alpha1.BundleStatus{}, "", false, nil},
+		"the first one":              {v1alpha1.BundleStatus{}, "a", false, new(metav1.NewTime(fake.Start))},
+		"unchanged":                  {v1alpha1.BundleStatus{ObservedGeneration: 1, Conditions: synced, Digest: "a", LastChanged: &earlier}, "a", true, &earlier},
+		"changed":                    {v1alpha1.BundleStatus{ObservedGeneration: 1, Conditions: synced, Digest: "b", LastChanged: &earlier}, "a", false, new(metav1.NewTime(fake.Start))},
+		"after a problem":            {v1alpha1.BundleStatus{ObservedGeneration: 1, Conditions: synced}, "a", false, new(metav1.NewTime(fake.Start))},
+		"an upgrade":                 {v1alpha1.BundleStatus{Conditions: synced}, "a", false, nil},
+		"an upgrade of the CRD":      {v1alpha1.BundleStatus{ObservedGeneration: -1, Conditions: synced}, "a", false, nil},
+		"an upgrade, then a problem": {v1alpha1.BundleStatus{ObservedGeneration: 1, Conditions: synced, Inventory: &v1alpha1.BundleInventory{}}, "a", false, nil},
+		"an upgrade, and a rollout":  {v1alpha1.BundleStatus{Conditions: synced}, "a", true, new(metav1.NewTime(fake.Start))},
+		"without a target":           {v1alpha1.BundleStatus{}, "", false, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -85,6 +87,19 @@ func TestStatusUnderAnOlderDefinition(t *testing.T) {
 		t.Errorf("a refusal: error %v, %d checks", err, w.rechecks)
 	}
 	c.applied, c.err = nil, nil
+	missing := w.missing
+	w.missing = nil // it cannot be found out
+	c.err = errors.New("field not declared in schema")
+	if _, err := s.Reconcile(fake.Quiet(t), fake.ID("roots")); err == nil {
+		t.Error("a refusal is no error")
+	}
+	c.applied, c.err = nil, nil
+	s.tell(t)
+	if strings.Contains(c.applied[0], `"inventory"`) || !strings.Contains(c.applied[0], `"Ready"`) {
+		t.Errorf("with unknown fields it writes %s", c.applied[0])
+	}
+	c.applied, w.missing = nil, missing
+	w.time.Time = fake.Start.Add(2 * minInterval)
 	s.tell(t)
 	for field, want := range map[string]bool{`"digest"`: false, `"lastChanged"`: false, `"status":{"observedGeneration"`: false, `"inventory"`: true, `"Ready"`: true} {
 		if got := strings.Contains(c.applied[0], field); got != want {
@@ -94,7 +109,7 @@ func TestStatusUnderAnOlderDefinition(t *testing.T) {
 	stored := w.cache.Bundles[0].DeepCopy()
 	stored.ResourceVersion, stored.Status = "5", statusOf(t, s.written[fake.ID("roots")].report)
 	w.cache.Bundles[0] = stored
-	w.time.Time = fake.Start.Add(2 * minInterval)
+	w.time.Time = fake.Start.Add(4 * minInterval)
 	if s.tell(t); len(c.applied) != 1 {
 		t.Errorf("written again: %q", c.applied[1:])
 	}

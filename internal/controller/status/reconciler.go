@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -40,6 +41,9 @@ const (
 	// maxRequeue is the maximum delay until a status that depends on the time is checked
 	// again.
 	maxRequeue = 10 * time.Minute
+	// minimalFor is how long statuses are reduced after the API server has refused an unknown
+	// field and it could not be found out which.
+	minimalFor = time.Minute
 )
 
 // Config holds the dependencies of a [Reconciler].
@@ -72,6 +76,9 @@ type Reconciler struct {
 	clock   clock.PassiveClock
 	missing func(bundle.APIKind) []string
 	recheck func(context.Context)
+	// minimalUntil is the time until which statuses have only what every definition has, in
+	// seconds since 1970.
+	minimalUntil atomic.Int64
 
 	mu sync.Mutex
 	// written holds the last status written for each Bundle.
@@ -131,7 +138,7 @@ func (s *Reconciler) Reconcile(ctx context.Context, id bundle.ID) (reconcile.Res
 	if keep || wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
-	wanted, err := apis.WithoutFields(adapter, s.wanted(summary, conditions, current, now), s.missing(id.Kind))
+	wanted, err := apis.WithoutFields(adapter, s.wanted(summary, conditions, current, now), s.unserved(adapter))
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -169,14 +176,17 @@ func (s *Reconciler) wanted(summary ledger.Summary, conditions []metav1.Conditio
 }
 
 // lastChanged returns when the digest of a bundle last changed, or nil if an operator that
-// did not record the time made that change: its statuses have no generation.
+// did not record the time made that change: its statuses have an inventory and no digest, or
+// a condition and no generation.
 func lastChanged(summary ledger.Summary, current ledger.Report, now time.Time) *metav1.Time {
 	switch {
 	case summary.Digest == "":
 		return nil
 	case summary.Digest == current.Digest:
 		return current.LastChanged
-	case current.ObservedGeneration == 0 && len(current.Conditions) > 0 && !summary.Wrote:
+	case summary.Wrote:
+	case current.Digest == "" && current.Inventory != nil,
+		current.ObservedGeneration <= 0 && meta.FindStatusCondition(current.Conditions, ledger.ConditionSynced) != nil:
 		return nil
 	}
 	return new(metav1.NewTime(now).Rfc3339Copy())
@@ -267,23 +277,52 @@ func (s *Reconciler) write(ctx context.Context, id bundle.ID, obj client.Object,
 	applied.SetUID(obj.GetUID())
 	err = s.client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(applied),
 		client.FieldOwner(target.FieldManager), client.ForceOwnership)
-	if err == nil {
-		err = s.clear(ctx, applied, wanted)
-	}
 	switch {
 	case isUnknownField(err):
-		s.recheck(ctx) // the CustomResourceDefinition is older than the last check found it
+		s.onUnknownField(ctx, id.Kind)
 		return reconcile.Result{}, err
+	case err != nil:
+		return afterError(err)
+	}
+	s.report(ctx, id, obj, summary, current, wanted)
+	err = s.clear(ctx, applied, wanted)
+	s.record(id, writtenStatus{wanted, obj.GetUID(), applied.GetResourceVersion(), s.clock.Now()})
+	return afterError(err)
+}
+
+// afterError returns when a status is reconciled again after a request with this result.
+func afterError(err error) (reconcile.Result, error) {
+	switch {
 	case apierrors.IsNotFound(err):
 		return reconcile.Result{}, nil // the delete event follows
 	case apierrors.IsConflict(err):
 		// Either the Bundle was re-created, and the cache is about to show it, or the API
 		// server has used up its retries against concurrent writers.
 		return reconcile.Result{RequeueAfter: minInterval}, nil
-	case err != nil:
-		return reconcile.Result{}, err
 	}
-	s.record(id, writtenStatus{wanted, obj.GetUID(), applied.GetResourceVersion(), s.clock.Now()})
+	return reconcile.Result{}, err
+}
+
+// onUnknownField finds out which fields the API server does not serve, after it has refused
+// one. If that cannot be found out, statuses have only what every definition has, for a
+// while.
+func (s *Reconciler) onUnknownField(ctx context.Context, kind bundle.APIKind) {
+	s.recheck(ctx)
+	if len(s.missing(kind)) == 0 {
+		s.minimalUntil.Store(s.clock.Now().Add(minimalFor).Unix())
+	}
+}
+
+// unserved returns the fields of an API kind that a status must not have.
+func (s *Reconciler) unserved(adapter apis.Adapter) []string {
+	if missing := s.missing(adapter.Marks().Kind); len(missing) > 0 || s.clock.Now().Unix() >= s.minimalUntil.Load() {
+		return missing
+	}
+	return apis.OptionalStatusFields(adapter)
+}
+
+// report logs a status that was written, and emits its events.
+func (s *Reconciler) report(ctx context.Context, id bundle.ID, obj client.Object, summary ledger.Summary, current, wanted ledger.Report) {
 	ready := meta.FindStatusCondition(wanted.Conditions, ledger.ConditionReady)
 	log.FromContext(ctx).Info("The status of the bundle changed", "bundle", id.Name, "reason", ready.Reason, "message", ready.Message)
 	for _, condition := range wanted.Conditions {
@@ -292,7 +331,6 @@ func (s *Reconciler) write(ctx context.Context, id bundle.ID, obj client.Object,
 	if missing(wanted) > missing(current) { // with rotation, a missing source does not block the bundle, but needs attention
 		s.events.Eventf(obj, nil, corev1.EventTypeWarning, string(certs.SourceNotFound), "Sync", "%s", text.Truncate(summary.Success(), maxNote))
 	}
-	return reconcile.Result{}, nil
 }
 
 // isUnknownField reports whether the API server refused an apply because of an unknown field.

@@ -17,10 +17,11 @@ const (
 	// each other's writes reach it in seconds.
 	maxRepairs = 60
 	// repairInterval is the time after which one more repair is allowed.
-	repairInterval = 8 * time.Second
+	repairInterval = 7 * time.Second
 	// quietPeriod is how long a contested target has to stay in sync before it counts as
-	// in sync again; otherwise its status would flap. Both times together are less than the
-	// 20 s within which a target that is left alone is in sync.
+	// in sync again; otherwise its status would flap. A target that is left alone is in sync
+	// within 20 s: a repair is allowed within repairInterval, and its retry may be a quarter
+	// later.
 	quietPeriod = 10 * time.Second
 )
 
@@ -48,7 +49,7 @@ func newConflictLimiter() *conflictLimiter {
 }
 
 // allow counts a repair of a target. If there were too many, it returns errContested, which
-// is retried when the next repair is allowed.
+// is retried shortly after the next repair is allowed, at the latest.
 func (c *conflictLimiter) allow(key target.Key, now time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -62,7 +63,8 @@ func (c *conflictLimiter) allow(key target.Key, now time.Time) error {
 	if wait := repair.DelayFrom(now); wait > 0 {
 		repair.CancelAt(now)
 		entry.tripped = true
-		return workqueue.RetryWithin(wait, errContested)
+		// A retry may come a fifth earlier than its limit.
+		return workqueue.RetryWithin(wait+wait/4+time.Millisecond, errContested)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -33,9 +34,6 @@ func TestConflictLimiter(t *testing.T) {
 	if err := c.allow(a, now); err != nil {
 		t.Errorf("after a pause: %v", err)
 	}
-	if again := repairInterval + quietPeriod; again >= 20*time.Second {
-		t.Errorf("a target that is left alone is in sync again after %s", again)
-	}
 	if wait := c.quietFor(a, now.Add(time.Second)); wait != quietPeriod-time.Second {
 		t.Errorf("watched for %s, want %s", wait, quietPeriod-time.Second)
 	}
@@ -50,5 +48,30 @@ func TestConflictLimiter(t *testing.T) {
 	}
 	if c.forget(fake.Key("roots", "b")); len(c.entries) != 0 {
 		t.Errorf("not forgotten: %v", c.entries)
+	}
+}
+
+// T7: a contested target is retried soon after its next repair is allowed, however often it
+// has failed, so that it is in sync within 20 s once it is left alone.
+func TestContestedIsRetriedInTime(t *testing.T) {
+	t.Parallel()
+	x, w, _ := targetsOf(t, nil)
+	k := fake.Key("roots", "a")
+	for range maxRepairs {
+		if err := x.conflicts.allow(k, w.time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var delay time.Duration
+	for range 20 {
+		x.pool.Run(fake.Quiet(t), k, func(context.Context) error { return x.conflicts.allow(k, w.time.Now()) })
+		queued := w.targetNotes.Take()
+		delay = queued[len(queued)-1].After
+	}
+	if delay+quietPeriod >= 20*time.Second {
+		t.Errorf("it is retried after %s, and then watched for %s", delay, quietPeriod)
+	}
+	if err := x.conflicts.allow(k, w.time.Now().Add(delay)); err != nil {
+		t.Errorf("after the delay of %s: %v", delay, err)
 	}
 }
