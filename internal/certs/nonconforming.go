@@ -6,28 +6,34 @@ import (
 	"strings"
 )
 
+// Extensions as messages name them.
+const (
+	nameConstraints = "name constraints (2.5.29.30)"
+	alternativeName = "subject alternative name (2.5.29.17)"
+)
+
 // extensionFaults maps the beginnings of errors of Go's parser to the extensions that they
 // are about. The errors themselves may quote names.
 var extensionFaults = []struct{ prefix, extension string }{
 	{"invalid key usage", "key usage (2.5.29.15)"},
 	{"invalid basic constraints", "basic constraints (2.5.29.19)"},
-	{"invalid subject alternative name", "subject alternative name (2.5.29.17)"},
-	{"SAN ", "subject alternative name (2.5.29.17)"},
-	{"cannot parse URI", "subject alternative name (2.5.29.17)"},
-	{"cannot parse IP address", "subject alternative name (2.5.29.17)"},
+	{"invalid subject alternative name", alternativeName},
+	{"SAN ", alternativeName},
+	{"cannot parse URI", alternativeName},
+	{"cannot parse IP address", alternativeName},
 	{"authority key identifier", "authority key identifier (2.5.29.35)"},
 	{"invalid authority key identifier", "authority key identifier (2.5.29.35)"},
 	{"subject key identifier", "subject key identifier (2.5.29.14)"},
 	{"invalid subject key identifier", "subject key identifier (2.5.29.14)"},
 	{"invalid extended key usages", "extended key usage (2.5.29.37)"},
 	{"invalid certificate policies", "certificate policies (2.5.29.32)"},
-	{"invalid NameConstraints", "name constraints (2.5.29.30)"},
-	{"empty name constraints", "name constraints (2.5.29.30)"},
-	{"invalid constraint value", "name constraints (2.5.29.30)"},
-	{"failed to parse dnsName constraint", "name constraints (2.5.29.30)"},
-	{"failed to parse rfc822Name constraint", "name constraints (2.5.29.30)"},
-	{"failed to parse URI constraint", "name constraints (2.5.29.30)"},
-	{"IP constraint", "name constraints (2.5.29.30)"},
+	{"invalid NameConstraints", nameConstraints},
+	{"empty name constraints", nameConstraints},
+	{"invalid constraint value", nameConstraints},
+	{"failed to parse dnsName constraint", nameConstraints},
+	{"failed to parse rfc822Name constraint", nameConstraints},
+	{"failed to parse URI constraint", nameConstraints},
+	{"IP constraint", nameConstraints},
 	{"invalid CRL distribution point", "CRL distribution points (2.5.29.31)"},
 	{"invalid policy constraints", "policy constraints (2.5.29.36)"},
 	{"policy constraints", "policy constraints (2.5.29.36)"},

@@ -303,9 +303,12 @@ func (s *structure) curve() (oid string, compressed bool) {
 // formatOID returns the dotted form of the content octets of an OID, or "" if they are
 // malformed.
 func formatOID(content []byte) string {
-	element := append([]byte{tagOID, byte(len(content))}, content...)
+	element, err := asn1.Marshal(asn1.RawValue{Tag: tagOID, Bytes: content})
+	if err != nil {
+		return ""
+	}
 	var oid asn1.ObjectIdentifier
-	if rest, err := asn1.Unmarshal(element, &oid); err != nil || len(content) > 0x7f || len(rest) > 0 {
+	if _, err := asn1.Unmarshal(element, &oid); err != nil {
 		return ""
 	}
 	return oid.String()

@@ -117,8 +117,7 @@ func (s Summary) noted(message string) string {
 // has failed. The operator waits by itself for a missing source and for the permission to
 // save a rotation state. Anything else needs a person.
 func afterProblem(reason string) string {
-	switch certs.Reason(reason) {
-	case certs.SourceNotFound, bundle.RotationStateFailed:
+	if reason == string(certs.SourceNotFound) || reason == string(bundle.RotationStateFailed) {
 		return ConditionReconciling
 	}
 	return ConditionStalled
