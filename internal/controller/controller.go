@@ -176,7 +176,7 @@ func addStatuses(mgr manager.Manager, shared *shared, options Options) error {
 	statuses := status.New(status.Config{
 		APIs: shared.apis, Bundles: mgr.GetCache(), Client: mgr.GetClient(), Events: mgr.GetEventRecorder(target.FieldManager),
 		Ledger: shared.ledger, Queue: shared.queues.statuses, Clock: options.Clock,
-		Missing: definitions.Missing, Recheck: func(ctx context.Context) { definitions.Check(ctx) },
+		Missing: definitions.Missing, Recheck: definitions.Recheck,
 	})
 	return errors.Join(statuses.Register(mgr), mgr.Add(definitions))
 }

@@ -42,6 +42,8 @@ type Watcher struct {
 	urls    map[bundle.APIKind]string
 	// failing is set while the definitions cannot be checked.
 	failing bool
+	// found is sent to when Recheck has found an outdated definition.
+	found chan struct{}
 }
 
 // New returns a Watcher. It calls changed when the fields of a kind change that the API
@@ -53,7 +55,7 @@ func New(adapters apis.Adapters, config *rest.Config, httpClient *http.Client, c
 	}
 	return &Watcher{
 		apis: adapters, client: client.RESTClient(), changed: changed,
-		missing: map[bundle.APIKind][]string{}, urls: map[bundle.APIKind]string{},
+		missing: map[bundle.APIKind][]string{}, urls: map[bundle.APIKind]string{}, found: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -69,19 +71,31 @@ func (w *Watcher) Missing(kind bundle.APIKind) []string {
 func (w *Watcher) Start(ctx context.Context) error {
 	for {
 		next := interval
-		if w.Check(ctx) {
+		if w.checkAll(ctx) {
 			next = outdatedInterval
 		}
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-w.found:
 		case <-time.After(next):
 		}
 	}
 }
 
-// Check checks the definitions now. It reports whether one of them is outdated.
-func (w *Watcher) Check(ctx context.Context) (outdated bool) {
+// Recheck checks the definitions now, because the API server has refused a field.
+func (w *Watcher) Recheck(ctx context.Context) {
+	if !w.checkAll(ctx) {
+		return
+	}
+	select {
+	case w.found <- struct{}{}: // from now on they are checked often
+	default:
+	}
+}
+
+// checkAll checks the definitions. It reports whether one of them is outdated.
+func (w *Watcher) checkAll(ctx context.Context) (outdated bool) {
 	ctx, cancel := context.WithTimeout(ctx, request.Deadline)
 	defer cancel()
 	urls, err := w.documents(ctx)
