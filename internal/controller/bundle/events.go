@@ -3,6 +3,7 @@ package bundle
 import (
 	"context"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,6 +25,11 @@ const (
 	SourceIndex = "source"
 	// DefaultCAsKey is the entry of the SourceIndex for the default CA package.
 	DefaultCAsKey = "default"
+	// settling is how long a build waits after the event of a source. After a watch was
+	// interrupted, the cache takes up the changes of several sources one by one, within a few
+	// milliseconds: a bundle of some of them was never wanted, and a CA that moved from one
+	// source to another may be in neither.
+	settling = 10 * time.Millisecond
 )
 
 // IndexSources returns a function that returns the entries of a Bundle in the SourceIndex.
@@ -114,7 +120,7 @@ func (r *Reconciler) EnqueueReaders(ctx context.Context, entry string, concerns 
 		_ = meta.EachListItem(readers, func(item runtime.Object) error {
 			if obj, ok := item.(client.Object); ok {
 				if spec, _ := adapter.Spec(obj); concerns == nil || concerns(spec) {
-					r.queue.Add(workqueue.HighPriority, spec.ID)
+					r.queue.AddAfter(workqueue.HighPriority, settling, spec.ID)
 				}
 			}
 			return nil

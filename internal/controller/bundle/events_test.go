@@ -112,8 +112,8 @@ func TestSourceEvents(t *testing.T) {
 		var got []string
 		for _, one := range w.bundleNotes.Take() {
 			got = append(got, one.Key.Name)
-			if one.Priority != workqueue.HighPriority {
-				t.Errorf("%s: priority %d", tc.name, one.Priority)
+			if one.Priority != workqueue.HighPriority || one.After != settling {
+				t.Errorf("%s: priority %d after %s", tc.name, one.Priority, one.After)
 			}
 		}
 		if diff := gocmp.Diff(tc.want, got); diff != "" {

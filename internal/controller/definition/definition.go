@@ -150,9 +150,11 @@ func (w *Watcher) check(ctx context.Context, adapter apis.Adapter, urls map[stri
 		return fmt.Errorf("the API server has no OpenAPI document of %s", gvk.GroupVersion())
 	}
 	w.mu.Lock()
-	known := w.urls[kind]
+	// The list of documents lags behind the documents, so a document can be newer than the
+	// hash in its URL. While a field is missing, it is read each time.
+	isKnown := url == w.urls[kind] && len(w.missing[kind]) == 0
 	w.mu.Unlock()
-	if url == known {
+	if isKnown {
 		return nil
 	}
 	document, err := w.client.Get().RequestURI(url).Do(ctx).Raw()
