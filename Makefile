@@ -123,7 +123,7 @@ fuzz-corpus: ## Add inputs found by fuzzing to the corpus if they cover statemen
 
 MUTATIONS ?= .
 .PHONY: mutations
-mutations: cluster-build ## Check that the tests notice defects: apply each small change in test/mutations to a copy and expect a test to fail (about 4 minutes; MUTATIONS=regexp selects by name)
+mutations: cluster-build ## Check that the tests notice defects: apply each small change in test/mutations to a copy and expect a test to fail (about 2 minutes; MUTATIONS=regexp selects by name)
 	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go run ./test/mutations -run "$(MUTATIONS)"
 
 .PHONY: cover
