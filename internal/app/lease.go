@@ -70,16 +70,14 @@ func runUntilStopped(ctx context.Context, logger logr.Logger, answers func(conte
 			return err
 		}
 		logger.Info("The Lease is lost: this replica stops acting, and starts again when the API server answers")
-		ticker := time.NewTicker(probePeriod)
-		for !answers(ctx) {
+		// The manager does not wait for its servers: their ports are free after a moment.
+		for waiting := true; waiting; waiting = !answers(ctx) {
 			select {
 			case <-ctx.Done():
-				ticker.Stop()
 				return nil
-			case <-ticker.C:
+			case <-time.After(probePeriod):
 			}
 		}
-		ticker.Stop()
 	}
 }
 

@@ -50,6 +50,7 @@ func TestRunUntilStopped(t *testing.T) {
 func TestStopWithoutAPIServer(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	err := runUntilStopped(ctx, logr.Discard(), func(context.Context) bool {
 		cancel()
 		return false

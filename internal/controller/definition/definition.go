@@ -21,8 +21,8 @@ import (
 
 const (
 	// interval is how often the definitions are checked, and outdatedInterval how often
-	// while one of them is outdated: an upgrade should show at once. A check takes one small
-	// request if nothing has changed.
+	// while one of them is outdated, since an upgrade should show soon. A check takes one
+	// small request if nothing has changed and no field is missing.
 	interval, outdatedInterval = time.Minute, 5 * time.Second
 	// maxShown is how many fields a message names.
 	maxShown = 5
@@ -36,8 +36,8 @@ type Watcher struct {
 	changed func(kind bundle.APIKind, note string)
 
 	mu sync.Mutex
-	// missing has the missing fields of each kind, and url the version of the document that
-	// they were read from.
+	// missing has the missing fields of each kind, and urls the URL of the document that they
+	// were read from.
 	missing map[bundle.APIKind][]string
 	urls    map[bundle.APIKind]string
 	// failing is set while the definitions cannot be checked.
