@@ -169,12 +169,15 @@ func TestAPIServerRestarts(t *testing.T) {
 }
 
 // R6: while the API server does not answer, the only replica loses the Lease, stops acting,
-// is alive and not ready. It continues in the same process soon after the API server is back.
+// is alive and not ready. It continues in the same process soon after the API server is back,
+// and serves all its ports, of which the readiness includes the webhook's.
 func TestLeaseIsLostAndTakenAgain(t *testing.T) {
 	s := newScene(t)
 	port, metricsPort := freePort(t), freePort(t)
-	o := startOperator(t, "--leader-elect", "--leader-election-lease-duration", "3s", "--leader-election-renew-deadline", "2s",
+	w := startWebhook(t, "--leader-elect", "--leader-election-lease-duration", "3s", "--leader-election-renew-deadline", "2s",
 		"--readiness-probe-port", port, "--metrics-port", metricsPort)
+	w.mount(w.issue())
+	o := w.operator
 	namespaces := s.namespaces(3)
 	ca, next := newAuthority("CA"), newAuthority("Next")
 	source := s.source(ca)
