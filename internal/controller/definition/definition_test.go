@@ -58,7 +58,7 @@ func TestRecheck(t *testing.T) {
 		case fail.Load():
 			http.Error(w, "down", http.StatusServiceUnavailable)
 		case r.URL.Path == "/openapi/v3": // the hash stays the same: the list lags behind
-			fmt.Fprintf(w, `{"paths":{"apis/trust.cert-manager.io/v1alpha1":{"serverRelativeURL":"%s?hash=1"}}}`, path)
+			_, _ = fmt.Fprintf(w, `{"paths":{"apis/trust.cert-manager.io/v1alpha1":{"serverRelativeURL":"%s?hash=1"}}}`, path)
 		case serveOld.Load():
 			reads.Add(1)
 			_, _ = w.Write(old)
