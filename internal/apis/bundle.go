@@ -22,7 +22,7 @@ type Bundle struct{}
 
 // bundleMarks are the marks of the targets of Bundles.
 var bundleMarks = bundle.Marks{
-	Kind:   v1alpha1.BundleKind,
+	Kind:   bundle.APIBundle,
 	Owner:  schema.GroupKind{Group: v1alpha1.GroupName, Kind: v1alpha1.BundleKind},
 	Label:  v1alpha1.BundleLabelKey,
 	Hash:   v1alpha1.BundleHashAnnotationKey,

@@ -45,7 +45,7 @@ func TestBundleSpec(t *testing.T) {
 		Filters: &v1alpha1.BundleFilters{Expired: v1alpha1.FilterReject, NotCA: v1alpha1.FilterDrop, NotSelfSigned: v1alpha1.FilterKeep},
 	})
 	want := bundle.Spec{
-		ID:         bundle.ID{Kind: "Bundle", Name: "roots"},
+		ID:         bundle.ID{Kind: bundle.APIBundle, Name: "roots"},
 		Generation: 7,
 		Marks:      apis.Bundle{}.Marks(),
 		Owner: metav1.OwnerReference{

@@ -8,13 +8,24 @@ import (
 )
 
 // Kind is the kind of an object that holds certificates, as a source or as a target.
-type Kind string
+type Kind uint16 // vet finds its conversion to a string, which it would not of a byte
 
 // The kinds of sources and targets.
 const (
-	ConfigMap Kind = "ConfigMap"
-	Secret    Kind = "Secret"
+	ConfigMap Kind = iota + 1
+	Secret
 )
+
+// String returns the name of the kind in the API.
+func (k Kind) String() string {
+	switch k {
+	case ConfigMap:
+		return "ConfigMap"
+	case Secret:
+		return "Secret"
+	}
+	return ""
+}
 
 // Spec is the specification of a bundle, independent of its API kind and version.
 type Spec struct {

@@ -16,7 +16,7 @@ import (
 var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // Places of the tests.
-func id(name string) bundle.ID { return bundle.ID{Kind: "Bundle", Name: name} }
+func id(name string) bundle.ID { return bundle.ID{Kind: bundle.APIBundle, Name: name} }
 
 func configMap(namespace string) target.Ref {
 	return target.Ref{Kind: bundle.ConfigMap, Namespace: namespace}

@@ -33,7 +33,7 @@ func contentOfDays(days ...int) ledger.Content {
 	return ledger.NewContent(bundle.Spec{}, content, "")
 }
 
-func id(name string) bundle.ID { return bundle.ID{Kind: "Bundle", Name: name} }
+func id(name string) bundle.ID { return bundle.ID{Kind: bundle.APIBundle, Name: name} }
 
 // C5, K6: gauges for each Bundle, with the current values of the ledger; a Bundle that
 // was never built has only the one that it is not synced.

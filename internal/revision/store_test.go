@@ -14,7 +14,7 @@ import (
 	"trust-manager.io/internal/target"
 )
 
-func id(name string) bundle.ID { return bundle.ID{Kind: "Bundle", Name: name} }
+func id(name string) bundle.ID { return bundle.ID{Kind: bundle.APIBundle, Name: name} }
 
 // A bundle has no revision until one is set; numbers are never used twice.
 func TestStore(t *testing.T) {

@@ -16,7 +16,7 @@ const (
 	// target can have, so it never equals the name of a target.
 	infix = ".rotation-"
 	// bundleKind is the API kind whose names are in the names of ConfigMaps as they are.
-	bundleKind bundle.APIKind = "Bundle"
+	bundleKind = bundle.APIBundle
 )
 
 // Name returns the name of the ConfigMap of a bundle. It differs for bundles of one name and
@@ -24,7 +24,7 @@ const (
 func Name(id bundle.ID) string {
 	hashed := id.Name
 	if id.Kind != bundleKind {
-		hashed = string(id.Kind) + "/" + id.Name
+		hashed = id.Kind.String() + "/" + id.Name
 	}
 	sum := sha256.Sum256([]byte(hashed))
 	return id.Name + infix + hex.EncodeToString(sum[:])

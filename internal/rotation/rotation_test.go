@@ -44,7 +44,7 @@ func parsedText(tb testing.TB, text string) certs.Certificate {
 
 func spec() bundle.Spec {
 	return bundle.Spec{
-		ID: bundle.ID{Kind: "Bundle", Name: "roots"}, Owner: metav1.OwnerReference{Kind: "Bundle", Name: "roots", UID: "u"},
+		ID: bundle.ID{Kind: bundle.APIBundle, Name: "roots"}, Owner: metav1.OwnerReference{Kind: "Bundle", Name: "roots", UID: "u"},
 		Rotation: bundle.Rotation{Retain: 72 * time.Hour, Max: 10},
 	}
 }
@@ -104,7 +104,7 @@ func TestReadable(t *testing.T) {
 }
 
 func nameOf(bundleName string) string {
-	return rotation.Name(bundle.ID{Kind: "Bundle", Name: bundleName})
+	return rotation.Name(bundle.ID{Kind: bundle.APIBundle, Name: bundleName})
 }
 
 // K5: the name is never that of a target, and identifies the Bundle.
@@ -115,7 +115,7 @@ func TestName(t *testing.T) {
 		if len(object) <= 63 || len(object) > 253 {
 			t.Errorf("%s has %d characters", object, len(object))
 		}
-		if got, ok := rotation.BundleOf(object); !ok || got.Name != name || got.Kind != "Bundle" {
+		if got, ok := rotation.BundleOf(object); !ok || got.Name != name || got.Kind != bundle.APIBundle {
 			t.Errorf("%s is of %q, %t", object, got, ok)
 		}
 	}

@@ -215,7 +215,7 @@ func TestGatherPassesErrorsUp(t *testing.T) {
 	t.Parallel()
 	unreachable := errors.New("connection refused")
 	for _, kind := range []bundle.Kind{bundle.ConfigMap, bundle.Secret} {
-		t.Run(string(kind), func(t *testing.T) {
+		t.Run(kind.String(), func(t *testing.T) {
 			t.Parallel()
 			cluster := newObjects()
 			cluster.err = unreachable

@@ -46,7 +46,7 @@ func TestGatherSelected(t *testing.T) {
 	ofAnother.Labels["trust.cert-manager.io/bundle"] = "others"
 	cluster := newObjects(
 		// K5: a rotation state is never read, whatever its name.
-		labelled(configMap("cert-manager", rotation.Name(bundle.ID{Kind: "Bundle", Name: "roots"}), map[string]string{"ca.crt": "state"}, nil)),
+		labelled(configMap("cert-manager", rotation.Name(bundle.ID{Kind: bundle.APIBundle, Name: "roots"}), map[string]string{"ca.crt": "state"}, nil)),
 		rotating(labelled(configMap("cert-manager", "copied", map[string]string{"ca.crt": "state"}, nil))),
 		target, released, ofAnother,
 		labelled(configMap("cert-manager", "b", map[string]string{"ca.crt": "b", "a": "a"}, map[string][]byte{"b": []byte("bin")})),
@@ -121,7 +121,7 @@ func TestGatherSelected(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			spec := bundle.Spec{
-				ID:      bundle.ID{Kind: "Bundle", Name: "roots"},
+				ID:      bundle.ID{Kind: bundle.APIBundle, Name: "roots"},
 				Marks:   apis.Bundle{}.Marks(),
 				Sources: []bundle.Source{{Field: "spec.sources[0]", Object: &tc.from}},
 				Targets: []bundle.Target{{Kind: bundle.ConfigMap}},

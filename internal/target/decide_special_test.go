@@ -46,7 +46,7 @@ func TestReleaseLeavesCopies(t *testing.T) {
 				t.Parallel()
 				copied := *copied
 				copied.Meta.Name = "copy"
-				key := KeyOf(bundle.ID{Kind: "Bundle", Name: "copy"}, bundle.ConfigMap, "team-a")
+				key := KeyOf(bundle.ID{Kind: bundle.APIBundle, Name: "copy"}, bundle.ConfigMap, "team-a")
 				got := Decide(key, want, Observed{State: Full, Object: &copied})
 				if got.Verb != Skip {
 					t.Errorf("it gets %s, because %s", got.Verb, got.Reason)
@@ -112,7 +112,7 @@ func TestDecideChangesNothing(t *testing.T) {
 func TestDecideReserved(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"kube-root-ca.crt", "openshift-service-ca.crt"} {
-		key := KeyOf(bundle.ID{Kind: "Bundle", Name: name}, bundle.ConfigMap, "team-a")
+		key := KeyOf(bundle.ID{Kind: bundle.APIBundle, Name: name}, bundle.ConfigMap, "team-a")
 		for title, tc := range map[string]struct {
 			want Desired
 			seen Observed

@@ -25,7 +25,7 @@ const digestVersion = 1
 func digestOf(target bundle.Target, files *encodedFiles) string {
 	d := digest{sha256.New()}
 	d.number(digestVersion)
-	d.text(string(target.Kind))
+	d.text(target.Kind.String())
 	pem, others := splitPEM(target.Files)
 	d.text(pem.Key)
 	d.dictionary(target.Labels)

@@ -24,10 +24,10 @@ const (
 	version   = "7"
 )
 
-var bundleRoots = bundle.ID{Kind: "Bundle", Name: "roots"}
+var bundleRoots = bundle.ID{Kind: bundle.APIBundle, Name: "roots"}
 
 var marks = bundle.Marks{
-	Kind: "Bundle", Owner: v1alpha1.GroupVersion.WithKind("Bundle").GroupKind(),
+	Kind: bundle.APIBundle, Owner: v1alpha1.GroupVersion.WithKind("Bundle").GroupKind(),
 	Label: bundleLabel, Hash: hashKey, Shared: sharedKey,
 }
 

@@ -3,6 +3,7 @@ package target
 import (
 	"sync"
 	"time"
+	"unique"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
@@ -24,14 +25,27 @@ const (
 type Observations struct {
 	mu    sync.Mutex
 	known map[Key]observation
+	// first is the time of the first observation. Others are relative to it, so that their
+	// age is that of a monotonic clock.
+	first time.Time
 }
 
+// since returns the time of an observation for its record. The lock is held.
+func (o *Observations) since(now time.Time) time.Duration {
+	if o.first.IsZero() {
+		o.first = now
+	}
+	return now.Sub(o.first)
+}
+
+// There is one observation for each target, so it is small: targets of one shape share a
+// holding, and the time is a number.
 type observation struct {
 	uid             string
 	resourceVersion string
-	holding         Holding
-	// at is the time of the observation.
-	at           time.Time
+	holding         unique.Handle[Holding]
+	// at is the time of the observation since the first one.
+	at           time.Duration
 	verification verification
 	// deleted reports that the object was deleted afterwards.
 	deleted bool
@@ -61,11 +75,11 @@ func NewObservations() *Observations {
 func (o *Observations) RecordRead(key Key, uid, resourceVersion string, holding Holding, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	next := observation{uid: uid, resourceVersion: resourceVersion, holding: unique.Make(holding), at: o.since(now)}
 	before, ok := o.known[key]
-	if ok && before.resourceVersion == resourceVersion && before.uid == uid && before.holding == holding {
+	if ok && before.resourceVersion == resourceVersion && before.uid == uid && before.holding == next.holding {
 		return // it may even have been deleted since
 	}
-	next := observation{uid: uid, resourceVersion: resourceVersion, holding: holding, at: now}
 	if before.uid == uid {
 		next.verification = before.verification
 	}
@@ -77,7 +91,7 @@ func (o *Observations) RecordRead(key Key, uid, resourceVersion string, holding 
 func (o *Observations) RecordWrite(key Key, uid, resourceVersion string, holding Holding, now time.Time) (verify bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	next := observation{uid: uid, resourceVersion: resourceVersion, holding: holding, at: now, verification: unverified}
+	next := observation{uid: uid, resourceVersion: resourceVersion, holding: unique.Make(holding), at: o.since(now), verification: unverified}
 	if before := o.known[key]; before.uid == uid && before.verification == verified {
 		next.verification = verified
 	}
@@ -125,7 +139,8 @@ func (o *Observations) Lookup(key Key, cached *metav1.PartialObjectMetadata, now
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	known, ok := o.known[key]
-	observed, recheck = known.lookup(ok, cached, now)
+	since := o.since(now)
+	observed, recheck = known.lookup(ok, cached, since)
 	if ok && known.isCached(cached) {
 		// One string in memory instead of two that are equal.
 		known.uid, known.resourceVersion = string(cached.UID), cached.ResourceVersion
@@ -134,7 +149,7 @@ func (o *Observations) Lookup(key Key, cached *metav1.PartialObjectMetadata, now
 	if known.verification != unverified || known.deleted {
 		return observed, recheck
 	}
-	if due := VerifyDelay - now.Sub(known.at); due > 0 {
+	if due := VerifyDelay - (since - known.at); due > 0 {
 		// An earlier event replaces the scheduled check in the queue.
 		return observed, due
 	}
@@ -142,8 +157,8 @@ func (o *Observations) Lookup(key Key, cached *metav1.PartialObjectMetadata, now
 }
 
 // lookup compares an observation, if there is one, with the cache.
-func (o observation) lookup(ok bool, cached *metav1.PartialObjectMetadata, now time.Time) (observed Observed, recheck time.Duration) {
-	lag := WatchLag - now.Sub(o.at)
+func (o observation) lookup(ok bool, cached *metav1.PartialObjectMetadata, since time.Duration) (observed Observed, recheck time.Duration) {
+	lag := WatchLag - (since - o.at)
 	switch {
 	case !ok && cached == nil:
 		return Observed{State: Absent}, 0
@@ -170,12 +185,16 @@ func (o *Observations) IsDrift(action Action) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	known, ok := o.known[action.Key]
-	return ok && action.Verb != Delete && action.Holding.Digest == known.holding.Digest && action.Holding.Owner == known.holding.Owner
+	if !ok || action.Verb == Delete {
+		return false
+	}
+	holding := known.holding.Value()
+	return action.Holding.Digest == holding.Digest && action.Holding.Owner == holding.Owner
 }
 
 func (o observation) cached() Observed {
 	return Observed{
-		State: Cached, UID: o.uid, ResourceVersion: o.resourceVersion, Holding: o.holding,
+		State: Cached, UID: o.uid, ResourceVersion: o.resourceVersion, Holding: o.holding.Value(),
 		Unverified: o.verification == unverified,
 	}
 }

@@ -169,7 +169,7 @@ func TestIsDrift(t *testing.T) {
 var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func key(name, namespace string) Key {
-	return KeyOf(bundle.ID{Kind: "Bundle", Name: name}, bundle.ConfigMap, namespace)
+	return KeyOf(bundle.ID{Kind: bundle.APIBundle, Name: name}, bundle.ConfigMap, namespace)
 }
 
 // observed is a target as the cache has it.

@@ -149,25 +149,25 @@ func toSecret(object *Object) runtime.Object {
 
 // Ref identifies one target object.
 type Ref struct {
-	Kind bundle.Kind
 	// Namespace is empty for a kind that is cluster-scoped.
 	Namespace string
 	Name      string
+	Kind      bundle.Kind
 }
 
 // String returns the object as it appears in messages: `ConfigMap team-a/roots`.
 func (r Ref) String() string {
 	if r.Namespace == "" {
-		return string(r.Kind) + " " + r.Name
+		return r.Kind.String() + " " + r.Name
 	}
-	return string(r.Kind) + " " + r.Namespace + "/" + r.Name
+	return r.Kind.String() + " " + r.Namespace + "/" + r.Name
 }
 
 // Location returns the object as it appears in messages about its bundle, whose name it
 // has: `ConfigMap in namespace team-a`.
 func (r Ref) Location() string {
 	if r.Namespace == "" {
-		return string(r.Kind)
+		return r.Kind.String()
 	}
 	return fmt.Sprintf("%s in namespace %s", r.Kind, r.Namespace)
 }

@@ -32,7 +32,7 @@ func stateOf(b *v1alpha1.Bundle) *corev1.ConfigMap {
 	return configMap(rig.TrustNamespace, rotation.Name(idOf(b)))
 }
 
-func idOf(b *v1alpha1.Bundle) bundle.ID { return bundle.ID{Kind: v1alpha1.BundleKind, Name: b.Name} }
+func idOf(b *v1alpha1.Bundle) bundle.ID { return bundle.ID{Kind: bundle.APIBundle, Name: b.Name} }
 
 // retainedKey returns the key of a CA in that ConfigMap.
 func (a authority) retainedKey() string { return "retained-" + a.fingerprint() + ".pem" }

@@ -51,7 +51,7 @@ func IndexSources(adapter apis.Adapter) client.IndexerFunc {
 
 // sourceKey returns the entry in the SourceIndex of a source that names an object. A
 // source that selects objects has no name, and so the entry of its kind.
-func sourceKey(kind bundle.Kind, name string) string { return string(kind) + "/" + name }
+func sourceKey(kind bundle.Kind, name string) string { return kind.String() + "/" + name }
 
 // bundleEvents enqueues a Bundle when its spec changes, and its status when anything
 // does.

@@ -67,7 +67,7 @@ func TestBundleEvents(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, w := newWorld()
-			tc.happens(b.bundleEvents(v1alpha1.BundleKind))
+			tc.happens(b.bundleEvents(bundle.APIBundle))
 			if diff := gocmp.Diff(tc.bundles, w.bundleNotes.Take()); diff != "" {
 				t.Errorf("bundles (-want +got):\n%s", diff)
 			}

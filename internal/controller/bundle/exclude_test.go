@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/workqueue/queuetest"
 	"trust-manager.io/test/framework/fake"
@@ -59,7 +60,7 @@ func TestExcludeWhileASourceIsMissing(t *testing.T) {
 		t.Errorf("queued (-want +got):\n%s", diff)
 	}
 	revision, _ := w.revisions.Get(fake.ID("roots"))
-	if got, want := revision.Shapes["ConfigMap"].Text, map[string]string{"ca.pem": root(1) + root(3)}; !cmp.Equal(got, want) {
+	if got, want := revision.Shapes[bundle.ConfigMap].Text, map[string]string{"ca.pem": root(1) + root(3)}; !cmp.Equal(got, want) {
 		t.Errorf("the targets are to hold %v", got)
 	}
 	w.wantAttempt(t, "excluded", "SourceNotFound", 2, "ConfigMap cert-manager/nothing", "1 certificate was removed")

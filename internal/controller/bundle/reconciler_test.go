@@ -171,7 +171,7 @@ func TestReconcileOrphaningDeletion(t *testing.T) {
 		from.DeletionTimestamp = new(metav1.NewTime(fake.Start))
 		from.Finalizers = []string{metav1.FinalizerOrphanDependents}
 	})
-	fake.Update[client.Object](b.bundleEvents(v1alpha1.BundleKind), before, w.cache.Bundles[0])
+	fake.Update[client.Object](b.bundleEvents(bundle.APIBundle), before, w.cache.Bundles[0])
 	w.cache.Bundles = nil
 	b.rebuilt(t, w)
 	if !w.revisions.IsOrphaned(fake.ID("roots")) {

@@ -70,7 +70,7 @@ func TestRecheck(t *testing.T) {
 	defer server.Close()
 	var notes []string
 	watcher, err := definition.New(apis.All(), &rest.Config{Host: server.URL}, server.Client(), func(kind bundle.APIKind, note string) {
-		notes = append(notes, string(kind)+": "+note)
+		notes = append(notes, kind.String()+": "+note)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func TestRecheck(t *testing.T) {
 	check := func(what string, missing, count int) {
 		t.Helper()
 		watcher.Recheck(t.Context())
-		if got := watcher.Missing("Bundle"); len(got) != missing || len(notes) != count {
+		if got := watcher.Missing(bundle.APIBundle); len(got) != missing || len(notes) != count {
 			t.Fatalf("%s: missing %q, notes %q", what, got, notes)
 		}
 	}

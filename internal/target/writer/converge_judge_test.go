@@ -131,7 +131,7 @@ func play(t *testing.T, kind bundle.Kind, course []byte) {
 func TestConvergence(t *testing.T) {
 	t.Parallel()
 	for _, kind := range kinds {
-		t.Run(string(kind), func(t *testing.T) {
+		t.Run(kind.String(), func(t *testing.T) {
 			t.Parallel()
 			const stories, length = 200, 40
 			random := rand.New(rand.NewPCG(1, 2))

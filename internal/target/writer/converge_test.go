@@ -247,7 +247,7 @@ func (s *story) claim() {
 		return
 	}
 	s.claimed[label("team")] = true
-	body, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": string(s.key.Kind),
+	body, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": s.key.Kind.String(),
 		"metadata": map[string]any{"name": "roots", "namespace": "team-a", "labels": map[string]string{"team": "a"}}})
 	if err != nil {
 		s.Fatal(err)

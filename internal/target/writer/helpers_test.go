@@ -25,7 +25,7 @@ const (
 )
 
 var (
-	roots = target.KeyOf(bundle.ID{Kind: "Bundle", Name: "roots"}, bundle.ConfigMap, "team-a")
+	roots = target.KeyOf(bundle.ID{Kind: bundle.APIBundle, Name: "roots"}, bundle.ConfigMap, "team-a")
 	marks = apis.Bundle{}.Marks()
 	// kinds are the kinds of targets.
 	kinds = []bundle.Kind{bundle.ConfigMap, bundle.Secret}
@@ -35,7 +35,7 @@ var (
 func eachKind(t *testing.T, test func(t *testing.T, kind bundle.Kind)) {
 	t.Helper()
 	for _, kind := range kinds {
-		t.Run(string(kind), func(t *testing.T) {
+		t.Run(kind.String(), func(t *testing.T) {
 			t.Parallel()
 			test(t, kind)
 		})

@@ -59,7 +59,7 @@ type server struct {
 func newServer(tb testing.TB, kind bundle.Kind) *server {
 	tb.Helper()
 	converter := applyconfigurations.NewTypeConverter(scheme.Scheme)
-	managers := managedfieldstest.NewFakeFieldManager(converter, corev1.SchemeGroupVersion.WithKind(string(kind)))
+	managers := managedfieldstest.NewFakeFieldManager(converter, corev1.SchemeGroupVersion.WithKind(kind.String()))
 	return &server{tb: tb, kind: kind, managers: managers}
 }
 
@@ -79,7 +79,7 @@ type stored struct {
 
 // typed returns the object as an API type.
 func (o *stored) typed(kind bundle.Kind) runtime.Object {
-	meta := metav1.TypeMeta{APIVersion: "v1", Kind: string(kind)}
+	meta := metav1.TypeMeta{APIVersion: "v1", Kind: kind.String()}
 	if kind == bundle.ConfigMap {
 		return &corev1.ConfigMap{TypeMeta: meta, ObjectMeta: o.ObjectMeta, Immutable: o.Immutable, Data: o.Data, BinaryData: o.BinaryData}
 	}
@@ -277,5 +277,5 @@ func (s *server) apply(body []byte, manager string, force bool) error {
 
 // nothing returns the empty object from which tracking of fields starts.
 func (s *server) nothing() *unstructured.Unstructured {
-	return &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": string(s.kind)}}
+	return &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": s.kind.String()}}
 }

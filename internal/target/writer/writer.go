@@ -1,9 +1,9 @@
 package writer
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,17 +25,22 @@ const (
 	metadataOnly = protobuf + ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 )
 
-// maxObjects is how many objects are held in full at a time: decoding and deciding take
-// milliseconds. With labels and managedFields, an object of 1.5 MiB takes tens of MiB.
-const maxObjects = 4
+const (
+	// maxObjects is how many objects are held in full at a time: decoding and deciding take
+	// milliseconds. With labels and managedFields, an object of 1.5 MiB takes tens of MiB.
+	maxObjects = 4
+	// maxBuffer is the size in bytes up to which a buffer for reading is used again. Larger
+	// objects are few, and their owners should not occupy memory for good.
+	maxBuffer = 1 << 20
+)
 
 // Writer reads and writes target objects. It is safe for concurrent use.
 type Writer struct {
 	client  rest.Interface
 	encoder runtime.Encoder
 	decoder runtime.Decoder
-	// objects has an entry for each object that is held in full.
-	objects chan struct{}
+	// buffers has a buffer for each object that may still be held in full.
+	buffers chan *bytes.Buffer
 }
 
 // New returns a Writer that uses the client configuration, but with the cheapest encoding
@@ -66,12 +71,16 @@ func New(config *rest.Config, client *http.Client) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Writer{
+	w := &Writer{
 		client:  restClient,
 		encoder: encoder,
 		decoder: factory.UniversalDeserializer(),
-		objects: make(chan struct{}, maxObjects),
-	}, nil
+		buffers: make(chan *bytes.Buffer, maxObjects),
+	}
+	for range maxObjects {
+		w.buffers <- &bytes.Buffer{}
+	}
+	return w, nil
 }
 
 // Read calls a function with the target's object in full, or with nil if it does not exist.
@@ -88,22 +97,31 @@ func (w *Writer) Read(ctx context.Context, key target.Key, use func(*target.Obje
 		return err
 	}
 	defer func() { _ = body.Close() }() // everything that matters has been read
+	var buffer *bytes.Buffer
 	select {
-	case w.objects <- struct{}{}:
-		defer func() { <-w.objects }()
+	case buffer = <-w.buffers:
+		defer func() { w.release(buffer) }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	data, err := io.ReadAll(body)
-	if err != nil {
+	if _, err := buffer.ReadFrom(body); err != nil {
 		return err
 	}
-	object, err := w.decode(data, key.Kind)
+	object, err := w.decode(buffer.Bytes(), key.Kind)
 	if err != nil {
 		return err
 	}
 	use(object)
 	return nil
+}
+
+// release makes room for another object. The decoder copies what it decodes.
+func (w *Writer) release(buffer *bytes.Buffer) {
+	buffer.Reset()
+	if buffer.Cap() > maxBuffer {
+		buffer = &bytes.Buffer{}
+	}
+	w.buffers <- buffer
 }
 
 // decode decodes an object in any encoding that the API server may use.

@@ -211,7 +211,7 @@ func AsSecret(object *metav1.PartialObjectMetadata) *metav1.PartialObjectMetadat
 }
 
 // ID returns the ID of a Bundle.
-func ID(name string) bundle.ID { return bundle.ID{Kind: v1alpha1.BundleKind, Name: name} }
+func ID(name string) bundle.ID { return bundle.ID{Kind: bundle.APIBundle, Name: name} }
 
 // Key names the ConfigMap target of a bundle in a namespace.
 func Key(name, namespace string) target.Key {

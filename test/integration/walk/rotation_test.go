@@ -67,7 +67,7 @@ func endRetention(c *chance, m *state) *action {
 		do: func(w *world) error {
 			return w.retry(func() error {
 				var object corev1.ConfigMap
-				if err := w.api.Get(w.ctx, client.ObjectKey{Namespace: rig.TrustNamespace, Name: rotation.Name(bundle.ID{Kind: "Bundle", Name: name})}, &object); err != nil {
+				if err := w.api.Get(w.ctx, client.ObjectKey{Namespace: rig.TrustNamespace, Name: rotation.Name(bundle.ID{Kind: bundle.APIBundle, Name: name})}, &object); err != nil {
 					return err
 				}
 				delete(object.Data, fmt.Sprintf("retained-%s.pem", model.Fingerprint(certificate)))
