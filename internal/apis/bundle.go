@@ -27,6 +27,7 @@ var bundleMarks = bundle.Marks{
 	Label:  v1alpha1.BundleLabelKey,
 	Hash:   v1alpha1.BundleHashAnnotationKey,
 	Shared: v1alpha1.SharedAnnotationKey,
+	Adopt:  v1alpha1.AdoptAnnotationKey,
 }
 
 // GroupVersionKind implements [Adapter].
@@ -113,6 +114,7 @@ func selectorOf(field string, labelSelector *v1alpha1.LabelSelector) (labels.Sel
 // setTargets converts the targets. The first file of every target is PEM, followed by the
 // additional formats.
 func setTargets(spec *bundle.Spec, target *v1alpha1.BundleTarget) bundle.Problems {
+	spec.Overwrite, spec.Orphan = target.Overwrite, target.DeletionPolicy == v1alpha1.DeletionPolicyOrphan
 	stores := storesOf(target.AdditionalFormats)
 	for _, template := range []struct {
 		kind   bundle.Kind

@@ -49,13 +49,35 @@ type Marks struct {
 	Label string
 	// Hash is the annotation with the digest of the content.
 	Hash string
-	// Shared is the annotation of targets that also hold foreign data; its value is
-	// [IsShared].
+	// Shared is the annotation of targets that the Bundle does not own; its value is a
+	// [Mark].
 	Shared string
+	// Adopt is the annotation, with the value "true", by which users consent to changes of
+	// an object that existed before.
+	Adopt string
 }
 
-// IsShared is the value of the annotation [Marks.Shared].
-const IsShared = "true"
+// Mark is the reason why a Bundle does not own one of its targets, so that garbage
+// collection does not delete it. It is empty if the Bundle does.
+type Mark string
+
+// The marks.
+const (
+	// SharedMark: the object also holds foreign data.
+	SharedMark Mark = "true"
+	// AdoptedMark: the object existed before it became a target. It is never deleted.
+	AdoptedMark Mark = "adopted"
+	// OrphanMark: the target outlives the Bundle.
+	OrphanMark Mark = "orphan"
+	// AdoptedOrphanMark is both of them.
+	AdoptedOrphanMark = AdoptedMark + "," + OrphanMark
+)
+
+// IsAdopted reports whether the object existed before it became a target.
+func (m Mark) IsAdopted() bool { return m == AdoptedMark || m == AdoptedOrphanMark }
+
+// IsOrphan reports whether the target outlives the Bundle.
+func (m Mark) IsOrphan() bool { return m == OrphanMark || m == AdoptedOrphanMark }
 
 // Has reports whether the metadata are those of a target: its label names a bundle and
 // equals its name. An object of another name only carries the label, as a copy does.
@@ -64,7 +86,11 @@ func (m *Marks) Has(object metav1.Object) bool {
 	return name != "" && name == object.GetName()
 }
 
-// Shares reports whether an object is marked as one that also holds foreign data.
-func (m *Marks) Shares(object metav1.Object) bool {
-	return object.GetAnnotations()[m.Shared] == IsShared
+// MarkOf returns the mark of an object, or "" if it has none.
+func (m *Marks) MarkOf(object metav1.Object) Mark {
+	switch mark := Mark(object.GetAnnotations()[m.Shared]); mark {
+	case SharedMark, AdoptedMark, OrphanMark, AdoptedOrphanMark:
+		return mark
+	}
+	return ""
 }

@@ -46,6 +46,11 @@ type Spec struct {
 	Rotation Rotation
 	// Targets has at most one target of each kind.
 	Targets []Target
+	// Overwrite allows to change foreign content of objects that existed before they became
+	// targets.
+	Overwrite bool
+	// Orphan makes targets outlive the Bundle.
+	Orphan bool
 	// Namespaces selects the namespaces of the targets. NamespacesField is the path of the
 	// selector in the Bundle, or empty if it is unset.
 	Namespaces      labels.Selector

@@ -20,15 +20,19 @@ const maxLabelSets = 10_000
 // concurrent use.
 type labelInterner struct {
 	marks *bundle.Marks
-	// shared holds the annotations of all targets that are marked as shared.
-	shared map[string]string
+	// marked has the annotations of all targets with a mark.
+	marked map[bundle.Mark]map[string]string
 	mu     sync.Mutex
 	// of maps each value of the bundle label to its label set.
 	of map[string]map[string]string
 }
 
 func newLabelInterner(marks *bundle.Marks) *labelInterner {
-	return &labelInterner{marks: marks, shared: map[string]string{marks.Shared: bundle.IsShared}, of: map[string]map[string]string{}}
+	l := &labelInterner{marks: marks, marked: map[bundle.Mark]map[string]string{}, of: map[string]map[string]string{}}
+	for _, mark := range []bundle.Mark{bundle.SharedMark, bundle.AdoptedMark, bundle.OrphanMark, bundle.AdoptedOrphanMark} {
+		l.marked[mark] = map[string]string{marks.Shared: string(mark)}
+	}
+	return l
 }
 
 // get returns the label set that contains only the bundle label, with this value.
@@ -46,7 +50,7 @@ func (l *labelInterner) get(name string) map[string]string {
 }
 
 // strip reduces a target to the metadata that decisions need: its identity and resource
-// version, the Bundle that its label names, and whether it is shared.
+// version, the Bundle that its label names, and its mark.
 func (l *labelInterner) strip(object any) (any, error) {
 	full, ok := object.(*metav1.PartialObjectMetadata)
 	if !ok {
@@ -65,8 +69,6 @@ func (l *labelInterner) strip(object any) (any, error) {
 		Labels:          set,
 	}}
 	// Do not keep values that other writers control: they may be large.
-	if l.marks.Shares(full) {
-		stripped.Annotations = l.shared
-	}
+	stripped.Annotations = l.marked[l.marks.MarkOf(full)]
 	return stripped, nil
 }

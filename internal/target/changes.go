@@ -3,6 +3,8 @@ package target
 import (
 	"encoding/json"
 	"maps"
+	"slices"
+	"strconv"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -92,15 +94,23 @@ func (c Changes) owners() []any {
 // difference is the difference between an object and its desired state.
 type difference struct {
 	changes Changes
-	// clean reports that the object holds nothing foreign.
+	// clean reports that the object holds nothing foreign, and did not exist before.
 	clean bool
+	// mark is the mark that the object should have.
+	mark bundle.Mark
+	// isNew reports that the object existed before and becomes a target only now, and
+	// conflicts are the keys of its data that differ from the desired ones, unless a user
+	// has consented to their loss.
+	isNew     bool
+	conflicts []string
 	// ownerMissing reports that the Bundle should own the object, and does not under any
 	// UID.
 	ownerMissing bool
 }
 
 // compare returns the difference between an object and its desired state.
-func (i identity) compare(object *Object, desired Desired) difference {
+func (i identity) compare(observed Observed, desired Desired) difference {
+	object := observed.Object
 	entries := object.entries()
 	wanted := desired.Shape.entries()
 	stale, others := i.split(object, entries, object.written(desired.Shape), wanted)
@@ -111,12 +121,15 @@ func (i identity) compare(object *Object, desired Desired) difference {
 			others.any = true
 		}
 	}
-	shared := others.data
-	if shared {
-		wanted[Field{SectionAnnotations, i.marks.Shared}] = bundle.IsShared
+	adopted, isNew := i.isAdopted(observed)
+	d := difference{clean: !others.any && !object.Immutable && !adopted, isNew: isNew, mark: markOf(adopted, desired.Shape.Orphan, others.data)}
+	if isNew && !desired.Overwrite && object.Meta.Annotations[i.marks.Adopt] != consent {
+		d.conflicts = conflicts(entries, wanted)
+	}
+	if d.mark != "" {
+		wanted[Field{SectionAnnotations, i.marks.Shared}] = string(d.mark)
 		delete(stale, Field{SectionAnnotations, i.marks.Shared})
 	}
-	d := difference{clean: !others.any && !object.Immutable}
 	d.changes.Drop = stale
 	d.changes.Set = map[Field]string{}
 	for field, value := range wanted {
@@ -124,8 +137,43 @@ func (i identity) compare(object *Object, desired Desired) difference {
 			d.changes.Set[field] = value
 		}
 	}
-	d.ownerMissing = i.setOwner(&d.changes, object, desired.Owner, shared)
+	d.ownerMissing = i.setOwner(&d.changes, object, desired.Owner, d.mark != "")
 	return d
+}
+
+// consent is the value of the annotation by which a user consents to changes.
+const consent = "true"
+
+// markOf returns the mark that a target should have.
+func markOf(adopted, orphan, shared bool) bundle.Mark {
+	switch {
+	case adopted && orphan:
+		return bundle.AdoptedOrphanMark
+	case adopted:
+		return bundle.AdoptedMark
+	case orphan:
+		return bundle.OrphanMark
+	case shared:
+		return bundle.SharedMark
+	}
+	return ""
+}
+
+// conflicts returns the sorted keys under which an object has other data than the desired
+// one, in either form. An empty value is no content.
+func conflicts(entries, wanted map[Field]string) (keys []string) {
+	for field, value := range wanted {
+		if !field.isData() {
+			continue
+		}
+		for _, form := range []Field{field, field.counterpart()} {
+			if present := entries[form]; present != "" && present != value {
+				keys = append(keys, strconv.Quote(field.Key))
+			}
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
 }
 
 // removal is what to remove from an object to release it.
@@ -191,24 +239,24 @@ func (f Field) counterpart() Field {
 }
 
 // setOwner makes the Bundle the only owner of its kind and name, or removes it if
-// the object is shared, since garbage collection would delete the foreign data too. It
+// the object has a mark, since garbage collection would delete the foreign data too. It
 // reports whether the Bundle should own the object and does not under any UID.
-func (i identity) setOwner(c *Changes, object *Object, owner metav1.OwnerReference, shared bool) (ownerMissing bool) {
+func (i identity) setOwner(c *Changes, object *Object, owner metav1.OwnerReference, marked bool) (ownerMissing bool) {
 	var upToDate bool
-	ownerMissing = !shared
+	ownerMissing = !marked
 	for _, reference := range object.Meta.OwnerReferences {
 		if !i.isOwner(reference) {
 			continue
 		}
 		ownerMissing = false
 		switch {
-		case shared || reference.UID != owner.UID:
+		case marked || reference.UID != owner.UID:
 			c.DropOwners = append(c.DropOwners, reference.UID)
 		default:
 			upToDate = sameOwner(reference, owner)
 		}
 	}
-	if !shared && !upToDate {
+	if !marked && !upToDate {
 		c.SetOwner = &owner
 	}
 	return ownerMissing

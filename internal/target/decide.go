@@ -2,6 +2,7 @@ package target
 
 import (
 	"fmt"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -24,6 +25,9 @@ type Desired struct {
 	// Selected reports whether the namespace gets the target. Targets in other
 	// namespaces are released.
 	Selected bool
+	// Overwrite allows to change foreign content of an object that existed before it
+	// became a target.
+	Overwrite bool
 }
 
 // State is how much is known of an object.
@@ -54,7 +58,9 @@ type Observed struct {
 	// UID and ResourceVersion are set if State is Cached.
 	UID             string
 	ResourceVersion string
-	// Holding is set if State is Cached.
+	// Holding is set if State is Cached, or if a Full object is Known: it was in sync before,
+	// and Holding is what it then held.
+	Known   bool
 	Holding Holding
 	// Unverified reports that a Cached object has not been read since it was written:
 	// admission may have changed its data.
@@ -101,10 +107,12 @@ type Action struct {
 	// UID and ResourceVersion are preconditions of the request.
 	UID             string
 	ResourceVersion string
-	// Owner and Shape are what create and replace write; apply writes Shape only.
+	// Owner and Shape are what create and replace write; apply writes Shape only. The
+	// Bundle does not own targets that outlive it.
 	Owner metav1.OwnerReference
 	Shape *Shape
-	// Changes are what a patch changes.
+	// Changes are what a patch changes. An apply writes its annotations in addition to those
+	// of Shape.
 	Changes Changes
 	// Holding is the content of the object afterwards.
 	Holding Holding
@@ -129,7 +137,7 @@ func Decide(key Key, desired Desired, observed Observed) Action {
 
 // converge decides about a desired target.
 func (a *Action) converge(desired Desired, observed Observed) {
-	a.Holding = Holding{Digest: desired.Shape.Digest, Owner: string(desired.Owner.UID), Clean: true}
+	a.Holding = desired.holding()
 	switch observed.State {
 	case Unknown:
 		a.set(Read, "its content is unknown")
@@ -144,7 +152,7 @@ func (a *Action) converge(desired Desired, observed Observed) {
 		}
 	case Cached:
 		a.UID, a.ResourceVersion = observed.UID, observed.ResourceVersion
-		switch current := observed.Holding.Digest == desired.Shape.Digest && observed.Holding.Owner == string(desired.Owner.UID); {
+		switch current := observed.Holding.Digest == a.Holding.Digest && observed.Holding.Owner == a.Holding.Owner; {
 		case current:
 			a.Holding = observed.Holding
 			a.set(NoOp, "it is in sync")
@@ -154,22 +162,27 @@ func (a *Action) converge(desired Desired, observed Observed) {
 			a.set(Read, "it may hold foreign entries")
 		}
 	case Full:
-		a.repair(desired, observed.Object)
+		a.repair(desired, observed)
 	}
 }
 
 // repair decides about a desired target that has been read in full.
-func (a *Action) repair(desired Desired, object *Object) {
+func (a *Action) repair(desired Desired, observed Observed) {
+	object := observed.Object
 	a.UID, a.ResourceVersion = string(object.Meta.UID), object.Meta.ResourceVersion
-	difference := a.identity(desired).compare(object, desired)
-	a.Holding.Clean = difference.clean
-	a.RequireLiveBundle = difference.ownerMissing
+	difference := a.identity(desired).compare(observed, desired)
+	a.Holding.Clean, a.Holding.Adopted = difference.clean, difference.mark.IsAdopted()
+	a.RequireLiveBundle = difference.ownerMissing || difference.isNew
 	owner := a.identity(desired).foreignController(object)
 	switch {
 	case object.Meta.DeletionTimestamp != nil:
 		a.set(Wait, "the object is being deleted")
 	case owner != nil:
 		a.set(Refuse, fmt.Sprintf("the object is controlled by %s %s; delete it, or rename the Bundle", owner.Kind, owner.Name))
+	case len(difference.conflicts) > 0:
+		a.set(Refuse, fmt.Sprintf("the object existed before and has other content under %s; choose another key or name, "+
+			"or consent to its loss: set spec.target.overwrite in the Bundle, or the annotation %s to %q on the object",
+			strings.Join(difference.conflicts, ", "), desired.Marks.Adopt, consent))
 	case object.Immutable && difference.changes.content():
 		a.set(Refuse, "the object is immutable and has different content; save its foreign data and delete it, and it will be re-created")
 	case len(object.Meta.ManagedFields) == 0 && len(difference.changes.Drop) == 0:
@@ -178,6 +191,11 @@ func (a *Action) repair(desired Desired, object *Object) {
 		// and the API server would refuse it if a key were left in the other map: entries
 		// to remove need a patch or replace first (docs/adr/0004).
 		a.set(Apply, "its managedFields were cleared, so nothing in it is tracked")
+		if difference.mark.IsAdopted() {
+			// With the label but not the mark, it would not count as adopted.
+			mark := Field{SectionAnnotations, desired.Marks.Shared}
+			a.Changes.Set = map[Field]string{mark: string(difference.mark)}
+		}
 	case difference.changes.empty():
 		a.set(NoOp, "it is in sync")
 	case difference.clean:
@@ -212,7 +230,10 @@ func (a *Action) withdraw(desired Desired, object *Object) {
 	a.UID, a.ResourceVersion = string(object.Meta.UID), object.Meta.ResourceVersion
 	us := a.identity(desired)
 	switch {
-	case !us.isShared(object) && (desired.BundleDeleted || !us.isControlled(object)):
+	case desired.BundleDeleted && us.mark(object).IsOrphan():
+		a.set(Skip, "it outlives the Bundle")
+		return
+	case us.mark(object) == "" && (desired.BundleDeleted || !us.isControlled(object)):
 		a.set(Skip, "it is not managed by the operator")
 		return
 	case object.Meta.DeletionTimestamp != nil:
@@ -222,13 +243,13 @@ func (a *Action) withdraw(desired Desired, object *Object) {
 	a.RequireLiveBundle = desired.BundleDeleted
 	removal := us.subtract(object, desired)
 	switch {
-	case removal.nothingLeft && !desired.Orphaned:
+	case removal.nothingLeft && !desired.Orphaned && !us.mark(object).IsAdopted():
 		a.set(Delete, "it is no longer desired")
 	case object.Immutable && removal.changes.content():
 		a.set(Refuse, "the object is no longer desired, but it is immutable and holds foreign data; save that data and delete the object")
 	default:
 		a.Changes = removal.changes
-		a.set(Patch, "it is no longer desired and holds foreign entries")
+		a.set(Patch, "it is no longer desired, and not the operator's alone")
 	}
 }
 

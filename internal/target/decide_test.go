@@ -6,8 +6,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-
-	"trust-manager.io/internal/bundle"
 )
 
 // Decisions about an object that has not just been read.
@@ -329,15 +327,6 @@ func TestDecideObjectWithForeignEntries(t *testing.T) {
 			object(immutable, withText("theirs", "x"), shared, withoutText("ca.pem")), Action{Verb: Refuse, Holding: held(false)},
 			remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note"), annotation(sharedKey))}),
 			confirmed(remove(Changes{Drop: dropped(label(bundleLabel), label("team"), annotation(hashKey), annotation("note"), annotation(sharedKey))})),
-		},
-		"an object that was there before": {
-			&Object{Kind: bundle.ConfigMap, Meta: metav1.ObjectMeta{Name: "roots", Namespace: "team-a", UID: objectUID, ResourceVersion: version,
-				ManagedFields: []metav1.ManagedFieldsEntry{managed(kubectl, update, `{"f:data":{"f:theirs":{}}}`)}},
-				Text: map[string]string{"theirs": "x"}},
-			patch(Changes{Set: map[Field]string{
-				text("ca.pem"): "PEM\n", label(bundleLabel): "roots", label("team"): "a",
-				annotation(hashKey): "digest", annotation("note"): "b", annotation(sharedKey): "true",
-			}}), skip, skip,
 		},
 	}
 	for name, tc := range cases {

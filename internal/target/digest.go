@@ -22,7 +22,7 @@ const digestVersion = 1
 // The inputs include the encoded files, not the certificates and passwords that they are
 // made from. A change of an encoder then changes the digest, and passwords cannot be
 // guessed from the digest, which is on every target.
-func digestOf(target bundle.Target, files *encodedFiles) string {
+func digestOf(spec bundle.Spec, target bundle.Target, files *encodedFiles) string {
 	d := digest{sha256.New()}
 	d.number(digestVersion)
 	d.text(target.Kind.String())
@@ -39,6 +39,9 @@ func digestOf(target bundle.Target, files *encodedFiles) string {
 		d.text(file.Profile)
 		sum := files.of(file).sum
 		d.bytes(sum[:])
+	}
+	if spec.Orphan {
+		d.text("orphan") // digests of the first version have nothing in its place
 	}
 	return hex.EncodeToString(d.hash.Sum(nil))
 }

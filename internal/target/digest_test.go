@@ -26,7 +26,7 @@ func digestWith(target bundle.Target, certificates []certs.Certificate) string {
 	if err != nil {
 		panic(err) // only key stores can fail
 	}
-	return digestOf(target, files)
+	return digestOf(bundle.Spec{}, target, files)
 }
 
 // withMetadata returns a ConfigMap target with changes.
@@ -134,7 +134,7 @@ func TestDigestOfEachStore(t *testing.T) {
 			target.Files = append(target.Files, store.file)
 			files.encoded[encodingOf(store.file)] = newFile(store.data)
 		}
-		digest := digestOf(target, files)
+		digest := digestOf(bundle.Spec{}, target, files)
 		if other, ok := seen[digest]; ok {
 			t.Errorf("%q and %q have the same digest", name, other)
 		}

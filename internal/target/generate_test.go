@@ -28,7 +28,7 @@ var bundleRoots = bundle.ID{Kind: bundle.APIBundle, Name: "roots"}
 
 var marks = bundle.Marks{
 	Kind: bundle.APIBundle, Owner: v1alpha1.GroupVersion.WithKind("Bundle").GroupKind(),
-	Label: bundleLabel, Hash: hashKey, Shared: sharedKey,
+	Label: bundleLabel, Hash: hashKey, Shared: sharedKey, Adopt: v1alpha1.AdoptAnnotationKey,
 }
 
 var roots = KeyOf(bundleRoots, bundle.ConfigMap, "team-a")

@@ -138,10 +138,28 @@ func (i identity) isMarked(object *Object) bool {
 	return object.Meta.Name == i.name && i.marks.Has(&object.Meta)
 }
 
-// isShared reports whether an object is a target of the bundle that also holds foreign
-// data.
-func (i identity) isShared(object *Object) bool {
-	return i.isMarked(object) && i.marks.Shares(&object.Meta)
+// mark returns the mark of a target of the bundle, or "" if it has none or is none.
+func (i identity) mark(object *Object) bundle.Mark {
+	if !i.isMarked(object) {
+		return ""
+	}
+	return i.marks.MarkOf(&object.Meta)
+}
+
+// isAdopted reports whether an object existed before it became a target, and whether it
+// becomes one only now: it is not known, and carries nothing by which it would be one.
+func (i identity) isAdopted(observed Observed) (adopted, isNew bool) {
+	object := observed.Object
+	_, hashed := object.Meta.Annotations[i.marks.Hash]
+	switch {
+	case i.marks.MarkOf(&object.Meta).IsAdopted():
+		return true, false
+	case observed.Known:
+		return observed.Holding.Adopted, false
+	case i.isMarked(object), hashed, slices.ContainsFunc(object.Meta.OwnerReferences, i.isOwner):
+		return false, false
+	}
+	return true, true
 }
 
 // isControlled reports whether an object is a target that the bundle controls. A copy or a

@@ -179,6 +179,18 @@ func (o observation) isCached(cached *metav1.PartialObjectMetadata) bool {
 	return cached != nil && cached.ResourceVersion == o.resourceVersion && string(cached.UID) == o.uid
 }
 
+// Recall returns what an object with this UID held when it was last in sync; ok is false if
+// it never was.
+func (o *Observations) Recall(key Key, uid string) (holding Holding, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	known, ok := o.known[key]
+	if !ok || known.uid != uid {
+		return Holding{}, false
+	}
+	return known.holding.Value(), true
+}
+
 // IsDrift reports whether an action restores what the target held before, so that another
 // writer must have changed it.
 func (o *Observations) IsDrift(action Action) bool {

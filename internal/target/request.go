@@ -18,9 +18,17 @@ func (a *Action) Object() runtime.Object {
 		ResourceVersion: a.ResourceVersion,
 		Labels:          a.Shape.Labels,
 		Annotations:     a.Shape.Annotations,
-		OwnerReferences: []metav1.OwnerReference{a.Owner},
+		OwnerReferences: a.owners(),
 	}
 	return TypeOf(a.Key.Kind).toAPI(&Object{Meta: meta, Text: a.Shape.Text, Binary: a.Shape.Binary})
+}
+
+// owners returns the owner references that a create or replace sends.
+func (a *Action) owners() []metav1.OwnerReference {
+	if a.Shape.Orphan {
+		return nil
+	}
+	return []metav1.OwnerReference{a.Owner}
 }
 
 // PatchBody returns the strategic merge patch that a patch sends. It fails with a conflict
@@ -34,11 +42,17 @@ func (a *Action) PatchBody() ([]byte, error) {
 // sets no owner reference: whether the object holds foreign data is unknown until it is
 // read.
 func (a *Action) ApplyBody() ([]byte, error) {
+	annotations := maps.Clone(a.Shape.Annotations)
+	for field, value := range a.Changes.Set {
+		if field.Section == SectionAnnotations {
+			annotations[field.Key] = value
+		}
+	}
 	meta := map[string]any{
 		"name":        a.Key.Name,
 		"namespace":   a.Key.Namespace,
 		"labels":      a.Shape.Labels,
-		"annotations": a.Shape.Annotations,
+		"annotations": annotations,
 	}
 	if a.UID != "" {
 		meta["uid"], meta["resourceVersion"] = a.UID, a.ResourceVersion
@@ -86,6 +100,6 @@ func (a *Action) IsMutated(response *metav1.ObjectMeta) bool {
 			data++
 		}
 	}
-	return data != len(a.Shape.Text)+len(a.Shape.Binary) || len(response.Finalizers) > 0 || len(response.OwnerReferences) != 1 ||
+	return data != len(a.Shape.Text)+len(a.Shape.Binary) || len(response.Finalizers) > 0 || len(response.OwnerReferences) != len(a.owners()) ||
 		!maps.Equal(response.Labels, a.Shape.Labels) || !maps.Equal(response.Annotations, a.Shape.Annotations)
 }

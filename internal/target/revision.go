@@ -22,6 +22,8 @@ type Revision struct {
 	Marks *bundle.Marks
 	// Namespaces selects the namespaces that get the targets.
 	Namespaces labels.Selector
+	// Overwrite allows to change foreign content of objects that existed before.
+	Overwrite bool
 	// Shapes has the content of the targets of each desired kind.
 	Shapes map[bundle.Kind]*Shape
 	// files are the encoded files in the shapes.
@@ -41,6 +43,8 @@ type Shape struct {
 	// including its own.
 	Labels      map[string]string
 	Annotations map[string]string
+	// Orphan reports that the targets outlive the Bundle, which does not own them.
+	Orphan bool
 }
 
 // MaxSize is the API server's limit for the sum of the values of a ConfigMap or Secret,
@@ -63,11 +67,12 @@ func NewRevision(spec bundle.Spec, content bundle.Bundle, before *Revision) (*Re
 		Owner:      spec.Owner,
 		Marks:      spec.Marks,
 		Namespaces: spec.Namespaces,
+		Overwrite:  spec.Overwrite,
 		Shapes:     make(map[bundle.Kind]*Shape, len(spec.Targets)),
 		files:      files,
 	}
 	for _, target := range spec.Targets {
-		digest := digestOf(target, files)
+		digest := digestOf(spec, target, files)
 		if known := before.Shapes[target.Kind]; known != nil && known.Digest == digest {
 			revision.Shapes[target.Kind] = known
 			continue
@@ -88,6 +93,7 @@ func newShape(spec bundle.Spec, digest string, target bundle.Target, files *enco
 		Binary:      map[string][]byte{},
 		Labels:      map[string]string{},
 		Annotations: map[string]string{},
+		Orphan:      spec.Orphan,
 	}
 	for _, file := range target.Files {
 		data := files.of(file).data
@@ -101,6 +107,9 @@ func newShape(spec bundle.Spec, digest string, target bundle.Target, files *enco
 	maps.Copy(shape.Annotations, target.Annotations)
 	shape.Labels[spec.Marks.Label] = spec.ID.Name
 	shape.Annotations[spec.Marks.Hash] = digest
+	if shape.Orphan {
+		shape.Annotations[spec.Marks.Shared] = string(bundle.OrphanMark)
+	}
 	return shape
 }
 
@@ -119,7 +128,7 @@ func (r *Revision) PEMDigest() string {
 
 // Equal reports whether two revisions have the same desired state for every target.
 func (r *Revision) Equal(other *Revision) bool {
-	if other == nil || r.Owner.UID != other.Owner.UID || len(r.Shapes) != len(other.Shapes) ||
+	if other == nil || r.Owner.UID != other.Owner.UID || r.Overwrite != other.Overwrite || len(r.Shapes) != len(other.Shapes) ||
 		r.Namespaces.String() != other.Namespaces.String() {
 		return false
 	}
@@ -132,10 +141,21 @@ func (r *Revision) Equal(other *Revision) bool {
 }
 
 // Holding is the observed content of a target that was in sync: the shape with this
-// digest, owned by the Bundle with this UID.
+// digest, for the Bundle with this UID. The UID is empty if the target outlives the Bundle.
 type Holding struct {
 	Digest string
 	Owner  string
 	// Clean reports that the object holds nothing foreign.
 	Clean bool
+	// Adopted reports that the object existed before it became a target.
+	Adopted bool
+}
+
+// holding returns what a target holds that is in sync.
+func (d *Desired) holding() Holding {
+	holding := Holding{Digest: d.Shape.Digest, Clean: true}
+	if !d.Shape.Orphan {
+		holding.Owner = string(d.Owner.UID)
+	}
+	return holding
 }

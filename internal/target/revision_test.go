@@ -303,7 +303,7 @@ func TestEncodeFilesReusesStores(t *testing.T) {
 			if reused := &after.of(changed).data[0] == &before.of(store).data[0]; reused != tc.reused {
 				t.Errorf("reused: %t, want %t", reused, tc.reused)
 			}
-			if same := digestOf(with(changed), after) == digestOf(with(store), before); same != (name == "nothing") {
+			if same := digestOf(bundle.Spec{}, with(changed), after) == digestOf(bundle.Spec{}, with(store), before); same != (name == "nothing") {
 				t.Errorf("the same digest: %t", same)
 			}
 		})

@@ -18,9 +18,14 @@ const (
 	// Such a ConfigMap is never read as a source.
 	RotationLabelKey = "trust.cert-manager.io/rotation"
 
-	// SharedAnnotationKey is the annotation, with the value "true", on a target
-	// object that also holds foreign data. The Bundle does not own such an object.
+	// SharedAnnotationKey is the annotation on a target object that the Bundle does not
+	// own, with one of these values: "true" if it also holds foreign data, "adopted" if
+	// it existed before, "orphan" if deletionPolicy is Orphan, and "adopted,orphan".
 	SharedAnnotationKey = "trust.cert-manager.io/shared"
+
+	// AdoptAnnotationKey is the annotation that users set to "true" on an object to let
+	// a Bundle overwrite the content that it had before.
+	AdoptAnnotationKey = "trust.cert-manager.io/adopt"
 )
 
 // BundleConditionSynced is the type of the condition that reports whether every

@@ -191,7 +191,35 @@ type BundleTarget struct {
 	// or empty selector selects every namespace.
 	// +optional
 	NamespaceSelector *LabelSelector `json:"namespaceSelector,omitempty"`
+
+	// overwrite lets the operator replace the content that an object already had under
+	// a key of this Bundle when its namespace was selected. By default, that target
+	// fails and the object stays as it is, unless it has the annotation
+	// trust.cert-manager.io/adopt with the value "true".
+	// +optional
+	Overwrite bool `json:"overwrite,omitempty"`
+
+	// deletionPolicy defines what happens to the target objects when the Bundle is
+	// deleted. Delete, the default, deletes them. Orphan keeps them with their
+	// content, however the Bundle is deleted, and a Bundle that is created again under
+	// the name takes them over. Objects in namespaces that are no longer selected are
+	// released in both cases.
+	// +optional
+	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 }
+
+// DeletionPolicy defines what happens to the target objects of a deleted Bundle.
+// +kubebuilder:validation:Enum=Delete;Orphan
+type DeletionPolicy string
+
+// Deletion policies.
+const (
+	// DeletionPolicyDelete: the target objects are deleted.
+	DeletionPolicyDelete DeletionPolicy = "Delete"
+
+	// DeletionPolicyOrphan: the target objects stay.
+	DeletionPolicyOrphan DeletionPolicy = "Orphan"
+)
 
 // TargetObject defines the target objects of one kind.
 type TargetObject struct {

@@ -52,10 +52,11 @@ func (r *Reconciler) desired(ctx context.Context, key target.Key) (*desiredState
 		selected = revision.Namespaces.Matches(labels.Set(namespace.Labels))
 	}
 	desired := &desiredState{revision: number, Desired: target.Desired{
-		Owner:    revision.Owner,
-		Marks:    revision.Marks,
-		Shape:    revision.Shapes[key.Kind],
-		Selected: selected,
+		Owner:     revision.Owner,
+		Marks:     revision.Marks,
+		Shape:     revision.Shapes[key.Kind],
+		Selected:  selected,
+		Overwrite: revision.Overwrite,
 	}}
 	if desired.isWanted() {
 		r.ledger.AddTarget(key.Bundle, number, key.Ref, r.clock.Now())
@@ -64,11 +65,12 @@ func (r *Reconciler) desired(ctx context.Context, key target.Key) (*desiredState
 }
 
 // desiredAfterDelete returns the desired state of an object that a deleted Bundle shared
-// with other writers. It returns nil for all other objects, which garbage collection deletes.
+// with other writers. It returns nil for all other objects: garbage collection deletes
+// them, or they outlive the Bundle.
 func (r *Reconciler) desiredAfterDelete(ctx context.Context, key target.Key) (*desiredState, error) {
 	marks := r.apis.Of(key.Bundle.Kind).Marks()
 	cached, err := r.cached(ctx, key.Ref)
-	if err != nil || cached == nil || !marks.Shares(cached) {
+	if err != nil || cached == nil || marks.MarkOf(cached) == "" || marks.MarkOf(cached).IsOrphan() {
 		r.forget(key)
 		return nil, err
 	}

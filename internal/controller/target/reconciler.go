@@ -233,7 +233,8 @@ func (r *Reconciler) observeLive(key target.Key, object *target.Object, byApply 
 	if object == nil {
 		return target.Observed{State: target.Absent, DeletedInSync: true, ByName: byApply || r.createsByApply(key)}
 	}
-	return target.Observed{State: target.Full, Object: object}
+	holding, known := r.observations.Recall(key, string(object.Meta.UID))
+	return target.Observed{State: target.Full, Object: object, Known: known, Holding: holding}
 }
 
 // observeCached returns the state of the object in the cache and earlier observations.

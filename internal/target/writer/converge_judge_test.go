@@ -27,7 +27,7 @@ func (s *story) judge(last target.Action, before *stored, inSync bool) {
 	switch {
 	case last.Verb == target.Refuse:
 		controlled := isForeignControlled(object.whole(s.key.Kind))
-		if !controlled && (object.Immutable == nil || !*object.Immutable) {
+		if !controlled && !s.conflicts(object) && (object.Immutable == nil || !*object.Immutable) {
 			s.fatalf("refused without a reason")
 		}
 	case last.Verb == target.Wait:
@@ -50,6 +50,7 @@ func (s *story) judgeWanted(object *stored, present map[target.Field]string) {
 		s.fatalf("T11: the next look would %s, because %s", action.Verb, action.Reason)
 	}
 	wanted := entriesOfShape(s.want.Shape)
+	delete(wanted, annotation(sharedKey)) // an adopted object has another value
 	var foreignData bool
 	for at := range present {
 		_, ok := wanted[at]
@@ -69,12 +70,43 @@ func (s *story) judgeWanted(object *stored, present map[target.Field]string) {
 			bundles = append(bundles, owner)
 		}
 	}
-	switch mark := present[annotation(sharedKey)]; {
-	case foreignData && (len(bundles) > 0 || mark != "true"):
-		s.fatalf("T4: shared with others, but owned by %v, mark %q", bundles, mark)
-	case !foreignData && (len(bundles) != 1 || !apiequality.Semantic.DeepEqual(bundles[0], s.want.Owner) || mark != ""):
-		s.fatalf("T4: not shared, but owned by %v, mark %q", bundles, mark)
+	want := ""
+	switch {
+	case s.adopted && s.orphan:
+		want = "adopted,orphan"
+	case s.adopted:
+		want = "adopted"
+	case s.orphan:
+		want = "orphan"
+	case foreignData:
+		want = "true"
 	}
+	switch mark := present[annotation(sharedKey)]; {
+	case mark != want:
+		s.fatalf("T4: the mark is %q, want %q", mark, want)
+	case mark != "" && len(bundles) > 0:
+		s.fatalf("T4: the mark is %q, but owned by %v", mark, bundles)
+	case mark == "" && (len(bundles) != 1 || !apiequality.Semantic.DeepEqual(bundles[0], s.want.Owner)):
+		s.fatalf("T4: no mark, but owned by %v", bundles)
+	}
+}
+
+// conflicts reports whether an object is no target yet and has content that a user has not
+// consented to lose (T5).
+func (s *story) conflicts(object *stored) bool {
+	present := entriesOf(object.whole(s.key.Kind))
+	if _, isNew := s.isAdopted(object); !isNew || s.want.Overwrite || present[annotation(adoptKey)] == "true" {
+		return false
+	}
+	for at, value := range entriesOfShape(s.want.Shape) {
+		for _, form := range []target.Field{at, {Section: target.SectionBinaryData, Key: at.Key}, {Section: target.SectionData, Key: at.Key}} {
+			isData := at.Section == target.SectionData || at.Section == target.SectionBinaryData
+			if content := present[form]; isData && content != "" && content != value {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // judgeReleased checks the remainder of an object that was in sync before its release.
@@ -93,7 +125,7 @@ func (s *story) judgeReleased(object *stored, present map[target.Field]string) {
 			s.fatalf("T6: the owner %v is left behind", owner)
 		}
 	}
-	if len(present) == 0 && len(object.OwnerReferences) == 0 && len(object.Finalizers) == 0 && !object.whole(s.key.Kind).Typed {
+	if !s.adopted && len(present) == 0 && len(object.OwnerReferences) == 0 && len(object.Finalizers) == 0 && !object.whole(s.key.Kind).Typed {
 		s.fatalf("T6: an empty object is left behind")
 	}
 }

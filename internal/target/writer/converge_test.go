@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -28,6 +30,7 @@ type story struct {
 	writer *Writer
 	want   target.Desired
 	shape  int
+	orphan bool
 	// memory is what the operator knows after its last write, or Unknown.
 	memory target.Observed
 	// editor is the field manager of the other writers.
@@ -38,6 +41,10 @@ type story struct {
 	// claimed are entries under the operator's names that other managers have written
 	// too, or that are not tracked; they may stay after a release.
 	claimed map[target.Field]bool
+	// known are the objects that this run of the operator has seen in sync, by UID, and
+	// whether they were adopted. adopted tells it of the object as it is.
+	known   map[string]bool
+	adopted bool
 	history []string
 }
 
@@ -65,7 +72,7 @@ func newStory(t *testing.T, kind bundle.Kind) *story {
 	want := wantedOf(kind)
 	want.Shape = shapes(kind, 0)
 	return &story{T: t, key: keyOf(kind), server: server, writer: server.writer(), want: want, editor: "kubectl",
-		theirs: map[target.Field]string{}, claimed: map[target.Field]bool{}}
+		theirs: map[target.Field]string{}, claimed: map[target.Field]bool{}, known: map[string]bool{}}
 }
 
 // events are the possible events of a story.
@@ -130,6 +137,22 @@ var events = []struct {
 	{"others change the bundle label", func(s *story) { s.write(label(bundleLabel), "z") }},
 	{"others delete the hash", func(s *story) { s.edit(func(o *stored) { delete(o.Annotations, hashKey) }) }},
 	{"others mark it shared", func(s *story) { s.write(annotation(sharedKey), "true") }},
+	{"others mark it adopted", func(s *story) { s.write(annotation(sharedKey), "adopted") }},
+	{"others mark it to outlive", func(s *story) { s.write(annotation(sharedKey), "orphan") }},
+	{"others drop all marks", func(s *story) {
+		s.edit(func(o *stored) {
+			o.Labels, o.Annotations, o.OwnerReferences = map[string]string{}, map[string]string{}, nil
+		})
+		for _, at := range []target.Field{label("theirs"), annotation("theirs"), annotation(adoptKey)} {
+			delete(s.theirs, at)
+		}
+	}},
+	{"others consent", (*story).consent},
+	{"overwrite", func(s *story) { s.want.Overwrite = true }},
+	{"do not overwrite", func(s *story) { s.want.Overwrite = false }},
+	{"outlive the Bundle", func(s *story) { s.orphan = true; s.reshape(s.shape) }},
+	{"do not outlive the Bundle", func(s *story) { s.orphan = false; s.reshape(s.shape) }},
+	{"restart", func(s *story) { s.memory = target.Observed{}; clear(s.known) }},
 	{"others claim a label by apply", (*story).claim},
 	{"others clear managedFields", func(s *story) {
 		s.edit(func(o *stored) { o.ManagedFields = []metav1.ManagedFieldsEntry{{}} })
@@ -171,7 +194,15 @@ var events = []struct {
 	{"RBAC comes to name the objects", func(s *story) { s.server.byName = s.key.Kind == bundle.Secret }},
 }
 
-func (s *story) reshape(number int) { s.shape, s.want.Shape = number, shapes(s.key.Kind, number) }
+func (s *story) reshape(number int) {
+	s.shape, s.want.Shape = number, shapes(s.key.Kind, number)
+	if s.orphan {
+		s.want.Shape.Orphan = true
+		s.want.Shape.Digest += "-orphan"
+		s.want.Shape.Annotations[hashKey] = s.want.Shape.Digest
+		s.want.Shape.Annotations[sharedKey] = "orphan"
+	}
+}
 
 // make creates the object as another writer, unless a finalizer keeps the previous one.
 func (s *story) make(object *stored, manager string) {
@@ -224,6 +255,14 @@ func (s *story) add(entry target.Field) {
 	s.server.edit("kubectl", func(o *stored) { set(o, at, "theirs") })
 	if _, ok := s.present()[at]; ok {
 		s.theirs[at] = "theirs"
+	}
+}
+
+// consent lets the operator overwrite other content.
+func (s *story) consent() {
+	s.server.edit("kubectl", func(o *stored) { set(o, annotation(adoptKey), "true") })
+	if s.present()[annotation(adoptKey)] {
+		s.theirs[annotation(adoptKey)] = "true"
 	}
 }
 
@@ -306,6 +345,10 @@ func (s *story) lookAtCache() {
 
 func (s *story) lookFrom(seen target.Observed) {
 	before, alone := s.server.object(), s.server.interfere == nil
+	s.adopted = false
+	if before != nil {
+		s.adopted, _ = s.isAdopted(before)
+	}
 	inSync := before != nil && s.decide(s.want.Shape != nil, before).Verb == target.NoOp
 	for range steps {
 		next, action := s.step(seen)
@@ -329,7 +372,27 @@ func (s *story) lookFrom(seen target.Observed) {
 func (s *story) decide(selected bool, object *stored) target.Action {
 	want := s.want
 	want.Selected = selected
-	return target.Decide(s.key, want, target.Observed{State: target.Full, Object: object.whole(s.key.Kind)})
+	return target.Decide(s.key, want, s.observed(object.whole(s.key.Kind)))
+}
+
+// observed returns what the operator knows of an object that it has just read.
+func (s *story) observed(object *target.Object) target.Observed {
+	adopted, known := s.known[string(object.Meta.UID)]
+	return target.Observed{State: target.Full, Object: object, Known: known, Holding: target.Holding{Adopted: adopted}}
+}
+
+// isAdopted reports whether an object existed before it became a target, and whether it is
+// none yet (T4).
+func (s *story) isAdopted(object *stored) (adopted, isNew bool) {
+	if strings.HasPrefix(object.Annotations[sharedKey], "adopted") {
+		return true, false
+	}
+	if adopted, known := s.known[string(object.UID)]; known {
+		return adopted, false
+	}
+	_, hashed := object.Annotations[hashKey]
+	isNew = object.Labels[bundleLabel] != "roots" && !hashed && !slices.ContainsFunc(object.OwnerReferences, isBundle)
+	return isNew, isNew
 }
 
 // step decides and acts once, like the controller. next is nil at the end.
@@ -338,9 +401,13 @@ func (s *story) step(seen target.Observed) (next *target.Observed, action target
 	s.history = append(s.history, fmt.Sprintf("  %s: %s", action.Verb, action.Reason))
 	switch action.Verb {
 	case target.NoOp:
-		s.memory = target.Observed{State: target.Cached, UID: action.UID, ResourceVersion: action.ResourceVersion, Holding: action.Holding}
+		s.remember(action.UID, action.ResourceVersion, action.Holding)
 		return nil, action
-	case target.Skip, target.Wait, target.Refuse:
+	case target.Skip:
+		s.memory = target.Observed{}
+		clear(s.known)
+		return nil, action
+	case target.Wait, target.Refuse:
 		s.memory = target.Observed{}
 		return nil, action
 	case target.Read:
@@ -360,10 +427,17 @@ func (s *story) step(seen target.Observed) (next *target.Observed, action target
 		return s.read(), action
 	case action.Verb == target.Delete || !s.want.Selected:
 		s.memory = target.Observed{}
+		clear(s.known)
 		return nil, action
 	}
-	s.memory = target.Observed{State: target.Cached, UID: written.UID, ResourceVersion: written.ResourceVersion, Holding: action.Holding}
+	s.adopted = s.adopted && action.Verb != target.Create
+	s.remember(written.UID, written.ResourceVersion, action.Holding)
 	return nil, action
+}
+
+func (s *story) remember(uid, resourceVersion string, holding target.Holding) {
+	s.memory = target.Observed{State: target.Cached, UID: uid, ResourceVersion: resourceVersion, Holding: holding}
+	s.known[uid] = holding.Adopted
 }
 
 func (s *story) read() *target.Observed {
@@ -372,7 +446,10 @@ func (s *story) read() *target.Observed {
 	case err != nil:
 		s.fatalf("reading: %v", err)
 	case object == nil:
+		s.adopted = false
 		return &target.Observed{State: target.Absent}
 	}
-	return &target.Observed{State: target.Full, Object: object}
+	s.adopted, _ = s.isAdopted(s.server.object())
+	observed := s.observed(object)
+	return &observed
 }

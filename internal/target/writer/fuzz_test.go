@@ -2,7 +2,6 @@ package writer
 
 import (
 	"encoding/json"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -58,7 +57,8 @@ func objectSeeds() []string {
 		return `"managedFields": [{"manager": "` + manager + `", "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": ` + record + `}]`
 	}
 	list := []string{
-		`{}`, `{"metadata": {` + labels + `, ` + controller + `}, "data": {"ca.pem": "PEM\n"}}`,
+		`{}`, `{"data": {"ca.pem": "theirs"}}`, `{"binaryData": {"ca.pem": "AA=="}}`, `{"metadata": {"annotations": {"` + adoptKey + `": "true"}}, "data": {"ca.pem": "theirs"}}`,
+		`{"metadata": {` + labels + `, ` + controller + `}, "data": {"ca.pem": "PEM\n"}}`,
 		`{"metadata": {` + labels + `, ` + controller + `, ` + fields(target.FieldManager, `{"f:data": {"f:ca.pem": {}, ".": {}}, "f:metadata": {"f:labels": {"f:team": {}}}}`) + `}, "data": {"ca.pem": "PEM\n"}}`,
 		`{"metadata": {"annotations": {"` + sharedKey + `": "true"}, "labels": {"` + bundleLabel + `": "roots"}}, "data": {"ca.pem": "other", "more": ""}}`,
 		`{"metadata": {"finalizers": ["a/b"], "deletionTimestamp": "2026-01-01T00:00:00Z"}, "immutable": true}`,
@@ -107,16 +107,21 @@ func checkAction(t *testing.T, writer *Writer, action target.Action, object *tar
 			t.Error("foreign data is removed")
 		}
 	}
-	if wanted := want.Shape; action.Verb == target.Patch && want.Selected && wanted != nil {
-		entries := entriesOfShape(wanted)
-		entries[annotation(sharedKey)] = "true"
-		for at, value := range action.Changes.Set {
-			if entries[at] != value {
-				t.Errorf("%v is written, which the bundle does not have", at)
-			}
+	entries := map[target.Field]string{}
+	if want.Selected && want.Shape != nil && action.Verb == target.Patch {
+		entries = entriesOfShape(want.Shape)
+	}
+	for at, value := range action.Changes.Set {
+		isMark := want.Selected && at == annotation(sharedKey) && slices.Contains([]string{"true", "adopted"}, value)
+		if !isMark && entries[at] != value {
+			t.Errorf("%s writes %v, which the bundle does not have", action.Verb, at)
 		}
-	} else if len(action.Changes.Set) > 0 {
-		t.Errorf("%s writes %v", action.Verb, slices.Collect(maps.Keys(action.Changes.Set)))
+	}
+	_, hashed := object.Meta.Annotations[hashKey]
+	isStranger := object.Meta.Labels[bundleLabel] != "roots" && !hashed && len(object.Meta.OwnerReferences) == 0 &&
+		object.Meta.Annotations[sharedKey] == "" && object.Meta.Annotations[adoptKey] != "true"
+	if text := object.Text["ca.pem"] + string(object.Binary["ca.pem"]); isStranger && text != "" && text != "PEM\n" {
+		t.Errorf("%s of an object that has other content", action.Verb)
 	}
 	request, err := writer.request(action)
 	if err != nil {

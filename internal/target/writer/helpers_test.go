@@ -20,6 +20,7 @@ const (
 	bundleLabel = v1alpha1.BundleLabelKey
 	hashKey     = v1alpha1.BundleHashAnnotationKey
 	sharedKey   = v1alpha1.SharedAnnotationKey
+	adoptKey    = v1alpha1.AdoptAnnotationKey
 
 	bundleUID = types.UID("bundle-uid")
 )

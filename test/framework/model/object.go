@@ -3,6 +3,7 @@ package model
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Claims are the field managers of an entry, as managedFields records them.
@@ -41,6 +42,9 @@ type Object struct {
 	// Untracked reports that managedFields were cleared and nothing was applied since:
 	// the API server then records nothing for updates.
 	Untracked bool
+	// Known reports that this run of the operator has seen the object in sync, and
+	// Adopted that it then existed before.
+	Known, Adopted bool
 }
 
 // NewObject returns an object without entries.
@@ -110,12 +114,54 @@ func (o *Object) ClearManagers() {
 	}
 }
 
-// converge makes the object the desired target (T4, T6, T7).
-func (o *Object) converge(shape map[Field]Value) {
+// mark returns the mark of a target of a Bundle, or "" (T4).
+func (o *Object) mark() string {
+	now := o.Entries[SharedMark].Value
+	if now.Format == "" && slices.Contains(Marks, now.Text) {
+		return now.Text
+	}
+	return ""
+}
+
+// isAdopted reports whether the object existed before it became a target of a Bundle, and
+// whether it is none yet.
+func (o *Object) isAdopted(bundle string) (adopted, isNew bool) {
+	_, hashed := o.Entries[Hash]
+	switch {
+	case strings.HasPrefix(o.mark(), Adopted):
+		return true, false
+	case o.Known:
+		return o.Adopted, false
+	}
+	isNew = !o.Holds(BundleLabel, bundle) && !hashed && !o.Owner.Present
+	return isNew, isNew
+}
+
+// Refuses reports whether the operator must not change the object: it is no target of the
+// Bundle yet and holds other content under a key of the shape (T5).
+func (o *Object) Refuses(bundle string, overwrite bool, shape map[Field]Value) bool {
+	if _, isNew := o.isAdopted(bundle); !isNew || overwrite || o.Holds(Consent, "true") {
+		return false
+	}
+	for at, want := range shape {
+		for _, form := range []Field{at, at.OtherForm()} {
+			now, there := o.Entries[form]
+			if there && at.IsData() && now.Value != want && now.Value != (Value{}) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// converge makes the object the desired target of a Bundle (T4, T6, T7, T15).
+func (o *Object) converge(bundle string, orphan bool, shape map[Field]Value) {
+	adopted, _ := o.isAdopted(bundle)
+	o.Known, o.Adopted = true, adopted
+	want := maps.Clone(shape)
 	if o.Untracked {
 		o.Apply(ByOperatorApply, shape) // once; then the normal way (ADR 4)
 	}
-	want := maps.Clone(shape)
 	var stale []Field
 	shared := false
 	for at, now := range o.Entries {
@@ -123,32 +169,47 @@ func (o *Object) converge(shape map[Field]Value) {
 		_, otherForm := shape[at.OtherForm()]
 		switch {
 		case wanted:
+		case at == SharedMark:
 		case otherForm || now.Claims.Ours() || at.IsMark():
 			stale = append(stale, at)
 		default:
 			shared = shared || at.IsData()
 		}
 	}
-	o.Update(ByOperator, nil, stale...)
-	o.Owner = FullOwner
-	if shared {
-		want[SharedMark] = Value{Text: "true"}
-		o.Owner = Owner{}
+	o.Owner = Owner{}
+	switch {
+	case adopted && orphan:
+		want[SharedMark] = Value{Text: AdoptedOrphan}
+	case adopted:
+		want[SharedMark] = Value{Text: Adopted}
+	case orphan:
+		want[SharedMark] = Value{Text: Orphan}
+	case shared:
+		want[SharedMark] = Value{Text: Shared}
+	default:
+		o.Owner = FullOwner
+		stale = append(stale, SharedMark)
 	}
-	o.Update(ByOperator, want)
+	o.Update(ByOperator, want, stale...)
 }
 
 // isTargetOf reports whether an object that is not desired is the operator's to release:
 // it is controlled by the Bundle, unless garbage collection handles it because the Bundle
-// is gone, or marked as shared (T6, T12).
+// is gone, or it has a mark, unless that lets it outlive the Bundle (T6, T12, T15).
 func (o *Object) isTargetOf(bundle string, gone bool) bool {
-	return o.Holds(BundleLabel, bundle) &&
-		(o.Owner.Present && o.Owner.Controller && !gone || o.Holds(SharedMark, "true"))
+	switch {
+	case !o.Holds(BundleLabel, bundle):
+		return false
+	case gone:
+		return o.mark() != "" && !strings.HasSuffix(o.mark(), Orphan)
+	}
+	return o.Owner.Present && o.Owner.Controller || o.mark() != ""
 }
 
-// release removes what the operator wrote. After a deletion that left the targets, that is
-// the marks alone (ADR 7).
-func (o *Object) release(shape map[Field]Value, orphaned bool) {
+// release removes what the operator wrote, and reports whether the object goes too. After a
+// deletion that left the targets, only the marks are removed (ADR 7).
+func (o *Object) release(shape map[Field]Value, orphaned bool) (gone bool) {
+	adopted := strings.HasPrefix(o.mark(), Adopted)
 	for at, now := range o.Entries {
 		wanted, known := shape[at]
 		ours := now.Claims.Ours() || o.Untracked && known && now.Value == wanted
@@ -156,19 +217,21 @@ func (o *Object) release(shape map[Field]Value, orphaned bool) {
 			delete(o.Entries, at)
 		}
 	}
-	o.Owner = Owner{}
+	o.Owner, o.Known = Owner{}, false
+	return len(o.Entries) == 0 && !adopted
 }
 
 // expected returns the object that results from foreign entries where the operator writes
 // a shape, or where it has released the object if shape is nil. It returns nil if no
 // object should exist.
-func expected(shape map[Field]Value, foreign map[Field]string) *Object {
+func expected(bundle string, orphan bool, shape map[Field]Value, foreign map[Field]string) *Object {
 	o := NewObject()
+	o.Known = true // the operator has made it
 	for at, text := range foreign {
 		o.Entries[at] = Entry{Value{Text: text}, ByEditor}
 	}
 	if shape != nil {
-		o.converge(shape)
+		o.converge(bundle, orphan, shape)
 	} else if len(foreign) == 0 {
 		return nil
 	}

@@ -62,5 +62,19 @@ var (
 	SharedMark  = Field{Annotations, v1alpha1.SharedAnnotationKey}
 )
 
+// Consent is the annotation by which a user consents to the loss of other content (T5).
+var Consent = Field{Annotations, v1alpha1.AdoptAnnotationKey}
+
+// The values of SharedMark (T4, T15).
+const (
+	Shared        = "true"
+	Adopted       = "adopted"
+	Orphan        = "orphan"
+	AdoptedOrphan = Adopted + "," + Orphan
+)
+
+// Marks are all values of SharedMark.
+var Marks = []string{Shared, Adopted, Orphan, AdoptedOrphan}
+
 // IsMark reports whether the field is one of the operator's marks.
 func (f Field) IsMark() bool { return f == BundleLabel || f == Hash || f == SharedMark }

@@ -113,20 +113,33 @@ func (w *World) reconcile(at Target) {
 	switch {
 	case b != nil && b.Revision == nil:
 		// Nothing was built in this run of the operator: targets remain as they are (S11).
+	case w.Shape(at) != nil && w.isRefused(at):
 	case w.Shape(at) != nil:
 		if o == nil {
 			o = NewObject()
+			o.Known = true
 			w.Objects[at] = o
 		}
-		o.converge(w.Shape(at))
-	case o == nil || !o.isTargetOf(at.Bundle, b == nil):
+		o.converge(at.Bundle, w.outlives(at.Bundle), w.Shape(at))
+	case o == nil:
+	case !o.isTargetOf(at.Bundle, b == nil):
 		// A copy that only has the label is left alone (T6).
-	default:
-		o.release(w.Asked(at), w.Orphaned[at.Bundle])
-		if len(o.Entries) == 0 {
-			delete(w.Objects, at)
-		}
+		o.Known = false
+	case o.release(w.Asked(at), w.Orphaned[at.Bundle]):
+		delete(w.Objects, at)
 	}
+}
+
+// outlives reports whether the targets of a Bundle outlive it.
+func (w *World) outlives(bundle string) bool {
+	b := w.Bundles[bundle]
+	return b != nil && b.Revision != nil && b.Revision.to != nil && b.Revision.to.DeletionPolicy == v1alpha1.DeletionPolicyOrphan
+}
+
+// isRefused reports whether the operator cannot write, or must not change, a target.
+func (w *World) isRefused(at Target) bool {
+	o := w.Objects[at]
+	return w.Refused[at] || o != nil && o.Refuses(at.Bundle, w.Bundles[at.Bundle].Revision.to.Overwrite, w.Shape(at))
 }
 
 // Reasons returns the reasons of which the condition Synced must have one (C1, C2, S7, S8).
@@ -138,7 +151,7 @@ func (w *World) Reasons(name string) []string {
 	var reasons []string
 	for _, at := range w.Wanted(name, b.Revision) {
 		switch {
-		case !w.Refused[at]:
+		case !w.isRefused(at):
 		case at.Kind == ConfigMap:
 			reasons = append(reasons, v1alpha1.BundleReasonSyncConfigMapTargetFailed)
 		default:

@@ -170,7 +170,7 @@ func (h *History) compare(at Target, o *Observed, now time.Time) error {
 		shape = maps.Clone(shape)
 		shape[field] = Value{Text: text}
 	}
-	want := expected(shape, h.foreign(at, o))
+	want := expected(at.Bundle, h.world.outlives(at.Bundle), shape, h.foreign(at, o))
 	switch {
 	case want == nil && o == nil:
 		return nil

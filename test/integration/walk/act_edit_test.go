@@ -136,6 +136,8 @@ func (c *chance) change(e *edit, o *model.Object) {
 	}
 	switch {
 	case at == model.SharedMark && c.percent(50):
+		e.set[at] = model.Value{Text: pick(c, model.Marks...)}
+	case at == model.Consent && c.percent(80):
 		e.set[at] = model.Value{Text: "true"}
 	case at.Section == model.Data && e.way != serverApply && c.percent(15):
 		e.set[at] = model.Value{} // empty
@@ -172,7 +174,7 @@ func foreignKeys(kind, section string) []string {
 	case model.Labels:
 		return []string{"team", "theirs", "owner", model.BundleLabel.Key}
 	}
-	return []string{"note", "memo", "theirs", model.Hash.Key, model.SharedMark.Key}
+	return []string{"note", "memo", "theirs", model.Hash.Key, model.SharedMark.Key, model.Consent.Key}
 }
 
 // keep adds the unchanged entries of an apply: entries applied before, which the apply

@@ -28,7 +28,7 @@ func TestJudge(t *testing.T) {
 	// is returns the target with another text, or with further changes.
 	is := func(text string, changes map[model.Field]string) *model.Observed {
 		one := &model.Observed{Entries: map[model.Field]string{
-			pem: text, theirs: "theirs", model.BundleLabel: at.Bundle, model.SharedMark: "true",
+			pem: text, theirs: "theirs", model.BundleLabel: at.Bundle, model.SharedMark: model.Adopted,
 			model.Hash: "0123456789012345678901234567890123456789012345678901234567890123",
 		}}
 		for at, text := range changes {

@@ -2,6 +2,7 @@ package walk
 
 import (
 	"fmt"
+	"slices"
 
 	"trust-manager.io/test/framework/model"
 )
@@ -101,7 +102,7 @@ func (j *judge) isRight(at model.Target, field model.Field, text string) bool {
 // isWanted reports whether an entry has its desired value at either end of the step,
 // or its value at the end of the step.
 func (j *judge) isWanted(at model.Target, field model.Field, text string) bool {
-	if field == model.Hash || field == model.SharedMark && text == "true" || j.isRight(at, field, text) {
+	if field == model.Hash || field == model.SharedMark && slices.Contains(model.Marks, text) || j.isRight(at, field, text) {
 		return true
 	}
 	for _, m := range []*state{j.before, j.after} {

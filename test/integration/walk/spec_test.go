@@ -37,7 +37,7 @@ func (c *chance) changedSpec(m *state, before v1alpha1.BundleSpec) v1alpha1.Bund
 	if before.Target == nil || fresh.Target == nil {
 		return fresh
 	}
-	switch c.weighted(2, 3, 2, 2, 3, 1, 2, 2) {
+	switch c.weighted(2, 3, 2, 2, 3, 1, 2, 2, 2) {
 	case 0:
 		after.Sources = fresh.Sources
 	case 1:
@@ -56,6 +56,8 @@ func (c *chance) changedSpec(m *state, before v1alpha1.BundleSpec) v1alpha1.Bund
 		after.Rotation = fresh.Rotation
 	case 7:
 		after.Exclude = fresh.Exclude
+	case 8:
+		after.Target.Overwrite, after.Target.DeletionPolicy = fresh.Target.Overwrite, fresh.Target.DeletionPolicy
 	default:
 		return fresh
 	}
@@ -122,7 +124,10 @@ func (c *chance) target() *v1alpha1.BundleTarget {
 	if c.percent(4) {
 		return nil
 	}
-	to := &v1alpha1.BundleTarget{NamespaceSelector: c.namespaceSelector(), AdditionalFormats: c.formats()}
+	to := &v1alpha1.BundleTarget{NamespaceSelector: c.namespaceSelector(), AdditionalFormats: c.formats(), Overwrite: c.percent(30)}
+	if c.percent(30) {
+		to.DeletionPolicy = v1alpha1.DeletionPolicyOrphan
+	}
 	kinds := c.weighted(4, 2, 3)
 	if kinds != 1 {
 		to.ConfigMap = &v1alpha1.TargetObject{Key: pick(c, pemKeys...), Metadata: c.metadata()}

@@ -55,6 +55,9 @@ func (m *state) stop() {
 	for _, b := range m.Bundles {
 		b.Revision = nil
 	}
+	for _, o := range m.Objects {
+		o.Known = false
+	}
 }
 
 // snapshot copies the state that the judgement of a step compares with.
