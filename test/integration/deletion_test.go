@@ -90,7 +90,7 @@ func TestOrphaningDeletion(t *testing.T) {
 	again := &v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: bundle.Name}, Spec: *bundle.Spec.DeepCopy()}
 	s.temporary(again)
 	awaitTargets(t, again, owned, ca)
-	shared.bundle = again
+	shared.bundle, shared.mark = again, "adopted" // its own mark has gone with the first Bundle
 	shared.await(t)
 	awaitSynced(t, again, 4)
 }
@@ -259,6 +259,9 @@ func TestBundleRecreatedWhileRunning(t *testing.T) {
 	stays(t, time.Second, "the targets", func() error { return nil })
 	awaitTargets(t, again, owned, ca)
 	shared.bundle = again
+	if read(t, configMap(shared.namespace, again.Name)).Annotations[v1alpha1.SharedAnnotationKey] == "adopted" {
+		shared.mark = "adopted" // it was released in between
+	}
 	shared.await(t)
 }
 

@@ -93,34 +93,6 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
-// T5, T6: a ConfigMap that a user has created under the Bundle's name is shared; one
-// with only the target's key becomes the operator's.
-func TestTakeOverOfUsersObject(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
-	namespaces := s.namespaces(2)
-	ca := newAuthority("CA")
-	bundle := s.newBundle(inLine(ca))
-	shared := configMap(namespaces[0], bundle.Name)
-	shared.Labels = map[string]string{"theirs": "label"}
-	shared.Data = map[string]string{"theirs": "data"}
-	replaced := configMap(namespaces[1], bundle.Name)
-	replaced.Data = map[string]string{targetKey: "old"}
-	create(t, shared, replaced)
-	s.temporary(bundle)
-
-	after := target{bundle: bundle, namespace: namespaces[0], certificates: []authority{ca}, data: shared.Data, labels: shared.Labels}.await(t)
-	if after.UID != shared.UID {
-		t.Error("the shared object was re-created")
-	}
-	after = target{bundle: bundle, namespace: namespaces[1], certificates: []authority{ca}}.await(t)
-	if after.UID != replaced.UID {
-		t.Error("the other object was re-created")
-	}
-	awaitSynced(t, bundle, 2)
-}
-
 // T4, T7: an owner reference to a Bundle of this name is the operator's, with any UID,
 // and is repaired in the same write; foreign ones stay.
 func TestOwnerOfOldBundleIsRepaired(t *testing.T) {

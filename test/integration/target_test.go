@@ -29,6 +29,8 @@ type target struct {
 	typed corev1.SecretType
 	// orphaned reports whether its owner reference was removed.
 	orphaned bool
+	// mark is the value of the annotation shared, if it is not due to data.
+	mark string
 }
 
 var sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -64,6 +66,8 @@ func (w target) check(got *corev1.ConfigMap) error {
 	maps.Copy(want.Labels, w.labels)
 	maps.Copy(want.Annotations, w.annotations)
 	switch {
+	case w.mark != "":
+		want.Annotations[v1alpha1.SharedAnnotationKey] = w.mark
 	case len(w.data) > 0:
 		want.Annotations[v1alpha1.SharedAnnotationKey] = "true"
 	case !w.orphaned:
