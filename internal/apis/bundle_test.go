@@ -284,6 +284,20 @@ func TestBundleSpecObjects(t *testing.T) {
 	}
 }
 
+// A16, A17: consent to overwriting, and targets that outlive the Bundle.
+func TestBundleSpecPolicies(t *testing.T) {
+	t.Parallel()
+	for policy, orphan := range map[v1alpha1.DeletionPolicy]bool{"": false, v1alpha1.DeletionPolicyDelete: false, v1alpha1.DeletionPolicyOrphan: true} {
+		for _, overwrite := range []bool{false, true} {
+			target := &v1alpha1.BundleTarget{ConfigMap: &v1alpha1.TargetObject{Key: "k"}, DeletionPolicy: policy, Overwrite: overwrite}
+			got, problems := apis.Bundle{}.Spec(v1alpha1Bundle(v1alpha1.BundleSpec{Target: target}))
+			if len(problems) > 0 || got.Orphan != orphan || got.Overwrite != overwrite {
+				t.Errorf("%q, %t: orphan %t, overwrite %t, problems %v", policy, overwrite, got.Orphan, got.Overwrite, problems)
+			}
+		}
+	}
+}
+
 // A7 to A10: targets of both kinds, and key stores with the defaults for an unset
 // password and profile.
 func TestBundleSpecTargets(t *testing.T) {

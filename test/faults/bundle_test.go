@@ -41,6 +41,8 @@ type bundle struct {
 	stores bool
 	// pool holds the CAs of a bundle that retains and excludes.
 	pool *pool
+	// outlived reports whether its targets outlive the Bundle.
+	outlived bool
 
 	// mu is held while its content is changed.
 	mu sync.Mutex
@@ -52,7 +54,7 @@ func newBundles() []*bundle {
 		{name: prefix + "stores", kind: model.ConfigMap, sources: []string{model.Secret}, stores: true},
 		{name: prefix + "pair", kind: model.ConfigMap, sources: []string{model.ConfigMap, model.ConfigMap}},
 		{name: prefix + "secret", kind: model.Secret, sources: []string{model.ConfigMap}},
-		{name: prefix + "inline", kind: model.ConfigMap, sources: []string{inLine}},
+		{name: prefix + "inline", kind: model.ConfigMap, sources: []string{inLine}, outlived: true},
 	}
 }
 
@@ -103,6 +105,9 @@ func (b *bundle) object(text string) *v1alpha1.Bundle {
 			JKS:    &v1alpha1.JKS{Key: jksKey},
 			PKCS12: &v1alpha1.PKCS12{Key: p12Key, Password: &password, Profile: v1alpha1.PKCS12ProfileModern2023},
 		}
+	}
+	if b.outlived {
+		to.DeletionPolicy = v1alpha1.DeletionPolicyOrphan
 	}
 	object.Spec.Target = to
 	if b.pool != nil {

@@ -10,7 +10,7 @@ import (
 // sizes hold how often each fault is injected.
 type sizes struct {
 	kills, leaderKills, hungKills int
-	namespaces                    int
+	namespaces, bundles           int
 	spoils, obstacles             int
 	storm, flapping               time.Duration
 	apiServers, etcds             int
@@ -26,11 +26,11 @@ const lastQuiet = 10 * time.Second
 
 var (
 	shortForm = sizes{
-		kills: 8, leaderKills: 2, hungKills: 1, namespaces: 12, spoils: 1, obstacles: 1,
+		kills: 8, leaderKills: 2, hungKills: 1, namespaces: 12, bundles: 6, spoils: 1, obstacles: 1,
 		storm: 10 * time.Second, flapping: 3 * time.Second, apiServers: 1, etcds: 1, rotations: 24,
 	}
 	longForm = sizes{
-		kills: 170, leaderKills: 24, hungKills: 6, namespaces: 500, spoils: 2, obstacles: 2,
+		kills: 170, leaderKills: 24, hungKills: 6, namespaces: 500, bundles: 60, spoils: 2, obstacles: 2,
 		storm: 150 * time.Second, flapping: time.Minute, apiServers: 20, etcds: 12, tokens: 2, rotations: 120, quiet: lastQuiet,
 	}
 )
@@ -49,6 +49,7 @@ var phases = []phase{
 	{"operator killed", calmLag, (*world).killOperators},
 	{"namespaces made again", calmLag, (*world).remakeNamespaces},
 	{"targets that cannot be written", calmLag, (*world).obstruct},
+	{"Bundle made again", calmLag, (*world).remakeBundles},
 	{"API server killed", downLag, (*world).killAPIServer},
 	{"etcd stopped", downLag, (*world).stopEtcd},
 	{"faults on requests", faultLag, (*world).storm},
@@ -59,7 +60,7 @@ var phases = []phase{
 	{"rotation and exclusion", calmLag, (*world).rotate},
 }
 
-// S8, S9, S11, S12, S13, T6 to T11, R2, K3, K5: under any fault, no target is ever
+// S8, S9, S11, S12, S13, T4 to T11, T15, R2, K3, K5: under any fault, no target is ever
 // without its bundle, no foreign content is lost, and everything converges.
 func TestFaults(t *testing.T) {
 	size := shortForm

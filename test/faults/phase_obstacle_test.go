@@ -24,15 +24,17 @@ const (
 	webhookPlace   = prefix + "webhook"
 	immutablePlace = prefix + "immutable"
 	foreignPlace   = prefix + "foreign"
+	earlierPlace   = prefix + "earlier"
 )
 
 // obstruct obstructs some targets. Only those fail: all others receive each change, and
 // the statuses report the failures. Then it removes the obstacles: refused targets
-// converge by themselves, and immutable or foreign ones once the object is deleted.
+// converge by themselves, immutable or foreign ones once the object is deleted, and one
+// with content from before once its owner has consented.
 func (w *world) obstruct(size sizes) error {
 	r := w.random("obstacles")
 	for range size.obstacles {
-		for _, do := range []func() error{w.withQuota, w.withPolicy, w.withWebhook, w.withImmutable, w.withForeign} {
+		for _, do := range []func() error{w.withQuota, w.withPolicy, w.withWebhook, w.withImmutable, w.withForeign, w.withEarlier} {
 			if err := do(); err != nil {
 				return err
 			}
@@ -148,6 +150,9 @@ func (w *world) clear() error {
 		if err := w.persist("deletion of "+at.String(), func(context.Context) error { return w.remove(at) }); err != nil {
 			return err
 		}
+	}
+	if err := w.consent(); err != nil {
+		return err
 	}
 	w.obstructed = nil
 	w.history.Update(time.Now(), func(m *model.World) { clear(m.Refused) })

@@ -224,9 +224,9 @@ func (o *Object) release(shape map[Field]Value, orphaned bool) (gone bool) {
 // expected returns the object that results from foreign entries where the operator writes
 // a shape, or where it has released the object if shape is nil. It returns nil if no
 // object should exist.
-func expected(bundle string, orphan bool, shape map[Field]Value, foreign map[Field]string) *Object {
+func expected(bundle string, adopted, orphan bool, shape map[Field]Value, foreign map[Field]string) *Object {
 	o := NewObject()
-	o.Known = true // the operator has made it
+	o.Known, o.Adopted = true, adopted
 	for at, text := range foreign {
 		o.Entries[at] = Entry{Value{Text: text}, ByEditor}
 	}

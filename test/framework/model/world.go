@@ -24,6 +24,9 @@ type World struct {
 	ExpiredAt time.Time
 	// Refused are targets that the operator cannot write (T8).
 	Refused map[Target]bool
+	// Adopted are targets whose objects existed before (T4), for a History: [World.Settle]
+	// finds out by itself.
+	Adopted map[Target]bool
 
 	// Objects are the objects that have the name of a Bundle.
 	Objects map[Target]*Object
@@ -35,7 +38,7 @@ type World struct {
 func NewWorld() *World {
 	return &World{
 		Namespaces: map[string]map[string]string{}, Bundles: map[string]*Bundle{}, Sources: map[Source]*Content{},
-		Refused: map[Target]bool{}, Objects: map[Target]*Object{}, Orphaned: map[string]bool{},
+		Refused: map[Target]bool{}, Adopted: map[Target]bool{}, Objects: map[Target]*Object{}, Orphaned: map[string]bool{},
 	}
 }
 

@@ -170,7 +170,12 @@ func (h *History) compare(at Target, o *Observed, now time.Time) error {
 		shape = maps.Clone(shape)
 		shape[field] = Value{Text: text}
 	}
-	want := expected(at.Bundle, h.world.outlives(at.Bundle), shape, h.foreign(at, o))
+	foreign := h.foreign(at, o)
+	adopted := h.world.Adopted[at]
+	if o != nil && len(foreign) > 0 && strings.HasPrefix(o.Entries[SharedMark], Adopted) {
+		adopted = true // it was released with these entries, and has become a target again
+	}
+	want := expected(at.Bundle, adopted, h.world.outlives(at.Bundle), shape, foreign)
 	switch {
 	case want == nil && o == nil:
 		return nil

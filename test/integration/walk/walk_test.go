@@ -26,7 +26,7 @@ type walk struct {
 	happened map[string]int
 }
 
-// K1, K3, K5, S2, S3, S7 to S11, S13, T1 to T9, T11, T12, C1, D1: the walk.
+// K1, K3, K5, S2, S3, S7 to S11, S13, T1 to T9, T11, T12, T15, C1, D1: the walk.
 func TestWalk(t *testing.T) {
 	watcher, err := watchAll(t.Context(), env.Client)
 	if err != nil {
