@@ -39,6 +39,7 @@ func matchLabelsPairs(at string, spec func(string) string) map[string]pair {
 		of("a value may be empty"):                    rule(`a: ""`, `a: "-"`, value),
 		of("every value is checked"):                  rule(`a: b, c: d`, `a: b, c: .d`, value),
 		of("a value starts with a character"):         rule(`a: Z9`, `a: _Z9`, value),
+		of("a value has no wildcard"):                 rule(`a: kube-a`, `a: kube-*`, "selectors have no wildcards"),
 	}
 }
 
@@ -91,5 +92,6 @@ func expressionSyntaxPairs(at string, spec func(string) string) map[string]pair 
 		of("a value has no space"):       value(`b_c`, `b c`),
 		of("a value may be empty"):       value(`""`, `"-"`),
 		of("a value ends with a letter"): value(`a.Z`, `Z.`),
+		of("a value has no wildcard"):    rule(`key: a, operator: In, values: [kube-a]`, `key: a, operator: In, values: [kube-*]`, ".values[0]", "label_value_without_wildcards"),
 	}
 }

@@ -25,6 +25,16 @@ func TestTarget(t *testing.T) {
 			invalid: withTarget(`additionalFormats: {jks: {key: j}}`),
 			at:      "spec.target", says: "at least one of configMap and secret",
 		},
+		"A16 overwrite is a boolean": {
+			valid:   withTarget(`configMap: {key: k}, overwrite: true`),
+			invalid: withTarget(`configMap: {key: k}, overwrite: "true"`),
+			at:      "spec.target.overwrite", says: "must be of type boolean",
+		},
+		"A17 a deletion policy is known": {
+			valid:   withTarget(`configMap: {key: k}, deletionPolicy: Orphan`),
+			invalid: withTarget(`configMap: {key: k}, deletionPolicy: Keep`),
+			at:      "spec.target.deletionPolicy", says: `supported values: "Delete", "Orphan"`,
+		},
 		"V3 a ConfigMap target has a key": {
 			valid:   withTarget(`configMap: {key: k}, secret: {key: k}`),
 			invalid: withTarget(`configMap: {}, secret: {key: k}`),

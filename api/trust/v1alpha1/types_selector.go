@@ -13,7 +13,7 @@ import (
 //
 // +kubebuilder:object:generate=false
 // +kubebuilder:validation:XValidation:message="a key of matchLabels must be a name of at most 63 letters, digits, '-', '_' and '.' that starts and ends with a letter or digit, optionally after a lower-case DNS name of at most 253 characters and '/'",rule="!has(self.matchLabels) || self.matchLabels.all(k, k.indexOf('/') <= 253 && k.matches(r'^([a-z\\d]+((-+|\\.)[a-z\\d]+)*/)?[^\\W_]([-\\w.]{0,61}[^\\W_])?$'))"
-// +kubebuilder:validation:XValidation:message="a value of matchLabels must be empty, or at most 63 letters, digits, '-', '_' and '.' that start and end with a letter or digit",rule="!has(self.matchLabels) || self.matchLabels.all(k, self.matchLabels[k].matches(r'^([^\\W_]([-\\w.]{0,61}[^\\W_])?)?$'))"
+// +kubebuilder:validation:XValidation:message="a value of matchLabels must be empty, or at most 63 letters, digits, '-', '_' and '.' that start and end with a letter or digit; selectors have no wildcards",rule="!has(self.matchLabels) || self.matchLabels.all(k, self.matchLabels[k].matches(r'^([^\\W_]([-\\w.]{0,61}[^\\W_])?)?$'))"
 // +kubebuilder:validation:XValidation:message="an operator must be In, NotIn, Exists or DoesNotExist",rule="!has(self.matchExpressions) || self.matchExpressions.all(e, e.operator in ['In', 'NotIn', 'Exists', 'DoesNotExist'])"
 // +kubebuilder:validation:XValidation:message="the operators In and NotIn need values",rule="!has(self.matchExpressions) || self.matchExpressions.all(e, !(e.operator in ['In', 'NotIn']) || has(e.values) && e.values.size() > 0)"
 // +kubebuilder:validation:XValidation:message="the operators Exists and DoesNotExist take no values",rule="!has(self.matchExpressions) || self.matchExpressions.all(e, !(e.operator in ['Exists', 'DoesNotExist']) || !has(e.values) || e.values.size() == 0)"
@@ -45,11 +45,14 @@ type LabelSelectorRequirement struct {
 	Operator metav1.LabelSelectorOperator `json:"operator"`
 
 	// values are the label values for In and NotIn, which require at least one. Exists
-	// and DoesNotExist take none.
+	// and DoesNotExist take none. There are no wildcards.
+	// ---
+	// The error message consists of the pattern, so a name in it explains it. A CEL rule
+	// with a message would need a limit on the number of values.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:items:MaxLength=63
-	// +kubebuilder:validation:items:Pattern=`^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$`
+	// +kubebuilder:validation:items:Pattern=`^(?P<label_value_without_wildcards>[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$`
 	Values []string `json:"values,omitempty"`
 }
 
