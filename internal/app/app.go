@@ -80,7 +80,7 @@ func (o *options) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	answers, err := answering(config)
+	answers, err := answering(config, apis.All())
 	if err != nil {
 		return err
 	}

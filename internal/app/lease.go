@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -17,14 +18,23 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/client-go/tools/record"
+
+	"trust-manager.io/internal/apis"
 )
 
 // leaseLost is the text of the error that the manager returns when it loses the Lease. The
 // error has no type.
 const leaseLost = "leader election lost"
 
-// probePeriod is how often it is checked whether the API server answers again.
-const probePeriod = time.Second
+const (
+	// probePeriod is how often it is checked whether the API server answers again.
+	probePeriod = time.Second
+	// startTime is how long a manager may have run that could not start, and maxStarts how
+	// many of them may follow each other. An API server that starts refuses, for example,
+	// requests whose permission it has not yet loaded.
+	startTime = 30 * time.Second
+	maxStarts = 30
+)
 
 // newIdentity returns an identity for the leader election that no other process has.
 func newIdentity() (string, error) {
@@ -36,7 +46,7 @@ func newIdentity() (string, error) {
 // have the same identity: a process that has lost the Lease because the API server could not
 // be reached takes it again at once, unless another replica was faster (R6).
 func (o *options) lease(config *rest.Config, identity string) (lock resourcelock.Interface, stop func(), err error) {
-	config = rest.AddUserAgent(config, "leader-election")
+	config = rest.AddUserAgent(rest.CopyConfig(config), "leader-election")
 	// One hung request must not lose the Lease.
 	config.Timeout = max(time.Second, o.renewDeadline/2)
 	core, err := coreclient.NewForConfig(config)
@@ -62,14 +72,25 @@ func (o *options) lease(config *rest.Config, identity string) (lock resourcelock
 // runUntilStopped runs managers one after another until ctx is canceled: one that loses the
 // Lease stops, and the next one starts as soon as the API server answers. The process
 // continues, so that an API server that is away for long does not end in a loop of restarts
-// whose delay grows (R6). Any other error is returned, unless the API server is away again.
+// whose delay grows (R6). If the next manager cannot start, that is tried again for a while.
+// Any other error is returned, unless the API server is away again.
 func runUntilStopped(ctx context.Context, logger logr.Logger, answers func(context.Context) bool, run func(context.Context) error) error {
-	for first := true; ; first = false {
+	first, failures := true, 0
+	for {
+		began := time.Now()
 		err := run(ctx)
-		if err == nil || ctx.Err() != nil || err.Error() != leaseLost && (first || answers(ctx)) {
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return err
+		case err.Error() == leaseLost:
+			first, failures = false, 0
+			logger.Info("The Lease is lost: this replica stops acting, and starts again when the API server answers")
+		case !first && time.Since(began) < startTime && failures < maxStarts:
+			failures++
+			logger.Error(err, "This replica cannot start yet, and tries again")
+		case first || answers(ctx):
 			return err
 		}
-		logger.Info("The Lease is lost: this replica stops acting, and starts again when the API server answers")
 		// The manager does not wait for its servers: their ports are free after a moment.
 		for waiting := true; waiting; waiting = !answers(ctx) {
 			select {
@@ -81,8 +102,14 @@ func runUntilStopped(ctx context.Context, logger logr.Logger, answers func(conte
 	}
 }
 
-// answering returns a function that reports whether the API server answers and is ready.
-func answering(config *rest.Config) (func(context.Context) bool, error) {
+// answering returns a function that reports whether the API server is ready and answers what
+// a manager asks first: which kinds it serves. While it starts, it refuses that until it has
+// loaded the roles, and may not answer at all.
+func answering(config *rest.Config, served apis.Adapters) (func(context.Context) bool, error) {
+	paths := []string{"/api"}
+	for _, adapter := range served {
+		paths = append(paths, "/apis/"+adapter.GroupVersionKind().GroupVersion().String())
+	}
 	config = rest.CopyConfig(config)
 	config.Timeout = probePeriod
 	client, err := discovery.NewDiscoveryClientForConfig(config)
@@ -90,8 +117,10 @@ func answering(config *rest.Config) (func(context.Context) bool, error) {
 		return nil, err
 	}
 	return func(ctx context.Context) bool {
-		err := client.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
-		return err == nil || apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)
+		if err := client.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error(); err != nil && !apierrors.IsForbidden(err) {
+			return false
+		}
+		return !slices.ContainsFunc(paths, func(path string) bool { return client.RESTClient().Get().AbsPath(path).Do(ctx).Error() != nil })
 	}, nil
 }
 

@@ -3,10 +3,14 @@ package app
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/rest"
 )
 
 // R6: a manager that loses the Lease is followed by another once the API server answers.
@@ -14,34 +18,45 @@ import (
 func TestRunUntilStopped(t *testing.T) {
 	t.Parallel()
 	lost, other := errors.New(leaseLost), errors.New("a port is in use")
+	late := errors.New("a watch cannot be set up") // a manager that has run for an hour
+	yes := func(n int) []bool { return slices.Repeat([]bool{true}, n) }
 	for name, tc := range map[string]struct {
 		results []error
 		answers []bool
 		want    error
 	}{
-		"stopped":                     {[]error{nil}, nil, nil},
-		"an error":                    {[]error{other}, nil, other},
-		"the Lease is lost":           {[]error{lost, nil}, []bool{true}, nil},
-		"lost twice":                  {[]error{lost, lost, nil}, []bool{true, true}, nil},
-		"the API server is away":      {[]error{lost, nil}, []bool{false, true}, nil},
-		"an error after the Lease":    {[]error{lost, other}, []bool{true, true}, other},
-		"it cannot start, away again": {[]error{lost, other, nil}, []bool{true, false, true}, nil},
+		"stopped":                   {[]error{nil}, nil, nil},
+		"an error":                  {[]error{other}, nil, other},
+		"the Lease is lost":         {[]error{lost, nil}, yes(1), nil},
+		"lost twice":                {[]error{lost, lost, nil}, yes(2), nil},
+		"the API server is away":    {[]error{lost, nil}, []bool{false, true}, nil},
+		"it cannot start at once":   {[]error{lost, other, other, nil}, yes(3), nil},
+		"it can never start":        {slices.Concat([]error{lost}, slices.Repeat([]error{other}, maxStarts+1)), yes(maxStarts + 2), other},
+		"starts count anew":         {slices.Concat([]error{lost}, slices.Repeat([]error{other}, maxStarts), []error{lost, other, nil}), yes(maxStarts + 3), nil},
+		"an error much later":       {[]error{lost, late}, yes(2), late},
+		"an error, and away again":  {[]error{lost, late, nil}, []bool{true, false, true}, nil},
+		"an error, but still there": {[]error{lost, other, late}, yes(3), late},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			results, answers := tc.results, tc.answers
-			err := runUntilStopped(t.Context(), logr.Discard(), func(context.Context) bool {
-				answer := answers[0]
-				answers = answers[1:]
-				return answer
-			}, func(context.Context) error {
-				result := results[0]
-				results = results[1:]
-				return result
+			synctest.Test(t, func(t *testing.T) {
+				results, answers := tc.results, tc.answers
+				err := runUntilStopped(t.Context(), logr.Discard(), func(context.Context) bool {
+					answer := answers[0]
+					answers = answers[1:]
+					return answer
+				}, func(context.Context) error {
+					result := results[0]
+					results = results[1:]
+					if errors.Is(result, late) {
+						time.Sleep(time.Hour)
+					}
+					return result
+				})
+				if !errors.Is(err, tc.want) || len(results) > 0 || len(answers) > 0 {
+					t.Errorf("error %v, want %v; left: %v and %v", err, tc.want, results, answers)
+				}
 			})
-			if !errors.Is(err, tc.want) || len(results) > 0 || len(answers) > 0 {
-				t.Errorf("error %v, want %v; left: %v and %v", err, tc.want, results, answers)
-			}
 		})
 	}
 }
@@ -57,6 +72,21 @@ func TestStopWithoutAPIServer(t *testing.T) {
 	}, func(context.Context) error { return errors.New(leaseLost) })
 	if err != nil {
 		t.Errorf("error %v", err)
+	}
+}
+
+// R2: only the requests about the Lease have their short timeout. A watch would end with it.
+func TestLeaseLeavesTheConfiguration(t *testing.T) {
+	t.Parallel()
+	config := &rest.Config{Host: "https://127.0.0.1:1", UserAgent: "trust-manager"}
+	before := rest.CopyConfig(config)
+	_, stop, err := (&options{renewDeadline: 10 * time.Second}).lease(config, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	if config.Timeout != before.Timeout || config.UserAgent != before.UserAgent {
+		t.Errorf("timeout %s, user agent %q", config.Timeout, config.UserAgent)
 	}
 }
 
