@@ -2,8 +2,8 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -29,6 +29,8 @@ const leaseLost = "leader election lost"
 const (
 	// probePeriod is how often it is checked whether the API server answers again.
 	probePeriod = time.Second
+	// probesPerLog is how many probes fail before that is logged.
+	probesPerLog = 30
 	// startTime is how long a manager may have run that could not start, and maxStarts how
 	// many of them may follow each other. An API server that starts refuses, for example,
 	// requests whose permission it has not yet loaded.
@@ -74,7 +76,7 @@ func (o *options) lease(config *rest.Config, identity string) (lock resourcelock
 // continues, so that an API server that is away for long does not end in a loop of restarts
 // whose delay grows (R6). If the next manager cannot start, that is tried again for a while.
 // Any other error is returned, unless the API server is away again.
-func runUntilStopped(ctx context.Context, logger logr.Logger, answers func(context.Context) bool, run func(context.Context) error) error {
+func runUntilStopped(ctx context.Context, logger logr.Logger, answers func(context.Context) error, run func(context.Context) error) error {
 	first, failures := true, 0
 	for {
 		began := time.Now()
@@ -88,24 +90,41 @@ func runUntilStopped(ctx context.Context, logger logr.Logger, answers func(conte
 		case !first && time.Since(began) < startTime && failures < maxStarts:
 			failures++
 			logger.Error(err, "This replica cannot start yet, and tries again")
-		case first || answers(ctx):
+		case first || answers(ctx) == nil:
 			return err
+		default:
+			failures = 0
+			logger.Error(err, "This replica has stopped, and starts again when the API server answers")
 		}
-		// The manager does not wait for its servers: their ports are free after a moment.
-		for waiting := true; waiting; waiting = !answers(ctx) {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-time.After(probePeriod):
-			}
+		if !awaitAnswer(ctx, logger, answers) {
+			return nil
 		}
 	}
 }
 
-// answering returns a function that reports whether the API server is ready and answers what
+// awaitAnswer waits until the API server answers. It returns false if ctx is canceled before.
+func awaitAnswer(ctx context.Context, logger logr.Logger, answers func(context.Context) error) bool {
+	for probes := 1; ; probes++ {
+		// A manager does not wait for its servers: their ports are free after a moment.
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(probePeriod):
+		}
+		err := answers(ctx)
+		if err == nil {
+			return true
+		}
+		if probes%probesPerLog == 0 {
+			logger.Error(err, "The API server does not answer yet")
+		}
+	}
+}
+
+// answering returns a function that returns nil if the API server is ready and answers what
 // a manager asks first: which kinds it serves. While it starts, it refuses that until it has
 // loaded the roles, and may not answer at all.
-func answering(config *rest.Config, served apis.Adapters) (func(context.Context) bool, error) {
+func answering(config *rest.Config, served apis.Adapters) (func(context.Context) error, error) {
 	paths := []string{"/api"}
 	for _, adapter := range served {
 		paths = append(paths, "/apis/"+adapter.GroupVersionKind().GroupVersion().String())
@@ -116,11 +135,16 @@ func answering(config *rest.Config, served apis.Adapters) (func(context.Context)
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context) bool {
+	return func(ctx context.Context) error {
 		if err := client.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error(); err != nil && !apierrors.IsForbidden(err) {
-			return false
+			return err
 		}
-		return !slices.ContainsFunc(paths, func(path string) bool { return client.RESTClient().Get().AbsPath(path).Do(ctx).Error() != nil })
+		for _, path := range paths {
+			if err := client.RESTClient().Get().AbsPath(path).Do(ctx).Error(); err != nil {
+				return fmt.Errorf("GET %s: %w", path, err)
+			}
+		}
+		return nil
 	}, nil
 }
 

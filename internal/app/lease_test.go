@@ -41,10 +41,12 @@ func TestRunUntilStopped(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				results, answers := tc.results, tc.answers
-				err := runUntilStopped(t.Context(), logr.Discard(), func(context.Context) bool {
+				err := runUntilStopped(t.Context(), logr.Discard(), func(context.Context) error {
 					answer := answers[0]
-					answers = answers[1:]
-					return answer
+					if answers = answers[1:]; !answer {
+						return errors.New("connection refused")
+					}
+					return nil
 				}, func(context.Context) error {
 					result := results[0]
 					results = results[1:]
@@ -66,9 +68,9 @@ func TestStopWithoutAPIServer(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	err := runUntilStopped(ctx, logr.Discard(), func(context.Context) bool {
+	err := runUntilStopped(ctx, logr.Discard(), func(context.Context) error {
 		cancel()
-		return false
+		return errors.New("connection refused")
 	}, func(context.Context) error { return errors.New(leaseLost) })
 	if err != nil {
 		t.Errorf("error %v", err)

@@ -26,8 +26,7 @@ func (k APIKind) String() string {
 // ID identifies a bundle by the API object that defines it. All such objects are
 // cluster-scoped.
 //
-// There are several IDs in memory for each target: a kind is a number, and fields are
-// ordered by size, to save a third of the bytes.
+// There are several IDs in memory for each target, so a kind is a number.
 type ID struct {
 	Name string
 	Kind APIKind

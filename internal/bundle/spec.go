@@ -7,8 +7,9 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// Kind is the kind of an object that holds certificates, as a source or as a target.
-type Kind uint16 // vet finds its conversion to a string, which it would not of a byte
+// Kind is the kind of an object that holds certificates, as a source or as a target. It is no
+// byte, since vet does not report the conversion of a byte to a string.
+type Kind uint16
 
 // The kinds of sources and targets.
 const (
@@ -46,7 +47,7 @@ type Spec struct {
 	Rotation Rotation
 	// Targets has at most one target of each kind.
 	Targets []Target
-	// Overwrite allows to change foreign content of objects that existed before they became
+	// Overwrite allows changing foreign content of objects that existed before they became
 	// targets.
 	Overwrite bool
 	// Orphan makes targets outlive the Bundle.

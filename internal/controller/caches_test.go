@@ -43,6 +43,12 @@ func TestStripTarget(t *testing.T) {
 		Annotations: map[string]string{v1alpha1.SharedAnnotationKey: "true"},
 	}
 	checkStripped(t, newLabelInterner(apis.Bundle{}.Marks()).strip, full(), want)
+	for _, mark := range []string{"adopted", "orphan", "adopted,orphan"} {
+		marked := full()
+		marked.Annotations[v1alpha1.SharedAnnotationKey] = mark
+		want.Annotations = map[string]string{v1alpha1.SharedAnnotationKey: mark}
+		checkStripped(t, newLabelInterner(apis.Bundle{}.Marks()).strip, marked, want)
+	}
 	want.Annotations = nil
 	for _, annotations := range []map[string]string{nil, {v1alpha1.SharedAnnotationKey: strings.Repeat("true", 1000)}} {
 		unshared := full()

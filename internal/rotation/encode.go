@@ -39,7 +39,10 @@ func Encode(namespace string, spec bundle.Spec, state bundle.State, existing *co
 	}
 	object.Namespace, object.Name = namespace, Name(spec.ID)
 	object.Labels = withEntry(object.Labels, LabelKey, spec.ID.Name)
-	object.OwnerReferences = []metav1.OwnerReference{spec.Owner}
+	object.OwnerReferences = nil
+	if !spec.Orphan { // otherwise the retained certificates outlive the Bundle in its targets
+		object.OwnerReferences = []metav1.OwnerReference{spec.Owner}
+	}
 	object.Data, object.BinaryData = data(existing, spec, state, nil), binaryData(existing, state, nil)
 	if excess := size(object) - MaxSize; excess > 0 {
 		reduced := reduce(excess, spec, state)
@@ -115,7 +118,7 @@ func Same(a, b *corev1.ConfigMap) bool {
 	}
 	return maps.Equal(a.Data, b.Data) && maps.EqualFunc(a.BinaryData, b.BinaryData, slices.Equal[[]byte]) &&
 		a.Labels[LabelKey] == b.Labels[LabelKey] &&
-		len(a.OwnerReferences) == 1 && len(b.OwnerReferences) == 1 && a.OwnerReferences[0].UID == b.OwnerReferences[0].UID
+		slices.EqualFunc(a.OwnerReferences, b.OwnerReferences, func(a, b metav1.OwnerReference) bool { return a.UID == b.UID })
 }
 
 // data returns the Data of an object, including unreadable entries of the existing one.

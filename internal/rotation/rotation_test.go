@@ -81,6 +81,18 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// T15: the state of a Bundle that its targets outlive has no owner, and changes with that.
+func TestOwner(t *testing.T) {
+	t.Parallel()
+	orphan := spec()
+	orphan.Orphan = true
+	owned := rotation.Encode("cert-manager", spec(), state(t), nil)
+	outliving := rotation.Encode("cert-manager", orphan, state(t), owned)
+	if len(owned.OwnerReferences) != 1 || len(outliving.OwnerReferences) != 0 || rotation.Same(owned, outliving) || !rotation.Same(outliving, outliving.DeepCopy()) {
+		t.Errorf("owners %v and %v, the same: %t", owned.OwnerReferences, outliving.OwnerReferences, rotation.Same(owned, outliving))
+	}
+}
+
 // K5: users can read which Bundle the object belongs to and, for each retained certificate,
 // its subject, when it left and until when it is trusted.
 func TestReadable(t *testing.T) {

@@ -75,7 +75,7 @@ func adoption(mark bundle.Mark, more ...Field) Action {
 // if a user has consented to that.
 func TestDecideAdoption(t *testing.T) {
 	t.Parallel()
-	refused := Action{Verb: Refuse, UID: objectUID, ResourceVersion: version, RequireLiveBundle: true, Holding: heldBy(bundle.AdoptedMark, false)}
+	refused := Action{Verb: Refuse, UID: objectUID, ResourceVersion: version, Holding: heldBy(bundle.AdoptedMark, false)}
 	consented := withAnnotation(v1alpha1.AdoptAnnotationKey, "true")
 	overwriting := wanted()
 	overwriting.Overwrite = true
@@ -91,11 +91,14 @@ func TestDecideAdoption(t *testing.T) {
 		"no content under the key":            {wanted(), stranger(map[string]string{"ca.pem": ""}), adoption(bundle.AdoptedMark)},
 		"other content":                       {wanted(), stranger(other), refused},
 		"other content in the other form":     {wanted(), stranger(nil, withBinary("ca.pem", "other")), refused},
+		"other content, taken back":           {wanted(), stranger(other, withAnnotation(hashKey, "digest"), withAnnotation(sharedKey, "adopted,orphan")), refused},
+		"other content, immutable":            {wanted(), stranger(other, immutable), refused},
+		"other content, the operator's own":   {wanted(), stranger(other, tracked(managed(FieldManager, metav1.ManagedFieldsOperationUpdate, `{"f:data":{"f:ca.pem":{}}}`))), adoption(bundle.AdoptedMark)},
 		"other content, overwrite":            {overwriting, stranger(other), adoption(bundle.AdoptedMark)},
 		"other content, the user's consent":   {wanted(), stranger(other, consented), adoption(bundle.AdoptedMark)},
 		"other content, another annotation":   {wanted(), stranger(other, withAnnotation(v1alpha1.AdoptAnnotationKey, "yes")), refused},
 		"other content, targets outlive":      {outliving(), stranger(other, consented), adoption(bundle.AdoptedOrphanMark)},
-		"T12 being deleted":                   {wanted(), stranger(other, deleting), Action{Verb: Wait, UID: objectUID, ResourceVersion: version, RequireLiveBundle: true, Holding: heldBy(bundle.AdoptedMark, false)}},
+		"T12 being deleted":                   {wanted(), stranger(other, deleting), Action{Verb: Wait, UID: objectUID, ResourceVersion: version, Holding: heldBy(bundle.AdoptedMark, false)}},
 		"managedFields cleared":               {wanted(), stranger(nil, tracked()), applied(bundle.AdoptedMark)},
 		"managedFields cleared, both reasons": {outliving(), stranger(nil, tracked()), applied(bundle.AdoptedOrphanMark)},
 	} {
@@ -141,7 +144,6 @@ func TestDecideRecognizesItsOwn(t *testing.T) {
 	other := map[string]string{"ca.pem": "other"}
 	for name, seen := range map[string]Observed{
 		"label":                   {Object: stranger(other, withLabel(bundleLabel, "roots"))},
-		"hash":                    {Object: stranger(other, withAnnotation(hashKey, ""))},
 		"owner of any UID":        {Object: stranger(other, withOwners(ownedBy("older-uid")))},
 		"seen in sync before":     {Object: stranger(other), Known: true, Holding: held(true)},
 		"label, marked as orphan": {Object: stranger(other, withLabel(bundleLabel, "roots"), withAnnotation(sharedKey, "orphan"))},
@@ -155,7 +157,7 @@ func TestDecideRecognizesItsOwn(t *testing.T) {
 		})
 	}
 	for name, seen := range map[string]Observed{
-		"marked":              {Object: stranger(other, adopted)},
+		"marked":              {Object: stranger(other, adopted, withLabel(bundleLabel, "roots"))},
 		"marked, and owned":   {Object: stranger(other, withAnnotation(sharedKey, "adopted"), withOwners(ownedBy(bundleUID)))},
 		"seen adopted before": {Object: stranger(other), Known: true, Holding: heldBy(bundle.AdoptedMark, false)},
 	} {
@@ -223,6 +225,7 @@ func TestDecideOutliving(t *testing.T) {
 		"owned before":            {outliving(), Observed{State: Full, Object: object()}, at(Action{Verb: Replace, Holding: heldBy(bundle.OrphanMark, true)})},
 		"owned before, and label": {outliving(), Observed{State: Full, Object: object(withLabel("theirs", "x"))}, at(Action{Verb: Patch, Holding: heldBy(bundle.OrphanMark, false), Changes: Changes{Set: map[Field]string{marked: "orphan"}, DropOwners: owners}})},
 		"adopted before":          {outliving(), Observed{State: Full, Object: object(adopted)}, at(Action{Verb: Patch, Holding: heldBy(bundle.AdoptedOrphanMark, false), Changes: Changes{Set: map[Field]string{marked: "adopted,orphan"}}})},
+		"not any more, cached":    {wanted(), cached, confirmed(at(Action{Verb: Replace, Holding: held(true)}))},
 		"not any more":            {wanted(), Observed{State: Full, Object: object(mark(bundle.OrphanMark))}, confirmed(at(Action{Verb: Replace, Holding: held(true)}))},
 		"not any more, adopted":   {wanted(), Observed{State: Full, Object: object(mark(bundle.AdoptedOrphanMark))}, at(Action{Verb: Patch, Holding: heldBy(bundle.AdoptedMark, false), Changes: Changes{Set: map[Field]string{marked: "adopted"}}})},
 	} {

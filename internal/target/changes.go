@@ -124,7 +124,7 @@ func (i identity) compare(observed Observed, desired Desired) difference {
 	adopted, isNew := i.isAdopted(observed)
 	d := difference{clean: !others.any && !object.Immutable && !adopted, isNew: isNew, mark: markOf(adopted, desired.Shape.Orphan, others.data)}
 	if isNew && !desired.Overwrite && object.Meta.Annotations[i.marks.Adopt] != consent {
-		d.conflicts = conflicts(entries, wanted)
+		d.conflicts = conflicts(entries, wanted, object.written(nil))
 	}
 	if d.mark != "" {
 		wanted[Field{SectionAnnotations, i.marks.Shared}] = string(d.mark)
@@ -160,14 +160,14 @@ func markOf(adopted, orphan, shared bool) bundle.Mark {
 }
 
 // conflicts returns the sorted keys under which an object has other data than the desired
-// one, in either form. An empty value is no content.
-func conflicts(entries, wanted map[Field]string) (keys []string) {
+// one, in either form, which the operator has not written. An empty value is no content.
+func conflicts(entries, wanted map[Field]string, written map[Field]bool) (keys []string) {
 	for field, value := range wanted {
 		if !field.isData() {
 			continue
 		}
 		for _, form := range []Field{field, field.counterpart()} {
-			if present := entries[form]; present != "" && present != value {
+			if present := entries[form]; present != "" && present != value && !written[form] {
 				keys = append(keys, strconv.Quote(field.Key))
 			}
 		}

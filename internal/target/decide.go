@@ -25,7 +25,7 @@ type Desired struct {
 	// Selected reports whether the namespace gets the target. Targets in other
 	// namespaces are released.
 	Selected bool
-	// Overwrite allows to change foreign content of an object that existed before it
+	// Overwrite allows changing foreign content of an object that existed before it
 	// became a target.
 	Overwrite bool
 }
@@ -93,6 +93,9 @@ const (
 	Delete  Verb = "delete"
 )
 
+// isWrite reports whether the verb changes or deletes an object that exists.
+func (v Verb) isWrite() bool { return v == Replace || v == Patch || v == Apply || v == Delete }
+
 // Action is a decision about one target.
 type Action struct {
 	Verb Verb
@@ -158,6 +161,8 @@ func (a *Action) converge(desired Desired, observed Observed) {
 			a.set(NoOp, "it is in sync")
 		case observed.Holding.Clean && !observed.Unverified:
 			a.set(Replace, "the bundle has changed")
+			// A target without an owner is not changed by the deletion of its Bundle.
+			a.RequireLiveBundle = observed.Holding.Owner == "" && a.Holding.Owner != ""
 		default:
 			a.set(Read, "it may hold foreign entries")
 		}
@@ -172,19 +177,18 @@ func (a *Action) repair(desired Desired, observed Observed) {
 	a.UID, a.ResourceVersion = string(object.Meta.UID), object.Meta.ResourceVersion
 	difference := a.identity(desired).compare(observed, desired)
 	a.Holding.Clean, a.Holding.Adopted = difference.clean, difference.mark.IsAdopted()
-	a.RequireLiveBundle = difference.ownerMissing || difference.isNew
 	owner := a.identity(desired).foreignController(object)
 	switch {
 	case object.Meta.DeletionTimestamp != nil:
 		a.set(Wait, "the object is being deleted")
 	case owner != nil:
 		a.set(Refuse, fmt.Sprintf("the object is controlled by %s %s; delete it, or rename the Bundle", owner.Kind, owner.Name))
-	case len(difference.conflicts) > 0:
-		a.set(Refuse, fmt.Sprintf("the object existed before and has other content under %s; choose another key or name, "+
-			"or consent to its loss: set spec.target.overwrite in the Bundle, or the annotation %s to %q on the object",
-			strings.Join(difference.conflicts, ", "), desired.Marks.Adopt, consent))
 	case object.Immutable && difference.changes.content():
 		a.set(Refuse, "the object is immutable and has different content; save its foreign data and delete it, and it will be re-created")
+	case len(difference.conflicts) > 0:
+		a.set(Refuse, fmt.Sprintf("the object existed before and has other content under %s; to overwrite it, set spec.target.overwrite "+
+			"in the Bundle, or the annotation %s to %q on the object; to keep it, use another key, or another name for the Bundle",
+			strings.Join(difference.conflicts, ", "), desired.Marks.Adopt, consent))
 	case len(object.Meta.ManagedFields) == 0 && len(difference.changes.Drop) == 0:
 		// Applied even if nothing differs: without managedFields, the operator's entries
 		// could not be distinguished from foreign ones later. An apply removes nothing,
@@ -204,6 +208,7 @@ func (a *Action) repair(desired Desired, observed Observed) {
 		a.Changes = difference.changes
 		a.set(Patch, "it differs from the bundle and holds foreign entries")
 	}
+	a.RequireLiveBundle = a.Verb.isWrite() && (difference.ownerMissing || difference.isNew)
 }
 
 // release decides about a target that is not desired.
@@ -249,7 +254,7 @@ func (a *Action) withdraw(desired Desired, object *Object) {
 		a.set(Refuse, "the object is no longer desired, but it is immutable and holds foreign data; save that data and delete the object")
 	default:
 		a.Changes = removal.changes
-		a.set(Patch, "it is no longer desired, and not the operator's alone")
+		a.set(Patch, "it is no longer desired, but existed before or holds foreign entries")
 	}
 }
 

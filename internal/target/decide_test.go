@@ -189,7 +189,7 @@ func TestDecideOwnObject(t *testing.T) {
 			patch(Changes{Set: map[Field]string{label("team"): "a"}}), erase, skip,
 		},
 		"T8 being deleted":          {object(deleting), Action{Verb: Wait, Holding: held(true)}, skip, skip},
-		"T12 being deleted, shared": {object(deleting, shared), confirmed(Action{Verb: Wait, Holding: held(true)}), skip, skip},
+		"T12 being deleted, shared": {object(deleting, shared), Action{Verb: Wait, Holding: held(true)}, skip, skip},
 		"T7 managedFields cleared, in sync: its entries could not be distinguished from foreign ones later": {
 			object(tracked()), Action{Verb: Apply, Holding: held(true)}, erase, skip,
 		},
@@ -243,19 +243,19 @@ func TestDecideObjectWithForeignEntries(t *testing.T) {
 		"annotation":                   {object(withAnnotation("theirs", "x")), noOp(false), drop, skip},
 		"finalizer":                    {object(withFinalizer), noOp(false), drop, skip},
 		"owner":                        {object(withOwners(deployment(false), ownedBy(bundleUID))), noOp(false), drop, skip},
-		"T8 controller":                {object(withOwners(deployment(true))), confirmed(Action{Verb: Refuse, Holding: held(false)}), skip, skip},
-		"T8 controller, being deleted": {object(withOwners(deployment(true)), deleting), confirmed(Action{Verb: Wait, Holding: held(false)}), skip, skip},
+		"T8 controller":                {object(withOwners(deployment(true))), Action{Verb: Refuse, Holding: held(false)}, skip, skip},
+		"T8 controller, being deleted": {object(withOwners(deployment(true)), deleting), Action{Verb: Wait, Holding: held(false)}, skip, skip},
 		"controller of an object that is shared": {
 			object(withText("theirs", "x"), shared, withOwners(deployment(true))),
 			Action{Verb: Refuse, Holding: held(false)}, unshare, confirmed(unshare),
 		},
 		"T8 Bundle of another name as controller": {
 			object(withOwners(changedOwner(func(o *metav1.OwnerReference) { o.Name, o.UID = "other", "other-uid" }))),
-			confirmed(Action{Verb: Refuse, Holding: held(false)}), skip, skip,
+			Action{Verb: Refuse, Holding: held(false)}, skip, skip,
 		},
 		"T8 owner of another group with our kind and name": {
 			object(withOwners(changedOwner(func(o *metav1.OwnerReference) { o.APIVersion = "example.com/v1alpha1" }))),
-			confirmed(Action{Verb: Refuse, Holding: held(false)}), skip, skip,
+			Action{Verb: Refuse, Holding: held(false)}, skip, skip,
 		},
 		"label, and the text changed": {
 			object(withLabel("theirs", "x"), withText("ca.pem", "other")),

@@ -142,6 +142,18 @@ func TestDigestOfEachStore(t *testing.T) {
 	}
 }
 
+// T15: the targets are written when the deletion policy changes.
+func TestDigestOfOutlivingTargets(t *testing.T) {
+	t.Parallel()
+	files, err := encodeFiles([]bundle.Target{withMetadata()}, certificates(1), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if digestOf(bundle.Spec{}, withMetadata(), files) == digestOf(bundle.Spec{Orphan: true}, withMetadata(), files) {
+		t.Error("the digest is the same")
+	}
+}
+
 // S3: the order of a map does not matter, nor does the identity of its memory.
 func TestDigestIsStable(t *testing.T) {
 	t.Parallel()

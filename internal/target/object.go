@@ -117,7 +117,7 @@ type identity struct {
 }
 
 // isOwner reports whether an owner reference names the bundle, under any UID: a re-created
-// Bundle adopts the targets of its predecessor.
+// Bundle takes over the targets of its predecessor.
 func (i identity) isOwner(reference metav1.OwnerReference) bool {
 	group, _, _ := strings.Cut(reference.APIVersion, "/")
 	return group == i.marks.Owner.Group && reference.Kind == i.marks.Owner.Kind && reference.Name == i.name
@@ -147,19 +147,13 @@ func (i identity) mark(object *Object) bundle.Mark {
 }
 
 // isAdopted reports whether an object existed before it became a target, and whether it
-// becomes one only now: it is not known, and carries nothing by which it would be one.
+// becomes one only now: it is not known, and has neither the label nor the owner of a target.
+// A user who takes an object back may remove the label and leave the annotations.
 func (i identity) isAdopted(observed Observed) (adopted, isNew bool) {
 	object := observed.Object
-	_, hashed := object.Meta.Annotations[i.marks.Hash]
-	switch {
-	case i.marks.MarkOf(&object.Meta).IsAdopted():
-		return true, false
-	case observed.Known:
-		return observed.Holding.Adopted, false
-	case i.isMarked(object), hashed, slices.ContainsFunc(object.Meta.OwnerReferences, i.isOwner):
-		return false, false
-	}
-	return true, true
+	isNew = !observed.Known && !i.isMarked(object) && !slices.ContainsFunc(object.Meta.OwnerReferences, i.isOwner)
+	isKnownAdopted := observed.Known && observed.Holding.Adopted
+	return isNew || isKnownAdopted || i.marks.MarkOf(&object.Meta).IsAdopted(), isNew
 }
 
 // isControlled reports whether an object is a target that the bundle controls. A copy or a

@@ -38,8 +38,8 @@ func (o *Observations) since(now time.Time) time.Duration {
 	return now.Sub(o.first)
 }
 
-// There is one observation for each target, so it is small: targets of one shape share a
-// holding, and the time is a number.
+// Observations take memory for each target: targets of one shape share a holding, and the time
+// is a number.
 type observation struct {
 	uid             string
 	resourceVersion string

@@ -82,6 +82,24 @@ func TestObservations(t *testing.T) {
 	}
 }
 
+// T4, T7: what an object was is known by its UID, until it is forgotten.
+func TestRecall(t *testing.T) {
+	t.Parallel()
+	o, now := NewObservations(), time.Now()
+	o.RecordRead(roots, "uid", "7", held(true), now)
+	o.RecordDelete(roots, "8") // the watch no longer shows the object, which has lost its label
+	if holding, ok := o.Recall(roots, "uid"); !ok || holding != held(true) {
+		t.Errorf("recalled %+v, %t", holding, ok)
+	}
+	if _, ok := o.Recall(roots, "another"); ok {
+		t.Error("another object is known")
+	}
+	o.Forget(roots)
+	if _, ok := o.Recall(roots, "uid"); ok {
+		t.Error("a forgotten object is known")
+	}
+}
+
 func TestIsNewer(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

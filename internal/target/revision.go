@@ -22,7 +22,7 @@ type Revision struct {
 	Marks *bundle.Marks
 	// Namespaces selects the namespaces that get the targets.
 	Namespaces labels.Selector
-	// Overwrite allows to change foreign content of objects that existed before.
+	// Overwrite allows changing foreign content of objects that existed before.
 	Overwrite bool
 	// Shapes has the content of the targets of each desired kind.
 	Shapes map[bundle.Kind]*Shape

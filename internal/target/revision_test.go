@@ -242,6 +242,7 @@ func TestSame(t *testing.T) {
 		"none":             {nil, false},
 		"another UID":      {revision(func(r *Revision) { r.Owner.UID = "newer" }), false},
 		"other namespaces": {revision(func(r *Revision) { r.Namespaces = selector }), false},
+		"overwriting":      {revision(func(r *Revision) { r.Overwrite = true }), false},
 		"another digest":   {revision(func(r *Revision) { r.Shapes[bundle.ConfigMap].Digest = "other" }), false},
 		"a kind less":      {revision(func(r *Revision) { r.Shapes = nil }), false},
 		"a kind more":      {revision(func(r *Revision) { r.Shapes[bundle.Secret] = shape() }), false},

@@ -115,6 +115,7 @@ func TestDeletionPolicyOrphan(t *testing.T) {
 	for name, deleted := range map[string]func(*testing.T, *v1alpha1.Bundle){
 		"background": deleteBy(metav1.DeletePropagationBackground),
 		"foreground": deleteBy(metav1.DeletePropagationForeground),
+		"orphaning":  deleteBy(metav1.DeletePropagationOrphan),
 		"prune": func(t *testing.T, bundle *v1alpha1.Bundle) { // by label, as GitOps tools do
 			t.Helper()
 			change(t, bundle.DeepCopy(), func(b *v1alpha1.Bundle) { b.Labels = map[string]string{"pruned": b.Name} })
@@ -178,6 +179,35 @@ func TestDeletionPolicyOrphan(t *testing.T) {
 			poll.Eventually(t, "the target to go", func() error { return absent(t, again, namespaces[1]) })
 		})
 	}
+}
+
+// T15, K5: with the targets, the certificates stay that rotation retains in them.
+func TestOrphansKeepRetainedCertificates(t *testing.T) {
+	t.Parallel()
+	operator(t)
+	s := newScene(t)
+	namespaces := s.namespaces(2)
+	old, next := newAuthority("Old"), newAuthority("Next")
+	source := s.source(old)
+	bundle := s.bundle(from(source), retaining(time.Hour), func(b *v1alpha1.Bundle) {
+		b.Spec.Target.DeletionPolicy = v1alpha1.DeletionPolicyOrphan
+	})
+	want := target{bundle: bundle, namespace: namespaces[0], certificates: []authority{old}, mark: "orphan"}
+	want.await(t)
+	fill(t, source, next)
+	want.certificates = []authority{next, old}
+	version := want.await(t).ResourceVersion
+	awaitSynced(t, bundle, 2)
+	again := s.again(bundle)
+	s.temporary(again)
+	awaitSynced(t, again, 2)
+	stays(t, time.Second, "the retained certificate", func() error {
+		now, err := want.look(t)
+		if err == nil && now.ResourceVersion != version {
+			err = fmt.Errorf("it was written")
+		}
+		return err
+	})
 }
 
 // T4: an object whose managedFields were cleared is marked as adopted by the request that

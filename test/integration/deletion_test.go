@@ -87,7 +87,10 @@ func TestOrphaningDeletion(t *testing.T) {
 	awaitGone(t, bundle.DeepCopy())
 	wantOrphans(t, before, bundle, owned, shared)
 
+	// Nothing that the operator has written needs consent to be changed.
+	ca = newAuthority("Next")
 	again := &v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: bundle.Name}, Spec: *bundle.Spec.DeepCopy()}
+	again.Spec.Sources, shared.certificates = inLine(ca), []authority{ca}
 	s.temporary(again)
 	awaitTargets(t, again, owned, ca)
 	shared.bundle, shared.mark = again, "adopted" // its own mark has gone with the first Bundle

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -172,6 +173,19 @@ func TestAPIServerRestarts(t *testing.T) {
 // is alive and not ready. It continues in the same process soon after the API server is back,
 // and serves all its ports, of which the readiness includes the webhook's.
 func TestLeaseIsLostAndTakenAgain(t *testing.T) {
+	for name, back := range map[string]func(t *testing.T) error{
+		"STOP": func(*testing.T) error { return env.Signal(rig.APIServer, "CONT") },
+		// One that starts refuses requests until it has loaded the roles.
+		"KILL": restartAPIServer,
+	} {
+		t.Run(name, func(t *testing.T) { loseLease(t, name, back) })
+	}
+}
+
+// loseLease sends a signal to the API server, and ends its absence by back once the operator
+// has lost the Lease.
+func loseLease(t *testing.T, name string, back func(*testing.T) error) {
+	t.Helper()
 	s := newScene(t)
 	port, metricsPort := freePort(t), freePort(t)
 	w := startWebhook(t, "--leader-elect", "--leader-election-lease-duration", "3s", "--leader-election-renew-deadline", "2s",
@@ -188,8 +202,11 @@ func TestLeaseIsLostAndTakenAgain(t *testing.T) {
 
 	const lost = "The Lease is lost"
 	size := o.LogSize()
-	signal(t, "STOP")
-	t.Cleanup(func() { signal(t, "CONT") })
+	if err := env.Signal(rig.APIServer, name); err != nil {
+		t.Fatal(err)
+	}
+	returns := sync.OnceValue(func() error { return back(t) })
+	t.Cleanup(func() { _ = returns() })
 	poll.Eventually(t, "the Lease to be lost", func() error {
 		if !strings.Contains(o.LogSince(size), lost) {
 			return errNotYet
@@ -200,7 +217,9 @@ func TestLeaseIsLostAndTakenAgain(t *testing.T) {
 	if response, err := http.Get("http://127.0.0.1:" + port + "/readyz"); err != nil || response.Body.Close() != nil || response.StatusCode == http.StatusOK {
 		t.Errorf("readiness is %v, error %v", response, err)
 	}
-	signal(t, "CONT")
+	if err := returns(); err != nil {
+		t.Fatal(err)
+	}
 	began := time.Now()
 	fill(t, source, next)
 	awaitTargets(t, bundle, namespaces, next)
@@ -209,13 +228,5 @@ func TestLeaseIsLostAndTakenAgain(t *testing.T) {
 	awaitAnswer(t, "http://127.0.0.1:"+metricsPort+"/metrics", "trust_manager_bundle_targets_desired")
 	if o.Ended() || o.PID() != pid {
 		t.Error("the process has ended")
-	}
-}
-
-// signal sends a signal to the API server.
-func signal(t *testing.T, name string) {
-	t.Helper()
-	if err := env.Signal(rig.APIServer, name); err != nil {
-		t.Fatal(err)
 	}
 }

@@ -192,9 +192,9 @@ type BundleTarget struct {
 	// +optional
 	NamespaceSelector *LabelSelector `json:"namespaceSelector,omitempty"`
 
-	// overwrite lets the operator replace the content that an object already had under
-	// a key of this Bundle when its namespace was selected. By default, that target
-	// fails and the object stays as it is, unless it has the annotation
+	// overwrite allows the operator to replace different content that an object already
+	// has under a key of this Bundle when it becomes a target. Otherwise the target
+	// fails and the object is not changed, unless it has the annotation
 	// trust.cert-manager.io/adopt with the value "true".
 	// +optional
 	Overwrite bool `json:"overwrite,omitempty"`
@@ -202,8 +202,8 @@ type BundleTarget struct {
 	// deletionPolicy defines what happens to the target objects when the Bundle is
 	// deleted. Delete, the default, deletes them. Orphan keeps them with their
 	// content, however the Bundle is deleted, and a Bundle that is created again under
-	// the name takes them over. Objects in namespaces that are no longer selected are
-	// released in both cases.
+	// the name takes them over. Both policies remove the targets from namespaces that
+	// are no longer selected.
 	// +optional
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 }

@@ -60,8 +60,8 @@ func TestConvergeConfirms(t *testing.T) {
 	}
 }
 
-// T12: without its Bundle, only an object that is marked shared is changed; if the Bundle
-// was orphaned, only its marks are removed.
+// T12: without its Bundle, only an object with a mark is changed; if the Bundle was orphaned,
+// only its marks are removed. T15: one that outlives the Bundle is left alone.
 func TestConvergeWithoutBundle(t *testing.T) {
 	t.Parallel()
 	whole := &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: written("7").ObjectMeta, Data: map[string]string{"theirs": "x"}}
@@ -79,6 +79,11 @@ func TestConvergeWithoutBundle(t *testing.T) {
 			w.cache.Targets = append(w.cache.Targets, shared)
 			w.revisions.MarkOrphaned(fake.ID("roots"))
 		}, []string{"GET", "PATCH"}},
+		"outliving": {func(w *world) {
+			outliving := fake.Observed("roots", "a", "7")
+			outliving.Annotations = map[string]string{v1alpha1.SharedAnnotationKey: "adopted,orphan"}
+			w.cache.Targets = append(w.cache.Targets, outliving)
+		}, nil},
 		"nothing there": {func(*world) {}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -177,7 +177,7 @@ func (r *Reconciler) converge(ctx context.Context, key target.Key) error {
 			err = fmt.Errorf("other writers keep changing the object: after %d tries it is still out of sync", maxSteps)
 		}
 		if err != nil || next.done {
-			r.logOrphan(ctx, key, desired, err)
+			r.logFailedRelease(ctx, key, desired, err)
 			return r.recordOutcome(ctx, key, desired, err)
 		}
 	}
@@ -359,12 +359,12 @@ func (r *Reconciler) recordOutcome(ctx context.Context, key target.Key, desired 
 	return err
 }
 
-// logOrphan logs a failure that no status can report, since its Bundle is gone.
-func (r *Reconciler) logOrphan(ctx context.Context, key target.Key, desired *desiredState, err error) {
+// logFailedRelease logs a failure that no status can report, since its Bundle is gone.
+func (r *Reconciler) logFailedRelease(ctx context.Context, key target.Key, desired *desiredState, err error) {
 	if err == nil || !desired.BundleDeleted || errors.Is(err, errUnconfirmed) {
 		return
 	}
-	log.FromContext(ctx).Info("The part of a deleted Bundle cannot be removed from an object that it shared; this is retried",
+	log.FromContext(ctx).Info("The content of a deleted Bundle cannot be removed from an object that it does not own; this is retried",
 		"target", key.String(), "cause", request.Explain(err))
 }
 

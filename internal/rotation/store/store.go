@@ -103,9 +103,10 @@ func (t *Tracker) Load(ctx context.Context, last *bundle.State) (*Record, error)
 }
 
 // newRecord returns the record of an object. An object of an earlier Bundle of the same
-// name says nothing about this one.
+// name says nothing about this one, unless it has outlived that, as the targets then have
+// that hold the retained certificates.
 func newRecord(object *corev1.ConfigMap, owner types.UID) *Record {
-	if slices.ContainsFunc(object.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == owner }) {
+	if len(object.OwnerReferences) == 0 || slices.ContainsFunc(object.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == owner }) {
 		state, faults := rotation.Decode(object)
 		return &Record{object: object, State: state, Faults: faults}
 	}

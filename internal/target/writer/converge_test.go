@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -384,15 +383,9 @@ func (s *story) observed(object *target.Object) target.Observed {
 // isAdopted reports whether an object existed before it became a target, and whether it is
 // none yet (T4).
 func (s *story) isAdopted(object *stored) (adopted, isNew bool) {
-	if strings.HasPrefix(object.Annotations[sharedKey], "adopted") {
-		return true, false
-	}
-	if adopted, known := s.known[string(object.UID)]; known {
-		return adopted, false
-	}
-	_, hashed := object.Annotations[hashKey]
-	isNew = object.Labels[bundleLabel] != "roots" && !hashed && !slices.ContainsFunc(object.OwnerReferences, isBundle)
-	return isNew, isNew
+	before, known := s.known[string(object.UID)]
+	isNew = !known && object.Labels[bundleLabel] != "roots" && !slices.ContainsFunc(object.OwnerReferences, isBundle)
+	return isNew || before || slices.Contains([]string{"adopted", "adopted,orphan"}, object.Annotations[sharedKey]), isNew
 }
 
 // step decides and acts once, like the controller. next is nil at the end.

@@ -117,9 +117,8 @@ func checkAction(t *testing.T, writer *Writer, action target.Action, object *tar
 			t.Errorf("%s writes %v, which the bundle does not have", action.Verb, at)
 		}
 	}
-	_, hashed := object.Meta.Annotations[hashKey]
-	isStranger := object.Meta.Labels[bundleLabel] != "roots" && !hashed && len(object.Meta.OwnerReferences) == 0 &&
-		object.Meta.Annotations[sharedKey] == "" && object.Meta.Annotations[adoptKey] != "true"
+	isStranger := object.Meta.Labels[bundleLabel] != "roots" && len(object.Meta.OwnerReferences) == 0 &&
+		len(object.Meta.ManagedFields) == 0 && object.Meta.Annotations[adoptKey] != "true"
 	if text := object.Text["ca.pem"] + string(object.Binary["ca.pem"]); isStranger && text != "" && text != "PEM\n" {
 		t.Errorf("%s of an object that has other content", action.Verb)
 	}

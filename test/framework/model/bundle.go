@@ -83,6 +83,7 @@ func (w *World) Build(name string, b *Bundle) {
 	b.Memory = Memory{}
 	if b.rotates() {
 		b.Memory = next
+		b.Memory.Outlives = b.Spec.Target.DeletionPolicy == v1alpha1.DeletionPolicyOrphan
 	}
 }
 

@@ -126,15 +126,8 @@ func (o *Object) mark() string {
 // isAdopted reports whether the object existed before it became a target of a Bundle, and
 // whether it is none yet.
 func (o *Object) isAdopted(bundle string) (adopted, isNew bool) {
-	_, hashed := o.Entries[Hash]
-	switch {
-	case strings.HasPrefix(o.mark(), Adopted):
-		return true, false
-	case o.Known:
-		return o.Adopted, false
-	}
-	isNew = !o.Holds(BundleLabel, bundle) && !hashed && !o.Owner.Present
-	return isNew, isNew
+	isNew = !o.Known && !o.Holds(BundleLabel, bundle) && !o.Owner.Present
+	return isNew || o.Known && o.Adopted || strings.HasPrefix(o.mark(), Adopted), isNew
 }
 
 // Refuses reports whether the operator must not change the object: it is no target of the
@@ -146,7 +139,7 @@ func (o *Object) Refuses(bundle string, overwrite bool, shape map[Field]Value) b
 	for at, want := range shape {
 		for _, form := range []Field{at, at.OtherForm()} {
 			now, there := o.Entries[form]
-			if there && at.IsData() && now.Value != want && now.Value != (Value{}) {
+			if there && at.IsData() && now.Value != want && now.Value != (Value{}) && !now.Claims.Ours() {
 				return true
 			}
 		}

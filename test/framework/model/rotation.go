@@ -13,6 +13,8 @@ import (
 type Memory struct {
 	// Retained are the certificates that have left the sources, oldest first.
 	Retained []string
+	// Outlives reports that the state stays when the Bundle is deleted (T15).
+	Outlives bool
 
 	present []string
 	// known are the sources that were read, and missing those of them that are missing.

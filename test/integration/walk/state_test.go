@@ -20,6 +20,8 @@ type state struct {
 	copies map[model.Target]bool
 	// recent are the last few objects that foreign clients have edited.
 	recent []model.Target
+	// left are the memories that have outlived their Bundles.
+	left map[string]model.Memory
 	// running reports that the operator runs.
 	running bool
 
@@ -36,7 +38,7 @@ type state struct {
 var systemNamespaces = []string{"default", "kube-node-lease", "kube-public", "kube-system", rig.TrustNamespace}
 
 func newState() *state {
-	m := &state{World: model.NewWorld(), copies: map[model.Target]bool{}}
+	m := &state{World: model.NewWorld(), copies: map[model.Target]bool{}, left: map[string]model.Memory{}}
 	for _, name := range systemNamespaces {
 		m.Namespaces[name] = map[string]string{corev1.LabelMetadataName: name}
 	}
@@ -100,16 +102,20 @@ func (m *state) remove(at model.Target) {
 }
 
 func (m *state) createBundle(name string, spec v1alpha1.BundleSpec) {
-	m.Bundles[name] = &model.Bundle{Spec: spec}
+	m.Bundles[name] = &model.Bundle{Spec: spec, Memory: m.left[name]}
+	delete(m.left, name)
 	delete(m.Orphaned, name)
 }
 
 // deleteBundle deletes a Bundle: garbage collection deletes the objects that it owns, or
 // removes their owner references.
 func (m *state) deleteBundle(name string, policy metav1.DeletionPropagation) {
+	orphan := policy == metav1.DeletePropagationOrphan
+	if memory := m.Bundles[name].Memory; orphan || memory.Outlives {
+		m.left[name] = memory
+	}
 	delete(m.Bundles, name)
 	m.dropped[name] = true
-	orphan := policy == metav1.DeletePropagationOrphan
 	// A deletion with orphaned targets that the operator did not observe counts as another
 	// kind (ADR 7).
 	m.Orphaned[name] = orphan && m.running
