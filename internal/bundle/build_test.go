@@ -163,13 +163,13 @@ func TestBuildRefuses(t *testing.T) {
 			[]bundle.Input{source("x", ecACC(t))},
 			"SourceNotFound", "the sources contain no certificates, and an empty bundle is never written",
 		},
-		"the first problem gives the reason: missing": {
+		"what a person has to change gives the reason: last": {
 			[]bundle.Input{failed("x", certs.SourceNotFound), good, source("y", "")},
-			"SourceNotFound",
-			`spec.sources.x: ConfigMap cert-manager/x: it could not be read; ` +
-				`spec.sources.y: ConfigMap cert-manager/y, key "a": ` + none,
+			"SourceBuildError",
+			`spec.sources.y: ConfigMap cert-manager/y, key "a": ` + none +
+				"; spec.sources.x: ConfigMap cert-manager/x: it could not be read",
 		},
-		"the first problem gives the reason: invalid": {
+		"what a person has to change gives the reason: first": {
 			[]bundle.Input{source("y", ""), good, failed("x", certs.SourceNotFound)},
 			"SourceBuildError",
 			`spec.sources.y: ConfigMap cert-manager/y, key "a": ` + none +
@@ -209,6 +209,26 @@ func checkProblems(t *testing.T, got bundle.Bundle, err error, reason, text stri
 	}
 	if diff := cmp.Diff(text, problems.Error()); diff != "" {
 		t.Errorf("message (-want +got):\n%s", diff)
+	}
+}
+
+// C6: a problem that a person has to solve determines the reason, and is described first,
+// whatever the order of the sources.
+func TestProblemsByUrgency(t *testing.T) {
+	t.Parallel()
+	missing := func(field string) *certs.Problem {
+		return &certs.Problem{Origin: certs.Origin{Field: field}, Reason: certs.SourceNotFound, Detail: "missing"}
+	}
+	damaged := &certs.Problem{Origin: certs.Origin{Field: "d"}, Reason: certs.SourceBuildError, Detail: "damaged"}
+	problems := bundle.Problems{missing("a"), missing("b"), missing("c"), damaged}
+	if reason := problems.Reason(); reason != "SourceBuildError" {
+		t.Errorf("reason %s", reason)
+	}
+	if text := problems.Error(); !strings.HasPrefix(text, damaged.Error()) || !strings.HasSuffix(text, "and 1 more") {
+		t.Errorf("message %q", text)
+	}
+	if reason := problems[:3].Reason(); reason != "SourceNotFound" {
+		t.Errorf("reason %s", reason)
 	}
 }
 

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"trust-manager.io/internal/certs"
@@ -22,13 +23,37 @@ const maxShownProblems = 3
 // Problems are all reasons why a bundle could not be built, in the order of the sources.
 type Problems []*certs.Problem
 
-// Reason returns the reason of the first problem.
-func (p Problems) Reason() string { return string(p[0].Reason) }
+// Reason returns the reason of the most urgent problem.
+func (p Problems) Reason() string { return string(p.byUrgency()[0].Reason) }
 
-// Error describes the first few problems and counts the rest.
+// byUrgency returns the problems with those first that need a person.
+func (p Problems) byUrgency() Problems {
+	return slices.SortedStableFunc(slices.Values(p), func(a, b *certs.Problem) int {
+		return compareBool(NeedsPerson(string(b.Reason)), NeedsPerson(string(a.Reason)))
+	})
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// NeedsPerson reports whether a problem with this reason lasts until a person changes
+// something. The operator waits by itself for a missing source, and for the permission to save
+// a rotation state.
+func NeedsPerson(reason string) bool {
+	return reason != string(certs.SourceNotFound) && reason != string(RotationStateFailed)
+}
+
+// Error describes the first few problems, the most urgent ones first, and counts the rest.
 func (p Problems) Error() string {
 	var texts []string
-	for _, problem := range p[:min(len(p), maxShownProblems)] {
+	for _, problem := range p.byUrgency()[:min(len(p), maxShownProblems)] {
 		texts = append(texts, problem.Error())
 	}
 	if more := len(p) - maxShownProblems; more > 0 {

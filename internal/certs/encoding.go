@@ -81,7 +81,7 @@ func binaryFormatOf(data string) *binaryFormat {
 		return &pkcs7Format
 	case parts[0].Tag == asn1.TagInteger && len(parts) > 1 && isPKCS7(first(sequence(string(parts[1].FullBytes)))):
 		return &pkcs12Format
-	case len(parts) == 3 && parts[0].Tag == asn1.TagSequence && parts[1].Tag == asn1.TagSequence && parts[2].Tag == asn1.TagBitString:
+	case isCertificate(data):
 		return &derFormat
 	}
 	return nil
@@ -96,10 +96,16 @@ func sequence(data string) (elements []asn1.RawValue) {
 		return nil
 	}
 	var outer asn1.RawValue
-	if _, err := asn1.Unmarshal([]byte(data), &outer); err != nil {
+	if isIndefinite([]byte(data)) {
+		outer.Bytes = []byte(data)[2:]
+	} else if _, err := asn1.Unmarshal([]byte(data), &outer); err != nil {
 		return nil
 	}
 	for rest := outer.Bytes; len(rest) > 0 && len(elements) < maxElements; {
+		if isIndefinite(rest) {
+			// Its end is unknown, so it is the last one.
+			return append(elements, asn1.RawValue{Tag: int(rest[0] & tagMask), FullBytes: rest})
+		}
 		var element asn1.RawValue
 		var err error
 		if rest, err = asn1.Unmarshal(rest, &element); err != nil {
@@ -108,6 +114,22 @@ func sequence(data string) (elements []asn1.RawValue) {
 		elements = append(elements, element)
 	}
 	return elements
+}
+
+// isIndefinite reports whether data begins with an element of indefinite length, which BER
+// allows and DER does not (X.690, 8.1.3.6).
+func isIndefinite(data []byte) bool {
+	return len(data) >= 2 && data[0]&constructed != 0 && data[1] == 0x80
+}
+
+// tagMask has the bits of an identifier octet with the tag number.
+const tagMask = 0x1f
+
+// isCertificate reports whether data has the structure of a certificate. That of a certificate
+// request or revocation list is similar.
+func isCertificate(data string) bool {
+	_, malformed := readStructure([]byte(data))
+	return malformed == ""
 }
 
 // constructed is the bit of an identifier octet that marks a constructed encoding (X.690,
@@ -131,6 +153,7 @@ const minBase64 = 64
 
 // decodeBase64 decodes a text that is base64 with line ends and blanks.
 func decodeBase64(text string) (decoded string, ok bool) {
+	text = strings.TrimRight(strings.TrimPrefix(text, byteOrderMark), endOfFile+" \t\r\n")
 	compact := strings.NewReplacer("\n", "", "\r", "", "\t", "", " ", "").Replace(text)
 	if len(compact) < minBase64 {
 		return "", false

@@ -48,13 +48,19 @@ var otherFaults = []struct{ prefix, description string }{
 	{"negative serial number", "its serial number is negative"},
 	{"malformed serial number", "its serial number is malformed"},
 	{"invalid RDNSequence: invalid attribute value: invalid PrintableString", "a name in it has a character that a PrintableString must not have, such as _"},
+	{"invalid RDNSequence: invalid attribute value: unsupported string type", "a name in it has a string type that Go does not support"},
+	{"invalid RDNSequence: invalid attribute type", "a name in it has an attribute type that Go does not support"},
 	{"invalid RDNSequence: invalid attribute value: ", "a name in it has characters that their string type must not have"},
 	{"invalid RDNSequence", "a name in it is malformed"},
 	{"inner and outer signature algorithm", "its two signature algorithm identifiers differ"},
 	{"malformed UTCTime", "its validity is not in the form that RFC 5280 requires"},
 	{"malformed GeneralizedTime", "its validity is not in the form that RFC 5280 requires"},
 	{"RSA key missing NULL parameters", "its RSA key lacks the parameter NULL"},
+	{"invalid RSA public exponent", "its RSA key has no exponent, or one that Go does not support"},
 	{"invalid RSA", "its RSA key is malformed"},
+	{"malformed extension critical", "the critical field of an extension is malformed"},
+	{"malformed extension OID", "Go does not support the OID of an extension"},
+	{"malformed extension", "an extension is malformed"},
 	{"RSA ", "its RSA key has a modulus or exponent that is not positive"},
 	{"invalid ECDSA parameters", "its elliptic curve is not named by an OID"},
 	{"Ed25519", "its Ed25519 key is malformed"},
@@ -100,6 +106,9 @@ func causeOf(err error, s *structure) string {
 // not even the outer structure of a certificate, fault describes why the block is invalid.
 func nonconforming(der []byte, fingerprint [sha256.Size]byte, origin Origin, refusal error) (certificate Certificate, fault string) {
 	s, malformed := readStructure(der)
+	if format := binaryFormatOf(string(der)); malformed != "" && format != nil {
+		return Certificate{}, "the block does not hold a certificate, but " + format.name + "; convert its body with `" + format.command + "`"
+	}
 	if malformed != "" {
 		return Certificate{}, "the block does not hold an X.509 certificate in DER: its " + malformed +
 			" is malformed; check it with `openssl x509 -noout -text`"

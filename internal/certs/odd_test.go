@@ -133,6 +133,7 @@ func oddCertificates() map[string]odd {
 		"name: odd BMPString":                   {change: func(p *parts) { p.subject = name(0x1e, "abc") }, cause: "characters that their string type must not have"},
 		"name: IA5String with an umlaut":        {change: func(p *parts) { p.subject = name(0x16, "\xe4") }, cause: "characters that their string type must not have"},
 		"name: NumericString with a letter":     {change: func(p *parts) { p.subject = name(0x12, "a") }, cause: "characters that their string type must not have"},
+		"name: UniversalString":                 {change: func(p *parts) { p.subject = name(0x1c, "\x00\x00\x00a") }, cause: "a string type that Go does not support"},
 		"name: no SET":                          {change: func(p *parts) { p.subject = sequence(sequence()) }, cause: "a name in it is malformed"},
 
 		"validity: no seconds":      {change: validity(utcTime("2501010000Z"), utcTime("4501010000Z")), cause: ""},
@@ -147,9 +148,13 @@ func oddCertificates() map[string]odd {
 		"key: explicit curve":     {change: key(sequence(sequence(oid(ecKey), sequence(three)), element(0x03, []byte{0, 4}))), cause: "its elliptic curve is not named by an OID"},
 		"key: RSA without NULL":   {change: key(rsa(nil, big, three)), cause: "its RSA key lacks the parameter NULL"},
 		"key: RSA, negative":      {change: key(rsa(null, element(0x02, []byte{0x81}), three)), cause: "its RSA key has a modulus"},
-		"key: RSA, no exponent":   {change: key(rsa(null, big)), cause: "its RSA key is malformed"},
+		"key: RSA, no exponent":   {change: key(rsa(null, big)), cause: "its RSA key has no exponent, or one that Go does not support"},
 		"key: Ed25519, too short": {change: key(sequence(sequence(oid(ed25519)), element(0x03, []byte{0, 1}))), cause: "its Ed25519 key is malformed"},
 
+		"extension: critical is BER": {change: func(p *parts) {
+			p.extensions = append(p.extensions, sequence(oid("2a0304"), element(0x01, []byte{1}), element(0x04)))
+		}, cause: "the critical field of an extension is malformed"},
+		"extension: a long OID":               {change: extra("6983ffffffffffffff7f", nil), cause: "Go does not support the OID of an extension"},
 		"extension: twice":                    {change: extra("551d0e", element(0x04, []byte{1})), cause: "it has the extension 2.5.29.14 twice"},
 		"extension: an unknown one twice":     {change: func(p *parts) { extra("2a0304", nil)(p); extra("2a0304", nil)(p) }, cause: "it has the extension 1.2.3.4 twice"},
 		"extension: key usage":                {change: extra("551d0f", three), cause: "key usage (2.5.29.15)"},
@@ -239,6 +244,7 @@ func TestNonconformingFlags(t *testing.T) {
 		"cA is false":                    {func(p *parts) { p.extensions[0] = ext("551d13", sequence()) }, false, true},
 		"version 1":                      {func(p *parts) { p.version, p.extensions = nil, nil }, true, true},
 		"basic constraints that differ":  {func(p *parts) { p.extensions = append(p.extensions, ext("551d13", sequence())) }, false, true},
+		"cA is true as in BER":           {func(p *parts) { p.extensions[0] = ext("551d13", sequence(element(0x01, []byte{1}))) }, true, true},
 		"a key identifier of its own":    {func(p *parts) { p.extensions = append(p.extensions, keyID(1)) }, true, true},
 		"a key identifier of another CA": {func(p *parts) { p.extensions = append(p.extensions, keyID(9)) }, true, false},
 	} {

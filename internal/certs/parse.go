@@ -2,6 +2,7 @@ package certs
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -66,7 +67,7 @@ func (c *Certificate) Subject() string {
 
 // SelfSigned reports whether the certificate is issued in its own name and signed
 // with its own key, as a root is. Each call verifies the signature. If Go cannot verify
-// signatures of the algorithm, or no longer does (MD5), a self-issued certificate counts,
+// signatures of the algorithm or key, or no longer does (MD5), a self-issued certificate counts,
 // unless its key identifiers differ.
 func (c *Certificate) SelfSigned() bool {
 	if !c.SelfIssued {
@@ -78,12 +79,23 @@ func (c *Certificate) SelfSigned() bool {
 		authority, subject := s.keyIDs()
 		return malformed == "" && isSelfSignedByName(authority, subject)
 	}
+	if key, ok := parsed.PublicKey.(*rsa.PublicKey); ok && !isVerifiable(key) {
+		return isSelfSignedByName(parsed.AuthorityKeyId, parsed.SubjectKeyId)
+	}
 	err = parsed.CheckSignature(parsed.SignatureAlgorithm, parsed.RawTBSCertificate, parsed.Signature)
 	var insecure x509.InsecureAlgorithmError
 	if errors.Is(err, x509.ErrUnsupportedAlgorithm) || errors.As(err, &insecure) {
 		return isSelfSignedByName(parsed.AuthorityKeyId, parsed.SubjectKeyId)
 	}
 	return err == nil
+}
+
+// isVerifiable reports whether Go verifies signatures with an RSA key. It refuses short ones
+// and unusual exponents; very long ones would take it minutes.
+func isVerifiable(key *rsa.PublicKey) bool {
+	const minBits, maxBits, maxExponent = 1024, 16384, 1<<31 - 1
+	bits := key.N.BitLen()
+	return bits >= minBits && bits <= maxBits && key.E <= maxExponent && key.E%2 == 1
 }
 
 // Result is the content of a text.

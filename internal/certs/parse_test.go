@@ -42,6 +42,7 @@ func TestParseAccepts(t *testing.T) {
 		"a byte order mark and a comment":   {"\ufeff# roots\n" + one + two, both},
 		"a byte order mark before BEGIN":    {one + "# second file\n\ufeff" + two, both},
 		"characters without width":          {"\u200b" + one + " \u2060\ufeff" + two, both},
+		"no width after END":                {strings.TrimSuffix(one, "\n") + "\u200b\ufeff\n" + two, both},
 		"END and BEGIN joined":              {strings.TrimSuffix(one, "\n") + two, both},
 		"END, a blank and BEGIN":            {strings.TrimSuffix(one, "\n") + " \ufeff" + two, both},
 		"NUL and 0x1A at the end":           {one + two + "\x1a\x00\x00", both},

@@ -74,6 +74,7 @@ func damagedBodies(tb testing.TB) map[string]refusal {
 	der := ca.Fixed(1).DER()
 	one := ca.PEM(der)
 	return map[string]refusal{
+		"a PKCS #7 file":                 {ca.PEM([]byte("0\x0b\x06\x09*\x86H\x86\xf7\r\x01\x07\x02")), 0, "not hold a certificate, but PKCS #7 in DER"},
 		"PEM headers":                    {text: strings.Replace(one, "\n", "\nProc-Type: 4,ENCRYPTED\n\n", 1), detail: "PEM headers"},
 		"a character that is not base64": {text: one[:100] + "!" + one[101:], detail: "base64"},
 		"a character lost":               {text: one[:100] + one[101:], detail: "base64"},
@@ -145,6 +146,7 @@ func otherTypes(tb testing.TB) map[string]refusal {
 		"EC PRIVATE KEY":          "a private key",
 		"ENCRYPTED PRIVATE KEY":   "a private key",
 		"OPENSSH PRIVATE KEY":     "a private key",
+		"PKCS #7 SIGNED DATA":     "a PKCS #7 file",
 		"TRUSTED CERTIFICATE":     "OpenSSL's own TRUSTED CERTIFICATE",
 		"CERTIFICATE REQUEST":     "a certificate request",
 		"NEW CERTIFICATE REQUEST": "a certificate request",

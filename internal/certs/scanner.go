@@ -86,6 +86,9 @@ func (s *scanner) line() string {
 		line, s.rest = line[:end], text[begin:]
 	}
 	line = strings.TrimSpace(line)
+	if strings.HasPrefix(line, dashes) {
+		line = strings.TrimRight(line, invisible+" \t")
+	}
 	if begin := strings.TrimLeft(line, invisible+" \t"); strings.HasPrefix(begin, beginLabel) {
 		return begin
 	}
@@ -174,7 +177,7 @@ func typeFault(label string) string {
 		description = "a certificate revocation list"
 	case label == "PUBLIC KEY":
 		description = "a public key"
-	case label == "PKCS7":
+	case label == "PKCS7" || label == "PKCS #7 SIGNED DATA" || label == "CMS":
 		description = "a PKCS #7 file; extract it with `openssl pkcs7 -print_certs`"
 	}
 	return "only CERTIFICATE blocks are accepted, and this block is " + description

@@ -240,7 +240,7 @@ func (s *structure) isCA() bool {
 		fields := der(value)
 		_, content, ok := readSequence(&fields)
 		_, isCA, hasFlag := content.read(tagBoolean)
-		if !ok || !hasFlag || len(isCA) != 1 || isCA[0] != 0xff {
+		if !ok || !hasFlag || len(isCA) != 1 || isCA[0] == 0 { // BER allows any other octet for TRUE
 			return false
 		}
 		found = true

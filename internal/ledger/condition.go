@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/text"
 )
@@ -114,13 +113,12 @@ func (s Summary) noted(message string) string {
 }
 
 // afterProblem returns the type of the condition that describes what happens after a build
-// has failed. The operator waits by itself for a missing source and for the permission to
-// save a rotation state. Anything else needs a person.
+// has failed.
 func afterProblem(reason string) string {
-	if reason == string(certs.SourceNotFound) || reason == string(bundle.RotationStateFailed) {
-		return ConditionReconciling
+	if bundle.NeedsPerson(reason) {
+		return ConditionStalled
 	}
-	return ConditionStalled
+	return ConditionReconciling
 }
 
 // ready returns the condition Ready. Another condition has the whole message.

@@ -58,11 +58,15 @@ func (e Expiry) Within(duration time.Duration, now time.Time) int {
 	return count
 }
 
+// maxNext is the longest time until [Expiry.Next]; then it is determined again.
+const maxNext = 365 * 24 * time.Hour
+
 // Next returns the time until one more certificate counts as expiring soon, or 0 if none
 // will.
 func (e Expiry) Next(now time.Time) time.Duration {
 	if soon := e.Within(ExpiringSoonPeriod, now); soon < len(e.Ends) {
-		return e.Ends[soon].Add(-ExpiringSoonPeriod).Sub(now) + time.Millisecond
+		// The end may be farther away than the longest time.Duration, 292 years.
+		return min(e.Ends[soon].Add(-ExpiringSoonPeriod).Sub(now), maxNext) + time.Millisecond
 	}
 	return 0
 }

@@ -199,7 +199,7 @@ func decodeEvicted(line string) (evicted bundle.Evicted, ok bool) {
 func parseTime(text string) (at time.Time, ok bool) {
 	at, err := time.Parse(time.RFC3339, strings.TrimSpace(text))
 	at = at.UTC().Truncate(time.Second)
-	return at, err == nil && at.Year() > 1900 && at.Year() < 9999
+	return at, err == nil && at.Year() > 1900 && at.Year() <= 9999
 }
 
 // nonEmptyLines returns the lines of a text that are not empty, without leading and

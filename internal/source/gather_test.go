@@ -39,6 +39,7 @@ func optional(s bundle.Source) bundle.Source {
 func TestGather(t *testing.T) {
 	t.Parallel()
 	cluster := newObjects(
+		configMap("cert-manager", "none", nil, nil),
 		configMap("cert-manager", "roots", map[string]string{"ca.crt": "text", "empty": "", "comment": "# none yet\n"}, map[string][]byte{"ca.crt": []byte("binary"), "ca.der": []byte("binary")}),
 		secret("cert-manager", "roots", map[string][]byte{"tls.crt": []byte("secret")}),
 		configMap("elsewhere", "other", map[string]string{"ca.crt": "text"}, nil),
@@ -101,6 +102,10 @@ func TestGather(t *testing.T) {
 			optional(object(bundle.ConfigMap, "roots", "comment")),
 			absent("ConfigMap cert-manager/roots", "comment", `ConfigMap cert-manager/roots, key "comment": there is only white space or a comment; ignored because the source is optional`),
 		},
+		"S7 an optional object without any key": {
+			bundle.Source{Field: field, Object: &bundle.ObjectSource{Kind: bundle.ConfigMap, Name: "none", AllKeys: true, Optional: true}},
+			absent("ConfigMap cert-manager/none", "", "ConfigMap cert-manager/none: there is only white space or a comment; ignored because the source is optional"),
+		},
 		"text in the Bundle": {
 			bundle.Source{Field: field, Text: "inline"},
 			bundle.Input{Origin: certs.Origin{Field: field}, Texts: []bundle.Text{{PEM: "inline"}}},
@@ -132,6 +137,9 @@ func identity(s bundle.Source) string {
 	case s.DefaultCAs:
 		return "default CA package"
 	case s.Object != nil:
+		if s.Object.AllKeys {
+			return fmt.Sprintf("%s cert-manager/%s, all keys", s.Object.Kind, s.Object.Name)
+		}
 		return fmt.Sprintf("%s cert-manager/%s, key %q", s.Object.Kind, s.Object.Name, s.Object.Key)
 	}
 	return ""

@@ -61,7 +61,7 @@ func (o object) input(source bundle.ObjectSource, origin certs.Origin) bundle.In
 			input.Texts = append(input.Texts, bundle.Text{Key: key, PEM: text})
 		}
 	}
-	if source.Optional && len(input.Texts) > 0 && isBlank(input.Texts) {
+	if source.Optional && input.Problem == nil && isBlank(input.Texts) {
 		if !source.AllKeys {
 			origin.Key = source.Key
 		}

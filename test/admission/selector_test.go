@@ -89,6 +89,7 @@ func expressionSyntaxPairs(at string, spec func(string) string) map[string]pair 
 		of("a prefix is in lower case"):  key(`example.com/A`, `Example.com/A`),
 		of("a prefix has no empty part"): key(`a--b.c/d`, `a..c/d`),
 		of("a name ends with a letter"):  key(`a_A`, `a_`),
+		of("a key has no wildcard"):      rule(`operator: Exists, key: team-a`, `operator: Exists, key: "team-*"`, ".key", "label_key_without_wildcards"),
 		of("a value has no space"):       value(`b_c`, `b c`),
 		of("a value may be empty"):       value(`""`, `"-"`),
 		of("a value ends with a letter"): value(`a.Z`, `Z.`),

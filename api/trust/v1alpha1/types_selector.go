@@ -12,7 +12,7 @@ import (
 // is a separate type because the API server can validate it only with size limits.
 //
 // +kubebuilder:object:generate=false
-// +kubebuilder:validation:XValidation:message="a key of matchLabels must be a name of at most 63 letters, digits, '-', '_' and '.' that starts and ends with a letter or digit, optionally after a lower-case DNS name of at most 253 characters and '/'",rule="!has(self.matchLabels) || self.matchLabels.all(k, k.indexOf('/') <= 253 && k.matches(r'^([a-z\\d]+((-+|\\.)[a-z\\d]+)*/)?[^\\W_]([-\\w.]{0,61}[^\\W_])?$'))"
+// +kubebuilder:validation:XValidation:message="a key of matchLabels must be a name of at most 63 letters, digits, '-', '_' and '.' that starts and ends with a letter or digit, optionally after a lower-case DNS name of at most 253 characters and '/'; selectors have no wildcards",rule="!has(self.matchLabels) || self.matchLabels.all(k, k.indexOf('/') <= 253 && k.matches(r'^([a-z\\d]+((-+|\\.)[a-z\\d]+)*/)?[^\\W_]([-\\w.]{0,61}[^\\W_])?$'))"
 // +kubebuilder:validation:XValidation:message="a value of matchLabels must be empty, or at most 63 letters, digits, '-', '_' and '.' that start and end with a letter or digit; selectors have no wildcards",rule="!has(self.matchLabels) || self.matchLabels.all(k, self.matchLabels[k].matches(r'^([^\\W_]([-\\w.]{0,61}[^\\W_])?)?$'))"
 // +kubebuilder:validation:XValidation:message="an operator must be In, NotIn, Exists or DoesNotExist",rule="!has(self.matchExpressions) || self.matchExpressions.all(e, e.operator in ['In', 'NotIn', 'Exists', 'DoesNotExist'])"
 // +kubebuilder:validation:XValidation:message="the operators In and NotIn need values",rule="!has(self.matchExpressions) || self.matchExpressions.all(e, !(e.operator in ['In', 'NotIn']) || has(e.values) && e.values.size() > 0)"
@@ -37,7 +37,7 @@ type LabelSelectorRequirement struct {
 	// key is the label key that the requirement applies to.
 	// +required
 	// +kubebuilder:validation:MaxLength=317
-	// +kubebuilder:validation:Pattern=`^([a-z0-9]+((-+|\.)[a-z0-9]+)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`
+	// +kubebuilder:validation:Pattern=`^(?P<label_key_without_wildcards>([a-z0-9]+((-+|\.)[a-z0-9]+)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)$`
 	Key string `json:"key"`
 
 	// operator is the relation of key to values: In, NotIn, Exists or DoesNotExist.

@@ -26,6 +26,7 @@ func TestAwaitChange(t *testing.T) {
 		"now":               {fake.Start, time.Millisecond},
 		"in ten minutes":    {fake.Start.Add(maxRequeue), maxRequeue},
 		"in twenty years":   {fake.Start.AddDate(20, 0, 0), maxRequeue},
+		"in the year 9999":  {time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), maxRequeue},
 		"nothing to expect": {time.Time{}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

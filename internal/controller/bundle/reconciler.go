@@ -173,10 +173,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, id bundle.ID) (reconcile.Res
 
 // requeueAt requeues a bundle just after last, the end of its validity, unless last is zero.
 // The delay is at most maxRequeue, because a timer does not follow a clock that is set
-// forward.
+// forward. The end may be farther away than the longest [time.Duration], 292 years.
 func (r *Reconciler) requeueAt(id bundle.ID, last time.Time) {
 	if !last.IsZero() {
-		r.queue.AddAfter(workqueue.HighPriority, min(maxRequeue, last.Sub(r.clock.Now())+time.Millisecond), id)
+		r.queue.AddAfter(workqueue.HighPriority, min(maxRequeue-time.Millisecond, last.Sub(r.clock.Now()))+time.Millisecond, id)
 	}
 }
 
