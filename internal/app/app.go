@@ -99,7 +99,7 @@ func (o *options) run(ctx context.Context) error {
 		return err
 	}
 	defer closePorts()
-	return runUntilStopped(ctx, ctrl.Log, answers, func(ctx context.Context) error {
+	return runUntilStopped(ctx, ctrl.Log, o.clock, answers, func(ctx context.Context) error {
 		defer probes.set(unavailable())
 		return o.runOnce(ctx, config, identity, defaultCAs, probes)
 	})

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
 
 	"trust-manager.io/internal/apis"
 )
@@ -76,10 +77,10 @@ func (o *options) lease(config *rest.Config, identity string) (lock resourcelock
 // continues, so that an API server that is away for long does not end in a loop of restarts
 // whose delay grows (R6). If the next manager cannot start, that is tried again for a while.
 // Any other error is returned, unless the API server is away again.
-func runUntilStopped(ctx context.Context, logger logr.Logger, answers func(context.Context) error, run func(context.Context) error) error {
+func runUntilStopped(ctx context.Context, logger logr.Logger, clock clock.PassiveClock, answers func(context.Context) error, run func(context.Context) error) error {
 	first, failures := true, 0
 	for {
-		began := time.Now()
+		began := clock.Now()
 		err := run(ctx)
 		switch {
 		case err == nil || ctx.Err() != nil:
@@ -87,7 +88,7 @@ func runUntilStopped(ctx context.Context, logger logr.Logger, answers func(conte
 		case err.Error() == leaseLost:
 			first, failures = false, 0
 			logger.Info("The Lease is lost: this replica stops acting, and starts again when the API server answers")
-		case !first && time.Since(began) < startTime && failures < maxStarts:
+		case !first && clock.Since(began) < startTime && failures < maxStarts:
 			failures++
 			logger.Error(err, "This replica cannot start yet, and tries again")
 		case first || answers(ctx) == nil:

@@ -11,6 +11,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 )
 
 // R6: a manager that loses the Lease is followed by another once the API server answers.
@@ -41,7 +42,7 @@ func TestRunUntilStopped(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				results, answers := tc.results, tc.answers
-				err := runUntilStopped(t.Context(), logr.Discard(), func(context.Context) error {
+				err := runUntilStopped(t.Context(), logr.Discard(), clock.RealClock{}, func(context.Context) error {
 					answer := answers[0]
 					if answers = answers[1:]; !answer {
 						return errors.New("connection refused")
@@ -68,7 +69,7 @@ func TestStopWithoutAPIServer(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	err := runUntilStopped(ctx, logr.Discard(), func(context.Context) error {
+	err := runUntilStopped(ctx, logr.Discard(), clock.RealClock{}, func(context.Context) error {
 		cancel()
 		return errors.New("connection refused")
 	}, func(context.Context) error { return errors.New(leaseLost) })
