@@ -45,6 +45,10 @@ var drifts = map[string]func(*corev1.ConfigMap){
 	"owner not in charge": func(o *corev1.ConfigMap) { o.OwnerReferences[0].Controller = nil },
 	"owner not blocking":  func(o *corev1.ConfigMap) { o.OwnerReferences[0].BlockOwnerDeletion = nil },
 	"all at once":         func(o *corev1.ConfigMap) { o.Data, o.Labels, o.Annotations, o.OwnerReferences = nil, nil, nil, nil },
+	"replaced by another object's content": func(o *corev1.ConfigMap) {
+		o.Data = map[string]string{targetKey: "their own"}
+		o.Labels, o.Annotations, o.OwnerReferences = nil, nil, nil
+	},
 	"managedFields cleared, value edited": func(o *corev1.ConfigMap) {
 		o.ManagedFields = []metav1.ManagedFieldsEntry{{}}
 		o.Data[targetKey] = "edited"
