@@ -242,6 +242,7 @@ func TestSecretsByNameAreNotWrittenOver(t *testing.T) {
 	controlled.Data = map[string]string{"theirs": "data"} // an apply would not conflict
 	controlled.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: controller.Name, UID: controller.UID, Controller: &yes}}
 	users.Data = map[string]string{targetKey: "other", "theirs": "data"}
+	users.Annotations = map[string]string{v1alpha1.AdoptAnnotationKey: "true"}
 	inSecrets.create(t, controlled)
 	inSecrets.create(t, users)
 	operator := s.byNameAccount(bundle.Name)
@@ -254,7 +255,7 @@ func TestSecretsByNameAreNotWrittenOver(t *testing.T) {
 		t.Errorf("the Secret of another was written: %v", compareContent(controlled, now))
 	}
 	want := inSecret(bundle, namespaces[1], ca)
-	want.data = map[string]string{"theirs": "data"}
+	want.data, want.annotations, want.mark = map[string]string{"theirs": "data"}, users.Annotations, "adopted"
 	if after := want.await(t); after.UID != users.UID {
 		t.Error("the user's Secret was re-created")
 	}

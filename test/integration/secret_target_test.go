@@ -206,7 +206,7 @@ func TestSecretsAreOrphaned(t *testing.T) {
 	again := &v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: bundle.Name}, Spec: *bundle.Spec.DeepCopy()}
 	s.temporary(again)
 	inSecrets.await(t, again, namespaces[1:], ca)
-	shared.bundle = again
+	shared.bundle, shared.mark = again, "adopted" // its own mark has gone with the first Bundle
 	if now := shared.await(t).UID; now != uid {
 		t.Error("the shared object was re-created")
 	}
@@ -241,7 +241,7 @@ func TestSecretOfOtherType(t *testing.T) {
 		for i, object := range before {
 			want := inSecret(bundle, namespaces[i], content...)
 			want.typed = corev1.SecretType(typeOf(object))
-			want.data = theirs[want.typed]
+			want.data, want.mark = theirs[want.typed], "adopted"
 			if after := want.await(t); after.UID != object.UID {
 				t.Errorf("the %s was re-created", want.typed)
 			}
