@@ -2,7 +2,6 @@ package bundle
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"trust-manager.io/internal/certs"
@@ -28,19 +27,15 @@ func (p Problems) Reason() string { return string(p.byUrgency()[0].Reason) }
 
 // byUrgency returns the problems with those first that need a person.
 func (p Problems) byUrgency() Problems {
-	return slices.SortedStableFunc(slices.Values(p), func(a, b *certs.Problem) int {
-		return compareBool(NeedsPerson(string(b.Reason)), NeedsPerson(string(a.Reason)))
-	})
-}
-
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
+	var urgent, others Problems
+	for _, problem := range p {
+		if NeedsPerson(string(problem.Reason)) {
+			urgent = append(urgent, problem)
+		} else {
+			others = append(others, problem)
+		}
 	}
-	return 1
+	return append(urgent, others...)
 }
 
 // NeedsPerson reports whether a problem with this reason lasts until a person changes

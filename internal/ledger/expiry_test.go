@@ -40,6 +40,11 @@ func TestExpiry(t *testing.T) {
 	if got := s.Expiry.Next(start.Add(11 * day)); got != 0 {
 		t.Errorf("when all expire soon, the next in %s", got)
 	}
+	never := expiring(t, 40*day)
+	never.Expiry.Ends[0] = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+	if got := never.Expiry.Next(start); got <= 0 || got > 366*day {
+		t.Errorf("if that is in the year 9999, the next in %s", got)
+	}
 	if got := (ledger.Expiry{}).Next(start); got != 0 {
 		t.Errorf("of nothing, the next in %s", got)
 	}

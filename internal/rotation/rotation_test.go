@@ -81,6 +81,17 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// K5: a retained certificate that is stored as its fingerprint may never expire, which is the
+// year 9999 (RFC 5280, 4.1.2.5).
+func TestFingerprintOfACertificateThatNeverExpires(t *testing.T) {
+	t.Parallel()
+	line := strings.Repeat("0a", 32) + " 2026-01-01T00:00:00Z 9999-12-31T23:59:59Z\n"
+	object := &corev1.ConfigMap{Data: map[string]string{"fingerprints-retained": line}}
+	if state, faults := rotation.Decode(object); len(state.Retained) != 1 || len(faults) > 0 {
+		t.Errorf("%d are retained, faults %q", len(state.Retained), faults)
+	}
+}
+
 // T15: the state of a Bundle that its targets outlive has no owner, and changes with that.
 func TestOwner(t *testing.T) {
 	t.Parallel()
