@@ -79,7 +79,7 @@ test-certmanager: cluster-build $(BIN)/helm $(BIN)/certmanager ## Run the tests 
 	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 10m ./test/certmanager
 
 .PHONY: test-quickstart
-test-quickstart: ## Run the commands of the quick start, the README and the maintenance page exactly as documented
+test-quickstart: ## Run the commands of the quick start, the README and the pages on maintenance and ClusterBundles exactly as documented
 	@echo "== the documented commands, in a copy of this checkout (about 3 minutes after make demo, otherwise 20)"
 	@TEST_QUICKSTART=1 go test -v -count=1 -timeout 40m ./test/quickstart
 
@@ -137,7 +137,7 @@ SIZES ?= $(if $(BENCH_FULL),100$(comma)500$(comma)2000$(comma)5000,100$(comma)50
 REPS ?= 5
 JSON ?= $(BIN)/bench.json
 .PHONY: bench
-bench: cluster-build $(BIN)/helm ## Measure the figures of docs/performance.md relative to the API server's own limit (35 minutes; ROWS, SIZES, REPS, JSON, PROFILE, BENCH_FULL=1)
+bench: cluster-build $(BIN)/helm ## Measure the figures of docs/performance.md relative to the API server's own limit (35 minutes; ROWS, SIZES, REPS, JSON, PROFILE, BENCH_FULL=1, BENCH_KIND=ClusterBundle)
 	@go build -o $(BIN)/bench ./test/bench
 	@$(BIN)/bench -rows "$(ROWS)" -sizes "$(SIZES)" -reps "$(REPS)" -json "$(JSON)" -profile "$(PROFILE)"
 
@@ -171,9 +171,10 @@ chart: $(BIN)/helm ## Package the chart for the images built by `make images`, a
 	@hack/chart.sh "$(GIVEN_VERSION)"
 
 .PHONY: generate
-generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Regenerate the generated files
-	@cd api && $(BIN)/controller-gen object crd paths=./... output:crd:dir=$(CURDIR)/deploy/crds
-	@$(BIN)/crd-ref-docs --source-path=api/trust --config=hack/apidocs/config.yaml --renderer=markdown --output-path=docs/reference/api.md --log-level=ERROR
+generate: $(BIN)/controller-gen $(BIN)/applyconfiguration-gen $(BIN)/crd-ref-docs ## Regenerate the generated files
+	@cd api && $(BIN)/controller-gen object crd paths=./trust/... paths=./trustmanager/... output:crd:dir=$(CURDIR)/deploy/crds
+	@hack/applyconfigurations.sh
+	@$(BIN)/crd-ref-docs --source-path=api --config=hack/apidocs/config.yaml --renderer=markdown --output-path=docs/reference/api.md --log-level=ERROR
 	@go run ./hack/flagdocs >docs/reference/flags.md
 	@go run ./hack/licenses >$(BIN)/licenses.md && mv $(BIN)/licenses.md docs/reference/licenses.md
 	@hack/chartcrd.sh
@@ -208,6 +209,12 @@ $(BIN)/controller-gen: hack/tools/go.mod
 	@mkdir -p $(BIN)
 	@echo "building controller-gen"
 	@go -C hack/tools build -o $(BIN)/ sigs.k8s.io/controller-tools/cmd/controller-gen
+	@touch $@
+
+$(BIN)/applyconfiguration-gen: hack/tools/go.mod
+	@mkdir -p $(BIN)
+	@echo "building applyconfiguration-gen"
+	@go -C hack/tools build -o $(BIN)/ k8s.io/code-generator/cmd/applyconfiguration-gen
 	@touch $@
 
 $(BIN)/crd-ref-docs: hack/tools/go.mod

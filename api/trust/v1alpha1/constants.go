@@ -63,6 +63,14 @@ const (
 	BundleReasonNotExpiringSoon = "NotExpiringSoon"
 )
 
+// BundleConditionSuperseded is the type of the condition that is present, and True, while a
+// ClusterBundle of the same name has taken over the targets of a Bundle, which is inert then.
+const BundleConditionSuperseded = "Superseded"
+
+// BundleReasonSuperseded is the reason of the condition BundleConditionSuperseded, and of Ready
+// and Stalled beside it.
+const BundleReasonSuperseded = "Superseded"
+
 // BundleReasonRollout is the reason of the conditions BundleConditionReady and
 // BundleConditionReconciling while a rollout is in progress.
 const BundleReasonRollout = "Rollout"

@@ -9,6 +9,8 @@ import (
 // target objects have the name of the Bundle.
 //
 // +kubebuilder:object:root=true
+// +genclient
+// +genclient:nonNamespaced
 // +kubebuilder:resource:scope=Cluster,path=bundles,singular=bundle
 // +kubebuilder:subresource:status
 // +kubebuilder:printcolumn:name="ConfigMap Target",type=string,JSONPath=`.spec.target.configMap.key`,description="The key of the certificates in ConfigMap targets"

@@ -12,10 +12,11 @@ type BundleInventory struct {
 	// +required
 	Certificates int32 `json:"certificates"`
 
-	// sources has an entry for each source of the Bundle, in order.
+	// sources has an entry for each source, in order: up to 100 objects, the default CAs
+	// and inline text.
 	// +optional
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:MaxItems=102
 	Sources []SourceInventory `json:"sources,omitempty"`
 
 	// missingSources is the number of sources that existed before and are missing now.
