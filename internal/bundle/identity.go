@@ -13,12 +13,16 @@ type APIKind uint16
 // The kinds of API objects that define bundles.
 const (
 	APIBundle APIKind = iota + 1
+	APIClusterBundle
 )
 
 // String returns the name of the kind in the API.
 func (k APIKind) String() string {
-	if k == APIBundle {
+	switch k {
+	case APIBundle:
 		return "Bundle"
+	case APIClusterBundle:
+		return "ClusterBundle"
 	}
 	return ""
 }
@@ -38,6 +42,27 @@ func (id ID) String() string { return id.Kind.String() + " " + id.Name }
 // NamespacedName returns the key of the API object.
 func (id ID) NamespacedName() types.NamespacedName { return types.NamespacedName{Name: id.Name} }
 
+// Superior returns the bundle of the same name that supersedes this one once it has been
+// built, since both want the same objects; ok is false if there can be none.
+func (id ID) Superior() (superior ID, ok bool) {
+	return ID{Kind: APIClusterBundle, Name: id.Name}, id.Kind == APIBundle
+}
+
+// Inferior returns the bundle of the same name that this one supersedes; ok is false if there
+// can be none.
+func (id ID) Inferior() (inferior ID, ok bool) {
+	return ID{Kind: APIBundle, Name: id.Name}, id.Kind == APIClusterBundle
+}
+
+// Peer returns the bundle of the same name and the other API kind.
+func (id ID) Peer() ID {
+	if superior, ok := id.Superior(); ok {
+		return superior
+	}
+	inferior, _ := id.Inferior()
+	return inferior
+}
+
 // Marks are the metadata by which the operator recognizes the targets of bundles of one API
 // kind.
 type Marks struct {
@@ -54,6 +79,9 @@ type Marks struct {
 	// Adopt is the annotation, with the value "true", by which users consent to changes of
 	// an object that existed before.
 	Adopt string
+	// Peers are the marks of the other API kinds. A bundle takes over the targets of bundles
+	// of its name that have them.
+	Peers []*Marks
 }
 
 // Mark is the reason why a Bundle does not own one of its targets, so that garbage
@@ -77,6 +105,9 @@ func (m Mark) IsAdopted() bool { return m == AdoptedMark || m == AdoptedOrphanMa
 
 // IsOrphan reports whether the target outlives the Bundle.
 func (m Mark) IsOrphan() bool { return m == OrphanMark || m == AdoptedOrphanMark }
+
+// WithPeers returns the marks followed by those of the other API kinds.
+func (m *Marks) WithPeers() []*Marks { return append([]*Marks{m}, m.Peers...) }
 
 // Has reports whether the metadata are those of a target: its label names a bundle and
 // equals its name. An object of another name only carries the label, as a copy does.

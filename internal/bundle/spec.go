@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -75,12 +76,39 @@ type ObjectSource struct {
 	// number of objects instead.
 	Name     string
 	Selector labels.Selector
-	// Key is the key to read; if AllKeys is true, every key is read instead.
+	// Key is the key to read. If Pattern is set, the keys that it matches are read instead,
+	// of which there must be at least one, and if AllKeys is true, every key.
 	Key     string
+	Pattern KeyPattern
 	AllKeys bool
 	// Optional is true if the object, or its key, may be missing, or have only white space
 	// and comments.
 	Optional bool
+}
+
+// KeyPattern matches keys of an object: each * matches any number of characters. It is
+// empty for none.
+type KeyPattern string
+
+// Matches reports whether the pattern matches a key.
+func (p KeyPattern) Matches(key string) bool {
+	parts := strings.Split(string(p), "*")
+	first, last := parts[0], parts[len(parts)-1]
+	if len(parts) == 1 {
+		return key == first
+	}
+	if len(key) < len(first)+len(last) || !strings.HasPrefix(key, first) || !strings.HasSuffix(key, last) {
+		return false
+	}
+	rest := key[len(first) : len(key)-len(last)]
+	for _, part := range parts[1 : len(parts)-1] { // the earliest match leaves the most for the next
+		_, after, ok := strings.Cut(rest, part)
+		if !ok {
+			return false
+		}
+		rest = after
+	}
+	return true
 }
 
 // Target describes the target objects of one kind.

@@ -7,7 +7,8 @@ import (
 	"trust-manager.io/internal/target"
 )
 
-// Store has the active revision of each bundle. It is safe for
+// Store has the active revision of each bundle. Of two bundles of one name, which want the same
+// objects, it has only that of the superior one, unless that has no target. It is safe for
 // concurrent use.
 type Store struct {
 	mu      sync.RWMutex
@@ -35,6 +36,14 @@ func (s *Store) Get(id bundle.ID) (*target.Revision, uint64) {
 	return e.revision, e.number
 }
 
+// IsSuperseded reports whether a superior bundle is active instead of this one.
+func (s *Store) IsSuperseded(id bundle.ID) bool {
+	superior, ok := id.Superior()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return ok && s.entries[superior].revision.HasTargets()
+}
+
 // All returns the active revisions, by bundle.
 func (s *Store) All() map[bundle.ID]*target.Revision {
 	s.mu.RLock()
@@ -46,10 +55,17 @@ func (s *Store) All() map[bundle.ID]*target.Revision {
 	return revisions
 }
 
-// Set activates a revision and returns its number.
-func (s *Store) Set(id bundle.ID, revision *target.Revision) uint64 {
+// Set activates a revision and returns its number. It removes the revision of the inferior
+// bundle, whose targets the new one takes over. It returns 0 if a superior bundle is active.
+func (s *Store) Set(id bundle.ID, revision *target.Revision) (number uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if superior, ok := id.Superior(); ok && s.entries[superior].revision.HasTargets() {
+		return 0
+	}
+	if inferior, ok := id.Inferior(); ok && revision.HasTargets() {
+		delete(s.entries, inferior)
+	}
 	s.last++
 	s.entries[id] = entry{revision, s.last}
 	return s.last

@@ -104,11 +104,20 @@ func (g *Gatherer) objectsOf(ctx context.Context, source bundle.ObjectSource, or
 	default:
 		input = obj.input(source, origin)
 	}
-	input.Source = fmt.Sprintf("%s, key %q", origin.Object, source.Key)
-	if source.AllKeys {
-		input.Source = origin.Object + ", all keys"
-	}
+	input.Source = identityOf(source, origin.Object)
 	return []bundle.Input{input}, nil
+}
+
+// identityOf returns what a source reads, by the name of its object. It is the same for all API
+// kinds, so that a rotation state remains valid when one replaces another.
+func identityOf(source bundle.ObjectSource, object string) string {
+	switch {
+	case source.AllKeys || source.Pattern == "*":
+		return object + ", all keys"
+	case source.Pattern != "":
+		return fmt.Sprintf("%s, keys %q", object, source.Pattern)
+	}
+	return fmt.Sprintf("%s, key %q", object, source.Key)
 }
 
 // notFound returns the input for an object or key that does not exist: a problem, unless

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
@@ -240,6 +241,57 @@ func TestGatherPassesErrorsUp(t *testing.T) {
 			var problems bundle.Problems
 			if errors.As(err, &problems) {
 				t.Error("it counts as a problem of the source")
+			}
+		})
+	}
+}
+
+// E2: a pattern reads the keys that it matches in sorted order, at least one of each object, and
+// never the private key of a Secret.
+func TestGatherPattern(t *testing.T) {
+	t.Parallel()
+	pair := secret("cert-manager", "pair", map[string][]byte{"tls.crt": []byte("c"), "tls.key": []byte("k"), "ca.crt": []byte("a")})
+	pair.Type = corev1.SecretTypeTLS
+	cluster := newObjects(pair, configMap("cert-manager", "roots", map[string]string{"b.crt": "b", "a.crt": "a", "note": "x", "empty": " "}, map[string][]byte{"c.crt": []byte("c")}),
+		configMap("cert-manager", "none", nil, nil))
+	for title, tc := range map[string]struct {
+		kind          bundle.Kind
+		name, pattern string
+		optional      bool
+		// keys are what is read, reason is that of the problem, and identity what the source is
+		// called in a rotation state.
+		keys, reason, identity string
+	}{
+		"some keys":                       {bundle.ConfigMap, "roots", "*.crt", false, "a.crt b.crt c.crt", "", `ConfigMap cert-manager/roots, keys "*.crt"`},
+		"all keys":                        {bundle.ConfigMap, "roots", "*", false, "a.crt b.crt c.crt empty note", "", "ConfigMap cert-manager/roots, all keys"},
+		"no key":                          {bundle.ConfigMap, "roots", "*.pem", false, "", "SourceNotFound", `ConfigMap cert-manager/roots, keys "*.pem"`},
+		"no key at all":                   {bundle.ConfigMap, "none", "*", false, "", "SourceNotFound", "ConfigMap cert-manager/none, all keys"},
+		"no key, optional":                {bundle.ConfigMap, "roots", "*.pem", true, "", "", `ConfigMap cert-manager/roots, keys "*.pem"`},
+		"nothing under the key, optional": {bundle.ConfigMap, "roots", "e*", true, "", "", `ConfigMap cert-manager/roots, keys "e*"`},
+		"a private key":                   {bundle.Secret, "pair", "tls.*", false, "ca.crt", "SourceBuildError", `Secret cert-manager/pair, keys "tls.*"`},
+		"no private key":                  {bundle.Secret, "pair", "*.crt", false, "ca.crt tls.crt", "", `Secret cert-manager/pair, keys "*.crt"`},
+		"no object":                       {bundle.Secret, "nothing", "*.crt", false, "", "SourceNotFound", `Secret cert-manager/nothing, keys "*.crt"`},
+	} {
+		t.Run(title, func(t *testing.T) {
+			t.Parallel()
+			object := &bundle.ObjectSource{Kind: tc.kind, Name: tc.name, Pattern: bundle.KeyPattern(tc.pattern), Optional: tc.optional}
+			gathered, err := source.NewGatherer(cluster, "cert-manager", noPackage(t)).Gather(t.Context(), bundle.Spec{Sources: []bundle.Source{{Field: "f", Object: object}}})
+			if err != nil || len(gathered.Inputs) != 1 {
+				t.Fatalf("%+v, error %v", gathered, err)
+			}
+			input := gathered.Inputs[0]
+			if problem := input.Problem; (problem == nil) != (tc.reason == "") || problem != nil && string(problem.Reason) != tc.reason {
+				t.Errorf("problem %v", problem)
+			}
+			var keys []string
+			for _, text := range input.Texts {
+				keys = append(keys, text.Key)
+			}
+			if got := strings.Join(keys, " "); input.Problem == nil && !input.Absent && got != tc.keys {
+				t.Errorf("keys %s, want %s", got, tc.keys)
+			}
+			if input.Absent != (tc.optional && tc.reason == "") || input.Source != tc.identity {
+				t.Errorf("absent %t, identity %s", input.Absent, input.Source)
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -45,6 +46,8 @@ func (o object) isState(kind bundle.Kind) bool {
 func (o object) input(source bundle.ObjectSource, origin certs.Origin) bundle.Input {
 	input := bundle.Input{Origin: origin}
 	switch {
+	case source.Pattern != "":
+		return o.matching(source, origin)
 	case !source.AllKeys:
 		text, ok := o.value(source.Key)
 		if !ok {
@@ -65,9 +68,36 @@ func (o object) input(source bundle.ObjectSource, origin certs.Origin) bundle.In
 		if !source.AllKeys {
 			origin.Key = source.Key
 		}
-		return ignored(origin, "there is only white space or a comment")
+		return blank(origin)
 	}
 	return input
+}
+
+// matching returns the keys of the object that a source's pattern matches.
+func (o object) matching(source bundle.ObjectSource, origin certs.Origin) bundle.Input {
+	input := bundle.Input{Origin: origin}
+	for _, key := range o.keys() {
+		if source.Pattern.Matches(key) {
+			text, _ := o.value(key)
+			input.Texts = append(input.Texts, bundle.Text{Key: key, PEM: text})
+		}
+	}
+	switch {
+	case len(input.Texts) == 0:
+		origin.Key = string(source.Pattern)
+		return notFound(source, origin, "the object has no key that matches the pattern")
+	case o.hasPrivateKey && source.Pattern.Matches(corev1.TLSPrivateKeyKey):
+		input.Problem = &certs.Problem{Origin: origin, Reason: certs.SourceBuildError,
+			Detail: fmt.Sprintf("the pattern %q matches the private key of a Secret of type kubernetes.io/tls, under tls.key; use a narrower one, such as *.crt", source.Pattern)}
+	case source.Optional && isBlank(input.Texts):
+		return blank(origin)
+	}
+	return input
+}
+
+// blank returns the input for an optional source without content.
+func blank(origin certs.Origin) bundle.Input {
+	return ignored(origin, "there is only white space or a comment")
 }
 
 // isBlank reports whether texts have nothing but white space and comments (S7b).
