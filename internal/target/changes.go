@@ -123,12 +123,13 @@ func (i identity) compare(observed Observed, desired Desired) difference {
 	}
 	adopted, isNew := i.isAdopted(observed)
 	d := difference{clean: !others.any && !object.Immutable && !adopted, isNew: isNew, mark: markOf(adopted, desired.Shape.Orphan, others.data)}
-	if isNew && !desired.Overwrite && object.Meta.Annotations[i.marks.Adopt] != consent {
+	if isNew && !desired.Overwrite && !i.hasConsent(object) {
 		d.conflicts = conflicts(entries, wanted, object.written(nil))
 	}
 	if d.mark != "" {
-		wanted[Field{SectionAnnotations, i.marks.Shared}] = string(d.mark)
-		delete(stale, Field{SectionAnnotations, i.marks.Shared})
+		mark := Field{SectionAnnotations, i.marks[0].Shared}
+		wanted[mark] = string(d.mark)
+		delete(stale, mark)
 	}
 	d.changes.Drop = stale
 	d.changes.Set = map[Field]string{}
@@ -248,9 +249,10 @@ func (i identity) setOwner(c *Changes, object *Object, owner metav1.OwnerReferen
 		if !i.isOwner(reference) {
 			continue
 		}
-		ownerMissing = false
+		// Whether the other API kind's bundle still exists matters as well.
+		ownerMissing = ownerMissing && i.isPeer(reference)
 		switch {
-		case marked || reference.UID != owner.UID:
+		case marked || reference.UID != owner.UID || i.isPeer(reference):
 			c.DropOwners = append(c.DropOwners, reference.UID)
 		default:
 			upToDate = sameOwner(reference, owner)

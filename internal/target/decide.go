@@ -127,7 +127,7 @@ func Decide(key Key, desired Desired, observed Observed) Action {
 	platform, isPlatforms := TypeOf(key.Kind).platforms[key.Name]
 	switch wanted := desired.Selected && desired.Shape != nil; {
 	case wanted && isPlatforms:
-		action.set(Refuse, fmt.Sprintf("%s manages a %s with this name in every namespace; rename the Bundle", platform, key.Kind))
+		action.set(Refuse, fmt.Sprintf("%s manages a %s with this name in every namespace; rename the %s", platform, key.Kind, key.Bundle.Kind))
 	case wanted:
 		action.converge(desired, observed)
 	case isPlatforms:
@@ -175,20 +175,21 @@ func (a *Action) converge(desired Desired, observed Observed) {
 func (a *Action) repair(desired Desired, observed Observed) {
 	object := observed.Object
 	a.UID, a.ResourceVersion = string(object.Meta.UID), object.Meta.ResourceVersion
-	difference := a.identity(desired).compare(observed, desired)
+	us := identity{desired.Marks.WithPeers(), a.Key.Bundle.Name}
+	difference := us.compare(observed, desired)
 	a.Holding.Clean, a.Holding.Adopted = difference.clean, difference.mark.IsAdopted()
-	owner := a.identity(desired).foreignController(object)
+	owner := us.foreignController(object)
 	switch {
 	case object.Meta.DeletionTimestamp != nil:
 		a.set(Wait, "the object is being deleted")
 	case owner != nil:
-		a.set(Refuse, fmt.Sprintf("the object is controlled by %s %s; delete it, or rename the Bundle", owner.Kind, owner.Name))
+		a.set(Refuse, fmt.Sprintf("the object is controlled by %s %s; delete it, or rename the %s", owner.Kind, owner.Name, a.Key.Bundle.Kind))
 	case object.Immutable && difference.changes.content():
 		a.set(Refuse, "the object is immutable and has different content; save its foreign data and delete it, and it will be re-created")
 	case len(difference.conflicts) > 0:
-		a.set(Refuse, fmt.Sprintf("the object existed before and has other content under %s; to overwrite it, set spec.target.overwrite "+
-			"in the Bundle, or the annotation %s to %q on the object; to keep it, use another key, or another name for the Bundle",
-			strings.Join(difference.conflicts, ", "), desired.Marks.Adopt, consent))
+		a.set(Refuse, fmt.Sprintf("the object existed before and has other content under %[1]s; to overwrite it, set spec.target.overwrite "+
+			"in the %[4]s, or the annotation %[2]s to %[3]q on the object; to keep it, use another key, or another name for the %[4]s",
+			strings.Join(difference.conflicts, ", "), desired.Marks.Adopt, consent, a.Key.Bundle.Kind))
 	case len(object.Meta.ManagedFields) == 0 && len(difference.changes.Drop) == 0:
 		// Applied even if nothing differs: without managedFields, the operator's entries
 		// could not be distinguished from foreign ones later. An apply removes nothing,
@@ -233,7 +234,8 @@ func (a *Action) release(desired Desired, observed Observed) {
 // withdraw decides about a target that is not desired and has been read in full.
 func (a *Action) withdraw(desired Desired, object *Object) {
 	a.UID, a.ResourceVersion = string(object.Meta.UID), object.Meta.ResourceVersion
-	us := a.identity(desired)
+	// What a bundle of another API kind has marked is not this one's to release.
+	us := identity{[]*bundle.Marks{desired.Marks}, a.Key.Bundle.Name}
 	switch {
 	case desired.BundleDeleted && us.mark(object).IsOrphan():
 		a.set(Skip, "it outlives the Bundle")
@@ -256,11 +258,6 @@ func (a *Action) withdraw(desired Desired, object *Object) {
 		a.Changes = removal.changes
 		a.set(Patch, "it is no longer desired, but existed before or holds foreign entries")
 	}
-}
-
-// identity returns the identity of the bundle whose target this is.
-func (a *Action) identity(desired Desired) identity {
-	return identity{desired.Marks, a.Key.Bundle.Name}
 }
 
 func (a *Action) set(verb Verb, reason string) {

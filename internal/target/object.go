@@ -112,7 +112,9 @@ func collect(record *metav1.FieldsV1, into map[Field]bool) {
 
 // identity is what the owner references and marks of a bundle's targets have.
 type identity struct {
-	marks *bundle.Marks
+	// marks are those of the bundle's API kind, followed by those of the kinds from which it
+	// takes over the targets of its name. The list is not empty.
+	marks []*bundle.Marks
 	name  string
 }
 
@@ -120,7 +122,15 @@ type identity struct {
 // Bundle takes over the targets of its predecessor.
 func (i identity) isOwner(reference metav1.OwnerReference) bool {
 	group, _, _ := strings.Cut(reference.APIVersion, "/")
-	return group == i.marks.Owner.Group && reference.Kind == i.marks.Owner.Kind && reference.Name == i.name
+	return reference.Name == i.name && slices.ContainsFunc(i.marks, func(m *bundle.Marks) bool {
+		return m.Owner.Group == group && m.Owner.Kind == reference.Kind
+	})
+}
+
+// isPeer reports whether an owner reference names the bundle of the same name and another API
+// kind.
+func (i identity) isPeer(reference metav1.OwnerReference) bool {
+	return i.isOwner(reference) && !identity{i.marks[:1], i.name}.isOwner(reference)
 }
 
 // foreignController returns the controller of an object if it is not the bundle, or nil.
@@ -135,7 +145,7 @@ func (i identity) foreignController(object *Object) *metav1.OwnerReference {
 
 // isMarked reports whether an object carries the label of the bundle's targets.
 func (i identity) isMarked(object *Object) bool {
-	return object.Meta.Name == i.name && i.marks.Has(&object.Meta)
+	return object.Meta.Name == i.name && slices.ContainsFunc(i.marks, func(m *bundle.Marks) bool { return m.Has(&object.Meta) })
 }
 
 // mark returns the mark of a target of the bundle, or "" if it has none or is none.
@@ -143,7 +153,22 @@ func (i identity) mark(object *Object) bundle.Mark {
 	if !i.isMarked(object) {
 		return ""
 	}
-	return i.marks.MarkOf(&object.Meta)
+	return i.recorded(object)
+}
+
+// recorded returns the mark of an object, whether it is a target or not.
+func (i identity) recorded(object *Object) bundle.Mark {
+	for _, marks := range i.marks {
+		if mark := marks.MarkOf(&object.Meta); mark != "" {
+			return mark
+		}
+	}
+	return ""
+}
+
+// hasConsent reports whether a user has consented to changes of an object.
+func (i identity) hasConsent(object *Object) bool {
+	return slices.ContainsFunc(i.marks, func(m *bundle.Marks) bool { return object.Meta.Annotations[m.Adopt] == consent })
 }
 
 // isAdopted reports whether an object existed before it became a target, and whether it
@@ -153,7 +178,7 @@ func (i identity) isAdopted(observed Observed) (adopted, isNew bool) {
 	object := observed.Object
 	isNew = !observed.Known && !i.isMarked(object) && !slices.ContainsFunc(object.Meta.OwnerReferences, i.isOwner)
 	isKnownAdopted := observed.Known && observed.Holding.Adopted
-	return isNew || isKnownAdopted || i.marks.MarkOf(&object.Meta).IsAdopted(), isNew
+	return isNew || isKnownAdopted || i.recorded(object).IsAdopted(), isNew
 }
 
 // isControlled reports whether an object is a target that the bundle controls. A copy or a
@@ -166,9 +191,11 @@ func (i identity) isControlled(object *Object) bool {
 
 // isReserved reports whether the name of an entry is reserved for the operator.
 func (i identity) isReserved(field Field) bool {
-	switch field {
-	case Field{SectionLabels, i.marks.Label}, Field{SectionAnnotations, i.marks.Hash}, Field{SectionAnnotations, i.marks.Shared}:
-		return true
-	}
-	return false
+	return slices.ContainsFunc(i.marks, func(m *bundle.Marks) bool {
+		switch field {
+		case Field{SectionLabels, m.Label}, Field{SectionAnnotations, m.Hash}, Field{SectionAnnotations, m.Shared}:
+			return true
+		}
+		return false
+	})
 }

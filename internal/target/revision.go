@@ -126,6 +126,15 @@ func (r *Revision) PEMDigest() string {
 	return hex.EncodeToString(file.sum[:])
 }
 
+// HasTargets reports whether there are any targets; there may be no revision.
+func (r *Revision) HasTargets() bool { return r != nil && len(r.Shapes) > 0 }
+
+// Wants reports whether an object of this kind in a namespace with these labels is a target.
+// There may be no revision.
+func (r *Revision) Wants(kind bundle.Kind, namespace labels.Set) bool {
+	return r != nil && r.Shapes[kind] != nil && (TypeOf(kind).ClusterScoped || r.Namespaces.Matches(namespace))
+}
+
 // Equal reports whether two revisions have the same desired state for every target.
 func (r *Revision) Equal(other *Revision) bool {
 	if other == nil || r.Owner.UID != other.Owner.UID || r.Overwrite != other.Overwrite || len(r.Shapes) != len(other.Shapes) ||
