@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -20,16 +21,6 @@ import (
 // Bundle adapts the Bundle of trust.cert-manager.io/v1alpha1.
 type Bundle struct{}
 
-// bundleMarks are the marks of the targets of Bundles.
-var bundleMarks = bundle.Marks{
-	Kind:   bundle.APIBundle,
-	Owner:  schema.GroupKind{Group: v1alpha1.GroupName, Kind: v1alpha1.BundleKind},
-	Label:  v1alpha1.BundleLabelKey,
-	Hash:   v1alpha1.BundleHashAnnotationKey,
-	Shared: v1alpha1.SharedAnnotationKey,
-	Adopt:  v1alpha1.AdoptAnnotationKey,
-}
-
 // GroupVersionKind implements [Adapter].
 func (Bundle) GroupVersionKind() schema.GroupVersionKind {
 	return v1alpha1.GroupVersion.WithKind(v1alpha1.BundleKind)
@@ -42,7 +33,14 @@ func (Bundle) New() client.Object { return &v1alpha1.Bundle{} }
 func (Bundle) NewList() client.ObjectList { return &v1alpha1.BundleList{} }
 
 // Marks implements [Adapter].
-func (Bundle) Marks() *bundle.Marks { return &bundleMarks }
+func (Bundle) Marks() *bundle.Marks { return bundleMarks }
+
+// HasSameSpec implements [Adapter].
+func (Bundle) HasSameSpec(a, b client.Object) bool {
+	first, isFirst := a.(*v1alpha1.Bundle)
+	second, isSecond := b.(*v1alpha1.Bundle)
+	return isFirst && isSecond && equality.Semantic.DeepEqual(first.Spec, second.Spec)
+}
 
 // Spec implements [Adapter]. The API server has already rejected most invalid values.
 func (b Bundle) Spec(obj client.Object) (bundle.Spec, bundle.Problems) {
@@ -54,10 +52,10 @@ func (b Bundle) Spec(obj client.Object) (bundle.Spec, bundle.Problems) {
 		ID:         bundle.ID{Kind: bundleMarks.Kind, Name: source.Name},
 		Generation: source.Generation,
 		Owner:      *metav1.NewControllerRef(source, b.GroupVersionKind()),
-		Marks:      &bundleMarks,
+		Marks:      bundleMarks,
 		Namespaces: labels.Everything(),
 		Filter:     filterOf(source.Spec.Filters),
-		Rotation:   rotationOf(source.Spec),
+		Rotation:   rotationOf(source.Spec.Rotation, source.Spec.Target != nil),
 	}
 	var problems bundle.Problems
 	spec.Filter.Exclude, problems = exclusionsOf(source.Spec.Exclude)
@@ -218,14 +216,14 @@ func exclusionsOf(entries []v1alpha1.Exclusion) (list []bundle.Exclusion, proble
 	return list, problems
 }
 
-// rotationOf converts the rotation. A Bundle without a target retains nothing.
-func rotationOf(spec v1alpha1.BundleSpec) bundle.Rotation {
-	if spec.Rotation == nil || spec.Target == nil {
+// rotationOf converts the rotation. A bundle without a target retains nothing.
+func rotationOf(rotation *v1alpha1.BundleRotation, hasTarget bool) bundle.Rotation {
+	if rotation == nil || !hasTarget {
 		return bundle.Rotation{}
 	}
-	rotation := bundle.Rotation{Retain: spec.Rotation.Retain.Duration, Max: v1alpha1.DefaultMaxRetained}
-	if spec.Rotation.MaxRetained != nil {
-		rotation.Max = int(*spec.Rotation.MaxRetained)
+	converted := bundle.Rotation{Retain: rotation.Retain.Duration, Max: v1alpha1.DefaultMaxRetained}
+	if rotation.MaxRetained != nil {
+		converted.Max = int(*rotation.MaxRetained)
 	}
-	return rotation
+	return converted
 }

@@ -13,7 +13,14 @@ func (Bundle) Report(obj client.Object) ledger.Report {
 	if !ok {
 		return ledger.Report{}
 	}
-	status := source.Status
+	return reportOf(&source.Status)
+}
+
+// Status implements [Adapter].
+func (Bundle) Status(report ledger.Report) any { return statusOf(report) }
+
+// reportOf converts a status, which all API kinds share.
+func reportOf(status *v1alpha1.BundleStatus) ledger.Report {
 	report := ledger.Report{
 		ObservedGeneration: status.ObservedGeneration,
 		Conditions:         status.Conditions,
@@ -28,8 +35,8 @@ func (Bundle) Report(obj client.Object) ledger.Report {
 	return report
 }
 
-// Status implements [Adapter].
-func (Bundle) Status(report ledger.Report) any {
+// statusOf is the reverse of reportOf.
+func statusOf(report ledger.Report) *v1alpha1.BundleStatus {
 	status := &v1alpha1.BundleStatus{
 		ObservedGeneration: report.ObservedGeneration,
 		Conditions:         report.Conditions,
