@@ -30,7 +30,7 @@ func Name(id bundle.ID) string {
 	return id.Name + infix + hex.EncodeToString(sum[:])
 }
 
-// BundleOf returns the Bundle whose ConfigMap has this name; ok is false for any other
+// BundleOf returns the bundle whose ConfigMap has this name; ok is false for any other
 // name.
 func BundleOf(name string) (id bundle.ID, ok bool) {
 	at := strings.LastIndex(name, infix)
@@ -38,7 +38,12 @@ func BundleOf(name string) (id bundle.ID, ok bool) {
 		return bundle.ID{}, false
 	}
 	id = bundle.ID{Kind: bundleKind, Name: name[:at]}
-	return id, Name(id) == name
+	for _, id := range []bundle.ID{id, id.Peer()} {
+		if Name(id) == name {
+			return id, true
+		}
+	}
+	return id, false
 }
 
 // Is reports whether a ConfigMap holds a rotation state, by its name or, if it is a copy

@@ -78,15 +78,19 @@ func (r *Record) Has(fingerprint [32]byte) bool {
 // Load returns the state: the newer of what the cache has and what this process wrote last.
 // With a cache that lags behind, a CA would be forgotten that has left since. If the object
 // was deleted, which is not an edit, the state is last, the one of the last good bundle; it
-// may be nil.
+// may be nil. The first time, it is that of the bundle of the other API kind and the same name
+// if that is newer: this one replaces it, and what it retains stays retained.
 func (t *Tracker) Load(ctx context.Context, last *bundle.State) (*Record, error) {
-	cached := &corev1.ConfigMap{}
-	err := t.store.cache.Get(ctx, types.NamespacedName{Namespace: t.store.namespace, Name: rotation.Name(t.id)}, cached)
-	switch {
-	case apierrors.IsNotFound(err):
-		return t.missing(last), nil
-	case err != nil:
+	cached, err := t.store.read(ctx, t.id)
+	if err != nil {
 		return nil, err
+	}
+	if t.record == nil && last == nil {
+		return t.inherited(ctx, cached)
+	}
+	switch {
+	case cached == nil:
+		return t.missing(last), nil
 	case t.record == nil || t.record.object == nil:
 	case t.record.object.UID == cached.UID && t.record.object.ResourceVersion == cached.ResourceVersion:
 		if !t.record.wrote.IsZero() {
@@ -100,6 +104,38 @@ func (t *Tracker) Load(ctx context.Context, last *bundle.State) (*Record, error)
 	}
 	t.record = newRecord(cached, t.owner)
 	return t.record, nil
+}
+
+// read returns the object of a bundle in the cache, or nil.
+func (s *Store) read(ctx context.Context, id bundle.ID) (*corev1.ConfigMap, error) {
+	cached := &corev1.ConfigMap{}
+	err := s.cache.Get(ctx, types.NamespacedName{Namespace: s.namespace, Name: rotation.Name(id)}, cached)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	return cached, err
+}
+
+// inherited returns the first state, given the bundle's own object, which may be nil.
+func (t *Tracker) inherited(ctx context.Context, own *corev1.ConfigMap) (*Record, error) {
+	other, err := t.store.read(ctx, t.id.Peer())
+	if err != nil {
+		return nil, err
+	}
+	record := &Record{}
+	if own != nil {
+		record = newRecord(own, t.owner)
+		t.record = record
+	}
+	if other == nil || own != nil && !target.IsNewer(other.ResourceVersion, own.ResourceVersion) {
+		return record, nil
+	}
+	inherited := *record
+	inherited.State, inherited.Faults = rotation.Decode(other)
+	if own != nil {
+		t.record = &inherited
+	}
+	return &inherited, nil
 }
 
 // newRecord returns the record of an object. An object of an earlier Bundle of the same
