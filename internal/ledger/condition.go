@@ -18,7 +18,7 @@ const maxReady = 300
 
 // progressConditions are the types of the conditions that [Summary.Conditions] returns. A
 // status that has one of them which is not returned is outdated.
-var progressConditions = []string{ConditionSynced, ConditionReady, ConditionReconciling, ConditionStalled}
+var progressConditions = []string{ConditionSynced, ConditionReady, ConditionReconciling, ConditionStalled, ConditionSuperseded}
 
 // IsOutdated reports whether a status has a condition of the operator that it should not
 // have, given the wanted conditions.
@@ -34,8 +34,8 @@ func WithoutOutdated(current, wanted []metav1.Condition) []metav1.Condition {
 	})
 }
 
-// Conditions returns the conditions Synced, Ready, Reconciling and Stalled, as far as they
-// are present, given the current ones. If wait is not 0, it is too early to report: the
+// Conditions returns the conditions Synced, Ready, Reconciling, Stalled and Superseded, as far as
+// they are present, given the current ones. If wait is not 0, it is too early to report: the
 // status should not change before wait has passed. If keep is true, the status should not
 // change until the next event.
 //
@@ -50,6 +50,8 @@ func (s Summary) Conditions(current []metav1.Condition, now time.Time) (conditio
 	}
 	unfinished := s.Wanted - s.Synced - s.Failed
 	switch {
+	case s.Attempt.SupersededBy != bundle.ID{}:
+		return s.superseded(meta.FindStatusCondition(current, ConditionSynced)), 0, false
 	case s.Attempt.Reason != "":
 		return s.failed(afterProblem(s.Attempt.Reason), s.Attempt.Reason, foreign(s.Attempt.Message, maxMessage)+s.fallback()), 0, false
 	case !s.Built || unfinished > 0 && !s.Wrote && reported && !describesProblem(current):
@@ -90,6 +92,22 @@ func (s Summary) rollout(synced *metav1.Condition) (conditions []metav1.Conditio
 	return append(conditions,
 		s.ready(metav1.ConditionFalse, ReasonRollout, message),
 		s.condition(ConditionReconciling, metav1.ConditionTrue, ReasonRollout, message),
+	)
+}
+
+// superseded returns the conditions of a bundle whose targets another one has taken over, given
+// the current condition Synced: what has been achieved stays true. A person has to end it.
+func (s Summary) superseded(synced *metav1.Condition) (conditions []metav1.Condition) {
+	message := s.noted(fmt.Sprintf("%s has taken over the targets of this name, and this %s writes nothing; "+
+		"before you delete it, wait until the other one is Ready: what that has not taken over, or does not ask for, is deleted with this one",
+		s.Attempt.SupersededBy, s.Kind))
+	if synced != nil && synced.Status == metav1.ConditionTrue {
+		conditions = append(conditions, *synced)
+	}
+	return append(conditions,
+		s.condition(ConditionSuperseded, metav1.ConditionTrue, ReasonSuperseded, message),
+		s.ready(metav1.ConditionFalse, ReasonSuperseded, message),
+		s.condition(ConditionStalled, metav1.ConditionTrue, ReasonSuperseded, message),
 	)
 }
 

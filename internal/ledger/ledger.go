@@ -31,6 +31,9 @@ type Attempt struct {
 	// DefaultCAVersion is the id of the default CA package in use, or empty. After a
 	// failed attempt it remains that of the last good bundle.
 	DefaultCAVersion string
+	// SupersededBy is the bundle that has taken the targets over, if one has. Nothing else is
+	// known then.
+	SupersededBy bundle.ID
 	// Reduced is true if the latest attempt failed and Content is that of the last good
 	// bundle without the excluded certificates.
 	Reduced bool
@@ -101,6 +104,16 @@ func (l *Ledger) RecordBuild(id bundle.ID, attempt Attempt) {
 		e.content = attempt.Content
 	}
 	e.attempt = attempt
+}
+
+// RecordSuperseded records that another bundle has taken the targets over. It reports whether
+// that, or the generation, is new.
+func (l *Ledger) RecordSuperseded(id bundle.ID, attempt Attempt) (changed bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before := l.entry(id)
+	l.entries[id] = &entry{attempt: attempt}
+	return before.attempt.SupersededBy != attempt.SupersededBy || before.attempt.Generation != attempt.Generation
 }
 
 // StartRollout starts the rollout of a new revision: all targets are pending.

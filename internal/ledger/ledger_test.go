@@ -194,7 +194,7 @@ func TestSummary(t *testing.T) {
 	}
 	l.Synced(id("roots"), 1, configMap("a"))
 	want := ledger.Summary{
-		Attempt: attempt, Content: attempt.Content, Built: true, Wanted: 6, Synced: 1, Failed: 4, Namespaces: 3,
+		Kind: bundle.APIBundle, Attempt: attempt, Content: attempt.Content, Built: true, Wanted: 6, Synced: 1, Failed: 4, Namespaces: 3,
 		Failures: []ledger.Failure{
 			{Target: configMap("b"), Cause: "cause of b"},
 			{Target: configMap("c"), Cause: "cause of c"},

@@ -12,9 +12,11 @@ const (
 	ConditionReconciling  = "Reconciling"
 	ConditionStalled      = "Stalled"
 	ConditionExpiringSoon = "ExpiringSoon"
+	ConditionSuperseded   = "Superseded"
 
 	ReasonSynced          = "Synced"
 	ReasonRollout         = "Rollout"
+	ReasonSuperseded      = "Superseded"
 	ReasonExpiringSoon    = "ExpiringSoon"
 	ReasonNotExpiringSoon = "NotExpiringSoon"
 )

@@ -40,6 +40,8 @@ type Failure struct {
 
 // Summary is the state of a bundle and its rollout at one moment.
 type Summary struct {
+	// Kind is the API kind of the bundle.
+	Kind    bundle.APIKind
 	Attempt Attempt
 	// Note is what users should know about all bundles of the API kind, or empty.
 	Note string
@@ -70,7 +72,7 @@ func (l *Ledger) Summary(id bundle.ID) (summary Summary, ok bool) {
 	if !ok {
 		return Summary{}, false
 	}
-	return e.summary(l.notes[id.Kind]), true
+	return e.summary(id.Kind, l.notes[id.Kind]), true
 }
 
 // Summaries returns the summaries of all bundles.
@@ -79,14 +81,14 @@ func (l *Ledger) Summaries() map[bundle.ID]Summary {
 	defer l.mu.Unlock()
 	all := make(map[bundle.ID]Summary, len(l.entries))
 	for id, e := range l.entries {
-		all[id] = e.summary(l.notes[id.Kind])
+		all[id] = e.summary(id.Kind, l.notes[id.Kind])
 	}
 	return all
 }
 
-func (e *entry) summary(note string) Summary {
+func (e *entry) summary(kind bundle.APIKind, note string) Summary {
 	summary := Summary{
-		Note: note, Attempt: e.attempt, Content: e.content, Built: e.revision != 0,
+		Kind: kind, Note: note, Attempt: e.attempt, Content: e.content, Built: e.revision != 0,
 		Wanted: len(e.targets), Synced: e.counts[synced], Failed: e.counts[failed],
 		Since: e.since, Wrote: e.wrote,
 	}

@@ -40,7 +40,7 @@ func Spec(spec bundle.Spec, namespaces int) []Finding {
 			if file.Format == bundle.JKS && !seen[file.Field] {
 				seen[file.Field] = true // the targets of all kinds may share a file
 				findings = append(findings, Finding{Origin: certs.Origin{Field: file.Field}, Detail: "JKS is deprecated, and Java itself recommends against it; " +
-					"use pkcs12, unless an old version of Java must read the store"})
+					"use PKCS#12, unless an old version of Java must read the store"})
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
 
+	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/target"
 )
@@ -97,14 +98,17 @@ type bundleGauge struct {
 	read        func(ledger.Summary) (value float64, ok bool)
 }
 
+// bundleLabels are the labels of all gauges: the name of a Bundle, and its API kind.
+var bundleLabels = []string{"bundle", "kind"}
+
 func newBundleMetrics(accounts *ledger.Ledger, clock clock.PassiveClock) *bundleMetrics {
 	gauge := func(name, help string, read func(ledger.Summary) (float64, bool)) bundleGauge {
-		return bundleGauge{prometheus.NewDesc(prefix+"bundle_"+name, help, []string{"bundle"}, nil), read}
+		return bundleGauge{prometheus.NewDesc(prefix+"bundle_"+name, help, bundleLabels, nil), read}
 	}
 	expiring := func(days int) bundleGauge {
 		description := prometheus.NewDesc(prefix+"bundle_expiring_certificates",
 			"Certificates of the bundle that have expired or expire within a time: 7d, 30d or 90d.",
-			[]string{"bundle"}, prometheus.Labels{"within": fmt.Sprintf("%dd", days)})
+			bundleLabels, prometheus.Labels{"within": fmt.Sprintf("%dd", days)})
 		return bundleGauge{description, func(s ledger.Summary) (float64, bool) {
 			return float64(s.Expiry.Within(time.Duration(days)*24*time.Hour, clock.Now())), s.Built
 		}}
@@ -129,7 +133,7 @@ func newBundleMetrics(accounts *ledger.Ledger, clock clock.PassiveClock) *bundle
 				if s.Attempt.Reason == "" && s.Built && s.Synced == s.Wanted && s.Failed == 0 {
 					return 1, true
 				}
-				return 0, true
+				return 0, s.Attempt.SupersededBy == bundle.ID{}
 			}),
 	}}
 }
@@ -146,7 +150,7 @@ func (b *bundleMetrics) Collect(metrics chan<- prometheus.Metric) {
 	for id, summary := range b.accounts.Summaries() {
 		for _, gauge := range b.gauges {
 			if value, ok := gauge.read(summary); ok {
-				metrics <- prometheus.MustNewConstMetric(gauge.description, prometheus.GaugeValue, value, id.Name)
+				metrics <- prometheus.MustNewConstMetric(gauge.description, prometheus.GaugeValue, value, id.Name, id.Kind.String())
 			}
 		}
 	}

@@ -53,34 +53,34 @@ func TestBundleMetrics(t *testing.T) {
 		want := `
 # HELP trust_manager_bundle_certificates Certificates in the bundle that was built last.
 # TYPE trust_manager_bundle_certificates gauge
-trust_manager_bundle_certificates{bundle="roots"} 7
+trust_manager_bundle_certificates{bundle="roots",kind="Bundle"} 7
 # HELP trust_manager_bundle_earliest_not_after_seconds When the first certificate of the bundle expires, in seconds since 1970.
 # TYPE trust_manager_bundle_earliest_not_after_seconds gauge
-trust_manager_bundle_earliest_not_after_seconds{bundle="roots"} 1.7953488e+09
+trust_manager_bundle_earliest_not_after_seconds{bundle="roots",kind="Bundle"} 1.7953488e+09
 # HELP trust_manager_bundle_certificates_retained Certificates in it that have left every source, by spec.rotation.
 # TYPE trust_manager_bundle_certificates_retained gauge
-trust_manager_bundle_certificates_retained{bundle="roots"} 2
+trust_manager_bundle_certificates_retained{bundle="roots",kind="Bundle"} 2
 # HELP trust_manager_bundle_sources_missing Missing sources that do not hold up the bundle, by spec.rotation.
 # TYPE trust_manager_bundle_sources_missing gauge
-trust_manager_bundle_sources_missing{bundle="roots"} 1
+trust_manager_bundle_sources_missing{bundle="roots",kind="Bundle"} 1
 # HELP trust_manager_bundle_expiring_certificates Certificates of the bundle that have expired or expire within a time: 7d, 30d or 90d.
 # TYPE trust_manager_bundle_expiring_certificates gauge
-trust_manager_bundle_expiring_certificates{bundle="roots",within="30d"} 4
-trust_manager_bundle_expiring_certificates{bundle="roots",within="7d"} 2
-trust_manager_bundle_expiring_certificates{bundle="roots",within="90d"} 5
+trust_manager_bundle_expiring_certificates{bundle="roots",kind="Bundle",within="30d"} 4
+trust_manager_bundle_expiring_certificates{bundle="roots",kind="Bundle",within="7d"} 2
+trust_manager_bundle_expiring_certificates{bundle="roots",kind="Bundle",within="90d"} 5
 # HELP trust_manager_bundle_synced Whether every target holds the current bundle and the sources are good: 1 or 0.
 # TYPE trust_manager_bundle_synced gauge
-trust_manager_bundle_synced{bundle="broken"} 0
-trust_manager_bundle_synced{bundle="roots"} ` + done + `
+trust_manager_bundle_synced{bundle="broken",kind="Bundle"} 0
+trust_manager_bundle_synced{bundle="roots",kind="Bundle"} ` + done + `
 # HELP trust_manager_bundle_targets_desired Targets that the Bundle asks for.
 # TYPE trust_manager_bundle_targets_desired gauge
-trust_manager_bundle_targets_desired{bundle="roots"} 3
+trust_manager_bundle_targets_desired{bundle="roots",kind="Bundle"} 3
 # HELP trust_manager_bundle_targets_failed Targets that could not be synced.
 # TYPE trust_manager_bundle_targets_failed gauge
-trust_manager_bundle_targets_failed{bundle="roots"} ` + failed + `
+trust_manager_bundle_targets_failed{bundle="roots",kind="Bundle"} ` + failed + `
 # HELP trust_manager_bundle_targets_synced Targets that hold the current bundle.
 # TYPE trust_manager_bundle_targets_synced gauge
-trust_manager_bundle_targets_synced{bundle="roots"} ` + synced + "\n"
+trust_manager_bundle_targets_synced{bundle="roots",kind="Bundle"} ` + synced + "\n"
 		if err := testutil.CollectAndCompare(newBundleMetrics(accounts, clocktesting.NewFakePassiveClock(start)), strings.NewReader(want)); err != nil {
 			t.Error(err)
 		}
