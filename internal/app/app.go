@@ -24,6 +24,7 @@ import (
 	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/controller"
+	"trust-manager.io/internal/controller/definition"
 	"trust-manager.io/internal/source"
 )
 
@@ -89,7 +90,7 @@ func (o *options) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	answers, err := answering(config, apis.All())
+	answers, err := answering(config, apis.Adapters{apis.Bundle{}})
 	if err != nil {
 		return err
 	}
@@ -112,7 +113,11 @@ func (o *options) runOnce(ctx context.Context, config *rest.Config, identity str
 		return err
 	}
 	defer stop()
-	mgr, err := o.manager(config, lock)
+	served, kinds, err := servedKinds(ctx, config)
+	if err != nil {
+		return err
+	}
+	mgr, err := o.manager(config, lock, served)
 	if err != nil {
 		return err
 	}
@@ -128,6 +133,8 @@ func (o *options) runOnce(ctx context.Context, config *rest.Config, identity str
 	registered := &registrations{Registerer: metrics.Registry}
 	defer registered.remove()
 	err = controller.Add(ctx, mgr, controller.Options{
+		APIs:             served,
+		Kinds:            kinds,
 		TrustNamespace:   o.trustNamespace,
 		TargetNamespaces: o.targetNamespaces,
 		SecretTargets:    o.secretTargets,
@@ -143,6 +150,20 @@ func (o *options) runOnce(ctx context.Context, config *rest.Config, identity str
 	}
 	mgr.GetLogger().Info("Starting", "version", version, "trustNamespace", o.trustNamespace, "defaultCAVersion", defaultCAs.ID())
 	return runManager(ctx, mgr.Start, &synced)
+}
+
+// servedKinds returns the API kinds that are served, and what notices when others are.
+func servedKinds(ctx context.Context, config *rest.Config) (apis.Adapters, *definition.Served, error) {
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	kinds, err := definition.NewServed(apis.All(), config, client)
+	if err != nil {
+		return nil, nil, err
+	}
+	served, err := kinds.Find(ctx)
+	return served, kinds, err
 }
 
 // runManager runs the manager until it returns. If ctx is canceled before the caches
@@ -201,7 +222,7 @@ func clientConfig(kubeconfig string) (*rest.Config, error) {
 	return config, nil
 }
 
-func (o *options) manager(config *rest.Config, lock resourcelock.Interface) (manager.Manager, error) {
+func (o *options) manager(config *rest.Config, lock resourcelock.Interface, served apis.Adapters) (manager.Manager, error) {
 	scheme := runtime.NewScheme()
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
 		return nil, err
@@ -212,7 +233,7 @@ func (o *options) manager(config *rest.Config, lock resourcelock.Interface) (man
 	shutdown, retry := shutdownTimeout, retryPeriod
 	return ctrl.NewManager(config, manager.Options{
 		Scheme: scheme,
-		Cache:  controller.CacheOptions(o.trustNamespace),
+		Cache:  controller.CacheOptions(o.trustNamespace, served),
 		// ports.go serves metrics and probes instead.
 		Metrics:                             metricsserver.Options{BindAddress: disabledAddress},
 		HealthProbeBindAddress:              disabledAddress,

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"trust-manager.io/internal/apis"
+	"trust-manager.io/internal/controller/definition"
 )
 
 // leaseLost is the text of the error that the manager returns when it loses the Lease. The
@@ -88,6 +90,9 @@ func runUntilStopped(ctx context.Context, logger logr.Logger, clock clock.Passiv
 		case err.Error() == leaseLost:
 			first, failures = false, 0
 			logger.Info("The Lease is lost: this replica stops acting, and starts again when the API server answers")
+		case errors.Is(err, definition.ErrServedChanged):
+			first, failures = false, 0
+			logger.Info("The API server serves other kinds of Bundles than before: this replica starts again with them")
 		case !first && clock.Since(began) < startTime && failures < maxStarts:
 			failures++
 			logger.Error(err, "This replica cannot start yet, and tries again")

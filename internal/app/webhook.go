@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 
@@ -12,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/controller"
 	"trust-manager.io/internal/source"
 	"trust-manager.io/internal/target"
@@ -42,11 +44,16 @@ func (o *options) addWebhook(mgr manager.Manager, defaultCAs *source.DefaultCAs,
 		return err
 	}
 	sources := source.NewGatherer(mgr.GetCache(), o.trustNamespace, defaultCAs)
-	// controller-runtime labels its webhook metrics with the path.
-	handler, err := admission.StandaloneWebhook(webhook.NewHandler(mgr.GetScheme(), sources, controller.CountNamespaces(mgr.GetCache(), o.targetNamespaces), o.clock),
-		admission.StandaloneOptions{MetricsPath: webhook.Path})
-	if err != nil {
-		return err
+	namespaces := controller.CountNamespaces(mgr.GetCache(), o.targetNamespaces)
+	handlers := map[string]http.Handler{}
+	for _, adapter := range apis.All() {
+		path := webhook.Path(adapter)
+		// controller-runtime labels its webhook metrics with the path.
+		handlers[path], err = admission.StandaloneWebhook(webhook.NewHandler(apis.All(), mgr.GetScheme(), sources, namespaces, o.clock),
+			admission.StandaloneOptions{MetricsPath: path})
+		if err != nil {
+			return err
+		}
 	}
 	server := webhook.NewServer(webhook.Options{
 		Host:         o.webhookHost,
@@ -54,7 +61,7 @@ func (o *options) addWebhook(mgr manager.Manager, defaultCAs *source.DefaultCAs,
 		Certificate:  certificate,
 		MinVersion:   version,
 		CipherSuites: suites,
-	}, handler)
+	}, handlers)
 	ready["webhook"] = server.Ready
 	return mgr.Add(server)
 }

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/controller/metadata"
 	"trust-manager.io/internal/target"
@@ -21,6 +22,20 @@ type targetCache struct{ cache.Cache }
 
 // GetCache is the method by which the manager recognizes a cache.
 func (c targetCache) GetCache() cache.Cache { return c.Cache }
+
+// newTargetCaches returns the cache of the targets of each API kind, also as readers.
+func newTargetCaches(mgr manager.Manager, served apis.Adapters, scope target.Scope) (map[bundle.APIKind]cache.Cache, metadata.Targets, error) {
+	caches, readers := map[bundle.APIKind]cache.Cache{}, metadata.Targets{}
+	for _, adapter := range served {
+		marks := adapter.Marks()
+		targets, err := newTargetCache(mgr, marks, scope)
+		if err != nil {
+			return nil, nil, err
+		}
+		caches[marks.Kind], readers[marks.Kind] = targets, targets
+	}
+	return caches, readers, nil
+}
 
 // newTargetCache returns the cache of the objects that have the bundle label and whose kind
 // and namespace are in scope. It holds only the metadata that decisions need.

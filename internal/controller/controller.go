@@ -34,6 +34,10 @@ import (
 
 // Options configures the controllers.
 type Options struct {
+	// APIs are the served API kinds that define bundles.
+	APIs apis.Adapters
+	// Kinds knows which API kinds are served.
+	Kinds *definition.Served
 	// TrustNamespace is the only namespace in which sources are read.
 	TrustNamespace string
 	// TargetNamespaces limits targets, and the watches of targets, to these namespaces.
@@ -62,17 +66,17 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 	if err != nil {
 		return err
 	}
-	targets, err := newTargetCache(mgr, apis.Bundle{}.Marks(), scope)
+	targets, readers, err := newTargetCaches(mgr, options.APIs, scope)
 	if err != nil {
 		return err
 	}
-	if err := prepareCaches(ctx, mgr.GetCache(), targets, scope.Kinds); err != nil {
+	if err := prepareCaches(ctx, mgr.GetCache(), targets, scope.Kinds, options.APIs); err != nil {
 		return fmt.Errorf("preparing the caches: %w", err)
 	}
 	shared := &shared{
-		apis:      apis.All(),
+		apis:      options.APIs,
 		scope:     scope,
-		targets:   targets,
+		targets:   readers,
 		revisions: revision.New(),
 		ledger:    ledger.New(),
 		queues: queues{
@@ -89,20 +93,23 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 	if err := bundles.Register(mgr); err != nil {
 		return err
 	}
-	if err := addTargets(mgr, shared, options); err != nil {
+	if err := addTargets(mgr, shared, options, targets); err != nil {
 		return err
 	}
 	if err := addStatuses(mgr, shared, options); err != nil {
 		return err
 	}
-	return mgr.Add(watchDefaultCAs(bundles, options.DefaultCAs, mgr.GetLogger()))
+	return errors.Join(
+		mgr.Add(watchDefaultCAs(bundles, options.DefaultCAs, mgr.GetLogger())),
+		mgr.Add(allReplicas(func(ctx context.Context) error { return options.Kinds.Watch(ctx, options.APIs) })),
+	)
 }
 
 // shared holds the dependencies that the controllers share.
 type shared struct {
 	apis      apis.Adapters
 	scope     target.Scope
-	targets   cache.Cache
+	targets   metadata.Targets
 	revisions *revision.Store
 	ledger    *ledger.Ledger
 	queues    queues
@@ -139,7 +146,7 @@ func newBundleReconciler(mgr manager.Manager, shared *shared, options Options) *
 	})
 }
 
-func addTargets(mgr manager.Manager, shared *shared, options Options) error {
+func addTargets(mgr manager.Manager, shared *shared, options Options, targets map[bundle.APIKind]cache.Cache) error {
 	targetWriter, err := writer.New(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
 		return err
@@ -149,6 +156,7 @@ func addTargets(mgr manager.Manager, shared *shared, options Options) error {
 		Objects:       mgr.GetCache(),
 		Targets:       shared.targets,
 		Live:          mgr.GetAPIReader(),
+		Hidden:        options.Kinds.Hidden,
 		Writer:        targetWriter,
 		CreateByApply: options.SecretsByName,
 		Scope:         shared.scope,
@@ -159,7 +167,7 @@ func addTargets(mgr manager.Manager, shared *shared, options Options) error {
 		Statuses:      shared.queues.statuses,
 		Clock:         options.Clock,
 		Metrics:       shared.metrics,
-	}).Register(mgr, options.Concurrency, shared.targets)
+	}).Register(mgr, options.Concurrency, targets)
 }
 
 // addStatuses adds the controller of statuses, and what it needs to know of the served
@@ -215,10 +223,11 @@ func watchDefaultCAs(bundles *bundlecontroller.Reconciler, defaultCAs *source.De
 	}
 }
 
-// CacheOptions returns the options of the manager's cache. It holds Bundles, the ConfigMaps
+// CacheOptions returns the options of the manager's cache. It holds the Bundles of the served API
+// kinds, the ConfigMaps
 // and Secrets of the trust namespace, and the metadata of Namespaces. Reads return the cached
 // objects without a copy, so callers must not modify them.
-func CacheOptions(trustNamespace string) cache.Options {
+func CacheOptions(trustNamespace string, served apis.Adapters) cache.Options {
 	shared := true
 	sources := cache.ByObject{
 		Namespaces:            map[string]cache.Config{trustNamespace: {}},
@@ -232,7 +241,7 @@ func CacheOptions(trustNamespace string) cache.Options {
 			Transform:             stripNamespace,
 		},
 	}
-	for _, adapter := range apis.All() {
+	for _, adapter := range served {
 		byObject[adapter.New()] = cache.ByObject{UnsafeDisableDeepCopy: &shared}
 	}
 	return cache.Options{
@@ -254,18 +263,20 @@ func RESTConfig(config *rest.Config) *rest.Config {
 
 // prepareCaches registers every informer and index before the caches start, so that all of
 // them have synced before the first reconcile.
-func prepareCaches(ctx context.Context, objects, targets cache.Cache, kinds []bundle.Kind) error {
+func prepareCaches(ctx context.Context, objects cache.Cache, targets map[bundle.APIKind]cache.Cache, kinds []bundle.Kind, served apis.Adapters) error {
 	for _, object := range []client.Object{&corev1.ConfigMap{}, &corev1.Secret{}, metadata.New(metadata.Namespace)} {
 		if _, err := objects.GetInformer(ctx, object); err != nil {
 			return err
 		}
 	}
-	for _, kind := range kinds {
-		if _, err := targets.GetInformer(ctx, metadata.New(target.TypeOf(kind).GVK)); err != nil {
-			return err
+	for _, ofKind := range targets {
+		for _, kind := range kinds {
+			if _, err := ofKind.GetInformer(ctx, metadata.New(target.TypeOf(kind).GVK)); err != nil {
+				return err
+			}
 		}
 	}
-	for _, adapter := range apis.All() {
+	for _, adapter := range served {
 		if _, err := objects.GetInformer(ctx, adapter.New()); err != nil {
 			return err
 		}

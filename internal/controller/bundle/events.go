@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -68,7 +69,7 @@ func (r *Reconciler) bundleEvents(kind bundle.APIKind) handler.TypedEventHandler
 			r.revisions.MarkOrphaned(id)
 		}
 		if before := change.Before; !change.Created && before.GetUID() == obj.GetUID() && before.GetGeneration() == obj.GetGeneration() &&
-			(before.GetDeletionTimestamp() == nil) == (obj.GetDeletionTimestamp() == nil) {
+			maps.Equal(before.GetAnnotations(), obj.GetAnnotations()) && (before.GetDeletionTimestamp() == nil) == (obj.GetDeletionTimestamp() == nil) {
 			r.statuses.Add(workqueue.DefaultPriority, id)
 			return
 		}

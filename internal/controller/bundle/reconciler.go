@@ -19,6 +19,7 @@ import (
 	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/build"
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/controller/metadata"
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/metrics"
 	"trust-manager.io/internal/revision"
@@ -47,10 +48,11 @@ type Enqueuer interface {
 type Config struct {
 	// APIs are the API kinds that define bundles.
 	APIs apis.Adapters
-	// Objects reads Bundles and Namespaces from the cache. Targets reads the metadata of
+	// Objects reads Bundles and Namespaces from the cache, and Targets the metadata of
 	// targets.
-	Objects, Targets client.Reader
-	Builds           build.Config
+	Objects client.Reader
+	Targets metadata.Targets
+	Builds  build.Config
 	// States loads and saves rotation states.
 	States    *store.Store
 	Scope     target.Scope
@@ -67,19 +69,20 @@ type Config struct {
 
 // Reconciler builds bundles.
 type Reconciler struct {
-	apis             apis.Adapters
-	objects, targets client.Reader
-	builds           build.Config
-	states           *store.Store
-	scope            target.Scope
-	revisions        *revision.Store
-	ledger           *ledger.Ledger
-	queue, statuses  *workqueue.Queue[bundle.ID]
-	targetQueue      *workqueue.Queue[target.Key]
-	targetPool       Enqueuer
-	clock            clock.PassiveClock
-	metrics          *metrics.Metrics
-	sessions         sessions
+	apis            apis.Adapters
+	objects         client.Reader
+	targets         metadata.Targets
+	builds          build.Config
+	states          *store.Store
+	scope           target.Scope
+	revisions       *revision.Store
+	ledger          *ledger.Ledger
+	queue, statuses *workqueue.Queue[bundle.ID]
+	targetQueue     *workqueue.Queue[target.Key]
+	targetPool      Enqueuer
+	clock           clock.PassiveClock
+	metrics         *metrics.Metrics
+	sessions        sessions
 }
 
 // New returns a Reconciler.
@@ -124,7 +127,8 @@ func (r *Reconciler) Register(mgr manager.Manager) error {
 
 // Reconcile brings the revision of one bundle up to date:
 //
-//  1. a Bundle that is gone or being deleted is dropped;
+//  1. a Bundle that is gone or being deleted is dropped, and one that another API kind
+//     supersedes is inert;
 //  2. its sources are gathered, the bundle is built, and its rotation state is saved;
 //  3. if that fails, the last revision stays active, without certificates that the Bundle
 //     excludes or whose retention has ended;
@@ -134,6 +138,9 @@ func (r *Reconciler) Register(mgr manager.Manager) error {
 //     is requeued for that time.
 func (r *Reconciler) Reconcile(ctx context.Context, id bundle.ID) (reconcile.Result, error) {
 	adapter := r.apis.Of(id.Kind)
+	if adapter == nil {
+		return reconcile.Result{}, nil // the rotation state of a kind that is not served was changed
+	}
 	obj := adapter.New()
 	err := r.objects.Get(ctx, id.NamespacedName(), obj)
 	switch {
@@ -143,8 +150,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, id bundle.ID) (reconcile.Res
 		return reconcile.Result{}, err
 	case obj.GetDeletionTimestamp() != nil:
 		r.drop(id)
+		r.enqueueInferior(ctx, id)
 		return reconcile.Result{}, nil
 	}
+	if isInert, err := r.yield(ctx, id, obj); isInert || err != nil {
+		return reconcile.Result{}, err
+	}
+	defer r.enqueueInferior(ctx, id)
 	spec, invalid := adapter.Spec(obj)
 	s := r.session(id, obj.GetUID())
 	outcome, err := r.build(ctx, s, spec, invalid)

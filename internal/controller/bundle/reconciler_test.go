@@ -14,6 +14,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/controller/metadata"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/workqueue"
 	"trust-manager.io/internal/workqueue/queuetest"
@@ -224,7 +225,7 @@ func TestReconcileWithoutCache(t *testing.T) {
 	}
 	w.cache.Err = nil
 	failing := &failingLists{Cache: w.cache, fail: true}
-	b.objects, b.targets = failing, failing
+	b.objects, b.targets = failing, metadata.Targets{bundle.APIBundle: failing}
 	if _, err := b.Reconcile(fake.Quiet(t), fake.ID("roots")); !errors.Is(err, fake.ErrDenied) {
 		t.Errorf("error %v", err)
 	}

@@ -3,6 +3,7 @@ package bundle
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -21,6 +22,9 @@ import (
 func (r *Reconciler) startRollout(ctx context.Context, id bundle.ID, revision *target.Revision, attempt ledger.Attempt) error {
 	before, _ := r.revisions.Get(id)
 	number := r.revisions.Set(id, revision)
+	if number == 0 {
+		return nil // superseded in the meantime, and enqueued for that
+	}
 	namespaces, namespacesErr := r.namespaces(ctx, revision)
 	existing, existingErr := r.listExisting(ctx, id)
 	if err := errors.Join(namespacesErr, existingErr); err != nil {
@@ -89,11 +93,15 @@ func (r *Reconciler) listExisting(ctx context.Context, id bundle.ID) ([]target.K
 			namespaces = append(namespaces, list[i].Name)
 		}
 	}
-	marks := r.apis.Of(id.Kind).Marks()
+	adapter := r.apis.Of(id.Kind)
+	if adapter == nil {
+		return nil, nil
+	}
+	marks := adapter.Marks()
 	var keys []target.Key
 	for _, kind := range r.scope.Kinds {
 		for _, namespace := range target.TypeOf(kind).Places(namespaces) {
-			obj, err := metadata.Get(ctx, r.targets, target.TypeOf(kind).GVK, namespace, id.Name)
+			obj, err := metadata.Get(ctx, r.targets[id.Kind], target.TypeOf(kind).GVK, namespace, id.Name)
 			if err != nil {
 				return nil, err
 			}
@@ -109,7 +117,9 @@ func (r *Reconciler) listExisting(ctx context.Context, id bundle.ID) ([]target.K
 // does not remove the Bundle's keys from objects that it shared with other writers.
 func (r *Reconciler) onDeleted(ctx context.Context, id bundle.ID) error {
 	r.drop(id)
+	r.enqueueInferior(ctx, id)
 	keys, err := r.listExisting(ctx, id)
-	r.targetQueue.Add(workqueue.DefaultPriority, keys...)
-	return err
+	rest, restErr := r.listExisting(ctx, id.Peer())
+	r.targetQueue.Add(workqueue.DefaultPriority, slices.Concat(keys, rest)...)
+	return errors.Join(err, restErr)
 }

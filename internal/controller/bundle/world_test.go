@@ -51,7 +51,7 @@ func (w *world) start() *Reconciler {
 	targets := workqueue.From("test", w.targetNotes)
 	scope := target.NewScope([]bundle.Kind{bundle.ConfigMap}, nil)
 	w.reconciler = New(Config{
-		APIs: apis.All(), Objects: w.cache, Targets: w.cache,
+		APIs: apis.All(), Objects: w.cache, Targets: fake.Targets(w.cache),
 		Builds: build.Config{Sources: source.NewGatherer(w.cache, "cert-manager", none), Scope: scope, Clock: w.time},
 		States: store.New(w.cache, w.api, "cert-manager", w.time), Scope: scope,
 		Revisions: w.revisions, Ledger: w.ledger,

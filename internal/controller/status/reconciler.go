@@ -165,11 +165,15 @@ func (s *Reconciler) wanted(summary ledger.Summary, conditions []metav1.Conditio
 		wanted.Inventory, wanted.Targets = summary.Inventory, summary.Targets()
 		wanted.Digest, wanted.LastChanged = summary.Digest, lastChanged(summary, current, now)
 	}
+	isSuperseded := summary.Attempt.SupersededBy != bundle.ID{}
+	if isSuperseded {
+		wanted.Inventory, wanted.Targets = nil, nil // they are another bundle's
+	}
 	wanted.Conditions = nil
 	for _, condition := range conditions {
 		wanted.Conditions = append(wanted.Conditions, withTransition(condition, current, now))
 	}
-	if expiring := summary.Expiring(meta.FindStatusCondition(current.Conditions, ledger.ConditionExpiringSoon), now); expiring != nil {
+	if expiring := summary.Expiring(meta.FindStatusCondition(current.Conditions, ledger.ConditionExpiringSoon), now); expiring != nil && !isSuperseded {
 		wanted.Conditions = append(wanted.Conditions, withTransition(*expiring, current, now))
 	}
 	return wanted
@@ -202,13 +206,13 @@ func (s *Reconciler) emit(obj client.Object, before *metav1.Condition, now metav
 	switch {
 	case now.Type == ledger.ConditionExpiringSoon && now.Status != metav1.ConditionTrue:
 		return // only the start of the condition needs attention
-	case now.Type != ledger.ConditionExpiringSoon && now.Type != ledger.ConditionSynced:
+	case now.Type != ledger.ConditionExpiringSoon && now.Type != ledger.ConditionSynced && now.Type != ledger.ConditionSuperseded:
 		return
 	case before != nil && before.Reason == now.Reason:
 		return
 	}
 	kind := corev1.EventTypeWarning
-	if now.Status == metav1.ConditionTrue && now.Type == ledger.ConditionSynced {
+	if now.Status == metav1.ConditionTrue && now.Type != ledger.ConditionExpiringSoon {
 		kind = corev1.EventTypeNormal
 	}
 	s.events.Eventf(obj, nil, kind, now.Reason, "Sync", "%s", text.Truncate(now.Message, maxNote))

@@ -3,11 +3,14 @@ package target
 import (
 	"context"
 	"errors"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/controller/metadata"
 	"trust-manager.io/internal/target"
 )
@@ -35,33 +38,88 @@ func (r *Reconciler) desired(ctx context.Context, key target.Key) (*desiredState
 		r.terminations.forget(key)
 		return nil, nil
 	}
+	if r.revisions.IsSuperseded(key.Bundle) {
+		r.forget(key)
+		return nil, nil
+	}
 	revision, number := r.revisions.Get(key.Bundle)
 	if revision == nil || revision.Owner.UID != obj.GetUID() {
 		return nil, nil
 	}
-	selected := true
-	if !target.TypeOf(key.Kind).ClusterScoped {
-		namespace, err := r.activeNamespace(ctx, key.Namespace)
-		if err != nil {
-			return nil, err
-		}
-		if namespace == nil {
-			r.leave(key)
-			return nil, nil
-		}
-		selected = revision.Namespaces.Matches(labels.Set(namespace.Labels))
+	place, isActive, err := r.place(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if !isActive {
+		r.leave(key)
+		return nil, nil
 	}
 	desired := &desiredState{revision: number, Desired: target.Desired{
 		Owner:     revision.Owner,
-		Marks:     revision.Marks,
+		Marks:     r.marksOf(revision),
 		Shape:     revision.Shapes[key.Kind],
-		Selected:  selected,
+		Selected:  target.TypeOf(key.Kind).ClusterScoped || revision.Namespaces.Matches(place),
 		Overwrite: revision.Overwrite,
 	}}
 	if desired.isWanted() {
 		r.ledger.AddTarget(key.Bundle, number, key.Ref, r.clock.Now())
+		return desired, nil
+	}
+	isClaimed, err := r.isClaimed(ctx, key, revision, place)
+	if err != nil || isClaimed {
+		r.forget(key)
+		r.ledger.Forget(key.Bundle, key.Ref)
+		return nil, err
 	}
 	return desired, nil
+}
+
+// marksOf returns the marks of a revision. Without the right to see the bundles of the other API
+// kind, it is unknown which of them exist, and their targets are another controller's.
+func (r *Reconciler) marksOf(revision *target.Revision) *bundle.Marks {
+	if !slices.ContainsFunc(revision.Marks.Peers, func(m *bundle.Marks) bool { return r.hidden(m.Kind) }) {
+		return revision.Marks
+	}
+	alone := *revision.Marks
+	alone.Peers = nil
+	return &alone
+}
+
+// place returns the labels of the namespace of a target. isActive is false if the namespace is
+// terminating or does not exist.
+func (r *Reconciler) place(ctx context.Context, key target.Key) (place labels.Set, isActive bool, err error) {
+	if target.TypeOf(key.Kind).ClusterScoped {
+		return nil, true, nil
+	}
+	namespace, err := r.activeNamespace(ctx, key.Namespace)
+	if err != nil || namespace == nil {
+		return nil, false, err
+	}
+	return namespace.Labels, true, nil
+}
+
+// isClaimed reports whether the bundle of the other API kind and the same name has or wants an
+// object that this one does not want: it takes the object over, now or once it is active. The
+// revision is this bundle's, or nil if it is deleted.
+func (r *Reconciler) isClaimed(ctx context.Context, key target.Key, own *target.Revision, place labels.Set) (bool, error) {
+	peer := key.Bundle.Peer()
+	adapter := r.apis.Of(peer.Kind)
+	if adapter == nil {
+		return false, nil
+	}
+	if revision, _ := r.revisions.Get(peer); revision != nil {
+		return revision.Wants(key.Kind, place), nil
+	}
+	if superior, ok := key.Bundle.Superior(); ok && superior == peer && own.HasTargets() {
+		return false, nil // this one is active, since the other one cannot be built
+	}
+	obj := adapter.New()
+	err := r.objects.Get(ctx, peer.NamespacedName(), obj)
+	if err != nil || obj.GetDeletionTimestamp() != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	spec, _ := adapter.Spec(obj)
+	return spec.HasTarget(key.Kind) && (target.TypeOf(key.Kind).ClusterScoped || spec.Namespaces.Matches(place)), nil
 }
 
 // desiredAfterDelete returns the desired state of an object that a deleted Bundle shared
@@ -71,6 +129,15 @@ func (r *Reconciler) desiredAfterDelete(ctx context.Context, key target.Key) (*d
 	marks := r.apis.Of(key.Bundle.Kind).Marks()
 	cached, err := r.cached(ctx, key.Ref)
 	if err != nil || cached == nil || marks.MarkOf(cached) == "" || marks.MarkOf(cached).IsOrphan() {
+		r.forget(key)
+		return nil, err
+	}
+	place, isActive, err := r.place(ctx, key)
+	if err != nil || !isActive {
+		r.forget(key)
+		return nil, err
+	}
+	if isClaimed, err := r.isClaimed(ctx, key, nil, place); err != nil || isClaimed {
 		r.forget(key)
 		return nil, err
 	}
@@ -84,7 +151,7 @@ func (r *Reconciler) desiredAfterDelete(ctx context.Context, key target.Key) (*d
 
 // cached returns the metadata of a target object in the cache, or nil.
 func (r *Reconciler) cached(ctx context.Context, ref target.Ref) (*metav1.PartialObjectMetadata, error) {
-	return metadata.Get(ctx, r.targets, target.TypeOf(ref.Kind).GVK, ref.Namespace, ref.Name)
+	return r.targets.Newest(ctx, target.TypeOf(ref.Kind).GVK, ref.Namespace, ref.Name)
 }
 
 // activeNamespace returns a Namespace from the cache, or nil if it is terminating or does

@@ -56,17 +56,21 @@ func isSameNamespace(a, b object) bool {
 	return a.UID == b.UID && (a.DeletionTimestamp == nil) == (b.DeletionTimestamp == nil) && maps.Equal(a.Labels, b.Labels)
 }
 
-// targetEvents enqueues a target of a kind when its object changes.
-func (r *Reconciler) targetEvents(kind bundle.Kind) handler.TypedEventHandler[object, target.Key] {
+// targetEvents enqueues a target of a kind when its object changes, among the objects that
+// carry the label of an API kind.
+func (r *Reconciler) targetEvents(marks *bundle.Marks, kind bundle.Kind) handler.TypedEventHandler[object, target.Key] {
 	return watch.Handler[object, target.Key](func(_ context.Context, change watch.Change[object]) {
-		for _, adapter := range r.apis {
-			key, ok := target.KeyOfObject(adapter.Marks(), kind, change.Object())
-			if !ok && !change.Created {
-				key, ok = target.KeyOfObject(adapter.Marks(), kind, change.Before) // the label has changed
-			}
-			if ok {
-				r.onTargetChange(key, change)
-			}
+		key, ok := target.KeyOfObject(marks, kind, change.Object())
+		if !ok && !change.Created {
+			key, ok = target.KeyOfObject(marks, kind, change.Before) // the label has changed
+		}
+		if !ok {
+			return
+		}
+		r.onTargetChange(key, change)
+		peer := target.KeyOf(key.Bundle.Peer(), kind, key.Namespace)
+		if revision, _ := r.revisions.Get(peer.Bundle); revision != nil { // whose target it is, or becomes
+			r.queue.Add(workqueue.LowPriority, peer)
 		}
 	})
 }

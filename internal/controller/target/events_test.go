@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/workqueue"
@@ -123,7 +124,7 @@ func TestTargetEvents(t *testing.T) {
 			t.Parallel()
 			x, w := newWorld(nil)
 			x.observations.RecordRead(fake.Key("roots", "a"), "uid", "7", target.Holding{}, fake.Start)
-			tc.happens(x.targetEvents(bundle.ConfigMap))
+			tc.happens(x.targetEvents(apis.Bundle{}.Marks(), bundle.ConfigMap))
 			if diff := gocmp.Diff(tc.want, w.targetNotes.Take()); diff != "" {
 				t.Errorf("queued (-want +got):\n%s", diff)
 			}

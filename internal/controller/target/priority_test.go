@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/workqueue"
 	"trust-manager.io/test/framework/fake"
@@ -75,7 +76,7 @@ func TestNamespaceLimiterSeparatesNamespaces(t *testing.T) {
 func TestEventsOfAFlood(t *testing.T) {
 	t.Parallel()
 	x, w := newWorld(nil)
-	handler := x.targetEvents(bundle.ConfigMap)
+	handler := x.targetEvents(apis.Bundle{}.Marks(), bundle.ConfigMap)
 	for i := range 2 * maxUrgent {
 		name := fmt.Sprint("labelled-", i)
 		fake.Create(handler, fake.Changed(fake.Observed("roots", "a", "7"), func(o *metav1.PartialObjectMetadata) {

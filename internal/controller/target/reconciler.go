@@ -61,9 +61,13 @@ func NewPool(workers int, queue *workqueue.Queue[target.Key], clock clock.Passiv
 type Config struct {
 	// APIs are the API kinds that define bundles.
 	APIs apis.Adapters
-	// Objects reads Bundles and Namespaces from the cache, Targets the metadata of
-	// targets, and Live reads Bundles from the API server.
-	Objects, Targets, Live client.Reader
+	// Objects reads Bundles and Namespaces from the cache, and Live reads Bundles from the
+	// API server.
+	Objects, Live client.Reader
+	// Targets reads the metadata of targets from the caches.
+	Targets metadata.Targets
+	// Hidden reports whether the operator may not list the bundles of an API kind.
+	Hidden func(bundle.APIKind) bool
 	// Writer reads and writes target objects.
 	Writer *writer.Writer
 	// CreateByApply reports that Secrets may be created by their names only (RBAC).
@@ -81,17 +85,19 @@ type Config struct {
 
 // Reconciler brings targets in sync.
 type Reconciler struct {
-	apis                   apis.Adapters
-	objects, targets, live client.Reader
-	writer                 *writer.Writer
-	scope                  target.Scope
-	revisions              *revision.Store
-	ledger                 *ledger.Ledger
-	queue                  *workqueue.Queue[target.Key]
-	pool                   *Pool
-	statuses               *workqueue.Queue[bundle.ID]
-	clock                  clock.PassiveClock
-	metrics                *metrics.Metrics
+	apis          apis.Adapters
+	objects, live client.Reader
+	targets       metadata.Targets
+	hidden        func(bundle.APIKind) bool
+	writer        *writer.Writer
+	scope         target.Scope
+	revisions     *revision.Store
+	ledger        *ledger.Ledger
+	queue         *workqueue.Queue[target.Key]
+	pool          *Pool
+	statuses      *workqueue.Queue[bundle.ID]
+	clock         clock.PassiveClock
+	metrics       *metrics.Metrics
 
 	observations *target.Observations
 	conflicts    *conflictLimiter
@@ -114,6 +120,7 @@ func New(config Config) *Reconciler {
 		objects:       config.Objects,
 		targets:       config.Targets,
 		live:          config.Live,
+		hidden:        config.Hidden,
 		writer:        config.Writer,
 		scope:         config.Scope,
 		revisions:     config.Revisions,
@@ -131,17 +138,21 @@ func New(config Config) *Reconciler {
 	}
 }
 
-// Register adds the controller to a manager, with its watches of targets and Namespaces.
-func (r *Reconciler) Register(mgr manager.Manager, workers int, targets cache.Cache) error {
+// Register adds the controller to a manager, with its watches of Namespaces, and of the targets
+// of each API kind in their cache.
+func (r *Reconciler) Register(mgr manager.Manager, workers int, targets map[bundle.APIKind]cache.Cache) error {
 	options := r.queue.Options(workers)
 	options.Reconciler = r
 	c, err := controller.NewTyped(r.queue.Name(), mgr, options)
 	if err != nil {
 		return err
 	}
-	for _, kind := range r.scope.Kinds {
-		if err := c.Watch(source.TypedKind(targets, metadata.New(target.TypeOf(kind).GVK), r.targetEvents(kind))); err != nil {
-			return err
+	for _, adapter := range r.apis {
+		marks := adapter.Marks()
+		for _, kind := range r.scope.Kinds {
+			if err := c.Watch(source.TypedKind(targets[marks.Kind], metadata.New(target.TypeOf(kind).GVK), r.targetEvents(marks, kind))); err != nil {
+				return err
+			}
 		}
 	}
 	return errors.Join(

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/workqueue"
@@ -185,7 +186,7 @@ func TestConvergeBundleBeingDeleted(t *testing.T) {
 func TestSecretEvents(t *testing.T) {
 	t.Parallel()
 	x, w := newWorld(nil)
-	fake.Create(x.targetEvents(bundle.Secret), fake.AsSecret(fake.Observed("roots", "a", "7")))
+	fake.Create(x.targetEvents(apis.Bundle{}.Marks(), bundle.Secret), fake.AsSecret(fake.Observed("roots", "a", "7")))
 	if diff := cmp.Diff([]queuetest.Added[target.Key]{{Priority: workqueue.HighPriority, After: 0, Key: fake.SecretKey("roots", "a")}}, w.targetNotes.Take()); diff != "" {
 		t.Errorf("queued (-want +got):\n%s", diff)
 	}

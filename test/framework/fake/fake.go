@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/api/trustmanager/v1alpha2"
 	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/controller/metadata"
@@ -58,12 +59,13 @@ func (c *Clock) Now() time.Time { return c.Time }
 // Since implements clock.PassiveClock.
 func (c *Clock) Since(then time.Time) time.Duration { return c.Time.Sub(then) }
 
-// Cache is a cache of Bundles, Namespaces, ConfigMaps and the metadata of targets.
+// Cache is a cache of Bundles, ClusterBundles, Namespaces, ConfigMaps and the metadata of targets.
 type Cache struct {
-	Bundles    []*v1alpha1.Bundle
-	Namespaces []*metav1.PartialObjectMetadata
-	Targets    []*metav1.PartialObjectMetadata
-	ConfigMaps map[string]*corev1.ConfigMap
+	Bundles        []*v1alpha1.Bundle
+	ClusterBundles []*v1alpha2.ClusterBundle
+	Namespaces     []*metav1.PartialObjectMetadata
+	Targets        []*metav1.PartialObjectMetadata
+	ConfigMaps     map[string]*corev1.ConfigMap
 	// Index returns the entries of a Bundle in the index that is asked for.
 	Index func(client.Object) []string
 	// Lists counts the calls of List, and Listed, if set, is called after each.
@@ -81,6 +83,13 @@ func (c *Cache) Get(_ context.Context, key client.ObjectKey, into client.Object,
 	switch into := into.(type) {
 	case *v1alpha1.Bundle:
 		for _, obj := range c.Bundles {
+			if obj.Name == key.Name {
+				*into = *obj
+				return nil
+			}
+		}
+	case *v1alpha2.ClusterBundle:
+		for _, obj := range c.ClusterBundles {
 			if obj.Name == key.Name {
 				*into = *obj
 				return nil
@@ -139,6 +148,7 @@ func (c *Cache) List(_ context.Context, into client.ObjectList, options ...clien
 				}
 			}
 		}
+	case *v1alpha2.ClusterBundleList:
 	case *metav1.PartialObjectMetadataList:
 		for _, obj := range c.metadata(into.Kind) {
 			if how.LabelSelector == nil || how.LabelSelector.Matches(labels.Set(obj.Labels)) {
@@ -150,6 +160,32 @@ func (c *Cache) List(_ context.Context, into client.ObjectList, options ...clien
 	}
 	if c.Listed != nil {
 		c.Listed()
+	}
+	return nil
+}
+
+// Targets returns the readers of the targets in a cache, by their labels.
+func Targets(cache *Cache) metadata.Targets {
+	targets := metadata.Targets{}
+	for _, adapter := range apis.All() {
+		targets[adapter.Marks().Kind] = labelled{cache, adapter.Marks().Label}
+	}
+	return targets
+}
+
+// labelled is the part of a cache that has objects with a label.
+type labelled struct {
+	*Cache
+	label string
+}
+
+// Get implements client.Reader.
+func (l labelled) Get(ctx context.Context, key client.ObjectKey, into client.Object, options ...client.GetOption) error {
+	if err := l.Cache.Get(ctx, key, into, options...); err != nil {
+		return err
+	}
+	if _, ok := into.GetLabels()[l.label]; !ok {
+		return apierrors.NewNotFound(corev1.Resource("objects"), key.Name)
 	}
 	return nil
 }
