@@ -60,7 +60,7 @@ func TestBodies(t *testing.T) {
 				"without a length": io.MultiReader(strings.NewReader(tc.text)),
 			} {
 				recorder := httptest.NewRecorder()
-				handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, Path, body))
+				handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, bundlePath, body))
 				if recorder.Code != tc.want || tc.want == http.StatusAccepted && recorder.Body.Len() != len(tc.text) {
 					t.Errorf("%s: code %d with %d bytes, want %d with %d", kind, recorder.Code, recorder.Body.Len(), tc.want, len(tc.text))
 				}
@@ -79,7 +79,7 @@ func TestBodiesShareMemory(t *testing.T) {
 	handler := limit(http.HandlerFunc(echo), clock.RealClock{})
 	send := func(body io.Reader) int {
 		recorder := httptest.NewRecorder()
-		handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, Path, body))
+		handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, bundlePath, body))
 		return recorder.Code
 	}
 	half := "{" + strings.Repeat(" ", maxBody/2)

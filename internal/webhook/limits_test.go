@@ -26,7 +26,7 @@ func TestRequestsTakeTurns(t *testing.T) {
 	codes := make(chan int, maxConcurrent+2)
 	send := func() {
 		recorder := httptest.NewRecorder()
-		handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, Path, nil))
+		handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, bundlePath, nil))
 		codes <- recorder.Code
 	}
 	for range maxConcurrent {

@@ -8,74 +8,45 @@ import (
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/encode"
 )
 
-// maxAnnotations is the maximum size of the annotations that a Bundle requests: the limit
-// of Kubernetes for one object, minus the digest annotation of every target.
-const maxAnnotations = validation.TotalAnnotationSizeLimitB -
-	len(v1alpha1.BundleHashAnnotationKey) - 2*sha256.Size // in hexadecimal
+// maxAnnotations returns the maximum size of the annotations that a bundle requests: the
+// limit of Kubernetes for one object, minus the digest annotation of every target.
+func maxAnnotations(marks *bundle.Marks) int {
+	return validation.TotalAnnotationSizeLimitB - len(marks.Hash) - 2*sha256.Size // in hexadecimal
+}
 
-// check converts a Bundle and returns the errors that the rules of the
-// CustomResourceDefinition do not cover. A Bundle with such an error can never be written
-// to a target, so check rejects no Bundle that has ever worked.
-func check(obj *v1alpha1.Bundle) (bundle.Spec, field.ErrorList) {
+// check returns the errors that the rules of the CustomResourceDefinition do not cover, given
+// what an object was converted to. A bundle with such an error can never be written to a
+// target, so check rejects none that has ever worked.
+func check(spec bundle.Spec, problems bundle.Problems) field.ErrorList {
 	var errs field.ErrorList
-	spec, problems := apis.Bundle{}.Spec(obj)
 	for _, problem := range problems {
 		errs = append(errs, invalid(field.NewPath(problem.Origin.Field), problem.Detail))
 	}
-	if target := obj.Spec.Target; target != nil {
-		path := field.NewPath("spec", "target")
-		errs = append(errs, checkTarget(path.Child("configMap"), target.ConfigMap)...)
-		errs = append(errs, checkTarget(path.Child("secret"), target.Secret)...)
-		errs = append(errs, checkFormats(path.Child("additionalFormats"), target.AdditionalFormats)...)
+	for _, target := range spec.Targets {
+		errs = append(errs, checkAnnotations(field.NewPath(target.Field, "metadata", "annotations"), target.Annotations, maxAnnotations(spec.Marks))...)
 	}
-	errs = append(errs, checkFiles(spec.Targets)...)
-	return spec, errs
+	return append(errs, checkFiles(spec.Targets)...)
 }
 
-func checkTarget(path *field.Path, target *v1alpha1.TargetObject) field.ErrorList {
-	if target == nil {
-		return nil
-	}
-	errs := checkKey(path.Child("key"), target.Key)
+func checkAnnotations(path *field.Path, annotations map[string]string, limit int) field.ErrorList {
 	size := 0
-	for key, value := range target.Metadata.Annotations {
+	for key, value := range annotations {
 		size += len(key) + len(value)
 	}
-	if size > maxAnnotations {
-		tooLong := field.TooLong(path.Child("metadata", "annotations"), "", maxAnnotations)
-		tooLong.Detail += ", keys and values together, because Kubernetes allows 262144 on one object and the operator adds its own"
-		errs = append(errs, tooLong)
+	if size <= limit {
+		return nil
 	}
-	return errs
+	tooLong := field.TooLong(path, "", limit)
+	tooLong.Detail += ", keys and values together, because Kubernetes allows 262144 on one object and the operator adds its own"
+	return field.ErrorList{tooLong}
 }
 
-func checkFormats(path *field.Path, formats *v1alpha1.AdditionalFormats) field.ErrorList {
-	var errs field.ErrorList
-	if formats != nil && formats.JKS != nil {
-		errs = append(errs, checkKey(path.Child("jks", "key"), formats.JKS.Key)...)
-	}
-	if formats != nil && formats.PKCS12 != nil {
-		errs = append(errs, checkKey(path.Child("pkcs12", "key"), formats.PKCS12.Key)...)
-	}
-	return errs
-}
-
-// checkKey rejects a key that ConfigMaps and Secrets cannot have.
-func checkKey(path *field.Path, key string) field.ErrorList {
-	if problems := utilvalidation.IsConfigMapKey(key); len(problems) > 0 {
-		return field.ErrorList{field.Invalid(path, key, strings.Join(problems, "; "))}
-	}
-	return nil
-}
-
-// checkFiles rejects a password that the format cannot represent. Encoding an empty store
-// is sufficient to find that out.
+// checkFiles rejects a key that ConfigMaps and Secrets cannot have, and a password that the
+// format cannot represent. Encoding an empty store is sufficient to find that out.
 func checkFiles(targets []bundle.Target) field.ErrorList {
 	var errs field.ErrorList
 	seen := map[string]bool{} // the targets of all kinds may share a file
@@ -85,8 +56,12 @@ func checkFiles(targets []bundle.Target) field.ErrorList {
 				continue
 			}
 			seen[file.Field] = true
+			path := field.NewPath(file.Field)
+			if problems := utilvalidation.IsConfigMapKey(file.Key); len(problems) > 0 {
+				errs = append(errs, field.Invalid(path.Child("key"), file.Key, strings.Join(problems, "; ")))
+			}
 			if _, err := encode.File(file, nil); err != nil {
-				errs = append(errs, invalid(field.NewPath(file.Field, "password"), err.Error()))
+				errs = append(errs, invalid(path.Child("password"), err.Error()))
 			}
 		}
 	}

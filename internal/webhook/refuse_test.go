@@ -6,11 +6,23 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/apis"
+	"trust-manager.io/internal/bundle"
 )
 
-const maxAnnotationValue = maxAnnotations - len("a")
+var maxAnnotationValue = maxAnnotations(apis.Bundle{}.Marks()) - len("a")
+
+// bundlePath is the path of the webhook of Bundles (R3).
+const bundlePath = "/validate-trust-cert-manager-io-v1alpha1-bundle"
+
+// checked converts a Bundle and checks it.
+func checked(obj *v1alpha1.Bundle) (bundle.Spec, field.ErrorList) {
+	spec, problems := apis.Bundle{}.Spec(obj)
+	return spec, check(spec, problems)
+}
 
 // Every rule of the webhook, with a spec that just obeys it and one that violates it, which
 // is rejected only at its field.
@@ -90,10 +102,10 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if _, errs := check(bundleOf("x", rule.valid)); len(errs) > 0 {
+			if _, errs := checked(bundleOf("x", rule.valid)); len(errs) > 0 {
 				t.Errorf("the valid spec is rejected: %v", errs)
 			}
-			_, errs := check(bundleOf("x", rule.invalid))
+			_, errs := checked(bundleOf("x", rule.invalid))
 			var fields []string
 			for _, err := range errs {
 				fields = append(fields, err.Field)
@@ -112,7 +124,7 @@ func TestRefusals(t *testing.T) {
 func TestAllRefusals(t *testing.T) {
 	t.Parallel()
 	password := "open sesame \U0001f600"
-	_, errs := check(bundleOf("x", func(s *v1alpha1.BundleSpec) {
+	_, errs := checked(bundleOf("x", func(s *v1alpha1.BundleSpec) {
 		s.Target.ConfigMap.Key = "a/b"
 		s.Target.Secret = &v1alpha1.TargetObject{Key: "c/d"}
 		s.Target.AdditionalFormats = &v1alpha1.AdditionalFormats{
@@ -131,7 +143,7 @@ func TestAllRefusals(t *testing.T) {
 // A Bundle without a target is valid.
 func TestNoTargetIsFine(t *testing.T) {
 	t.Parallel()
-	spec, errs := check(bundleOf("x", func(s *v1alpha1.BundleSpec) { s.Target = nil }))
+	spec, errs := checked(bundleOf("x", func(s *v1alpha1.BundleSpec) { s.Target = nil }))
 	if len(errs) > 0 || len(spec.Sources) != 1 {
 		t.Errorf("spec %+v, errors %v", spec, errs)
 	}

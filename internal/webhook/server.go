@@ -48,10 +48,15 @@ type Server struct {
 	serving atomic.Bool
 }
 
-// NewServer returns a server of the handler. It does not listen before [Server.Start].
-func NewServer(options Options, handler http.Handler) *Server {
-	mux := http.NewServeMux()
-	mux.Handle(Path, limit(handler, clock.RealClock{}))
+// NewServer returns a server of handlers, by URL path. It does not listen before
+// [Server.Start].
+func NewServer(options Options, handlers map[string]http.Handler) *Server {
+	reviews, mux := http.NewServeMux(), http.NewServeMux()
+	limited := limit(reviews, clock.RealClock{}) // together
+	for path, handler := range handlers {
+		reviews.Handle(path, handler)
+		mux.Handle(path, limited)
+	}
 	return &Server{options: options, server: server.New(mux, maxConnections)}
 }
 

@@ -48,7 +48,7 @@ func serve(t *testing.T, dir string, changes ...func(*Options)) *served {
 		change(&options)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	s := &served{t: t, server: NewServer(options, newTestHandler(t, &gatherer{})), address: fmt.Sprintf("127.0.0.1:%d", ports[0]),
+	s := &served{t: t, server: NewServer(options, map[string]http.Handler{bundlePath: newTestHandler(t, &gatherer{})}), address: fmt.Sprintf("127.0.0.1:%d", ports[0]),
 		log: log, ended: make(chan error, 1), stop: cancel}
 	go func() { s.ended <- s.server.Start(ctx) }()
 	t.Cleanup(cancel)
@@ -202,7 +202,7 @@ func TestServerTLS(t *testing.T) {
 				t.Errorf("TLS 1.3: %v", err)
 			}
 			client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}
-			response, err := client.Post("https://"+s.address+Path, "application/json", strings.NewReader("{"))
+			response, err := client.Post("https://"+s.address+bundlePath, "application/json", strings.NewReader("{"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,28 +2,31 @@ package webhook
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
-	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/source"
 )
 
-// Path is the URL path of the webhook (R3).
-const Path = "/validate-trust-cert-manager-io-v1alpha1-bundle"
+// Path returns the URL path of the webhook of an API kind (R3). Each path accepts all kinds.
+func Path(adapter apis.Adapter) string {
+	gvk := adapter.GroupVersionKind()
+	return "/validate-" + strings.ReplaceAll(gvk.Group, ".", "-") + "-" + gvk.Version + "-" + strings.ToLower(gvk.Kind)
+}
 
-// Gatherer reads the sources of a Bundle.
+// Gatherer reads the sources of a bundle.
 type Gatherer interface {
 	Gather(ctx context.Context, spec bundle.Spec) (source.Gathered, error)
 }
@@ -31,10 +34,11 @@ type Gatherer interface {
 // CountNamespaces returns the number of namespaces that may get targets.
 type CountNamespaces func(ctx context.Context) (int, error)
 
-// NewHandler returns a handler of AdmissionReviews of version v1. Bundles must be
-// registered in the scheme.
-func NewHandler(scheme *runtime.Scheme, sources Gatherer, namespaces CountNamespaces, clock clock.PassiveClock) *admission.Webhook {
+// NewHandler returns a handler of AdmissionReviews of version v1 for these API kinds, which must
+// be registered in the scheme.
+func NewHandler(adapters apis.Adapters, scheme *runtime.Scheme, sources Gatherer, namespaces CountNamespaces, clock clock.PassiveClock) *admission.Webhook {
 	return &admission.Webhook{Handler: &handler{
+		adapters:   adapters,
 		decoder:    admission.NewDecoder(scheme),
 		sources:    sources,
 		namespaces: namespaces,
@@ -43,6 +47,7 @@ func NewHandler(scheme *runtime.Scheme, sources Gatherer, namespaces CountNamesp
 }
 
 type handler struct {
+	adapters   apis.Adapters
 	decoder    admission.Decoder
 	sources    Gatherer
 	namespaces CountNamespaces
@@ -59,18 +64,20 @@ func (h *handler) Handle(ctx context.Context, req admission.Request) admission.R
 	default:
 		return admission.Errored(http.StatusBadRequest, fmt.Errorf("unknown operation %q", req.Operation))
 	}
-	var obj v1alpha1.Bundle
-	if err := h.decoder.Decode(req, &obj); err != nil {
+	adapter := h.adapterOf(req)
+	obj := adapter.New()
+	if err := h.decoder.Decode(req, obj); err != nil {
 		// The error may quote the object, which must not be echoed: it may be sent by
 		// mistake.
-		return admission.Errored(http.StatusBadRequest, errors.New("the object is not a Bundle of "+v1alpha1.GroupVersion.String()))
+		gvk := adapter.GroupVersionKind()
+		return admission.Errored(http.StatusBadRequest, fmt.Errorf("the object is not a %s of %s", gvk.Kind, gvk.GroupVersion()))
 	}
-	if h.isUnchanged(req, &obj) {
+	if h.isUnchanged(req, adapter, obj) {
 		return admission.Allowed("")
 	}
-	spec, errs := check(&obj)
-	if len(errs) > 0 {
-		return rejected(&obj, errs)
+	spec, problems := adapter.Spec(obj)
+	if errs := check(spec, problems); len(errs) > 0 {
+		return rejected(adapter, obj.GetName(), errs)
 	}
 	namespaces := 0
 	if spec.NamespacesField != "" && spec.Namespaces.Empty() {
@@ -82,20 +89,30 @@ func (h *handler) Handle(ctx context.Context, req admission.Request) admission.R
 	return admission.Allowed("").WithWarnings(warnings(spec, namespaces, h.gather(ctx, spec), h.clock.Now())...)
 }
 
-// isUnchanged reports whether an update leaves the spec unchanged. If the stored Bundle
-// cannot be decoded, it returns false, so that an update can repair the Bundle.
-func (h *handler) isUnchanged(req admission.Request, obj *v1alpha1.Bundle) bool {
-	var stored v1alpha1.Bundle
-	if req.Operation != admissionv1.Update || h.decoder.DecodeRaw(req.OldObject, &stored) != nil {
+// adapterOf returns the adapter of the API kind that a request is about. Any other kind is taken
+// for the first one, which its object is not then.
+func (h *handler) adapterOf(req admission.Request) apis.Adapter {
+	for _, adapter := range h.adapters {
+		if gvk := adapter.GroupVersionKind(); req.Kind.Group == gvk.Group && req.Kind.Kind == gvk.Kind {
+			return adapter
+		}
+	}
+	return h.adapters[0]
+}
+
+// isUnchanged reports whether an update leaves the spec unchanged. If the stored object
+// cannot be decoded, it returns false, so that an update can repair it.
+func (h *handler) isUnchanged(req admission.Request, adapter apis.Adapter, obj client.Object) bool {
+	stored := adapter.New()
+	if req.Operation != admissionv1.Update || h.decoder.DecodeRaw(req.OldObject, stored) != nil {
 		return false
 	}
-	return equality.Semantic.DeepEqual(stored.Spec, obj.Spec)
+	return adapter.HasSameSpec(stored, obj)
 }
 
 // rejected returns the response of an API server to an invalid object.
-func rejected(obj *v1alpha1.Bundle, errs field.ErrorList) admission.Response {
-	kind := v1alpha1.GroupVersion.WithKind(v1alpha1.BundleKind).GroupKind()
-	status := apierrors.NewInvalid(kind, obj.Name, errs).Status()
+func rejected(adapter apis.Adapter, name string, errs field.ErrorList) admission.Response {
+	status := apierrors.NewInvalid(adapter.GroupVersionKind().GroupKind(), name, errs).Status()
 	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{Result: &status}}
 }
 

@@ -18,6 +18,8 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/api/trustmanager/v1alpha2"
+	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/source"
@@ -51,10 +53,10 @@ func threeNamespaces(context.Context) (int, error) { return 3, nil }
 func newTestHandler(tb testing.TB, sources Gatherer) http.Handler {
 	tb.Helper()
 	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
+	if err := apis.AddToScheme(scheme); err != nil {
 		tb.Fatal(err)
 	}
-	return NewHandler(scheme, sources, threeNamespaces, clocktesting.NewFakePassiveClock(now)).WithRecoverPanic(false)
+	return NewHandler(apis.All(), scheme, sources, threeNamespaces, clocktesting.NewFakePassiveClock(now)).WithRecoverPanic(false)
 }
 
 // review returns the JSON of an AdmissionReview. An object can be nil, JSON text or a
@@ -70,6 +72,9 @@ func review(tb testing.TB, operation admissionv1.Operation, asked, stored any) s
 		return extension
 	}
 	kind := v1alpha1.GroupVersion.WithKind(v1alpha1.BundleKind)
+	if _, isCluster := asked.(*v1alpha2.ClusterBundle); isCluster {
+		kind = v1alpha2.GroupVersion.WithKind(v1alpha2.ClusterBundleKind)
+	}
 	return string(marshal(tb, admissionv1.AdmissionReview{
 		TypeMeta: metav1.TypeMeta{APIVersion: "admission.k8s.io/v1", Kind: "AdmissionReview"},
 		Request: &admissionv1.AdmissionRequest{
@@ -91,7 +96,7 @@ func marshal(tb testing.TB, object any) []byte {
 // post sends a body as the API server does, and returns the response.
 func post(tb testing.TB, handler http.Handler, body string) *admissionv1.AdmissionResponse {
 	tb.Helper()
-	request := httptest.NewRequest(http.MethodPost, Path, strings.NewReader(body))
+	request := httptest.NewRequest(http.MethodPost, bundlePath, strings.NewReader(body))
 	request.Header.Set("Content-Type", "application/json")
 	recorder := httptest.NewRecorder()
 	handler.ServeHTTP(recorder, request)
