@@ -21,6 +21,7 @@ func TestDefaults(t *testing.T) {
 		"ClusterRole /trust-manager", "ClusterRole /trust-manager-cluster-view", "ClusterRole /trust-manager:webhook",
 		"ClusterRoleBinding /trust-manager", "ClusterRoleBinding /trust-manager:webhook",
 		"CustomResourceDefinition /bundles.trust.cert-manager.io",
+		"CustomResourceDefinition /clusterbundles.trust-manager.io",
 		"Deployment install/trust-manager",
 		"Role cert-manager/trust-manager", "Role default/trust-manager:events",
 		"Role install/trust-manager:leaderelection", "Role install/trust-manager:webhook",
