@@ -13,9 +13,10 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/internal/apis"
 	"trust-manager.io/test/framework/checkout"
 	"trust-manager.io/test/framework/helm"
+	"trust-manager.io/test/framework/kinds"
 )
 
 // The operator's service account in the chart.
@@ -36,8 +37,8 @@ func UserOf(account string) string { return accountUsers + account }
 
 // Rig is a control plane on which operators can run.
 type Rig struct {
-	// Client is a client of the cluster's administrator, without a rate limit, and Config
-	// its configuration.
+	// Client is a client of the cluster's administrator, without a rate limit, which stores
+	// some Bundles as ClusterBundles, and Config its configuration.
 	Client client.WithWatch
 	Config *rest.Config
 	// Audit holds the requests of the operators' accounts.
@@ -126,10 +127,11 @@ func (r *Rig) startCluster(ctx context.Context, progress io.Writer, arguments ..
 
 func newClient(config *rest.Config) (client.WithWatch, error) {
 	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), apis.AddToScheme(scheme)); err != nil {
 		return nil, err
 	}
-	return client.NewWithWatch(config, client.Options{Scheme: scheme})
+	plain, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
+	return kinds.Client{WithWatch: plain}, err
 }
 
 // Stop stops the control plane and removes all files.
