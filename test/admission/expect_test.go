@@ -10,10 +10,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/api/trustmanager/v1alpha2"
 )
 
 // wholeObject is what the API server calls the field of a rule that is about
@@ -36,11 +38,18 @@ type pair struct {
 
 func checkPairs(t *testing.T, rules map[string]pair) {
 	t.Helper()
+	checkPairsOf(t, bundle, rules)
+}
+
+// checkPairsOf is checkPairs for the API kind of the objects that a function returns, by name
+// and spec.
+func checkPairsOf(t *testing.T, object func(t *testing.T, name, spec string) *unstructured.Unstructured, rules map[string]pair) {
+	t.Helper()
 	for name, rule := range rules {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			expectAccepted(t, bundle(t, rule.name, rule.valid))
-			expectRefused(t, bundle(t, rule.name, rule.invalid), rule.at, rule.says)
+			expectAccepted(t, object(t, rule.name, rule.valid))
+			expectRefused(t, object(t, rule.name, rule.invalid), rule.at, rule.says)
 		})
 	}
 }
@@ -48,6 +57,17 @@ func checkPairs(t *testing.T, rules map[string]pair) {
 // bundle returns a Bundle with a spec in YAML, which can be one that the Go
 // types cannot express.
 func bundle(t *testing.T, name, spec string) *unstructured.Unstructured {
+	t.Helper()
+	return objectOf(t, v1alpha1.GroupVersion.WithKind(v1alpha1.BundleKind), name, spec)
+}
+
+// clusterBundle is bundle for a ClusterBundle.
+func clusterBundle(t *testing.T, name, spec string) *unstructured.Unstructured {
+	t.Helper()
+	return objectOf(t, v1alpha2.GroupVersion.WithKind(v1alpha2.ClusterBundleKind), name, spec)
+}
+
+func objectOf(t *testing.T, kind schema.GroupVersionKind, name, spec string) *unstructured.Unstructured {
 	t.Helper()
 	if name == "" {
 		name = "example"
@@ -57,7 +77,7 @@ func bundle(t *testing.T, name, spec string) *unstructured.Unstructured {
 		t.Fatalf("the test's spec is not YAML: %v\n%s", err, spec)
 	}
 	b := &unstructured.Unstructured{Object: map[string]any{"spec": content}}
-	b.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(v1alpha1.BundleKind))
+	b.SetGroupVersionKind(kind)
 	b.SetName(name)
 	return b
 }

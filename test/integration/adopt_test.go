@@ -59,7 +59,7 @@ func TestAdoption(t *testing.T) {
 		adopted(same, nil).await(t)
 		adopted(empty, nil).await(t)
 		awaitCondition(t, bundle, k.failed(), "2 of 5 targets failed", consenting, fmt.Sprintf("other content under %q", targetKey),
-			"spec.target.overwrite", v1alpha1.AdoptAnnotationKey)
+			"spec.target.overwrite", marksOf(bundle.Name).Adopt)
 		for namespace, before := range refused {
 			if now := k.read(t, namespace, bundle.Name); now.ResourceVersion != before.ResourceVersion {
 				t.Errorf("the object in %s was changed: %v", namespace, compareContent(before, now))
@@ -68,10 +68,10 @@ func TestAdoption(t *testing.T) {
 
 		// There is no event about an object without the label: the next read finds the consent.
 		k.change(t, consenting, bundle.Name, func(o *corev1.ConfigMap) {
-			metav1.SetMetaDataAnnotation(&o.ObjectMeta, v1alpha1.AdoptAnnotationKey, "true")
+			metav1.SetMetaDataAnnotation(&o.ObjectMeta, marksOf(bundle.Name).Adopt, "true")
 		})
 		agreed := adopted(consenting, theirData)
-		agreed.annotations = map[string]string{v1alpha1.AdoptAnnotationKey: "true"}
+		agreed.annotations = map[string]string{marksOf(bundle.Name).Adopt: "true"}
 		poll.EventuallyWithin(t, 12*time.Second, "the object to be adopted", func() error { _, err := agreed.look(t); return err })
 		awaitCondition(t, bundle, k.failed(), "1 of 5 targets failed", overwritten)
 		change(t, bundle, func(b *v1alpha1.Bundle) { b.Spec.Target.Overwrite = true })
@@ -183,9 +183,10 @@ func TestDeletionPolicyOrphan(t *testing.T) {
 
 // T15, K5: with the targets, the certificates stay that rotation retains in them.
 func TestOrphansKeepRetainedCertificates(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+	eachAPIKind(t, testOrphansKeepRetainedCertificates)
+}
+
+func testOrphansKeepRetainedCertificates(t *testing.T, s *scene) {
 	namespaces := s.namespaces(2)
 	old, next := newAuthority("Old"), newAuthority("Next")
 	source := s.source(old)
@@ -212,10 +213,9 @@ func TestOrphansKeepRetainedCertificates(t *testing.T) {
 
 // T4: an object whose managedFields were cleared is marked as adopted by the request that
 // labels it. If the operator ended in between, it would count as the operator's own.
-func TestAdoptionOfUntrackedObject(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestAdoptionOfUntrackedObject(t *testing.T) { eachAPIKind(t, testAdoptionOfUntrackedObject) }
+
+func testAdoptionOfUntrackedObject(t *testing.T, s *scene) {
 	namespace, ca := s.namespaces(1)[0], newAuthority("CA")
 	bundle := s.newBundle(inLine(ca))
 	inConfigMaps.before(t, bundle, namespace, theirData)

@@ -26,7 +26,7 @@ func audit(progress io.Writer) error {
 		return err
 	}
 	if !finalizersProven.Load() {
-		err = errors.Join(err, errors.New("the right to update "+finalizers+" was not shown to be needed"))
+		err = errors.Join(err, fmt.Errorf("the rights to update %s were not shown to be needed", finalizers))
 	}
 	// The audit log contains a watch only after its end.
 	err = errors.Join(err, poll.UntilWithin(context.Background(), auditPatience, "a clean audit", func() error { return complaints(env.Main) }))

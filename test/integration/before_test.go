@@ -28,8 +28,8 @@ func TestUpgradeWritesNoTarget(t *testing.T) {
 	bundle := s.bundle(inLine(authority))
 	for _, namespace := range namespaces {
 		before := configMap(namespace, bundle.Name)
-		before.Labels = map[string]string{v1alpha1.BundleLabelKey: bundle.Name}
-		before.Annotations = map[string]string{v1alpha1.BundleHashAnnotationKey: digestBefore}
+		before.Labels = map[string]string{marksOf(bundle.Name).Label: bundle.Name}
+		before.Annotations = map[string]string{marksOf(bundle.Name).Hash: digestBefore}
 		before.OwnerReferences = []metav1.OwnerReference{ownedBy(bundle)}
 		before.Data = map[string]string{targetKey: ca.Unchanged}
 		if err := api.Create(t.Context(), before, client.FieldOwner("trust-manager")); err != nil {

@@ -47,10 +47,9 @@ func TestFiltersOfABundle(t *testing.T) {
 
 // K2, S12: if a Bundle drops or rejects expired certificates, that takes effect by
 // itself when a certificate expires.
-func TestFilterOfABundleActsInTime(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestFilterOfABundleActsInTime(t *testing.T) { eachAPIKind(t, testFilterOfABundleActsInTime) }
+
+func testFilterOfABundleActsInTime(t *testing.T, s *scene) {
 	namespaces := s.namespaces(1)
 	end := time.Now().Add(soon).Truncate(time.Second)
 	root, short := newAuthority("CA"), newAuthority("Short", ca.ValidUntil(end))

@@ -2,6 +2,8 @@ package integration
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/kinds"
 	"trust-manager.io/test/framework/poll"
 )
 
@@ -48,11 +51,33 @@ func says(t *testing.T, bundle *v1alpha1.Bundle, reason string, parts ...string)
 		return fmt.Errorf("the condition is %s; want status %s and reason %s", is, wantStatus, reason)
 	}
 	for _, part := range parts {
-		if !strings.Contains(condition.Message, part) {
+		if !hasWords(bundle, condition.Message, part) {
 			return fmt.Errorf("the condition is %s; want a message with %q", is, part)
 		}
 	}
 	return nil
+}
+
+// fields are paths in a Bundle, and the beginnings of the same in a ClusterBundle.
+var fields = map[*regexp.Regexp][]string{
+	regexp.MustCompile(`^spec\.sources\[\d+\]\.(configMap|secret)`):     {"spec.sourceRefs["},
+	regexp.MustCompile(`^spec\.sources\[\d+\]\.(inLine|useDefaultCAs)`): {"spec.inLineCAs", "spec.defaultCAs"},
+	regexp.MustCompile(`^spec\.target\.additionalFormats(\.\w+)?`):      {"spec.target.configMap.data[", "spec.target.secret.data["},
+}
+
+// hasWords reports whether a message has a part, which may begin with the path of a field of a
+// Bundle.
+func hasWords(bundle *v1alpha1.Bundle, message, part string) bool {
+	if !kinds.IsCluster(bundle.Name) {
+		return strings.Contains(message, part)
+	}
+	for path, others := range fields {
+		if rest := path.ReplaceAllString(part, ""); rest != part {
+			return strings.Contains(message, rest) &&
+				slices.ContainsFunc(others, func(other string) bool { return strings.Contains(message, other) })
+		}
+	}
+	return strings.Contains(message, part)
 }
 
 // awaitCondition waits until a Bundle's condition has this reason and a message

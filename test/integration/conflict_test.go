@@ -19,17 +19,16 @@ import (
 // the number of failed targets, and names the first few with their cause; it
 // does not flap (C3). When the obstacle is deleted, the target is retried at
 // once.
-func TestConflicts(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestConflicts(t *testing.T) { eachAPIKind(t, testConflicts) }
+
+func testConflicts(t *testing.T, s *scene) {
 	blocked, free := s.namespaces(5), s.namespaces(3)
 	ca := newAuthority("CA")
 	bundle := s.newBundle(inLine(ca))
 	var inTheWay []*corev1.ConfigMap
 	for i, namespace := range blocked {
 		object := configMap(namespace, bundle.Name)
-		object.Labels = map[string]string{v1alpha1.BundleLabelKey: bundle.Name}
+		object.Labels = map[string]string{marksOf(bundle.Name).Label: bundle.Name}
 		object.Data = map[string]string{targetKey: "other"}
 		if i%2 == 0 {
 			controller := configMap(namespace, "controller")
@@ -78,10 +77,9 @@ func TestConflicts(t *testing.T) {
 
 // T8: a namespace that refuses writes fails only that target, with the cause in
 // the message (C2); the operator retries it.
-func TestRefusedWrites(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestRefusedWrites(t *testing.T) { eachAPIKind(t, testRefusedWrites) }
+
+func testRefusedWrites(t *testing.T, s *scene) {
 	refusing, free := s.faultyNamespaces(1), s.namespaces(3)
 	env.Admission.Refuse(refusing...)
 	ca, next := newAuthority("CA"), newAuthority("Next")
@@ -107,10 +105,9 @@ func TestRefusedWrites(t *testing.T) {
 
 // T8, T6: a target that a user has made immutable is accepted while it is in sync,
 // and fails when the bundle changes.
-func TestTargetMadeImmutable(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestTargetMadeImmutable(t *testing.T) { eachAPIKind(t, testTargetMadeImmutable) }
+
+func testTargetMadeImmutable(t *testing.T, s *scene) {
 	namespaces := s.namespaces(2)
 	ca, next := newAuthority("CA"), newAuthority("Next")
 	source := s.source(ca)
@@ -131,10 +128,9 @@ func TestTargetMadeImmutable(t *testing.T) {
 
 // T10: a bundle that is too large is rejected before the first write, with its
 // size and the limit; the last good one stays. One that just fits is written.
-func TestBundleTooLarge(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestBundleTooLarge(t *testing.T) { eachAPIKind(t, testBundleTooLarge) }
+
+func testBundleTooLarge(t *testing.T, s *scene) {
 	namespaces := s.namespaces(1)
 	const limit = 1 << 20
 	// Two sources, since one ConfigMap would reach the size limit itself.

@@ -18,9 +18,10 @@ import (
 // namespace reports that, and nothing of it is written: pods reach the API server by
 // that ConfigMap.
 func TestKubernetesOwnConfigMapIsLeftAlone(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+	eachAPIKind(t, testKubernetesOwnConfigMapIsLeftAlone)
+}
+
+func testKubernetesOwnConfigMapIsLeftAlone(t *testing.T, s *scene) {
 	namespace := s.namespaces(1)[0]
 	const name = "kube-root-ca.crt"
 	own := configMap(namespace, name)
@@ -42,10 +43,9 @@ func TestKubernetesOwnConfigMapIsLeftAlone(t *testing.T) {
 // T7, T8: the operator repairs a target that a foreign client keeps reverting at a
 // bounded rate, and reports it as a failure; other targets are unaffected. When the
 // contest ends, so does the failure.
-func TestContestedTarget(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestContestedTarget(t *testing.T) { eachAPIKind(t, testContestedTarget) }
+
+func testContestedTarget(t *testing.T, s *scene) {
 	namespaces := s.namespaces(2)
 	ca := newAuthority("CA")
 	bundle := s.bundle(inLine(ca))

@@ -76,10 +76,9 @@ func TestDeletion(t *testing.T) {
 
 // T12: an orphaning deletion removes only the owner of the targets, and keeps the
 // data of the shared one. A Bundle re-created under the name adopts them (T5).
-func TestOrphaningDeletion(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestOrphaningDeletion(t *testing.T) { eachAPIKind(t, testOrphaningDeletion) }
+
+func testOrphaningDeletion(t *testing.T, s *scene) {
 	ca := newAuthority("CA")
 	bundle, owned, shared := s.deletable(ca)
 	before := env.Audit.Mark()
@@ -145,10 +144,9 @@ func wantOrphans(t *testing.T, since rig.Mark, bundle *v1alpha1.Bundle, owned []
 
 // T12: a Bundle with a deletion timestamp is inert: nothing of it is created,
 // repaired, released or reported, until it is gone.
-func TestBundleBeingDeletedIsInert(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestBundleBeingDeletedIsInert(t *testing.T) { eachAPIKind(t, testBundleBeingDeletedIsInert) }
+
+func testBundleBeingDeletedIsInert(t *testing.T, s *scene) {
 	ca, next := newAuthority("CA"), newAuthority("Next")
 	source := s.source(ca)
 	namespaces := s.namespaces(4)
@@ -187,7 +185,7 @@ func TestDeletionWhileDown(t *testing.T) {
 	s := newScene(t)
 	bundle, owned, shared := s.deletable(newAuthority("CA"))
 	restored := configMap(s.labelledNamespaces(1, nil)[0], bundle.Name)
-	restored.Labels = map[string]string{v1alpha1.BundleLabelKey: bundle.Name}
+	restored.Labels = map[string]string{marksOf(bundle.Name).Label: bundle.Name}
 	restored.Data = map[string]string{targetKey: "restored"}
 	create(t, restored)
 	stop(t, o)
@@ -250,10 +248,9 @@ func TestBundleRecreatedWhileDown(t *testing.T) {
 }
 
 // T12, T4: the same while the operator runs.
-func TestBundleRecreatedWhileRunning(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestBundleRecreatedWhileRunning(t *testing.T) { eachAPIKind(t, testBundleRecreatedWhileRunning) }
+
+func testBundleRecreatedWhileRunning(t *testing.T, s *scene) {
 	ca := newAuthority("CA")
 	bundle, owned, shared := s.deletable(ca)
 	again := s.again(bundle)
@@ -262,7 +259,7 @@ func TestBundleRecreatedWhileRunning(t *testing.T) {
 	stays(t, time.Second, "the targets", func() error { return nil })
 	awaitTargets(t, again, owned, ca)
 	shared.bundle = again
-	if read(t, configMap(shared.namespace, again.Name)).Annotations[v1alpha1.SharedAnnotationKey] == "adopted" {
+	if read(t, configMap(shared.namespace, again.Name)).Annotations[marksOf(bundle.Name).Shared] == "adopted" {
 		shared.mark = "adopted" // it was released in between
 	}
 	shared.await(t)

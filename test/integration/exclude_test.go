@@ -35,16 +35,15 @@ func excluding(list ...authority) func(*v1alpha1.Bundle) {
 // K3: an exclusion of each kind removes a CA from every target, whichever source it
 // comes from, and removing the exclusion restores the CA. One that matches nothing is
 // reported.
-func TestExclusion(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestExclusion(t *testing.T) { eachAPIKind(t, testExclusion) }
+
+func testExclusion(t *testing.T, s *scene) {
 	namespaces := s.namespaces(2)
 	a, b, c, d := newAuthority("A"), newAuthority("B"), newAuthority("C"), newAuthority("D")
-	bundle := s.bundle(slices.Concat(inLine(a, b), from(s.source(c, a), s.secret(d))))
-	awaitTargets(t, bundle, namespaces, a, b, c, d)
+	bundle := s.bundle(slices.Concat(from(s.source(c, a), s.secret(d)), inLine(a, b)))
+	awaitTargets(t, bundle, namespaces, c, a, d, b)
 	change(t, bundle, excluding(a))
-	awaitTargets(t, bundle, namespaces, b, c, d)
+	awaitTargets(t, bundle, namespaces, c, d, b)
 	change(t, bundle, func(o *v1alpha1.Bundle) {
 		o.Spec.Exclude = append(o.Spec.Exclude, v1alpha1.Exclusion{PublicKeySHA256: c.keyFingerprint()}, v1alpha1.Exclusion{Subject: "CN=D"})
 	})
@@ -53,16 +52,15 @@ func TestExclusion(t *testing.T) {
 	change(t, bundle, func(o *v1alpha1.Bundle) {
 		o.Spec.Exclude = []v1alpha1.Exclusion{{Subject: "CN=Nobody"}}
 	})
-	awaitTargets(t, bundle, namespaces, a, b, c, d)
+	awaitTargets(t, bundle, namespaces, c, a, d, b)
 	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "spec.exclude[0] matches no certificate")
 }
 
 // K3, S9: an exclusion that would leave no certificate is not written, and the status
 // warns that the targets still hold the CA.
-func TestExclusionOfEverything(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestExclusionOfEverything(t *testing.T) { eachAPIKind(t, testExclusionOfEverything) }
+
+func testExclusionOfEverything(t *testing.T, s *scene) {
 	namespaces := s.namespaces(1)
 	ca := newAuthority("CA")
 	bundle := s.bundle(inLine(ca))

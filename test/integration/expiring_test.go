@@ -19,10 +19,9 @@ import (
 // K6: a condition and an event report a certificate that expires soon, from the start
 // of the warning period and not before; when it has left the bundle, the condition is
 // False. Synced does not depend on it.
-func TestExpiringSoon(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestExpiringSoon(t *testing.T) { eachAPIKind(t, testExpiringSoon) }
+
+func testExpiringSoon(t *testing.T, s *scene) {
 	s.namespaces(1)
 	const days30 = 30 * 24 * time.Hour
 	begins := time.Now().Add(soon).Truncate(time.Second)

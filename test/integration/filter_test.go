@@ -124,10 +124,9 @@ func TestLastCertificateExpires(t *testing.T) {
 }
 
 // S12: the filters are off by default.
-func TestNothingIsFilteredByDefault(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestNothingIsFilteredByDefault(t *testing.T) { eachAPIKind(t, testNothingIsFilteredByDefault) }
+
+func testNothingIsFilteredByDefault(t *testing.T, s *scene) {
 	namespaces := s.namespaces(1)
 	content := []authority{newAuthority("Old", ca.ValidUntil(time.Now().Add(-time.Minute))), newAuthority("Leaf", ca.NotCA), newAuthority("CA")}
 	bundle := s.bundle(inLine(content...))

@@ -190,12 +190,12 @@ func TestEntryMovesFromAnnotationToLabel(t *testing.T) {
 			k.asked(b).Metadata = v1alpha1.TargetMetadata{Annotations: map[string]string{"k": "v"}}
 		})
 		k.await(t, bundle, namespaces, ca)
-		before := k.read(t, namespaces[0], bundle.Name).Annotations[v1alpha1.BundleHashAnnotationKey]
+		before := k.read(t, namespaces[0], bundle.Name).Annotations[marksOf(bundle.Name).Hash]
 		change(t, bundle, func(b *v1alpha1.Bundle) {
 			k.asked(b).Metadata = v1alpha1.TargetMetadata{Labels: map[string]v1alpha1.LabelValue{"k": "v"}}
 		})
 		k.await(t, bundle, namespaces, ca)
-		if k.read(t, namespaces[0], bundle.Name).Annotations[v1alpha1.BundleHashAnnotationKey] == before {
+		if k.read(t, namespaces[0], bundle.Name).Annotations[marksOf(bundle.Name).Hash] == before {
 			t.Error("the digest is the same")
 		}
 	})
@@ -381,10 +381,9 @@ func TestLargestTargetsAreRepaired(t *testing.T) {
 }
 
 // A password that a format does not support is reported, and the last good targets stay.
-func TestPasswordThatPKCS12CannotHave(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestPasswordThatPKCS12CannotHave(t *testing.T) { eachAPIKind(t, testPasswordThatPKCS12CannotHave) }
+
+func testPasswordThatPKCS12CannotHave(t *testing.T, s *scene) {
 	namespaces := s.namespaces(1)
 	ca := newAuthority("CA")
 	bundle := s.bundle(inLine(ca), formats(jks(), p12("plain", "")))

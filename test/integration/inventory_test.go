@@ -79,10 +79,9 @@ func TestInventory(t *testing.T) {
 
 // K4, C3: a foreign change of the inventory is reverted once, without repeated
 // writes.
-func TestTamperedInventoryIsRepaired(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestTamperedInventoryIsRepaired(t *testing.T) { eachAPIKind(t, testTamperedInventoryIsRepaired) }
+
+func testTamperedInventoryIsRepaired(t *testing.T, s *scene) {
 	s.namespaces(1)
 	ca := newAuthority("CA")
 	bundle := s.bundle(inLine(ca))

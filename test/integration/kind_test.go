@@ -159,7 +159,7 @@ func (k kind) read(t *testing.T, namespace, name string) *corev1.ConfigMap {
 // list reads all objects with a Bundle's name and label, by namespace.
 func (k kind) list(ctx context.Context, bundle string) (map[string]*corev1.ConfigMap, error) {
 	found := map[string]*corev1.ConfigMap{}
-	labelled := client.MatchingLabels{v1alpha1.BundleLabelKey: bundle}
+	labelled := client.MatchingLabels{marksOf(bundle).Label: bundle}
 	add := func(object *corev1.ConfigMap) {
 		if object.Name == bundle {
 			found[object.Namespace] = object

@@ -67,6 +67,7 @@ func TestLeastRights(t *testing.T) {
 			o := startOperator(t, flags...)
 			s.temporary(bundle)
 			content := s.useAll(bundle, source, namespaces, tc.kinds)
+			s.useClusterBundle(namespaces)
 			s.rotateOnce(namespaces)
 			stop(t, o)
 			for _, k := range tc.kinds {
@@ -86,6 +87,18 @@ func TestLeastRights(t *testing.T) {
 			}
 		})
 	}
+}
+
+// useClusterBundle needs every right on ClusterBundles.
+func (s *scene) useClusterBundle(namespaces []string) {
+	s.t.Helper()
+	ca := newAuthority("CA")
+	bundle := s.clusterBundle(inLine(ca))
+	awaitTargets(s.t, bundle, namespaces, ca)
+	remove(s.t, configMap(namespaces[0], bundle.Name)) // which is repaired only after the ClusterBundle was read
+	awaitTargets(s.t, bundle, namespaces, ca)
+	awaitSynced(s.t, bundle, len(namespaces))
+	remove(s.t, bundle)
 }
 
 // askToo adds a target of this kind to a Bundle.
@@ -197,9 +210,9 @@ func (k kind) awaitReleased(t *testing.T, namespaces []string, name string) {
 	}
 }
 
-// finalizers is the resource of the one right without a request of its own: the API
-// server itself checks whether the writer of a target has it.
-const finalizers = "bundles/finalizers"
+// finalizers are the resources of the rights without a request of their own: the API server
+// itself checks whether the writer of a target has them.
+var finalizers = []string{"bundles/finalizers", "clusterbundles/finalizers"}
 
 // T4: if the API server enforces it, as in OpenShift and in the rig, a target that its
 // Bundle owns requires the right to update the finalizers of Bundles.
@@ -211,17 +224,21 @@ func TestFinalizersRight(t *testing.T) {
 		t.Fatal(err)
 	}
 	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: release.Account}}
-	isRule := func(rule rbacv1.PolicyRule) bool { return slices.Contains(rule.Resources, finalizers) }
-	var taken rbacv1.PolicyRule
+	isRule := func(rule rbacv1.PolicyRule) bool { return slices.Contains(finalizers, rule.Resources[0]) }
+	var whole []rbacv1.PolicyRule
 	change(t, role, func(role *rbacv1.ClusterRole) {
-		taken = role.Rules[slices.IndexFunc(role.Rules, isRule)]
+		whole = slices.Clone(role.Rules)
 		role.Rules = slices.DeleteFunc(role.Rules, isRule)
 	})
 	startOperator(t, "--kubeconfig", release.Kubeconfig)
-	bundle := s.bundle(inLine(newAuthority("CA")))
-	awaitCondition(t, bundle, v1alpha1.BundleReasonSyncConfigMapTargetFailed, "1 of 1 target failed", "blockOwnerDeletion")
-	change(t, role, func(role *rbacv1.ClusterRole) { role.Rules = append(role.Rules, taken) })
-	awaitSynced(t, bundle, 1)
+	bundles := []*v1alpha1.Bundle{s.bundle(inLine(newAuthority("CA"))), s.clusterBundle(inLine(newAuthority("CA")))}
+	for _, bundle := range bundles {
+		awaitCondition(t, bundle, v1alpha1.BundleReasonSyncConfigMapTargetFailed, "1 of 1 target failed", "blockOwnerDeletion")
+	}
+	change(t, role, func(role *rbacv1.ClusterRole) { role.Rules = whole })
+	for _, bundle := range bundles {
+		awaitSynced(t, bundle, 1)
+	}
 	finalizersProven.Store(!t.Failed())
 }
 
@@ -243,7 +260,7 @@ func complaints(release *rig.Release) error {
 		}
 	}
 	for _, g := range rig.Unused(release.Grants, requests) {
-		if g.Resource != finalizers {
+		if !slices.Contains(finalizers, g.Resource) {
 			wrong = append(wrong, "never used: "+g.String())
 		}
 	}

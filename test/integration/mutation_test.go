@@ -15,10 +15,9 @@ import (
 // T6, T7: an admission policy adds a key to each new ConfigMap: the key survives
 // rollouts, and the target is shared, though no response to a write shows the key. C1:
 // a change of the bundle itself by such a policy is repaired.
-func TestDataChangedByAdmission(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestDataChangedByAdmission(t *testing.T) { eachAPIKind(t, testDataChangedByAdmission) }
+
+func testDataChangedByAdmission(t *testing.T, s *scene) {
 	for name, tc := range map[string]struct {
 		key, value string
 		theirs     map[string]string

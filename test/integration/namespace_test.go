@@ -23,10 +23,9 @@ const holdFinalizer = "integration.trust-manager.io/hold"
 
 // S13: a namespace that is created, or gains or loses the label, gains or loses the
 // target, and the message counts it (C1).
-func TestNamespacesComeAndGo(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestNamespacesComeAndGo(t *testing.T) { eachAPIKind(t, testNamespacesComeAndGo) }
+
+func testNamespacesComeAndGo(t *testing.T, s *scene) {
 	ca := newAuthority("CA")
 	bundle := s.bundle(inLine(ca))
 	awaitSynced(t, bundle, 0)
@@ -54,9 +53,10 @@ func TestNamespacesComeAndGo(t *testing.T) {
 // T9: nothing is written in a terminating namespace, and it is neither a failure nor
 // counted.
 func TestTerminatingNamespaceIsLeftAlone(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+	eachAPIKind(t, testTerminatingNamespaceIsLeftAlone)
+}
+
+func testTerminatingNamespaceIsLeftAlone(t *testing.T, s *scene) {
 	ca, next := newAuthority("CA"), newAuthority("Next")
 	source := s.source(ca)
 	namespaces := s.namespaces(2)
@@ -85,9 +85,10 @@ func TestTerminatingNamespaceIsLeftAlone(t *testing.T) {
 // T9: a namespace that is deleted and re-created under its name during a rollout ends
 // up with the target.
 func TestNamespaceRecreatedDuringRollout(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+	eachAPIKind(t, testNamespaceRecreatedDuringRollout)
+}
+
+func testNamespaceRecreatedDuringRollout(t *testing.T, s *scene) {
 	first, second, third := newAuthority("First"), newAuthority("Second"), newAuthority("Third")
 	source := s.source(first)
 	slow, fast := s.faultyNamespaces(1), s.namespaces(10)
@@ -119,9 +120,10 @@ func TestNamespaceRecreatedDuringRollout(t *testing.T) {
 // T9: an active namespace that refuses its first writes as if it were terminating or
 // gone has its target soon after it accepts them, and the Bundle is not synced before.
 func TestActiveNamespaceRefusesAsTerminating(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+	eachAPIKind(t, testActiveNamespaceRefusesAsTerminating)
+}
+
+func testActiveNamespaceRefusesAsTerminating(t *testing.T, s *scene) {
 	for name, status := range map[string]func(string) metav1.Status{"terminating": rig.Terminating, "not found": rig.Missing} {
 		for _, long := range []time.Duration{100 * time.Millisecond, 5 * time.Second} {
 			t.Run(fmt.Sprint(name, " for ", long), func(t *testing.T) {

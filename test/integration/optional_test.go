@@ -25,10 +25,9 @@ func optional(sources []v1alpha1.BundleSource) []v1alpha1.BundleSource {
 // K1, S13: an optional source may be missing, both the object and its key; it joins the
 // bundle when it appears, and leaves it when it is deleted. The status reports that it
 // is missing. S8: its content has to be valid.
-func TestOptionalSource(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestOptionalSource(t *testing.T) { eachAPIKind(t, testOptionalSource) }
+
+func testOptionalSource(t *testing.T, s *scene) {
 	namespaces := s.namespaces(2)
 	ca, extra := newAuthority("CA"), newAuthority("Extra")
 	late := configMap(rig.TrustNamespace, s.unique())
@@ -51,10 +50,9 @@ func TestOptionalSource(t *testing.T) {
 
 // K1, S9: if all sources are optional and missing, nothing is written; selected objects
 // without the key are skipped.
-func TestNothingButOptionalSources(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestNothingButOptionalSources(t *testing.T) { eachAPIKind(t, testNothingButOptionalSources) }
+
+func testNothingButOptionalSources(t *testing.T, s *scene) {
 	namespaces := s.namespaces(1)
 	ca := newAuthority("CA")
 	with, without := s.sourceOf("to come"), s.sourceOf("to come")

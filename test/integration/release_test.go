@@ -80,10 +80,9 @@ func awaitContent(t *testing.T, namespace, name string, want *corev1.ConfigMap) 
 // T6: a copy or a restored backup, which merely carries the label, stays
 // unchanged: while the operator runs, when a namespace is deselected, and when the
 // Bundle is deleted (T12).
-func TestCopiesAreLeftAlone(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestCopiesAreLeftAlone(t *testing.T) { eachAPIKind(t, testCopiesAreLeftAlone) }
+
+func testCopiesAreLeftAlone(t *testing.T, s *scene) {
 	selected := s.namespaces(1)[0]
 	other := s.labelledNamespaces(1, nil)[0]
 	ca := newAuthority("CA")
@@ -96,7 +95,7 @@ func TestCopiesAreLeftAlone(t *testing.T) {
 		return object
 	}
 	ofOtherBundle := copyOf(other, "named-otherwise")
-	ofOtherBundle.Labels = map[string]string{v1alpha1.BundleLabelKey: "another-bundle"}
+	ofOtherBundle.Labels = map[string]string{marksOf(bundle.Name).Label: "another-bundle"}
 	copies := []*corev1.ConfigMap{
 		copyOf(selected, "copied"),
 		copyOf(other, "copied"),

@@ -30,15 +30,15 @@ var drifts = map[string]func(*corev1.ConfigMap){
 	"key removed":         func(o *corev1.ConfigMap) { delete(o.Data, targetKey) },
 	"data removed":        func(o *corev1.ConfigMap) { o.Data = nil },
 	"key made binary":     makeBinary,
-	"bundle label gone":   func(o *corev1.ConfigMap) { delete(o.Labels, v1alpha1.BundleLabelKey) },
-	"bundle label other":  func(o *corev1.ConfigMap) { o.Labels[v1alpha1.BundleLabelKey] = "other" },
-	"bundle label empty":  func(o *corev1.ConfigMap) { o.Labels[v1alpha1.BundleLabelKey] = "" },
+	"bundle label gone":   func(o *corev1.ConfigMap) { delete(o.Labels, marksOf(o.Name).Label) },
+	"bundle label other":  func(o *corev1.ConfigMap) { o.Labels[marksOf(o.Name).Label] = "other" },
+	"bundle label empty":  func(o *corev1.ConfigMap) { o.Labels[marksOf(o.Name).Label] = "" },
 	"asked label gone":    func(o *corev1.ConfigMap) { delete(o.Labels, "asked") },
 	"asked label other":   func(o *corev1.ConfigMap) { o.Labels["asked"] = "other" },
 	"all labels gone":     func(o *corev1.ConfigMap) { o.Labels = nil },
-	"hash gone":           func(o *corev1.ConfigMap) { delete(o.Annotations, v1alpha1.BundleHashAnnotationKey) },
-	"hash other":          func(o *corev1.ConfigMap) { o.Annotations[v1alpha1.BundleHashAnnotationKey] = "other" },
-	"shared mark added":   func(o *corev1.ConfigMap) { o.Annotations[v1alpha1.SharedAnnotationKey] = "true" },
+	"hash gone":           func(o *corev1.ConfigMap) { delete(o.Annotations, marksOf(o.Name).Hash) },
+	"hash other":          func(o *corev1.ConfigMap) { o.Annotations[marksOf(o.Name).Hash] = "other" },
+	"shared mark added":   func(o *corev1.ConfigMap) { o.Annotations[marksOf(o.Name).Shared] = "true" },
 	"asked annotation":    func(o *corev1.ConfigMap) { o.Annotations["asked"] = "other" },
 	"all annotations":     func(o *corev1.ConfigMap) { o.Annotations = nil },
 	"owner removed":       func(o *corev1.ConfigMap) { o.OwnerReferences = nil },
@@ -126,10 +126,9 @@ func TestDriftIsRepaired(t *testing.T) {
 }
 
 // T7: a deleted target is re-created.
-func TestDeletedTargetIsRecreated(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestDeletedTargetIsRecreated(t *testing.T) { eachAPIKind(t, testDeletedTargetIsRecreated) }
+
+func testDeletedTargetIsRecreated(t *testing.T, s *scene) {
 	namespace := s.namespaces(1)[0]
 	ca := newAuthority("CA")
 	bundle := s.bundle(inLine(ca))
@@ -145,10 +144,9 @@ func TestDeletedTargetIsRecreated(t *testing.T) {
 
 // T7: a value set by a forced server-side apply, under any field manager, is
 // repaired, and so is one without information in managedFields.
-func TestAppliedDriftIsRepaired(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestAppliedDriftIsRepaired(t *testing.T) { eachAPIKind(t, testAppliedDriftIsRepaired) }
+
+func testAppliedDriftIsRepaired(t *testing.T, s *scene) {
 	ca := newAuthority("CA")
 	bundle := s.bundle(inLine(ca))
 	for _, manager := range []string{"somebody", "trust-manager"} {
@@ -160,7 +158,7 @@ func TestAppliedDriftIsRepaired(t *testing.T) {
 			want.await(t)
 			apply(t, namespace, bundle.Name, manager, map[string]any{
 				"data":     map[string]any{targetKey: "applied again"},
-				"metadata": map[string]any{"labels": map[string]any{v1alpha1.BundleLabelKey: "applied"}},
+				"metadata": map[string]any{"labels": map[string]any{marksOf(bundle.Name).Label: "applied"}},
 			})
 			want.await(t)
 		})
@@ -189,10 +187,9 @@ func (k kind) apply(t *testing.T, namespace, name, manager string, fields map[st
 
 // T6: foreign content of a target survives repairs and rollouts. T4: with foreign
 // data the target is not owned but marked as shared; without, it is owned again.
-func TestForeignEntriesStay(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestForeignEntriesStay(t *testing.T) { eachAPIKind(t, testForeignEntriesStay) }
+
+func testForeignEntriesStay(t *testing.T, s *scene) {
 	namespace := s.namespaces(1)[0]
 	ca, next := newAuthority("CA"), newAuthority("Next")
 	source := s.source(ca)
@@ -214,7 +211,7 @@ func TestForeignEntriesStay(t *testing.T) {
 	want.await(t)
 	change(t, object, func(o *corev1.ConfigMap) { o.OwnerReferences = []metav1.OwnerReference{ownedBy(bundle)} })
 	want.await(t)
-	change(t, object, func(o *corev1.ConfigMap) { delete(o.Annotations, v1alpha1.SharedAnnotationKey) })
+	change(t, object, func(o *corev1.ConfigMap) { delete(o.Annotations, marksOf(o.Name).Shared) })
 	want.await(t)
 
 	fill(t, source, next)
@@ -233,10 +230,9 @@ func TestForeignEntriesStay(t *testing.T) {
 }
 
 // T6: a foreign binary key and a foreign owner that is not the controller stay, too.
-func TestForeignBinaryAndOwnerStay(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestForeignBinaryAndOwnerStay(t *testing.T) { eachAPIKind(t, testForeignBinaryAndOwnerStay) }
+
+func testForeignBinaryAndOwnerStay(t *testing.T, s *scene) {
 	namespace := s.namespaces(1)[0]
 	ca, next := newAuthority("CA"), newAuthority("Next")
 	source := s.source(ca)
@@ -264,7 +260,7 @@ func TestForeignBinaryAndOwnerStay(t *testing.T) {
 	change(t, object, func(o *corev1.ConfigMap) { o.BinaryData = map[string][]byte{"store.jks": {0xfe, 0xed}} })
 	poll.Eventually(t, "the object to be shared", func() error {
 		read(t, object)
-		if object.Annotations[v1alpha1.SharedAnnotationKey] != "true" || len(object.OwnerReferences) != 1 {
+		if object.Annotations[marksOf(object.Name).Shared] != "true" || len(object.OwnerReferences) != 1 {
 			return fmt.Errorf("annotations %v, owners %v", object.Annotations, object.OwnerReferences)
 		}
 		return nil
@@ -278,9 +274,10 @@ func TestForeignBinaryAndOwnerStay(t *testing.T) {
 
 // T6, T7: foreign content stays even if managedFields were cleared.
 func TestForeignEntriesStayWithoutManagedFields(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+	eachAPIKind(t, testForeignEntriesStayWithoutManagedFields)
+}
+
+func testForeignEntriesStayWithoutManagedFields(t *testing.T, s *scene) {
 	namespace := s.namespaces(1)[0]
 	ca, next := newAuthority("CA"), newAuthority("Next")
 	source := s.source(ca)

@@ -36,6 +36,7 @@ func (s *scene) account() *account {
 	a.may("", "trust.cert-manager.io", "bundles", "get list watch")
 	a.may("", "trust.cert-manager.io", "bundles/status", "patch")
 	a.may("", "trust.cert-manager.io", "bundles/finalizers", "update")
+	a.may("", "trust-manager.io", "clusterbundles", "list watch")
 	a.may("", "", "namespaces", "list watch")
 	a.may("default", "events.k8s.io", "events", "create patch")
 	return a

@@ -16,6 +16,7 @@ import (
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/rotation"
 	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/kinds"
 	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 )
@@ -32,17 +33,16 @@ func stateOf(b *v1alpha1.Bundle) *corev1.ConfigMap {
 	return configMap(rig.TrustNamespace, rotation.Name(idOf(b)))
 }
 
-func idOf(b *v1alpha1.Bundle) bundle.ID { return bundle.ID{Kind: bundle.APIBundle, Name: b.Name} }
+func idOf(b *v1alpha1.Bundle) bundle.ID { return kinds.IDOf(b.Name) }
 
 // retainedKey returns the key of a CA in that ConfigMap.
 func (a authority) retainedKey() string { return "retained-" + a.fingerprint() + ".pem" }
 
 // K5: a CA that has left every source stays in the targets for the retention time, and
 // is then dropped by itself; the rotation state is readable, and the status names the CA.
-func TestRotation(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestRotation(t *testing.T) { eachAPIKind(t, testRotation) }
+
+func testRotation(t *testing.T, s *scene) {
 	namespaces := s.namespaces(2)
 	a, b := newAuthority("A"), newAuthority("B")
 	source := s.source(a)
@@ -131,10 +131,9 @@ func inTheOrderOfLeaving(t *testing.T, bundle *v1alpha1.Bundle, list ...authorit
 
 // K5: one edit ends the retention of one CA at once and permanently; an exclusion removes
 // a retained CA from every target.
-func TestRotationIsEnded(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestRotationIsEnded(t *testing.T) { eachAPIKind(t, testRotationIsEnded) }
+
+func testRotationIsEnded(t *testing.T, s *scene) {
 	namespaces := s.namespaces(2)
 	a, b, c := newAuthority("A"), newAuthority("B"), newAuthority("C")
 	source := s.source(a, b, c)
@@ -156,10 +155,9 @@ func TestRotationIsEnded(t *testing.T) {
 // K5: if a source is deleted, its CAs are retained: the Bundle stays synced with the
 // others, and the message names the retained CAs. An invalid source blocks the Bundle, as
 // usual.
-func TestRotationOfAVanishedSource(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestRotationOfAVanishedSource(t *testing.T) { eachAPIKind(t, testRotationOfAVanishedSource) }
+
+func testRotationOfAVanishedSource(t *testing.T, s *scene) {
 	namespaces := s.namespaces(1)
 	a, b, c, d := newAuthority("A"), newAuthority("B"), newAuthority("C"), newAuthority("D")
 	vanishing, other := s.source(a), s.source(b)
@@ -184,10 +182,9 @@ func TestRotationOfAVanishedSource(t *testing.T) {
 
 // K5: the rotation state is never read as a source, not even by a selector that matches
 // everything; invalid content in it does no harm, and is reported.
-func TestRotationStateIsNoSource(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestRotationStateIsNoSource(t *testing.T) { eachAPIKind(t, testRotationStateIsNoSource) }
+
+func testRotationStateIsNoSource(t *testing.T, s *scene) {
 	namespaces := s.namespaces(1)
 	a, b := newAuthority("A"), newAuthority("B")
 	source := s.source(a)

@@ -14,6 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	apibundle "trust-manager.io/internal/bundle"
+	"trust-manager.io/test/framework/kinds"
 	"trust-manager.io/test/framework/rig"
 )
 
@@ -42,6 +44,23 @@ var (
 	scenes      atomic.Int32
 	notInLabels = regexp.MustCompile(`[^a-z0-9]+`)
 )
+
+// eachAPIKind runs a test of the shared operator for Bundles and for ClusterBundles (E1).
+func eachAPIKind(t *testing.T, test func(t *testing.T, s *scene)) {
+	t.Parallel()
+	for kind, prefix := range map[string]string{"Bundle": "", "ClusterBundle": kinds.Prefix} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			operator(t)
+			s := newScene(t)
+			s.name = prefix + s.name
+			test(t, s)
+		})
+	}
+}
+
+// marksOf returns the marks of the targets of a Bundle of this name.
+func marksOf(bundle string) *apibundle.Marks { return kinds.MarksOf(bundle) }
 
 func newScene(t *testing.T) *scene {
 	t.Helper()
@@ -124,6 +143,15 @@ func (s *scene) secret(content ...authority) *corev1.Secret {
 func (s *scene) bundle(sources []v1alpha1.BundleSource, changes ...func(*v1alpha1.Bundle)) *v1alpha1.Bundle {
 	s.t.Helper()
 	bundle := s.newBundle(sources, changes...)
+	s.temporary(bundle)
+	return bundle
+}
+
+// clusterBundle is bundle for a ClusterBundle in a scene of Bundles.
+func (s *scene) clusterBundle(sources []v1alpha1.BundleSource, changes ...func(*v1alpha1.Bundle)) *v1alpha1.Bundle {
+	s.t.Helper()
+	bundle := s.newBundle(sources, changes...)
+	bundle.Name = kinds.Prefix + bundle.Name
 	s.temporary(bundle)
 	return bundle
 }

@@ -32,10 +32,9 @@ func withMetadata(b *v1alpha1.Bundle) { b.Spec.Target.Secret.Metadata = asked }
 // T4, T6, S13: a Bundle has a Secret and a ConfigMap target, and each matches exactly;
 // sources and namespaces apply to both (C1: the status counts namespaces, not objects);
 // if one kind is removed from the spec, its targets are deleted and the others stay.
-func TestBothKinds(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestBothKinds(t *testing.T) { eachAPIKind(t, testBothKinds) }
+
+func testBothKinds(t *testing.T, s *scene) {
 	namespaces := s.namespaces(2)
 	ca, next := newAuthority("CA"), newAuthority("Next")
 	source := s.source(ca)
@@ -120,10 +119,9 @@ func noWrites(t *testing.T, since rig.Mark, bundle *v1alpha1.Bundle) error {
 
 // T7: a deleted Secret is re-created, and one that a foreign client has re-created with
 // another type keeps that type.
-func TestDeletedSecretIsRecreated(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestDeletedSecretIsRecreated(t *testing.T) { eachAPIKind(t, testDeletedSecretIsRecreated) }
+
+func testDeletedSecretIsRecreated(t *testing.T, s *scene) {
 	namespace := s.namespaces(1)[0]
 	ca := newAuthority("CA")
 	bundle := s.secretBundle(inLine(ca))
@@ -182,10 +180,9 @@ func TestSharedSecretIsReleased(t *testing.T) {
 
 // T12: an orphaning deletion removes only the owner of Secrets, and the marks of the
 // shared one; a re-created Bundle adopts them.
-func TestSecretsAreOrphaned(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestSecretsAreOrphaned(t *testing.T) { eachAPIKind(t, testSecretsAreOrphaned) }
+
+func testSecretsAreOrphaned(t *testing.T, s *scene) {
 	namespaces := s.namespaces(2)
 	ca := newAuthority("CA")
 	bundle := s.secretBundle(inLine(ca))
@@ -215,10 +212,9 @@ func TestSecretsAreOrphaned(t *testing.T) {
 
 // T6, T8: a Secret with another type keeps the type and its data, and is neither
 // replaced nor deleted.
-func TestSecretOfOtherType(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestSecretOfOtherType(t *testing.T) { eachAPIKind(t, testSecretOfOtherType) }
+
+func testSecretOfOtherType(t *testing.T, s *scene) {
 	namespaces := s.namespaces(2)
 	ca, next := newAuthority("CA"), newAuthority("Next")
 	source := s.source(ca)
@@ -267,10 +263,9 @@ func TestSecretOfOtherType(t *testing.T) {
 // T8, C2: only a Secret with another controller, and an immutable one, fail, and they
 // stay unchanged; the reason is that of Secrets, and the message names them; when the
 // obstacle is deleted, the target is retried at once.
-func TestSecretConflicts(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestSecretConflicts(t *testing.T) { eachAPIKind(t, testSecretConflicts) }
+
+func testSecretConflicts(t *testing.T, s *scene) {
 	blocked, free := s.namespaces(2), s.namespaces(2)
 	ca := newAuthority("CA")
 	bundle := s.newBundle(inLine(ca), inSecrets.ask)
@@ -302,10 +297,9 @@ func TestSecretConflicts(t *testing.T) {
 }
 
 // C2: if both kinds fail, the reason is that of ConfigMaps, and the message names both.
-func TestBothKindsFail(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestBothKindsFail(t *testing.T) { eachAPIKind(t, testBothKindsFail) }
+
+func testBothKindsFail(t *testing.T, s *scene) {
 	refusing := s.faultyNamespaces(1)
 	env.Admission.Refuse(refusing...)
 	bundle := s.bundle(inLine(newAuthority("CA")), func(b *v1alpha1.Bundle) {
@@ -320,10 +314,9 @@ func TestBothKindsFail(t *testing.T) {
 }
 
 // T6: a copy of a Secret, or a restored backup, stays unchanged.
-func TestCopiesOfSecretsAreLeftAlone(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestCopiesOfSecretsAreLeftAlone(t *testing.T) { eachAPIKind(t, testCopiesOfSecretsAreLeftAlone) }
+
+func testCopiesOfSecretsAreLeftAlone(t *testing.T, s *scene) {
 	selected, other := s.namespaces(1)[0], s.labelledNamespaces(1, nil)[0]
 	ca := newAuthority("CA")
 	bundle := s.secretBundle(inLine(ca))

@@ -17,10 +17,9 @@ import (
 )
 
 // S13: a change of a source takes effect by itself, of either kind.
-func TestSourceChanges(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestSourceChanges(t *testing.T) { eachAPIKind(t, testSourceChanges) }
+
+func testSourceChanges(t *testing.T, s *scene) {
 	namespaces := s.namespaces(3)
 	a, b, c := newAuthority("A"), newAuthority("B"), newAuthority("C")
 	fromConfigMap, fromSecret := s.source(a), s.secret(b)
@@ -36,10 +35,9 @@ func TestSourceChanges(t *testing.T) {
 // S7, S11: when a source is deleted, the last good revision stays, content and
 // shape; new namespaces get it, and drift from it is repaired. The next good revision
 // takes effect as a whole.
-func TestMissingSourceKeepsLastGood(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestMissingSourceKeepsLastGood(t *testing.T) { eachAPIKind(t, testMissingSourceKeepsLastGood) }
+
+func testMissingSourceKeepsLastGood(t *testing.T, s *scene) {
 	namespaces := s.namespaces(2)
 	ca, next := newAuthority("CA"), newAuthority("Next")
 	source := s.source(ca)
@@ -77,10 +75,9 @@ func TestMissingSourceKeepsLastGood(t *testing.T) {
 
 // S7, S9: while a source is missing from the start, nothing is written; when it
 // appears, everything is.
-func TestSourceMissingFromTheStart(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestSourceMissingFromTheStart(t *testing.T) { eachAPIKind(t, testSourceMissingFromTheStart) }
+
+func testSourceMissingFromTheStart(t *testing.T, s *scene) {
 	namespaces := s.namespaces(1)
 	ca := newAuthority("CA")
 	before := env.Audit.Mark()
@@ -261,10 +258,9 @@ func TestRestartWithInvalidSource(t *testing.T) {
 
 // X, S13: the target of one Bundle in the trust namespace can be a source of
 // another.
-func TestTargetAsSource(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestTargetAsSource(t *testing.T) { eachAPIKind(t, testTargetAsSource) }
+
+func testTargetAsSource(t *testing.T, s *scene) {
 	namespaces := s.namespaces(1)
 	ca, next := newAuthority("CA"), newAuthority("Next")
 	source := s.source(ca)

@@ -39,10 +39,9 @@ func awaitRollout(t *testing.T, bundle *v1alpha1.Bundle, progress string) {
 
 // C1, C6: a rollout that takes longer than about a second is reported with its progress and
 // generation. Synced is absent during the first one and stays True during the next.
-func TestRolloutIsShown(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestRolloutIsShown(t *testing.T) { eachAPIKind(t, testRolloutIsShown) }
+
+func testRolloutIsShown(t *testing.T, s *scene) {
 	slow, quick := s.faultyNamespaces(2), s.namespaces(4)
 	all := slices.Concat(slow, quick)
 	ca, next := newAuthority("CA"), newAuthority("Next")
@@ -77,10 +76,9 @@ func TestRolloutIsShown(t *testing.T) {
 }
 
 // A15: the digest is that of the PEM file, and lastChanged changes with it.
-func TestDigestInTheStatus(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestDigestInTheStatus(t *testing.T) { eachAPIKind(t, testDigestInTheStatus) }
+
+func testDigestInTheStatus(t *testing.T, s *scene) {
 	namespace := s.namespaces(1)[0]
 	bundle := s.bundle(inLine(newAuthority("CA")))
 	check := func() metav1.Time {
@@ -105,10 +103,9 @@ func TestDigestInTheStatus(t *testing.T) {
 }
 
 // C1: a short rollout is not reported.
-func TestShortRollOutIsNotShown(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestShortRollOutIsNotShown(t *testing.T) { eachAPIKind(t, testShortRollOutIsNotShown) }
+
+func testShortRollOutIsNotShown(t *testing.T, s *scene) {
 	s.namespaces(3)
 	source := s.source(newAuthority("CA"))
 	bundle := s.bundle(from(source))
@@ -138,10 +135,9 @@ func TestShortRollOutIsNotShown(t *testing.T) {
 
 // C3: however often a Bundle changes, its status is written about once a second at
 // most, and is correct in the end.
-func TestStatusIsWrittenSeldom(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestStatusIsWrittenSeldom(t *testing.T) { eachAPIKind(t, testStatusIsWrittenSeldom) }
+
+func testStatusIsWrittenSeldom(t *testing.T, s *scene) {
 	namespaces := s.namespaces(2)
 	a, b := newAuthority("A"), newAuthority("B")
 	source := s.source(a)
@@ -156,7 +152,9 @@ func TestStatusIsWrittenSeldom(t *testing.T) {
 	}
 	fill(t, source, a, b)
 	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "2 certificates", "2 namespaces")
-	writes := requests(t, before, func(q rig.Request) bool { return q.Resource == "bundles/status" && q.Name == bundle.Name })
+	writes := requests(t, before, func(q rig.Request) bool {
+		return strings.HasSuffix(q.Resource, "bundles/status") && q.Name == bundle.Name
+	})
 	for i := 1; i < len(writes); i++ {
 		if pause := writes[i].Received.Sub(writes[i-1].Received); pause < 900*time.Millisecond {
 			t.Errorf("two writes of the status within %s", pause)

@@ -10,14 +10,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/kinds"
 	"trust-manager.io/test/framework/poll"
 )
 
 // A11: matchLabels and matchExpressions select namespaces.
-func TestSyncToSelectedNamespaces(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestSyncToSelectedNamespaces(t *testing.T) { eachAPIKind(t, testSyncToSelectedNamespaces) }
+
+func testSyncToSelectedNamespaces(t *testing.T, s *scene) {
 	in := func(environment string) []string {
 		return s.labelledNamespaces(2, map[string]string{sceneLabel: s.name, "environment": environment})
 	}
@@ -55,12 +55,11 @@ func TestSyncToSelectedNamespaces(t *testing.T) {
 	awaitSynced(t, byLabel, 2)
 }
 
-// S1, S2: certificates are in the order of the sources, each once, at its first
+// S1, S2, E2: certificates are in the order of the sources, each once, at its first
 // position; those of a new source are last. S4: binaryData is read too.
-func TestSourcesInOrder(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestSourcesInOrder(t *testing.T) { eachAPIKind(t, testSourcesInOrder) }
+
+func testSourcesInOrder(t *testing.T, s *scene) {
 	namespaces := s.namespaces(1)
 	a, b, c, d, e := newAuthority("A"), newAuthority("B"), newAuthority("C"), newAuthority("D"), newAuthority("E")
 	binary := s.sourceOf("")
@@ -69,24 +68,30 @@ func TestSourcesInOrder(t *testing.T) {
 	})
 	sources := slices.Concat(from(s.source(c, a)), from(binary), from(s.secret(b, c)), defaultCAs(), inLine(e, d))
 	bundle := s.bundle(sources)
-	awaitTargets(t, bundle, namespaces, c, a, d, b, defaultCA, e)
+	// E2: in a ClusterBundle, default CAs are first and inline ones last, whatever is asked for.
+	inOrder := func(ofBundle, ofClusterBundle []authority) []authority {
+		if kinds.IsCluster(bundle.Name) {
+			return ofClusterBundle
+		}
+		return ofBundle
+	}
+	awaitTargets(t, bundle, namespaces, inOrder([]authority{c, a, d, b, defaultCA, e}, []authority{defaultCA, c, a, d, b, e})...)
 
 	f := newAuthority("F")
 	added := from(s.secret(a, f))
 	change(t, bundle, func(b *v1alpha1.Bundle) { b.Spec.Sources = append(b.Spec.Sources, added...) })
-	awaitTargets(t, bundle, namespaces, c, a, d, b, defaultCA, e, f)
+	awaitTargets(t, bundle, namespaces, inOrder([]authority{c, a, d, b, defaultCA, e, f}, []authority{defaultCA, c, a, d, b, f, e})...)
 	awaitCondition(t, bundle, v1alpha1.BundleReasonSynced, "7 certificates", "1 namespace")
 
 	change(t, bundle, func(b *v1alpha1.Bundle) { slices.Reverse(b.Spec.Sources) })
-	awaitTargets(t, bundle, namespaces, a, f, e, d, defaultCA, b, c)
+	awaitTargets(t, bundle, namespaces, inOrder([]authority{a, f, e, d, defaultCA, b, c}, []authority{defaultCA, a, f, b, c, d, e})...)
 }
 
 // T4: labels and annotations of the spec are on the targets, and are removed together
 // with the spec's.
-func TestTargetMetadata(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestTargetMetadata(t *testing.T) { eachAPIKind(t, testTargetMetadata) }
+
+func testTargetMetadata(t *testing.T, s *scene) {
 	namespaces := s.namespaces(2)
 	ca := newAuthority("CA")
 	bundle := s.bundle(inLine(ca), func(b *v1alpha1.Bundle) {
@@ -110,10 +115,9 @@ func TestTargetMetadata(t *testing.T) {
 
 // A6: a Bundle without a target is Synced, and nothing is written for it. When a target
 // is added, it is written; when it is removed, the objects are deleted (T6).
-func TestNoTarget(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestNoTarget(t *testing.T) { eachAPIKind(t, testNoTarget) }
+
+func testNoTarget(t *testing.T, s *scene) {
 	namespaces := s.namespaces(2)
 	ca := newAuthority("CA")
 	before := env.Audit.Mark()
@@ -136,10 +140,9 @@ func TestNoTarget(t *testing.T) {
 }
 
 // T6: when the target's key is renamed, the old key is removed.
-func TestRenamedKey(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestRenamedKey(t *testing.T) { eachAPIKind(t, testRenamedKey) }
+
+func testRenamedKey(t *testing.T, s *scene) {
 	namespaces := s.namespaces(2)
 	ca := newAuthority("CA")
 	bundle := s.bundle(inLine(ca))
@@ -154,10 +157,9 @@ func TestRenamedKey(t *testing.T) {
 }
 
 // A13, D3: the status has the id of the default CA package while it is used.
-func TestDefaultCAVersion(t *testing.T) {
-	t.Parallel()
-	operator(t)
-	s := newScene(t)
+func TestDefaultCAVersion(t *testing.T) { eachAPIKind(t, testDefaultCAVersion) }
+
+func testDefaultCAVersion(t *testing.T, s *scene) {
 	namespaces := s.namespaces(1)
 	bundle := s.bundle(defaultCAs())
 	awaitTargets(t, bundle, namespaces, defaultCA)

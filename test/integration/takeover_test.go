@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/kinds"
 	"trust-manager.io/test/framework/poll"
 )
 
@@ -23,8 +24,8 @@ func (k kind) left(t *testing.T, bundle *v1alpha1.Bundle, namespace string, stor
 	pem := strings.TrimSuffix(pemOf(content...), "\n")
 	fields := map[string]any{
 		"metadata": map[string]any{
-			"labels":      map[string]any{v1alpha1.BundleLabelKey: bundle.Name},
-			"annotations": map[string]any{v1alpha1.BundleHashAnnotationKey: "0123456789abcdef"},
+			"labels":      map[string]any{marksOf(bundle.Name).Label: bundle.Name},
+			"annotations": map[string]any{marksOf(bundle.Name).Hash: "0123456789abcdef"},
 			"ownerReferences": []any{map[string]any{
 				"apiVersion": owner.APIVersion, "kind": owner.Kind, "name": owner.Name, "uid": string(owner.UID),
 				"controller": true, "blockOwnerDeletion": true,
@@ -44,14 +45,19 @@ func (k kind) left(t *testing.T, bundle *v1alpha1.Bundle, namespace string, stor
 	k.apply(t, namespace, bundle.Name, "trust-manager", fields)
 }
 
-// T5: the operator adopts the targets of cert-manager's trust-manager in place: the
-// same objects, without a delete, at no time with fewer certificates or without a
-// store. Its outdated entries are removed, and foreign content stays.
+// T5, E3: the operator adopts the targets of cert-manager's trust-manager in place, those of
+// Bundles and of ClusterBundles: the same objects, without a delete, at no time with fewer
+// certificates or without a store. Its outdated entries are removed, and foreign content stays.
 func TestTakeOver(t *testing.T) {
-	for _, k := range []kind{inConfigMaps, inSecrets} {
-		t.Run(k.String(), func(t *testing.T) {
+	for _, tc := range []struct {
+		kind
+		prefix string
+	}{{inConfigMaps, ""}, {inSecrets, ""}, {inConfigMaps, kinds.Prefix}, {inSecrets, kinds.Prefix}} {
+		t.Run(tc.prefix+tc.kind.String(), func(t *testing.T) {
+			k := tc.kind
 			noOperator(t)
 			s := newScene(t)
+			s.name = tc.prefix + s.name
 			namespaces := s.namespaces(3)
 			content := authorities("A", "B", "C")
 			stores := map[string][]byte{jksKey: []byte("store"), pkcs12Key: []byte("another"), "old.jks": []byte("stale")}
@@ -106,7 +112,7 @@ func TestOwnerOfOldBundleIsRepaired(t *testing.T) {
 	old.UID = "00000000-0000-0000-0000-000000000000"
 	stranger := metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "stranger", UID: "11111111-1111-1111-1111-111111111111"}
 	left := configMap(namespace, bundle.Name)
-	left.Labels = map[string]string{v1alpha1.BundleLabelKey: bundle.Name}
+	left.Labels = map[string]string{marksOf(bundle.Name).Label: bundle.Name}
 	left.OwnerReferences = []metav1.OwnerReference{stranger, old}
 	left.Data = map[string]string{targetKey: ca.Certificate}
 	if err := api.Create(t.Context(), left, client.FieldOwner("trust-manager")); err != nil {

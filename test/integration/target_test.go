@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/kinds"
 	"trust-manager.io/test/framework/poll"
 )
 
@@ -41,14 +42,14 @@ func (w target) check(got *corev1.ConfigMap) error {
 	if err := comparePEM(got.Data[asked.Key], w.certificates); err != nil {
 		return fmt.Errorf("key %q: %w", asked.Key, err)
 	}
-	hash := got.Annotations[v1alpha1.BundleHashAnnotationKey]
+	hash := got.Annotations[marksOf(w.bundle.Name).Hash]
 	if !sha256Hex.MatchString(hash) {
 		return fmt.Errorf("the hash annotation is %q, want a SHA-256 in hexadecimal", hash)
 	}
 	want := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
-			Labels:      map[string]string{v1alpha1.BundleLabelKey: w.bundle.Name},
-			Annotations: map[string]string{v1alpha1.BundleHashAnnotationKey: hash},
+			Labels:      map[string]string{marksOf(w.bundle.Name).Label: w.bundle.Name},
+			Annotations: map[string]string{marksOf(w.bundle.Name).Hash: hash},
 		},
 		Data: map[string]string{asked.Key: pemOf(w.certificates...)},
 	}
@@ -67,9 +68,9 @@ func (w target) check(got *corev1.ConfigMap) error {
 	maps.Copy(want.Annotations, w.annotations)
 	switch {
 	case w.mark != "":
-		want.Annotations[v1alpha1.SharedAnnotationKey] = w.mark
+		want.Annotations[marksOf(w.bundle.Name).Shared] = w.mark
 	case len(w.data) > 0:
-		want.Annotations[v1alpha1.SharedAnnotationKey] = "true"
+		want.Annotations[marksOf(w.bundle.Name).Shared] = "true"
 	case !w.orphaned:
 		want.OwnerReferences = []metav1.OwnerReference{ownedBy(w.bundle)}
 	}
@@ -103,8 +104,9 @@ func compareContent(want, got *corev1.ConfigMap) error {
 // ownedBy returns the owner reference of a Bundle's targets.
 func ownedBy(bundle *v1alpha1.Bundle) metav1.OwnerReference {
 	yes := true
+	apiVersion, kind := kinds.Of(bundle.Name).GroupVersionKind().ToAPIVersionAndKind()
 	return metav1.OwnerReference{
-		APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.BundleKind, Name: bundle.Name, UID: bundle.UID,
+		APIVersion: apiVersion, Kind: kind, Name: bundle.Name, UID: bundle.UID,
 		Controller: &yes, BlockOwnerDeletion: &yes,
 	}
 }

@@ -9,11 +9,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/kinds"
 	"trust-manager.io/test/framework/model"
 )
 
 // bundleNames are the names of all Bundles that can exist.
-var bundleNames = []string{"walk-a", "walk-b", "walk-c", "walk-d"}
+// Half of them are ClusterBundles.
+var bundleNames = []string{"walk-a", "walk-b", kinds.Prefix + "walk-c", kinds.Prefix + "walk-d"}
 
 // bundleAction creates or changes a Bundle. A concurrent change of a source would lead
 // to different intermediate states: the operator watches Bundles and sources separately.
@@ -46,7 +48,8 @@ func createBundle(c *chance, m *state) *action {
 	if len(names) == 0 {
 		return nil
 	}
-	name, spec := pick(c, names...), c.spec(m)
+	name := pick(c, names...)
+	spec := kinds.Canonical(name, c.spec(m))
 	a := bundleAction(name, "made, "+describe(spec), spec)
 	a.model = func(m *state) { m.createBundle(name, spec) }
 	a.do = func(w *world) error { return w.createBundle(name, spec) }
@@ -70,7 +73,7 @@ func changeBundle(c *chance, m *state) *action {
 	if len(m.recent) > 0 && m.Bundles[m.recent[0].Bundle] != nil && c.percent(50) {
 		name = m.recent[0].Bundle // its targets have just been edited
 	}
-	spec := c.changedSpec(m, m.Bundles[name].Spec)
+	spec := kinds.Canonical(name, c.changedSpec(m, m.Bundles[name].Spec))
 	a := bundleAction(name, "now "+describe(spec), spec)
 	a.model = func(m *state) { m.Bundles[name].Spec = spec }
 	a.do = func(w *world) error {
@@ -120,7 +123,7 @@ func remakeBundle(c *chance, m *state) *action {
 	}
 	policy, spec := pick(c, policies...), m.Bundles[name].Spec
 	if c.percent(50) {
-		spec = c.changedSpec(m, spec)
+		spec = kinds.Canonical(name, c.changedSpec(m, spec))
 	}
 	if m.running && !m.outcomeIsCertain(name, policy, spec) {
 		return nil

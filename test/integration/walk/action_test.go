@@ -9,7 +9,7 @@ import (
 type action struct {
 	// text is the line that describes it.
 	text string
-	// kind is its name in kinds.
+	// kind is its name in actionKinds.
 	kind string
 	// changes and needs make the result depend on which of two actions the
 	// operator observes first. Such two are not done in one step while it runs.
@@ -48,8 +48,8 @@ func (a *action) collides(b *action) bool {
 // maker returns an action that fits the current model, or nil.
 type maker func(*chance, *state) *action
 
-// kinds are all kinds of actions, and how often each is tried.
-var kinds = []struct {
+// actionKinds are all kinds of actions, and how often each is tried.
+var actionKinds = []struct {
 	weight int
 	name   string
 	make   maker
@@ -72,12 +72,12 @@ var kinds = []struct {
 
 // next returns an action that collides with none of the others.
 func (c *chance) next(m *state, others []*action) *action {
-	weights := make([]int, len(kinds))
-	for i, kind := range kinds {
+	weights := make([]int, len(actionKinds))
+	for i, kind := range actionKinds {
 		weights[i] = kind.weight
 	}
 	for {
-		kind := kinds[c.weighted(weights...)]
+		kind := actionKinds[c.weighted(weights...)]
 		made := kind.make(c, m)
 		if made == nil || m.running && slices.ContainsFunc(others, made.collides) {
 			continue

@@ -10,8 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
-	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/rotation"
+	"trust-manager.io/test/framework/kinds"
 	"trust-manager.io/test/framework/model"
 	"trust-manager.io/test/framework/rig"
 )
@@ -20,7 +20,7 @@ import (
 // rotation state, whose content is visible in the targets.
 func isWalks(at model.Target) bool {
 	_, state := rotation.BundleOf(at.Bundle)
-	return strings.HasPrefix(at.Bundle, "walk-") && (!state || at.Namespace != rig.TrustNamespace)
+	return strings.Contains(at.Bundle, "walk-") && (!state || at.Namespace != rig.TrustNamespace)
 }
 
 // rotation returns a rotation that retains all removed CAs until the walk ends.
@@ -67,7 +67,7 @@ func endRetention(c *chance, m *state) *action {
 		do: func(w *world) error {
 			return w.retry(func() error {
 				var object corev1.ConfigMap
-				if err := w.api.Get(w.ctx, client.ObjectKey{Namespace: rig.TrustNamespace, Name: rotation.Name(bundle.ID{Kind: bundle.APIBundle, Name: name})}, &object); err != nil {
+				if err := w.api.Get(w.ctx, client.ObjectKey{Namespace: rig.TrustNamespace, Name: rotation.Name(kinds.IDOf(name))}, &object); err != nil {
 					return err
 				}
 				delete(object.Data, fmt.Sprintf("retained-%s.pem", model.Fingerprint(certificate)))

@@ -128,11 +128,11 @@ func (c *chance) target() *v1alpha1.BundleTarget {
 	if c.percent(30) {
 		to.DeletionPolicy = v1alpha1.DeletionPolicyOrphan
 	}
-	kinds := c.weighted(4, 2, 3)
-	if kinds != 1 {
+	which := c.weighted(4, 2, 3)
+	if which != 1 {
 		to.ConfigMap = &v1alpha1.TargetObject{Key: pick(c, pemKeys...), Metadata: c.metadata()}
 	}
-	if kinds != 0 {
+	if which != 0 {
 		to.Secret = &v1alpha1.TargetObject{Key: pick(c, pemKeys...), Metadata: c.metadata()}
 	}
 	return to

@@ -56,7 +56,7 @@ func (w *world) await(what string, check func() error) error {
 func writes(since rig.Mark) ([]rig.Request, error) {
 	all, err := env.Audit.Since(since)
 	return slices.DeleteFunc(all, func(q rig.Request) bool {
-		return !q.IsWrite() || !slices.Contains([]string{"configmaps", "secrets", "bundles/status", "bundles"}, q.Resource)
+		return !q.IsWrite() || !slices.Contains([]string{"configmaps", "secrets", "bundles/status", "bundles", "clusterbundles/status", "clusterbundles"}, q.Resource)
 	}), err
 }
 
