@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/kinds"
 	"trust-manager.io/test/framework/model"
 	"trust-manager.io/test/framework/rig"
 )
@@ -30,7 +31,7 @@ const (
 // inLine is the kind of a source within the Bundle.
 const inLine = "inLine"
 
-// bundle is a Bundle and its sources. Together the bundles have each kind of source,
+// bundle is a Bundle or ClusterBundle, and its sources. Together the bundles have each kind of source,
 // of target and of format.
 type bundle struct {
 	name string
@@ -51,10 +52,10 @@ type bundle struct {
 func newBundles() []*bundle {
 	return []*bundle{
 		{name: prefix + "pem", kind: model.ConfigMap, sources: []string{model.ConfigMap}},
-		{name: prefix + "stores", kind: model.ConfigMap, sources: []string{model.Secret}, stores: true},
-		{name: prefix + "pair", kind: model.ConfigMap, sources: []string{model.ConfigMap, model.ConfigMap}},
+		{name: kinds.Prefix + prefix + "stores", kind: model.ConfigMap, sources: []string{model.Secret}, stores: true},
+		{name: kinds.Prefix + prefix + "pair", kind: model.ConfigMap, sources: []string{model.ConfigMap, model.ConfigMap}},
 		{name: prefix + "secret", kind: model.Secret, sources: []string{model.ConfigMap}},
-		{name: prefix + "inline", kind: model.ConfigMap, sources: []string{inLine}, outlived: true},
+		{name: kinds.Prefix + prefix + "inline", kind: model.ConfigMap, sources: []string{inLine}, outlived: true},
 	}
 }
 
@@ -70,7 +71,8 @@ func (b *bundle) certificates(r *rand.Rand, part int) []string {
 // source returns the name of one of the bundle's source objects. Its prefix differs
 // from that of targets.
 func (b *bundle) source(part int) string {
-	return fmt.Sprintf("feed-%s-%d", strings.TrimPrefix(b.name, prefix), part+1)
+	_, name, _ := strings.Cut(b.name, prefix)
+	return fmt.Sprintf("feed-%s-%d", name, part+1)
 }
 
 func (b *bundle) at(namespace string) model.Target {

@@ -17,7 +17,8 @@ import (
 	"trust-manager.io/test/framework/model"
 )
 
-// prefix begins the name of each bundle, and so of each target.
+// prefix begins the name of each bundle, and so of each target; that of the API kind may precede
+// it.
 const prefix = "faults-"
 
 // observer receives each event of every target, in order, and passes it to the judge.
@@ -107,7 +108,7 @@ func (o *observer) watch(ctx context.Context, list client.ObjectList, from strin
 
 // hear records the new state of a target.
 func (o *observer) hear(at model.Target, after *model.Observed) {
-	if !strings.HasPrefix(at.Bundle, prefix) || strings.Contains(at.Bundle, ".rotation-") {
+	if !strings.Contains(at.Bundle, prefix) || strings.Contains(at.Bundle, ".rotation-") {
 		return // not a target: another object, or the rotation state of a Bundle
 	}
 	o.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"trust-manager.io/test/framework/ca"
@@ -75,7 +76,7 @@ func (w *world) ignoreClock() error {
 		return err
 	}
 	for _, q := range all {
-		if q.IsWrite() && q.Resource != "events" && q.Resource != "bundles/status" {
+		if q.IsWrite() && q.Resource != "events" && !strings.HasSuffix(q.Resource, "bundles/status") {
 			w.judge.violations.add(exact, "with a clock ten years ahead, and all in sync, the operator wrote %s", q)
 		}
 	}

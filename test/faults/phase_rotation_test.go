@@ -9,6 +9,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/kinds"
 	"trust-manager.io/test/framework/model"
 	"trust-manager.io/test/framework/rig"
 )
@@ -24,7 +25,7 @@ const (
 // rotate removes, adds and excludes CAs of one more bundle, while operators are killed,
 // and then while requests meet faults (K3, K5).
 func (w *world) rotate(size sizes) error {
-	b := &bundle{name: prefix + "rotation", kind: model.ConfigMap, sources: []string{model.ConfigMap}, pool: newPool("rotation")}
+	b := &bundle{name: kinds.Prefix + prefix + "rotation", kind: model.ConfigMap, sources: []string{model.ConfigMap}, pool: newPool("rotation")}
 	w.bundles = append(w.bundles, b)
 	if err := w.make(b); err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"trust-manager.io/test/framework/kinds"
 	"trust-manager.io/test/framework/model"
 	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
@@ -51,7 +52,7 @@ type world struct {
 // newWorld creates the namespaces, the sources and the Bundles, without an operator.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{ctx: t.Context(), t: t, api: env.Client, bundles: newBundles(), report: newReport(), history: model.NewHistory()}
+	w := &world{ctx: t.Context(), t: t, api: kinds.Mask(env.Client), bundles: newBundles(), report: newReport(), history: model.NewHistory()}
 	w.judge = newJudge(w.history)
 	w.judge.allow(calmLag)
 	w.observer = newObserver(w.api, w.judge)
