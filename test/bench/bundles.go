@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,20 +12,28 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/kinds"
 	"trust-manager.io/test/framework/rig"
 )
 
 // The Bundles of the benchmark. All but the small ones are large: they have the
 // default CA package and a source that changes.
-const (
-	large = "large"
+var (
+	large = kindPrefix + "large"
 	// withStores also has JKS and PKCS#12.
-	withStores = "stores"
+	withStores = kindPrefix + "stores"
 	// alone selects only namespaces in which writes never hang.
-	alone = "alone"
+	alone = kindPrefix + "alone"
 	// smallPrefix is the name prefix of Bundles with three certificates.
-	smallPrefix = "small-"
-	bundleKey   = "ca.crt"
+	smallPrefix = kindPrefix + "small-"
+)
+
+// kindPrefix begins the names of all Bundles. With BENCH_KIND=ClusterBundle in the environment,
+// they are stored as ClusterBundles.
+var kindPrefix = map[string]string{"ClusterBundle": kinds.Prefix}[os.Getenv("BENCH_KIND")]
+
+const (
+	bundleKey = "ca.crt"
 	// noNamespace is a value of benchLabel that no namespace has.
 	noNamespace = "none"
 )
