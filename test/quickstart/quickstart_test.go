@@ -16,6 +16,7 @@ import (
 const (
 	quickstart  = "../../docs/guide/quickstart.md"
 	maintaining = "../../docs/guide/maintaining.md"
+	moving      = "../../docs/guide/clusterbundle.md"
 	readme      = "../../README.md"
 )
 
@@ -62,7 +63,7 @@ func (d *demo) play(fences []fence, checks map[string]func(printed string)) {
 	}
 }
 
-// The quick start, the first Bundle of the README and the page on maintenance
+// The quick start, the first Bundle of the README, and the pages on maintenance and ClusterBundles
 // work as typed, one after another, on the cluster that `make demo` starts.
 func TestDocumentationWorksAsTyped(t *testing.T) {
 	d := newDemo(t)
@@ -91,6 +92,7 @@ func TestDocumentationWorksAsTyped(t *testing.T) {
 		"- useDefaultCAs: true\n  target:": func(string) { d.awaitBundle(roots.certificates, roots.last, any) },
 	})
 	d.maintain(roots)
+	d.move()
 	d.again()
 	d.run(down.text)
 	for _, left := range processes(d.root) {
@@ -139,6 +141,28 @@ func (d *demo) maintain(roots content) {
 			return fmt.Errorf("got %q", pods)
 		}
 		return nil
+	})
+}
+
+// move follows the page on ClusterBundles: a Bundle moves there and back, and its target in the
+// namespace "default" stays the same object.
+func (d *demo) move() {
+	d.t.Helper()
+	target := func() string {
+		return d.get("get", "configmap", "example-bundle", "-o", `jsonpath={.metadata.uid} {.metadata.ownerReferences[*].kind}`)
+	}
+	uid, _, _ := strings.Cut(target(), " ")
+	d.play(readPage(d.t, moving, ""), map[string]func(string){
+		"kubectl delete bundle example-bundle": func(string) {
+			if now := target(); now != uid+" ClusterBundle" {
+				d.t.Errorf("the target of a ClusterBundle is %q; it was %s", now, uid)
+			}
+		},
+		"--cascade=orphan": func(string) {
+			if now := target(); now != uid+" Bundle" {
+				d.t.Errorf("the target after the move back is %q; it was %s", now, uid)
+			}
+		},
 	})
 }
 
