@@ -5,7 +5,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/api/trustmanager/v1alpha2"
