@@ -61,7 +61,9 @@ func (r *Reconciler) rival(ctx context.Context, id bundle.ID) (*bundle.Rival, er
 	spec, _ := adapter.Spec(obj)
 	report := adapter.Report(obj)
 	isBuilt := active.HasTargets() || report.Digest != "" || report.Targets != nil && report.Targets.Wanted > 0
-	if !isBuilt { // an older definition has no such status, but there are the targets
+	if !isBuilt && report.ObservedGeneration == 0 {
+		// An older definition has no such fields, and no generation either: a new object of the
+		// current one has -1. Its targets show that it was active.
 		keys, err := r.listExisting(ctx, id)
 		if err != nil {
 			return nil, err

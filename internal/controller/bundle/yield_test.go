@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,11 +102,15 @@ func TestBundleYieldsAfterRestart(t *testing.T) {
 		"it had targets without PEM, not now": {func(c *v1alpha2.ClusterBundle) {
 			c.Spec.InLineCAs, c.Status.Targets = &invalid, &v1alpha1.TargetCounts{Wanted: 1}
 		}, false, false},
+		"it cannot be built, and has targets of an earlier one": {func(c *v1alpha2.ClusterBundle) { c.Spec.InLineCAs, c.Status.ObservedGeneration = &invalid, -1 }, false, true},
 		"it has no target": {func(c *v1alpha2.ClusterBundle) { c.Spec.Target = nil }, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, w, rival := rivals(t)
+			if strings.Contains(name, "targets of an earlier one") {
+				w.cache.Targets = []*metav1.PartialObjectMetadata{ofClusterBundle("a")}
+			}
 			tc.change(rival)
 			if got := b.built(t, w, fake.ID("roots")); got != tc.before {
 				t.Errorf("before: active %t", got)
@@ -115,6 +120,26 @@ func TestBundleYieldsAfterRestart(t *testing.T) {
 				t.Errorf("after: active %t", got)
 			}
 		})
+	}
+}
+
+// ofClusterBundle returns a target of the ClusterBundle, as the cache has it.
+func ofClusterBundle(namespace string) *metav1.PartialObjectMetadata {
+	object := fake.Observed("roots", namespace, "7")
+	object.Labels = map[string]string{v1alpha2.BundleLabelKey: "roots"}
+	return object
+}
+
+// E4: under the definition that cert-manager's project has published, a status has no fields of
+// this operator. The targets show that the ClusterBundle was active.
+func TestBundleYieldsUnderAnOlderDefinition(t *testing.T) {
+	t.Parallel()
+	b, w, rival := rivals(t)
+	rival.Spec.InLineCAs = new("no certificate")
+	w.cache.Targets = []*metav1.PartialObjectMetadata{ofClusterBundle("a")}
+	b.built(t, w, superior)
+	if b.built(t, w, fake.ID("roots")) {
+		t.Error("the Bundle is active")
 	}
 }
 
