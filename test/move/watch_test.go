@@ -28,14 +28,21 @@ type observer struct {
 	places string
 	faults []string
 	events int
+	// stop ends the watch.
+	stop func()
 }
 
-// observe watches the targets of the name until the test ends.
+// observe watches the targets of the name until it is stopped or the test ends.
 func observe(t *testing.T, allow contents) *observer {
 	t.Helper()
-	o := &observer{uids: map[string]types.UID{}, allow: allow, places: placesOf(t)}
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
+	o := &observer{uids: map[string]types.UID{}, allow: allow, places: placesOf(t)}
+	o.stop = sync.OnceFunc(func() {
+		cancel()
+		group.Wait()
+	})
+	t.Cleanup(o.stop)
 	for _, list := range []client.ObjectList{&corev1.ConfigMapList{}, &corev1.SecretList{}} {
 		if err := env.Client.List(ctx, list); err != nil {
 			t.Fatal(err)
@@ -44,15 +51,13 @@ func observe(t *testing.T, allow contents) *observer {
 		if err != nil {
 			t.Fatal(err)
 		}
+		context.AfterFunc(ctx, events.Stop)
 		group.Go(func() {
 			for event := range events.ResultChan() {
 				o.look(event)
 			}
 		})
-		t.Cleanup(events.Stop)
 	}
-	t.Cleanup(group.Wait)
-	t.Cleanup(cancel)
 	return o
 }
 
