@@ -8,7 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/test/framework/kinds"
 )
 
@@ -39,7 +38,7 @@ var tampered = &row{
 	act: func(ctx context.Context, s *stage, i int) error {
 		object := s.target(i)
 		object.Labels = map[string]string{kinds.MarksOf(large).Label: large, observedLabel: "true"}
-		object.Annotations = map[string]string{v1alpha1.BundleHashAnnotationKey: "tampered"}
+		object.Annotations = map[string]string{kinds.MarksOf(large).Hash: "tampered"}
 		object.Data = map[string]string{bundleKey: "tampered"}
 		return s.api.Update(ctx, object)
 	},

@@ -13,7 +13,7 @@ import (
 	watchtools "k8s.io/client-go/tools/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/kinds"
 )
 
 // observedLabel is the label of all targets and of the raw client's objects. Both
@@ -85,7 +85,7 @@ func (o *observer) see(event watch.Event) {
 	}
 	o.note(place{object.Name, object.Namespace}, sighting{
 		present: event.Type != watch.Deleted,
-		digest:  object.Annotations[v1alpha1.BundleHashAnnotationKey],
+		digest:  object.Annotations[kinds.MarksOf(large).Hash],
 		version: object.ResourceVersion,
 		at:      time.Now(),
 	})

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/kinds"
 )
 
 const (
@@ -81,7 +82,7 @@ func (c *rawClient) object(namespace, version string) *corev1.ConfigMap {
 	object.ObjectMeta = metav1.ObjectMeta{
 		Name: rawName, Namespace: namespace, ResourceVersion: version,
 		Labels:          map[string]string{observedLabel: "true", "bench-bundle": large},
-		Annotations:     map[string]string{v1alpha1.BundleHashAnnotationKey: "0000000000000000000000000000000000000000000000000000000000000000"},
+		Annotations:     map[string]string{kinds.MarksOf(large).Hash: "0000000000000000000000000000000000000000000000000000000000000000"},
 		OwnerReferences: []metav1.OwnerReference{c.owner},
 	}
 	if version != "" {

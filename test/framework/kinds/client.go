@@ -130,10 +130,15 @@ func (c Client) Delete(ctx context.Context, object client.Object, options ...cli
 	return c.WithWatch.Delete(ctx, send, options...)
 }
 
-// Patch implements client.Client. The patch has to be one of the stored object.
+// Patch implements client.Client. The patch of a Bundle that is stored as a ClusterBundle has to
+// change only fields that both have under one path.
 func (c Client) Patch(ctx context.Context, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+	body, err := patch.Data(object)
+	if err != nil {
+		return err
+	}
 	send, received := stored(object)
-	err := c.WithWatch.Patch(ctx, send, patch, options...)
+	err = c.WithWatch.Patch(ctx, send, client.RawPatch(patch.Type(), body), options...)
 	if err == nil {
 		received()
 	}
