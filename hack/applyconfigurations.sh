@@ -12,3 +12,11 @@ trap 'rm -rf "$fresh"' EXIT
 rm -rf applyconfiguration
 mkdir applyconfiguration
 cp -r "$fresh/trust" "$fresh/trustmanager" applyconfiguration/
+
+# document FOLDER GROUP_VERSION writes the package comment.
+document() {
+  printf '// Package %s contains the apply configurations of %s, for\n// typed server-side apply. They are generated from the types.\npackage %s\n' \
+    "$(basename "$1")" "$2" "$(basename "$1")" >"applyconfiguration/$1/doc.go"
+}
+document trust/v1alpha1 "trust.cert-manager.io/v1alpha1"
+document trustmanager/v1alpha2 "trust-manager.io/v1alpha2"
