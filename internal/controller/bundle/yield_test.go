@@ -2,7 +2,6 @@ package bundle
 
 import (
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -95,20 +94,22 @@ func TestBundleYieldsAfterRestart(t *testing.T) {
 		// before and after are whether the Bundle is active before and after the ClusterBundle
 		// has been tried.
 		before, after bool
+		// hasTargets reports that there are targets of an earlier ClusterBundle of the name.
+		hasTargets bool
 	}{
-		"it can be built":                    {func(*v1alpha2.ClusterBundle) {}, false, false},
-		"it cannot be built":                 {func(c *v1alpha2.ClusterBundle) { c.Spec.InLineCAs = &invalid }, false, true},
-		"it could be built earlier, not now": {func(c *v1alpha2.ClusterBundle) { c.Spec.InLineCAs, c.Status.Digest = &invalid, "digest" }, false, false},
+		"it can be built":                    {func(*v1alpha2.ClusterBundle) {}, false, false, false},
+		"it cannot be built":                 {func(c *v1alpha2.ClusterBundle) { c.Spec.InLineCAs = &invalid }, false, true, false},
+		"it could be built earlier, not now": {func(c *v1alpha2.ClusterBundle) { c.Spec.InLineCAs, c.Status.Digest = &invalid, "digest" }, false, false, false},
 		"it had targets without PEM, not now": {func(c *v1alpha2.ClusterBundle) {
 			c.Spec.InLineCAs, c.Status.Targets = &invalid, &v1alpha1.TargetCounts{Wanted: 1}
-		}, false, false},
-		"it cannot be built, and has targets of an earlier one": {func(c *v1alpha2.ClusterBundle) { c.Spec.InLineCAs, c.Status.ObservedGeneration = &invalid, -1 }, false, true},
-		"it has no target": {func(c *v1alpha2.ClusterBundle) { c.Spec.Target = nil }, true, true},
+		}, false, false, false},
+		"it cannot be built, and has targets of an earlier one": {func(c *v1alpha2.ClusterBundle) { c.Spec.InLineCAs, c.Status.ObservedGeneration = &invalid, -1 }, false, true, true},
+		"it has no target": {func(c *v1alpha2.ClusterBundle) { c.Spec.Target = nil }, true, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, w, rival := rivals(t)
-			if strings.Contains(name, "targets of an earlier one") {
+			if tc.hasTargets {
 				w.cache.Targets = []*metav1.PartialObjectMetadata{ofClusterBundle("a")}
 			}
 			tc.change(rival)
