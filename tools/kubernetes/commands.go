@@ -102,11 +102,11 @@ func signalCommand(_ context.Context, std stdio, args []string) error {
 }
 
 func restartCommand(ctx context.Context, std stdio, args []string) error {
-	line := newCommandLine("restart", std).withDir().withProcess()
+	line := newCommandLine("restart", std).withDir().withProcess().withServerArguments("append, in place of earlier ones,")
 	if err := line.parse(args, "dir", "process"); err != nil {
 		return err
 	}
-	return line.cluster(std).restart(ctx, line.process)
+	return line.cluster(std).restart(ctx, line.process, line.options.APIServerArgs)
 }
 
 func loadCommand(ctx context.Context, std stdio, args []string) error {
@@ -167,7 +167,13 @@ func (l *commandLine) withOptions() *commandLine {
 		"start only etcd and kube-apiserver: no garbage collection, no namespace deletion, no default service accounts")
 	l.flags.BoolVar(&l.options.Node, "node", false,
 		"run pods: start kube-scheduler, containerd and kubelet too (requires Linux, root and a few system packages)")
-	l.flags.Func("apiserver-arg", "an `argument` such as --v=4 to append to those of kube-apiserver; repeatable",
+	return l.withServerArguments("append")
+}
+
+// withServerArguments adds the flag for additional arguments of the API server, which says what to
+// do with them.
+func (l *commandLine) withServerArguments(verb string) *commandLine {
+	l.flags.Func("apiserver-arg", "an `argument` such as --v=4 to "+verb+" to those of kube-apiserver; repeatable",
 		func(arg string) error {
 			if !strings.HasPrefix(arg, "--") {
 				return errors.New("want the form --name=value")

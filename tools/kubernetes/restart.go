@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"syscall"
 )
 
@@ -12,10 +13,14 @@ import (
 // have no process ID. They must be its own children in order to end with it.
 const relaunchSignal = syscall.SIGUSR1
 
-// restart stops one process if it is running, starts it with the same arguments,
-// and waits until it and the running processes that depend on it are ready.
-func (c *cluster) restart(ctx context.Context, name string) error {
-	if err := c.replace(ctx, name); err != nil {
+// restart stops one process if it is running, starts it again, and waits until it and the
+// running processes that depend on it are ready. Its arguments are the same, except that the
+// given ones, if there are any, replace the additional arguments of the API server.
+func (c *cluster) restart(ctx context.Context, name string, serverArguments []string) error {
+	if len(serverArguments) > 0 && name != apiServer {
+		return fmt.Errorf("--apiserver-arg has no effect on %s", name)
+	}
+	if err := c.replace(ctx, name, serverArguments); err != nil {
 		return err
 	}
 	if err := c.awaitLaunch(ctx, name); err != nil {
@@ -42,7 +47,7 @@ func (c *cluster) restart(ctx context.Context, name string) error {
 }
 
 // replace stops the process and starts it again, or makes its owner start it.
-func (c *cluster) replace(ctx context.Context, name string) error {
+func (c *cluster) replace(ctx context.Context, name string, serverArguments []string) error {
 	if _, err := c.state(); err != nil {
 		return err
 	}
@@ -61,6 +66,10 @@ func (c *cluster) replace(ctx context.Context, name string) error {
 	}
 	if err := p.stop(); err != nil {
 		return fmt.Errorf("stopping %s: %w", name, err)
+	}
+	if len(serverArguments) > 0 {
+		own := p.Args[:len(p.Args)-len(st.Options.APIServerArgs)]
+		p.Args, st.Options.APIServerArgs = slices.Concat(own, serverArguments), serverArguments
 	}
 	if st.Owner == (identity{}) {
 		return errors.Join(c.launch(p), st.save(c.dir))
