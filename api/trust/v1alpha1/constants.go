@@ -96,6 +96,18 @@ const (
 	// BundleReasonSyncSecretTargetFailed: a Secret target could not be written.
 	BundleReasonSyncSecretTargetFailed = "SyncSecretTargetFailed"
 
+	// BundleReasonSyncClusterTrustBundleTargetFailed: the ClusterTrustBundle target could
+	// not be written.
+	BundleReasonSyncClusterTrustBundleTargetFailed = "SyncClusterTrustBundleTargetFailed"
+
+	// BundleReasonClusterTrustBundleUnavailable: the API server does not serve
+	// ClusterTrustBundles. The operator looks for them again by itself.
+	BundleReasonClusterTrustBundleUnavailable = "ClusterTrustBundleUnavailable"
+
+	// BundleReasonClusterTrustBundlesDisabled: the Bundle has a ClusterTrustBundle
+	// target, but the operator runs with ClusterTrustBundle targets disabled.
+	BundleReasonClusterTrustBundlesDisabled = "ClusterTrustBundlesDisabled"
+
 	// BundleReasonSecretTargetsDisabled: the Bundle has Secret targets, but the
 	// operator runs with Secret targets disabled.
 	BundleReasonSecretTargetsDisabled = "SecretTargetsDisabled"

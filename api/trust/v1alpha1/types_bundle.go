@@ -5,8 +5,8 @@ import (
 )
 
 // Bundle collects CA certificates from its sources and distributes the result to
-// every namespace that its target selects, as a ConfigMap, a Secret or both. The
-// target objects have the name of the Bundle.
+// every namespace that its target selects, as a ConfigMap, a Secret or both, and to the
+// whole cluster as a ClusterTrustBundle. The target objects have the name of the Bundle.
 //
 // +kubebuilder:object:root=true
 // +genclient
@@ -26,6 +26,7 @@ import (
 // +kubebuilder:validation:XValidation:fieldPath=".spec",message="a configMap source must not read a key store in the ConfigMap target of the same Bundle: use another key, or another name for the Bundle",rule="!has(self.spec.target) || !has(self.spec.target.configMap) || !has(self.spec.target.additionalFormats) || !self.spec.sources.exists(s, has(s.configMap) && has(s.configMap.name) && s.configMap.name == self.metadata.name && has(s.configMap.key) && (has(self.spec.target.additionalFormats.jks) && s.configMap.key == self.spec.target.additionalFormats.jks.key || has(self.spec.target.additionalFormats.pkcs12) && s.configMap.key == self.spec.target.additionalFormats.pkcs12.key))"
 // +kubebuilder:validation:XValidation:fieldPath=".spec",message="a secret source must not read the Secret target of the same Bundle: use another key, or another name for the Bundle",rule="!has(self.spec.target) || !has(self.spec.target.secret) || !self.spec.sources.exists(s, has(s.secret) && has(s.secret.name) && s.secret.name == self.metadata.name && (has(s.secret.includeAllKeys) && s.secret.includeAllKeys || has(s.secret.key) && s.secret.key == self.spec.target.secret.key))"
 // +kubebuilder:validation:XValidation:fieldPath=".spec",message="a secret source must not read a key store in the Secret target of the same Bundle: use another key, or another name for the Bundle",rule="!has(self.spec.target) || !has(self.spec.target.secret) || !has(self.spec.target.additionalFormats) || !self.spec.sources.exists(s, has(s.secret) && has(s.secret.name) && s.secret.name == self.metadata.name && has(s.secret.key) && (has(self.spec.target.additionalFormats.jks) && s.secret.key == self.spec.target.additionalFormats.jks.key || has(self.spec.target.additionalFormats.pkcs12) && s.secret.key == self.spec.target.additionalFormats.pkcs12.key))"
+// +kubebuilder:validation:XValidation:fieldPath=".spec",message="a clusterTrustBundle source must not read the ClusterTrustBundle target of the same Bundle: use another source, or another name for the Bundle",rule="!has(self.spec.target) || !has(self.spec.target.clusterTrustBundle) || !self.spec.sources.exists(s, has(s.clusterTrustBundle) && has(s.clusterTrustBundle.name) && s.clusterTrustBundle.name == (has(self.spec.target.clusterTrustBundle.signerName) ? self.spec.target.clusterTrustBundle.signerName.replace('/', ':') + ':' : \"\") + self.metadata.name)"
 type Bundle struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -104,7 +105,7 @@ type BundleSpec struct {
 
 // BundleSource is one source of certificates. Exactly one field must be set.
 //
-// +kubebuilder:validation:XValidation:message="exactly one of configMap, secret, inLine and useDefaultCAs must be set",rule="[has(self.configMap), has(self.secret), has(self.inLine), has(self.useDefaultCAs)].exists_one(x, x)"
+// +kubebuilder:validation:XValidation:message="exactly one of configMap, secret, clusterTrustBundle, inLine and useDefaultCAs must be set",rule="[has(self.configMap), has(self.secret), has(self.clusterTrustBundle), has(self.inLine), has(self.useDefaultCAs)].exists_one(x, x)"
 type BundleSource struct {
 	// configMap reads certificates from ConfigMaps in the trust namespace.
 	// +optional
@@ -113,6 +114,11 @@ type BundleSource struct {
 	// secret reads certificates from Secrets in the trust namespace.
 	// +optional
 	Secret *SourceObject `json:"secret,omitempty"`
+
+	// clusterTrustBundle reads certificates from ClusterTrustBundles. Only those that
+	// the operator's flag --cluster-trust-bundle-sources lists may be read.
+	// +optional
+	ClusterTrustBundle *ClusterTrustBundleSource `json:"clusterTrustBundle,omitempty"`
 
 	// inLine contains certificates in PEM format: 1 to 1048576 characters.
 	// +optional
@@ -167,9 +173,10 @@ type SourceObject struct {
 }
 
 // BundleTarget defines the objects that the certificates are written to. At least
-// one of configMap and secret must be set.
+// one of configMap, secret and clusterTrustBundle must be set.
 //
-// +kubebuilder:validation:XValidation:message="at least one of configMap and secret must be set",rule="has(self.configMap) || has(self.secret)"
+// +kubebuilder:validation:XValidation:message="at least one of configMap, secret and clusterTrustBundle must be set",rule="has(self.configMap) || has(self.secret) || has(self.clusterTrustBundle)"
+// +kubebuilder:validation:XValidation:fieldPath=".additionalFormats",message="only configMap and secret targets have additional formats",rule="!has(self.additionalFormats) || has(self.configMap) || has(self.secret)"
 // +kubebuilder:validation:XValidation:fieldPath=".additionalFormats.jks.key",message="the jks key must differ from the keys of configMap and secret",rule="!has(self.additionalFormats) || !has(self.additionalFormats.jks) || (!has(self.configMap) || self.configMap.key != self.additionalFormats.jks.key) && (!has(self.secret) || self.secret.key != self.additionalFormats.jks.key)"
 // +kubebuilder:validation:XValidation:fieldPath=".additionalFormats.pkcs12.key",message="the pkcs12 key must differ from the keys of configMap and secret",rule="!has(self.additionalFormats) || !has(self.additionalFormats.pkcs12) || (!has(self.configMap) || self.configMap.key != self.additionalFormats.pkcs12.key) && (!has(self.secret) || self.secret.key != self.additionalFormats.pkcs12.key)"
 type BundleTarget struct {
@@ -184,20 +191,27 @@ type BundleTarget struct {
 	// +optional
 	Secret *TargetObject `json:"secret,omitempty"`
 
+	// clusterTrustBundle writes the certificates to one ClusterTrustBundle, which pods in
+	// all namespaces can mount. The operator must run with
+	// --cluster-trust-bundles-enabled.
+	// +optional
+	ClusterTrustBundle *ClusterTrustBundleTarget `json:"clusterTrustBundle,omitempty"`
+
 	// additionalFormats also writes the certificates as key stores, under additional
-	// keys of the same objects.
+	// keys of the ConfigMaps and Secrets.
 	// +optional
 	AdditionalFormats *AdditionalFormats `json:"additionalFormats,omitempty"`
 
-	// namespaceSelector selects the namespaces to write to by their labels. An unset
-	// or empty selector selects every namespace.
+	// namespaceSelector selects the namespaces to write ConfigMaps and Secrets to by
+	// their labels. An unset or empty selector selects every namespace.
 	// +optional
 	NamespaceSelector *LabelSelector `json:"namespaceSelector,omitempty"`
 
 	// overwrite allows the operator to replace different content that an object already
 	// has under a key of this Bundle when it becomes a target. Otherwise the target
 	// fails and the object is not changed, unless it has the annotation
-	// trust.cert-manager.io/adopt with the value "true".
+	// trust.cert-manager.io/adopt with the value "true". A ClusterTrustBundle that
+	// existed before is never changed.
 	// +optional
 	Overwrite bool `json:"overwrite,omitempty"`
 

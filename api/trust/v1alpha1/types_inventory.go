@@ -113,8 +113,34 @@ type CertificateExpiry struct {
 	SHA256 string `json:"sha256"`
 }
 
-// TargetCounts counts targets. Each ConfigMap or Secret is one target.
+// TargetCounts counts targets. Each object is one target.
 type TargetCounts struct {
+	// wanted is the number of targets that should exist.
+	// +required
+	Wanted int32 `json:"wanted"`
+
+	// synced is the number of targets that hold the active bundle.
+	// +required
+	Synced int32 `json:"synced"`
+
+	// failed is the number of targets that could not be synced.
+	// +required
+	Failed int32 `json:"failed"`
+
+	// kinds counts the targets of each kind.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=10
+	Kinds []TargetKindCounts `json:"kinds,omitempty"`
+}
+
+// TargetKindCounts counts the targets of one kind.
+type TargetKindCounts struct {
+	// kind is ConfigMap, Secret or ClusterTrustBundle.
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	Kind string `json:"kind"`
+
 	// wanted is the number of targets that should exist.
 	// +required
 	Wanted int32 `json:"wanted"`

@@ -7,8 +7,9 @@ import (
 )
 
 // ClusterBundle collects CA certificates from its sources and distributes the result to
-// every namespace that its target selects, as a ConfigMap, a Secret or both. The target
-// objects have the name of the ClusterBundle.
+// every namespace that its target selects, as a ConfigMap, a Secret or both, and to the
+// whole cluster as a ClusterTrustBundle. The target objects have the name of the
+// ClusterBundle.
 //
 // +kubebuilder:object:root=true
 // +genclient
@@ -22,8 +23,9 @@ import (
 // +kubebuilder:printcolumn:name="Targets",type=integer,priority=1,JSONPath=`.status.targets.synced`,description="The number of targets that hold the current content"
 // +kubebuilder:printcolumn:name="Next Expiry",type=string,priority=1,JSONPath=`.status.inventory.nextExpiry.notAfter`,description="The time at which the next certificate expires"
 // +kubebuilder:validation:XValidation:message="the name of a ClusterBundle with a target must have at most 63 characters, because it is the value of a label on every target object",rule="!has(self.spec) || !has(self.spec.target) || self.metadata.name.size() <= 63"
-// +kubebuilder:validation:XValidation:fieldPath=".spec",message="a source of kind ConfigMap must not read the ConfigMap target of the same ClusterBundle: use another key, or another name for the ClusterBundle",rule="!has(self.spec) || !has(self.spec.target) || !has(self.spec.target.configMap) || !has(self.spec.sourceRefs) || !self.spec.sourceRefs.exists(s, s.kind == 'ConfigMap' && has(s.name) && s.name == self.metadata.name && self.spec.target.configMap.data.exists(d, s.key == d.key || s.key.contains('*') && s.key.replace('*', \"\").size() <= d.key.size() && d.key.startsWith(s.key.substring(0, s.key.indexOf('*'))) && d.key.endsWith(s.key.substring(s.key.lastIndexOf('*') + 1))))"
-// +kubebuilder:validation:XValidation:fieldPath=".spec",message="a source of kind Secret must not read the Secret target of the same ClusterBundle: use another key, or another name for the ClusterBundle",rule="!has(self.spec) || !has(self.spec.target) || !has(self.spec.target.secret) || !has(self.spec.sourceRefs) || !self.spec.sourceRefs.exists(s, s.kind == 'Secret' && has(s.name) && s.name == self.metadata.name && self.spec.target.secret.data.exists(d, s.key == d.key || s.key.contains('*') && s.key.replace('*', \"\").size() <= d.key.size() && d.key.startsWith(s.key.substring(0, s.key.indexOf('*'))) && d.key.endsWith(s.key.substring(s.key.lastIndexOf('*') + 1))))"
+// +kubebuilder:validation:XValidation:fieldPath=".spec",message="a source of kind ConfigMap must not read the ConfigMap target of the same ClusterBundle: use another key, or another name for the ClusterBundle",rule="!has(self.spec) || !has(self.spec.target) || !has(self.spec.target.configMap) || !has(self.spec.sourceRefs) || !self.spec.sourceRefs.exists(s, s.kind == 'ConfigMap' && has(s.name) && s.name == self.metadata.name && has(s.key) && self.spec.target.configMap.data.exists(d, s.key == d.key || s.key.contains('*') && s.key.replace('*', \"\").size() <= d.key.size() && d.key.startsWith(s.key.substring(0, s.key.indexOf('*'))) && d.key.endsWith(s.key.substring(s.key.lastIndexOf('*') + 1))))"
+// +kubebuilder:validation:XValidation:fieldPath=".spec",message="a source of kind Secret must not read the Secret target of the same ClusterBundle: use another key, or another name for the ClusterBundle",rule="!has(self.spec) || !has(self.spec.target) || !has(self.spec.target.secret) || !has(self.spec.sourceRefs) || !self.spec.sourceRefs.exists(s, s.kind == 'Secret' && has(s.name) && s.name == self.metadata.name && has(s.key) && self.spec.target.secret.data.exists(d, s.key == d.key || s.key.contains('*') && s.key.replace('*', \"\").size() <= d.key.size() && d.key.startsWith(s.key.substring(0, s.key.indexOf('*'))) && d.key.endsWith(s.key.substring(s.key.lastIndexOf('*') + 1))))"
+// +kubebuilder:validation:XValidation:fieldPath=".spec",message="a source of kind ClusterTrustBundle must not read the ClusterTrustBundle target of the same ClusterBundle: use another source, or another name for the ClusterBundle",rule="!has(self.spec) || !has(self.spec.target) || !has(self.spec.target.clusterTrustBundle) || !has(self.spec.sourceRefs) || !self.spec.sourceRefs.exists(s, s.kind == 'ClusterTrustBundle' && has(s.name) && s.name == (has(self.spec.target.clusterTrustBundle.signerName) ? self.spec.target.clusterTrustBundle.signerName.replace('/', ':') + ':' : \"\") + self.metadata.name)"
 type ClusterBundle struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -61,8 +63,7 @@ type ClusterBundleList struct {
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:fieldPath=".sourceRefs",message="a ClusterBundle with a target needs a source: sourceRefs, inLineCAs, or defaultCAs with the provider System",rule="!has(self.target) || has(self.sourceRefs) && self.sourceRefs.size() > 0 || has(self.inLineCAs) || has(self.defaultCAs) && self.defaultCAs.provider == 'System'"
 type ClusterBundleSpec struct {
-	// sourceRefs are the objects in the trust namespace to read certificates from, up to
-	// 100 of them.
+	// sourceRefs are the objects to read certificates from, up to 100 of them.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
@@ -110,12 +111,22 @@ type ClusterBundleSpec struct {
 }
 
 // SourceRef refers to ConfigMaps or Secrets in the trust namespace, and to the keys to read
-// from them. Exactly one of name and selector must be set.
+// from them, or to ClusterTrustBundles. Exactly one of name and selector must be set, or, for
+// ClusterTrustBundles, exactly one of name and signerName.
 //
 // +structType=atomic
-// +kubebuilder:validation:XValidation:message="exactly one of name and selector must be set",rule="has(self.name) != has(self.selector)"
+// +kubebuilder:validation:XValidation:message="exactly one of name and selector must be set",rule="self.kind == 'ClusterTrustBundle' || has(self.name) != has(self.selector)"
+// +kubebuilder:validation:XValidation:message="exactly one of name and signerName must be set for the kind ClusterTrustBundle",rule="self.kind != 'ClusterTrustBundle' || has(self.name) != has(self.signerName)"
+// +kubebuilder:validation:XValidation:fieldPath=".signerName",message="only the kind ClusterTrustBundle has a signer",rule="self.kind == 'ClusterTrustBundle' || !has(self.signerName)"
+// +kubebuilder:validation:XValidation:fieldPath=".selector",message="selector selects among the objects of a signer, so it requires signerName for the kind ClusterTrustBundle",rule="self.kind != 'ClusterTrustBundle' || !has(self.selector) || has(self.signerName)"
+// +kubebuilder:validation:XValidation:fieldPath=".optional",message="only the object of a name can be optional for the kind ClusterTrustBundle; a signer may have no object",rule="self.kind != 'ClusterTrustBundle' || !has(self.optional) || !self.optional || has(self.name)"
+// +kubebuilder:validation:XValidation:fieldPath=".key",reason=FieldValueRequired,message="the key to read, or a pattern",rule="self.kind == 'ClusterTrustBundle' || has(self.key)"
+// +kubebuilder:validation:XValidation:fieldPath=".key",message="a ClusterTrustBundle has no keys",rule="self.kind != 'ClusterTrustBundle' || !has(self.key)"
+// +kubebuilder:validation:XValidation:fieldPath=".name",message="the name of a ConfigMap or Secret has at most 253 characters",rule="self.kind == 'ClusterTrustBundle' || !has(self.name) || self.name.size() <= 253"
 type SourceRef struct {
-	// kind is the kind of the objects: ConfigMap or Secret.
+	// kind is the kind of the objects: ConfigMap, Secret, or ClusterTrustBundle. Only those
+	// ClusterTrustBundles that the operator's flag --cluster-trust-bundle-sources lists may
+	// be read.
 	// +required
 	Kind SourceKind `json:"kind"`
 
@@ -123,13 +134,21 @@ type SourceRef struct {
 	// ClusterBundle is not synced, unless the source is optional.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:MaxLength=825
 	Name string `json:"name,omitempty"`
+
+	// signerName selects the ClusterTrustBundles of a signer, in the order of their names. A
+	// signer without an object is not an error. The API server's own CA is in the objects of
+	// kubernetes.io/kube-apiserver-serving.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=571
+	SignerName string `json:"signerName,omitempty"`
 
 	// selector selects the objects to read by their labels. They are read in the
 	// order of their names. A selector that matches no object is not an error. It
 	// never matches the targets of this ClusterBundle; an empty selector matches every
-	// other object.
+	// other object. Among the ClusterTrustBundles of a signer, an unset one does too.
 	// +optional
 	// +structType=atomic
 	Selector *trustv1alpha1.LabelSelector `json:"selector,omitempty"`
@@ -138,12 +157,13 @@ type SourceRef struct {
 	// number of characters, and * alone for all keys. The keys that match are read in
 	// sorted order. Every named or selected object must have one, unless the source is
 	// optional. In a Secret of the type kubernetes.io/tls, a pattern must not match
-	// tls.key, which is a private key.
-	// +required
+	// tls.key, which is a private key. It is required, except for ClusterTrustBundles,
+	// which have no keys.
+	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[-._a-zA-Z0-9*]+$`
-	Key string `json:"key"`
+	Key string `json:"key,omitempty"`
 
 	// optional, if true, allows the object or its keys to be missing: the source adds
 	// nothing until they appear. Content that exists must still be valid.
@@ -153,7 +173,7 @@ type SourceRef struct {
 
 // SourceKind is the kind of the objects that a SourceRef refers to.
 //
-// +kubebuilder:validation:Enum=ConfigMap;Secret
+// +kubebuilder:validation:Enum=ConfigMap;Secret;ClusterTrustBundle
 type SourceKind string
 
 // Kinds of sources.
@@ -163,6 +183,9 @@ const (
 
 	// SourceSecret: Secrets in the trust namespace.
 	SourceSecret SourceKind = "Secret"
+
+	// SourceClusterTrustBundle: ClusterTrustBundles.
+	SourceClusterTrustBundle SourceKind = "ClusterTrustBundle"
 )
 
 // DefaultCAs configures the use of the operator's default CA package.

@@ -5,9 +5,10 @@ import (
 )
 
 // ClusterBundleTarget defines the objects that the certificates are written to. At least
-// one of configMap and secret must be set.
+// one of configMap, secret and clusterTrustBundle must be set.
 //
-// +kubebuilder:validation:XValidation:message="at least one of configMap and secret must be set",rule="has(self.configMap) || has(self.secret)"
+// +kubebuilder:validation:XValidation:message="at least one of configMap, secret and clusterTrustBundle must be set",rule="has(self.configMap) || has(self.secret) || has(self.clusterTrustBundle)"
+// +kubebuilder:validation:XValidation:fieldPath=".namespaceSelector",reason=FieldValueRequired,message="configMap and secret targets require a selector; an empty one selects every namespace",rule="has(self.namespaceSelector) || !has(self.configMap) && !has(self.secret)"
 type ClusterBundleTarget struct {
 	// configMap writes the certificates to a ConfigMap in every selected namespace.
 	// The ConfigMap has the name of the ClusterBundle.
@@ -20,16 +21,24 @@ type ClusterBundleTarget struct {
 	// +optional
 	Secret *TargetObject `json:"secret,omitempty"`
 
-	// namespaceSelector selects the namespaces to write to by their labels. An empty
-	// selector selects every namespace.
-	// +required
+	// clusterTrustBundle writes the certificates to one ClusterTrustBundle, which pods in
+	// all namespaces can mount. The operator must run with
+	// --cluster-trust-bundles-enabled.
+	// +optional
+	ClusterTrustBundle *trustv1alpha1.ClusterTrustBundleTarget `json:"clusterTrustBundle,omitempty"`
+
+	// namespaceSelector selects the namespaces to write ConfigMaps and Secrets to by
+	// their labels. An empty selector selects every namespace. It is required unless
+	// clusterTrustBundle is the only target.
+	// +optional
 	// +structType=atomic
 	NamespaceSelector trustv1alpha1.LabelSelector `json:"namespaceSelector"`
 
 	// overwrite allows the operator to replace different content that an object already
 	// has under a key of this ClusterBundle when it becomes a target. Otherwise the
 	// target fails and the object is not changed, unless it has the annotation
-	// trust-manager.io/adopt with the value "true".
+	// trust-manager.io/adopt with the value "true". A ClusterTrustBundle that existed
+	// before is never changed.
 	// +optional
 	Overwrite bool `json:"overwrite,omitempty"`
 

@@ -135,6 +135,11 @@ func (in *ClusterBundleTarget) DeepCopyInto(out *ClusterBundleTarget) {
 		*out = new(TargetObject)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.ClusterTrustBundle != nil {
+		in, out := &in.ClusterTrustBundle, &out.ClusterTrustBundle
+		*out = new(v1alpha1.ClusterTrustBundleTarget)
+		(*in).DeepCopyInto(*out)
+	}
 	in.NamespaceSelector.DeepCopyInto(&out.NamespaceSelector)
 }
 

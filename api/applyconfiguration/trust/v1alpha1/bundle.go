@@ -12,8 +12,8 @@ import (
 // with apply.
 //
 // Bundle collects CA certificates from its sources and distributes the result to
-// every namespace that its target selects, as a ConfigMap, a Secret or both. The
-// target objects have the name of the Bundle.
+// every namespace that its target selects, as a ConfigMap, a Secret or both, and to the
+// whole cluster as a ClusterTrustBundle. The target objects have the name of the Bundle.
 type BundleApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`

@@ -11,6 +11,9 @@ type BundleSourceApplyConfiguration struct {
 	ConfigMap *SourceObjectApplyConfiguration `json:"configMap,omitempty"`
 	// secret reads certificates from Secrets in the trust namespace.
 	Secret *SourceObjectApplyConfiguration `json:"secret,omitempty"`
+	// clusterTrustBundle reads certificates from ClusterTrustBundles. Only those that
+	// the operator's flag --cluster-trust-bundle-sources lists may be read.
+	ClusterTrustBundle *ClusterTrustBundleSourceApplyConfiguration `json:"clusterTrustBundle,omitempty"`
 	// inLine contains certificates in PEM format: 1 to 1048576 characters.
 	InLine *string `json:"inLine,omitempty"`
 	// useDefaultCAs, if true, adds the certificates of the operator's default CA
@@ -37,6 +40,14 @@ func (b *BundleSourceApplyConfiguration) WithConfigMap(value *SourceObjectApplyC
 // If called multiple times, the Secret field is set to the value of the last call.
 func (b *BundleSourceApplyConfiguration) WithSecret(value *SourceObjectApplyConfiguration) *BundleSourceApplyConfiguration {
 	b.Secret = value
+	return b
+}
+
+// WithClusterTrustBundle sets the ClusterTrustBundle field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ClusterTrustBundle field is set to the value of the last call.
+func (b *BundleSourceApplyConfiguration) WithClusterTrustBundle(value *ClusterTrustBundleSourceApplyConfiguration) *BundleSourceApplyConfiguration {
+	b.ClusterTrustBundle = value
 	return b
 }
 

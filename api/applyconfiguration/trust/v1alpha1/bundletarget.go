@@ -10,7 +10,7 @@ import (
 // with apply.
 //
 // BundleTarget defines the objects that the certificates are written to. At least
-// one of configMap and secret must be set.
+// one of configMap, secret and clusterTrustBundle must be set.
 type BundleTargetApplyConfiguration struct {
 	// configMap writes the certificates to a ConfigMap in every selected namespace.
 	// The ConfigMap has the name of the Bundle.
@@ -19,16 +19,21 @@ type BundleTargetApplyConfiguration struct {
 	// Secret has the name of the Bundle. The operator must run with
 	// --secret-targets-enabled.
 	Secret *TargetObjectApplyConfiguration `json:"secret,omitempty"`
+	// clusterTrustBundle writes the certificates to one ClusterTrustBundle, which pods in
+	// all namespaces can mount. The operator must run with
+	// --cluster-trust-bundles-enabled.
+	ClusterTrustBundle *ClusterTrustBundleTargetApplyConfiguration `json:"clusterTrustBundle,omitempty"`
 	// additionalFormats also writes the certificates as key stores, under additional
-	// keys of the same objects.
+	// keys of the ConfigMaps and Secrets.
 	AdditionalFormats *AdditionalFormatsApplyConfiguration `json:"additionalFormats,omitempty"`
-	// namespaceSelector selects the namespaces to write to by their labels. An unset
-	// or empty selector selects every namespace.
+	// namespaceSelector selects the namespaces to write ConfigMaps and Secrets to by
+	// their labels. An unset or empty selector selects every namespace.
 	NamespaceSelector *LabelSelectorApplyConfiguration `json:"namespaceSelector,omitempty"`
 	// overwrite allows the operator to replace different content that an object already
 	// has under a key of this Bundle when it becomes a target. Otherwise the target
 	// fails and the object is not changed, unless it has the annotation
-	// trust.cert-manager.io/adopt with the value "true".
+	// trust.cert-manager.io/adopt with the value "true". A ClusterTrustBundle that
+	// existed before is never changed.
 	Overwrite *bool `json:"overwrite,omitempty"`
 	// deletionPolicy defines what happens to the target objects when the Bundle is
 	// deleted. Delete, the default, deletes them. Orphan keeps them with their
@@ -57,6 +62,14 @@ func (b *BundleTargetApplyConfiguration) WithConfigMap(value *TargetObjectApplyC
 // If called multiple times, the Secret field is set to the value of the last call.
 func (b *BundleTargetApplyConfiguration) WithSecret(value *TargetObjectApplyConfiguration) *BundleTargetApplyConfiguration {
 	b.Secret = value
+	return b
+}
+
+// WithClusterTrustBundle sets the ClusterTrustBundle field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ClusterTrustBundle field is set to the value of the last call.
+func (b *BundleTargetApplyConfiguration) WithClusterTrustBundle(value *ClusterTrustBundleTargetApplyConfiguration) *BundleTargetApplyConfiguration {
+	b.ClusterTrustBundle = value
 	return b
 }
 

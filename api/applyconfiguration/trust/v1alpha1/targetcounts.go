@@ -5,7 +5,7 @@ package v1alpha1
 // TargetCountsApplyConfiguration represents a declarative configuration of the TargetCounts type for use
 // with apply.
 //
-// TargetCounts counts targets. Each ConfigMap or Secret is one target.
+// TargetCounts counts targets. Each object is one target.
 type TargetCountsApplyConfiguration struct {
 	// wanted is the number of targets that should exist.
 	Wanted *int32 `json:"wanted,omitempty"`
@@ -13,6 +13,8 @@ type TargetCountsApplyConfiguration struct {
 	Synced *int32 `json:"synced,omitempty"`
 	// failed is the number of targets that could not be synced.
 	Failed *int32 `json:"failed,omitempty"`
+	// kinds counts the targets of each kind.
+	Kinds []TargetKindCountsApplyConfiguration `json:"kinds,omitempty"`
 }
 
 // TargetCountsApplyConfiguration constructs a declarative configuration of the TargetCounts type for use with
@@ -42,5 +44,18 @@ func (b *TargetCountsApplyConfiguration) WithSynced(value int32) *TargetCountsAp
 // If called multiple times, the Failed field is set to the value of the last call.
 func (b *TargetCountsApplyConfiguration) WithFailed(value int32) *TargetCountsApplyConfiguration {
 	b.Failed = &value
+	return b
+}
+
+// WithKinds adds the given value to the Kinds field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Kinds field.
+func (b *TargetCountsApplyConfiguration) WithKinds(values ...*TargetKindCountsApplyConfiguration) *TargetCountsApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithKinds")
+		}
+		b.Kinds = append(b.Kinds, *values[i])
+	}
 	return b
 }

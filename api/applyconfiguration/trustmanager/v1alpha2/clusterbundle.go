@@ -13,8 +13,9 @@ import (
 // with apply.
 //
 // ClusterBundle collects CA certificates from its sources and distributes the result to
-// every namespace that its target selects, as a ConfigMap, a Secret or both. The target
-// objects have the name of the ClusterBundle.
+// every namespace that its target selects, as a ConfigMap, a Secret or both, and to the
+// whole cluster as a ClusterTrustBundle. The target objects have the name of the
+// ClusterBundle.
 type ClusterBundleApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`

@@ -14,8 +14,7 @@ import (
 // sourceRefs in their order, then those of inLineCAs; a duplicate keeps its first position
 // only.
 type ClusterBundleSpecApplyConfiguration struct {
-	// sourceRefs are the objects in the trust namespace to read certificates from, up to
-	// 100 of them.
+	// sourceRefs are the objects to read certificates from, up to 100 of them.
 	SourceRefs []SourceRefApplyConfiguration `json:"sourceRefs,omitempty"`
 	// defaultCAs adds the certificates of the operator's default CA package.
 	DefaultCAs *DefaultCAsApplyConfiguration `json:"defaultCAs,omitempty"`

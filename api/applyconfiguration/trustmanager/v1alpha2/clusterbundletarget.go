@@ -11,7 +11,7 @@ import (
 // with apply.
 //
 // ClusterBundleTarget defines the objects that the certificates are written to. At least
-// one of configMap and secret must be set.
+// one of configMap, secret and clusterTrustBundle must be set.
 type ClusterBundleTargetApplyConfiguration struct {
 	// configMap writes the certificates to a ConfigMap in every selected namespace.
 	// The ConfigMap has the name of the ClusterBundle.
@@ -20,13 +20,19 @@ type ClusterBundleTargetApplyConfiguration struct {
 	// Secret has the name of the ClusterBundle. The operator must run with
 	// --secret-targets-enabled.
 	Secret *TargetObjectApplyConfiguration `json:"secret,omitempty"`
-	// namespaceSelector selects the namespaces to write to by their labels. An empty
-	// selector selects every namespace.
+	// clusterTrustBundle writes the certificates to one ClusterTrustBundle, which pods in
+	// all namespaces can mount. The operator must run with
+	// --cluster-trust-bundles-enabled.
+	ClusterTrustBundle *v1alpha1.ClusterTrustBundleTargetApplyConfiguration `json:"clusterTrustBundle,omitempty"`
+	// namespaceSelector selects the namespaces to write ConfigMaps and Secrets to by
+	// their labels. An empty selector selects every namespace. It is required unless
+	// clusterTrustBundle is the only target.
 	NamespaceSelector *v1alpha1.LabelSelectorApplyConfiguration `json:"namespaceSelector,omitempty"`
 	// overwrite allows the operator to replace different content that an object already
 	// has under a key of this ClusterBundle when it becomes a target. Otherwise the
 	// target fails and the object is not changed, unless it has the annotation
-	// trust-manager.io/adopt with the value "true".
+	// trust-manager.io/adopt with the value "true". A ClusterTrustBundle that existed
+	// before is never changed.
 	Overwrite *bool `json:"overwrite,omitempty"`
 	// deletionPolicy defines what happens to the target objects when the ClusterBundle
 	// is deleted. Delete, the default, deletes them. Orphan keeps them with their
@@ -55,6 +61,14 @@ func (b *ClusterBundleTargetApplyConfiguration) WithConfigMap(value *TargetObjec
 // If called multiple times, the Secret field is set to the value of the last call.
 func (b *ClusterBundleTargetApplyConfiguration) WithSecret(value *TargetObjectApplyConfiguration) *ClusterBundleTargetApplyConfiguration {
 	b.Secret = value
+	return b
+}
+
+// WithClusterTrustBundle sets the ClusterTrustBundle field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ClusterTrustBundle field is set to the value of the last call.
+func (b *ClusterBundleTargetApplyConfiguration) WithClusterTrustBundle(value *v1alpha1.ClusterTrustBundleTargetApplyConfiguration) *ClusterBundleTargetApplyConfiguration {
+	b.ClusterTrustBundle = value
 	return b
 }
 

@@ -11,23 +11,31 @@ import (
 // with apply.
 //
 // SourceRef refers to ConfigMaps or Secrets in the trust namespace, and to the keys to read
-// from them. Exactly one of name and selector must be set.
+// from them, or to ClusterTrustBundles. Exactly one of name and selector must be set, or, for
+// ClusterTrustBundles, exactly one of name and signerName.
 type SourceRefApplyConfiguration struct {
-	// kind is the kind of the objects: ConfigMap or Secret.
+	// kind is the kind of the objects: ConfigMap, Secret, or ClusterTrustBundle. Only those
+	// ClusterTrustBundles that the operator's flag --cluster-trust-bundle-sources lists may
+	// be read.
 	Kind *trustmanagerv1alpha2.SourceKind `json:"kind,omitempty"`
 	// name is the name of the object to read. While the object does not exist, the
 	// ClusterBundle is not synced, unless the source is optional.
 	Name *string `json:"name,omitempty"`
+	// signerName selects the ClusterTrustBundles of a signer, in the order of their names. A
+	// signer without an object is not an error. The API server's own CA is in the objects of
+	// kubernetes.io/kube-apiserver-serving.
+	SignerName *string `json:"signerName,omitempty"`
 	// selector selects the objects to read by their labels. They are read in the
 	// order of their names. A selector that matches no object is not an error. It
 	// never matches the targets of this ClusterBundle; an empty selector matches every
-	// other object.
+	// other object. Among the ClusterTrustBundles of a signer, an unset one does too.
 	Selector *v1alpha1.LabelSelectorApplyConfiguration `json:"selector,omitempty"`
 	// key is the key to read from the object's data, or a pattern: each * matches any
 	// number of characters, and * alone for all keys. The keys that match are read in
 	// sorted order. Every named or selected object must have one, unless the source is
 	// optional. In a Secret of the type kubernetes.io/tls, a pattern must not match
-	// tls.key, which is a private key.
+	// tls.key, which is a private key. It is required, except for ClusterTrustBundles,
+	// which have no keys.
 	Key *string `json:"key,omitempty"`
 	// optional, if true, allows the object or its keys to be missing: the source adds
 	// nothing until they appear. Content that exists must still be valid.
@@ -53,6 +61,14 @@ func (b *SourceRefApplyConfiguration) WithKind(value trustmanagerv1alpha2.Source
 // If called multiple times, the Name field is set to the value of the last call.
 func (b *SourceRefApplyConfiguration) WithName(value string) *SourceRefApplyConfiguration {
 	b.Name = &value
+	return b
+}
+
+// WithSignerName sets the SignerName field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the SignerName field is set to the value of the last call.
+func (b *SourceRefApplyConfiguration) WithSignerName(value string) *SourceRefApplyConfiguration {
+	b.SignerName = &value
 	return b
 }
 
