@@ -51,6 +51,22 @@ func (a Adapters) Of(kind bundle.APIKind) Adapter {
 	return nil
 }
 
+// Labels returns the labels by which targets of these kinds are recognized.
+func (a Adapters) Labels() (labels []string) {
+	for _, adapter := range a {
+		labels = append(labels, adapter.Marks().Label)
+	}
+	return labels
+}
+
+// Annotations returns the annotations that have the marks of targets of these kinds.
+func (a Adapters) Annotations() (annotations []string) {
+	for _, adapter := range a {
+		annotations = append(annotations, adapter.Marks().Shared)
+	}
+	return annotations
+}
+
 // AddToScheme registers the types of all API kinds.
 func AddToScheme(scheme *runtime.Scheme) error {
 	return errors.Join(v1alpha1.AddToScheme(scheme), v1alpha2.AddToScheme(scheme))

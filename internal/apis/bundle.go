@@ -81,6 +81,8 @@ func sourceOf(field string, source v1alpha1.BundleSource) (*bundle.Source, *cert
 		return objectOf(field+".configMap", bundle.ConfigMap, source.ConfigMap)
 	case source.Secret != nil:
 		return objectOf(field+".secret", bundle.Secret, source.Secret)
+	case source.ClusterTrustBundle != nil:
+		return trustBundleOf(field+".clusterTrustBundle", source.ClusterTrustBundle)
 	case source.InLine != nil:
 		return &bundle.Source{Field: field + ".inLine", Text: *source.InLine}, nil
 	case source.UseDefaultCAs != nil && *source.UseDefaultCAs:
@@ -99,6 +101,19 @@ func objectOf(field string, kind bundle.Kind, source *v1alpha1.SourceObject) (*b
 		object.Selector = selector
 	}
 	return &bundle.Source{Field: field, Object: object}, nil
+}
+
+// trustBundleOf converts a source of ClusterTrustBundles.
+func trustBundleOf(field string, source *v1alpha1.ClusterTrustBundleSource) (*bundle.Source, *certs.Problem) {
+	converted := &bundle.TrustBundleSource{Name: source.Name, Signer: source.SignerName, Optional: source.Optional}
+	if source.Selector != nil {
+		selector, problem := selectorOf(field+".selector", source.Selector)
+		if problem != nil {
+			return nil, problem
+		}
+		converted.Selector = selector
+	}
+	return &bundle.Source{Field: field, TrustBundle: converted}, nil
 }
 
 func selectorOf(field string, labelSelector *v1alpha1.LabelSelector) (labels.Selector, *certs.Problem) {
@@ -131,6 +146,7 @@ func setTargets(spec *bundle.Spec, target *v1alpha1.BundleTarget) bundle.Problem
 			Annotations: template.object.Metadata.Annotations,
 		})
 	}
+	addTrustBundle(spec, target.ClusterTrustBundle)
 	if target.NamespaceSelector != nil {
 		const field = "spec.target.namespaceSelector"
 		selector, problem := selectorOf(field, target.NamespaceSelector)
@@ -140,6 +156,22 @@ func setTargets(spec *bundle.Spec, target *v1alpha1.BundleTarget) bundle.Problem
 		spec.Namespaces, spec.NamespacesField = selector, field
 	}
 	return nil
+}
+
+// addTrustBundle converts the ClusterTrustBundle target, if there is one.
+func addTrustBundle(spec *bundle.Spec, template *v1alpha1.ClusterTrustBundleTarget) {
+	if template == nil {
+		return
+	}
+	const field = "spec.target.clusterTrustBundle"
+	spec.Targets = append(spec.Targets, bundle.Target{
+		Field:       field,
+		Kind:        bundle.ClusterTrustBundle,
+		Signer:      template.SignerName,
+		Files:       []bundle.File{{Field: field, Format: bundle.PEM, Key: bundle.TrustBundleField}},
+		Labels:      template.Metadata.Labels,
+		Annotations: template.Metadata.Annotations,
+	})
 }
 
 // storesOf converts the additional formats. The API server sets the default passwords, but

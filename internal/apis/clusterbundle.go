@@ -102,6 +102,11 @@ func clusterSourcesOf(spec *v1alpha2.ClusterBundleSpec) (sources []bundle.Source
 
 // refOf converts one reference.
 func refOf(field string, ref *v1alpha2.SourceRef) (*bundle.Source, *certs.Problem) {
+	if ref.Kind == v1alpha2.SourceClusterTrustBundle {
+		return trustBundleOf(field, &v1alpha1.ClusterTrustBundleSource{
+			Name: ref.Name, SignerName: ref.SignerName, Selector: ref.Selector, Optional: ref.Optional,
+		})
+	}
 	object := &bundle.ObjectSource{Kind: bundle.ConfigMap, Name: ref.Name, Optional: ref.Optional}
 	if ref.Kind == v1alpha2.SourceSecret {
 		object.Kind = bundle.Secret
@@ -142,6 +147,7 @@ func setClusterTargets(spec *bundle.Spec, target *v1alpha2.ClusterBundleTarget, 
 		}
 		spec.Targets = append(spec.Targets, converted)
 	}
+	addTrustBundle(spec, target.ClusterTrustBundle)
 	const field = "spec.target.namespaceSelector"
 	selector, problem := selectorOf(field, &target.NamespaceSelector)
 	if problem != nil {

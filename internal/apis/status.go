@@ -31,6 +31,11 @@ func reportOf(status *v1alpha1.BundleStatus) ledger.Report {
 	}
 	if counts := status.Targets; counts != nil {
 		report.Targets = &ledger.TargetCounts{Wanted: int(counts.Wanted), Synced: int(counts.Synced), Failed: int(counts.Failed)}
+		for _, of := range counts.Kinds {
+			report.Targets.Kinds = append(report.Targets.Kinds, ledger.KindCounts{
+				Kind: of.Kind, Wanted: int(of.Wanted), Synced: int(of.Synced), Failed: int(of.Failed),
+			})
+		}
 	}
 	return report
 }
@@ -47,6 +52,11 @@ func statusOf(report ledger.Report) *v1alpha1.BundleStatus {
 	}
 	if counts := report.Targets; counts != nil {
 		status.Targets = &v1alpha1.TargetCounts{Wanted: toInt32(counts.Wanted), Synced: toInt32(counts.Synced), Failed: toInt32(counts.Failed)}
+		for _, of := range counts.Kinds {
+			status.Targets.Kinds = append(status.Targets.Kinds, v1alpha1.TargetKindCounts{
+				Kind: of.Kind, Wanted: toInt32(of.Wanted), Synced: toInt32(of.Synced), Failed: toInt32(of.Failed),
+			})
+		}
 	}
 	return status
 }

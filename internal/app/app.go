@@ -129,21 +129,27 @@ func (o *options) runOnce(ctx context.Context, config *rest.Config, identity str
 	if err := o.addWebhook(mgr, defaultCAs, ready); err != nil {
 		return err
 	}
+	trustBundles, err := source.AllowTrustBundles(o.trustBundleSources)
+	if err != nil {
+		return err
+	}
 	probes.set(ready)
 	registered := &registrations{Registerer: metrics.Registry}
 	defer registered.remove()
 	err = controller.Add(ctx, mgr, controller.Options{
-		APIs:             served,
-		Kinds:            kinds,
-		TrustNamespace:   o.trustNamespace,
-		TargetNamespaces: o.targetNamespaces,
-		SecretTargets:    o.secretTargets,
-		SecretsByName:    o.secretsByName,
-		Filter:           o.filter(),
-		Concurrency:      o.concurrency,
-		DefaultCAs:       defaultCAs,
-		Clock:            o.clock,
-		Metrics:          registered,
+		APIs:               served,
+		Kinds:              kinds,
+		TrustNamespace:     o.trustNamespace,
+		TargetNamespaces:   o.targetNamespaces,
+		SecretTargets:      o.secretTargets,
+		SecretsByName:      o.secretsByName,
+		TrustBundleTargets: o.trustBundles,
+		TrustBundleSources: trustBundles,
+		Filter:             o.filter(),
+		Concurrency:        o.concurrency,
+		DefaultCAs:         defaultCAs,
+		Clock:              o.clock,
+		Metrics:            registered,
 	})
 	if err != nil {
 		return err

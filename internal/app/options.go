@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/utils/clock"
+
+	"trust-manager.io/internal/source"
 )
 
 // retryPeriod is the interval at which a replica tries to acquire or renew the Lease
@@ -35,18 +37,22 @@ type options struct {
 	targetNamespaces []string
 	secretTargets    bool
 	secretsByName    bool
-	filterExpired    bool
-	filterNonCA      bool
-	concurrency      int
-	leaderElect      bool
-	leaseDuration    time.Duration
-	renewDeadline    time.Duration
-	readinessPort    int
-	readinessPath    string
-	metricsPort      int
-	webhookHost      string
-	webhookPort      int
-	certificateDir   string
+	// trustBundles enables ClusterTrustBundle targets, and sources may read the
+	// ClusterTrustBundles of trustBundleSources.
+	trustBundles       bool
+	trustBundleSources []string
+	filterExpired      bool
+	filterNonCA        bool
+	concurrency        int
+	leaderElect        bool
+	leaseDuration      time.Duration
+	renewDeadline      time.Duration
+	readinessPort      int
+	readinessPath      string
+	metricsPort        int
+	webhookHost        string
+	webhookPort        int
+	certificateDir     string
 	// certificateDirGiven is true if certificateDir is set explicitly.
 	certificateDirGiven bool
 	// selfManaged is the name of the webhook's Service and configuration if the
@@ -72,6 +78,10 @@ func (o *options) register(flags *pflag.FlagSet) {
 		"allow Bundles to have Secret targets; the operator then needs permission to read and write Secrets in the namespaces of its targets")
 	flags.BoolVar(&o.secretsByName, "secret-targets-by-name", false,
 		"always create Secrets with the request that RBAC can restrict by name, without trying the cheaper one first; set it if the operator's permissions on Secrets are restricted by name")
+	flags.BoolVar(&o.trustBundles, "cluster-trust-bundles-enabled", false,
+		"allow Bundles to have ClusterTrustBundle targets; the operator then needs permission to write ClusterTrustBundles, and to attest for the signers of Bundles that have one. The API server may serve ClusterTrustBundles later, or not at all")
+	flags.StringSliceVar(&o.trustBundleSources, source.TrustBundleFlag, nil,
+		"comma-separated list of the ClusterTrustBundles that Bundles may read: names, and signers such as example.com/my-signer or example.com/*. The right to write one of them is the power to decide what Bundles with such a source trust. If unset: none")
 	flags.BoolVar(&o.filterExpired, "filter-expired-certificates", false,
 		"drop certificates from all bundles as soon as they expire; spec.filters.expired of a Bundle takes precedence")
 	flags.BoolVar(&o.filterNonCA, "filter-non-ca-certs", false,
@@ -121,6 +131,9 @@ func (o *options) validate() error {
 		if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
 			reject("target-namespaces", "%q is not a valid namespace name: %s", namespace, problems[0])
 		}
+	}
+	if _, err := source.AllowTrustBundles(o.trustBundleSources); err != nil {
+		reject(source.TrustBundleFlag, "%v", err)
 	}
 	if o.concurrency < 1 || o.concurrency > 1000 {
 		reject("concurrency", "%d is not between 1 and 1000", o.concurrency)

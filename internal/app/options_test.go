@@ -27,6 +27,8 @@ func parsed(t *testing.T, args ...string) (*options, error) {
 func TestFlagDefaults(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
+		"cluster-trust-bundle-sources":   "[]",
+		"cluster-trust-bundles-enabled":  "false",
 		"concurrency":                    "16",
 		"default-package-location":       "",
 		"filter-expired-certificates":    "false",
@@ -75,7 +77,8 @@ func TestFlagValues(t *testing.T) {
 	got, err := parsed(t, "--kubeconfig=k", "--trust-namespace=n", "--default-package-location=p.json", "--concurrency=2",
 		"--leader-elect=false", "--leader-election-lease-duration=9s", "--leader-election-renew-deadline=8s",
 		"--readiness-probe-port=1", "--readiness-probe-path=/p", "--metrics-port=2", "--log-format=json", "-v=3",
-		"--target-namespaces=a,b", "--target-namespaces=c", "--secret-targets-enabled", "--secret-targets-by-name", "--filter-expired-certificates", "--filter-non-ca-certs",
+		"--target-namespaces=a,b", "--target-namespaces=c", "--secret-targets-enabled", "--secret-targets-by-name",
+		"--cluster-trust-bundles-enabled", "--cluster-trust-bundle-sources=a,b.c/d", "--filter-expired-certificates", "--filter-non-ca-certs",
 		"--webhook-host=::1", "--webhook-port=3", "--webhook-certificate-dir=d", "--tls-min-version=VersionTLS13",
 		"--tls-cipher-suites=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256")
 	if err != nil {
@@ -85,7 +88,8 @@ func TestFlagValues(t *testing.T) {
 		kubeconfig: "k", trustNamespace: "n", defaultPackage: "p.json", concurrency: 2,
 		leaderElect: false, leaseDuration: 9 * time.Second, renewDeadline: 8 * time.Second,
 		readinessPort: 1, readinessPath: "/p", metricsPort: 2, logFormat: "json", logLevel: 3,
-		targetNamespaces: []string{"a", "b", "c"}, secretTargets: true, secretsByName: true, filterExpired: true, filterNonCA: true,
+		targetNamespaces: []string{"a", "b", "c"}, secretTargets: true, secretsByName: true,
+		trustBundles: true, trustBundleSources: []string{"a", "b.c/d"}, filterExpired: true, filterNonCA: true,
 		webhookHost: "::1", webhookPort: 3, certificateDir: "d", certificateDirGiven: true, tlsMinVersion: "VersionTLS13",
 		tlsCipherSuites: []string{"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"},
 	}
@@ -106,6 +110,7 @@ func TestBadFlagsAreRefused(t *testing.T) {
 		"no name of a namespace":    {[]string{"--trust-namespace=Cert_Manager"}, []string{"--trust-namespace", "Cert_Manager"}},
 		"a list of namespaces":      {[]string{"--trust-namespace=a,b"}, []string{"--trust-namespace"}},
 		"a long name":               {[]string{"--trust-namespace=" + strings.Repeat("a", 64)}, []string{"--trust-namespace", "63"}},
+		"no trust bundle source":    {[]string{"--cluster-trust-bundle-sources=a,B/c"}, []string{"--cluster-trust-bundle-sources", `"B/c"`}},
 		"no target namespace":       {[]string{"--target-namespaces=a,,b"}, []string{"--target-namespaces", `""`}},
 		"a bad target namespace":    {[]string{"--target-namespaces=a,B"}, []string{"--target-namespaces", `"B"`}},
 		"no worker":                 {[]string{"--concurrency=0"}, []string{"--concurrency", "1 and 1000"}},

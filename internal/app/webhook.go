@@ -43,7 +43,7 @@ func (o *options) addWebhook(mgr manager.Manager, defaultCAs *source.DefaultCAs,
 	if err != nil {
 		return err
 	}
-	sources := source.NewGatherer(mgr.GetCache(), o.trustNamespace, defaultCAs)
+	sources := source.NewGatherer(source.Config{Objects: mgr.GetCache(), TrustNamespace: o.trustNamespace, DefaultCAs: defaultCAs})
 	namespaces := controller.CountNamespaces(mgr.GetCache(), o.targetNamespaces)
 	handlers := map[string]http.Handler{}
 	for _, adapter := range apis.All() {

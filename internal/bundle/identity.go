@@ -109,11 +109,11 @@ func (m Mark) IsOrphan() bool { return m == OrphanMark || m == AdoptedOrphanMark
 // WithPeers returns the marks followed by those of the other API kinds.
 func (m *Marks) WithPeers() []*Marks { return append([]*Marks{m}, m.Peers...) }
 
-// Has reports whether the metadata are those of a target: its label names a bundle and
-// equals its name. An object of another name only carries the label, as a copy does.
+// Has reports whether the metadata are those of a target: its label names the bundle that its
+// own name does. An object of another name only carries the label, as a copy does.
 func (m *Marks) Has(object metav1.Object) bool {
 	name := object.GetLabels()[m.Label]
-	return name != "" && name == object.GetName()
+	return name != "" && name == BundleName(object.GetName())
 }
 
 // MarkOf returns the mark of an object, or "" if it has none.

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"trust-manager.io/internal/certs"
@@ -13,6 +14,8 @@ const (
 	TooLarge certs.Reason = "BundleTooLarge"
 	// RotationStateFailed: the state that spec.rotation requires cannot be saved.
 	RotationStateFailed certs.Reason = "RotationStateFailed"
+	// TrustBundleUnavailable: the API server does not serve ClusterTrustBundles.
+	TrustBundleUnavailable certs.Reason = "ClusterTrustBundleUnavailable"
 )
 
 // maxShownProblems is how many problems a message describes in full: enough to act on,
@@ -39,10 +42,10 @@ func (p Problems) byUrgency() Problems {
 }
 
 // NeedsPerson reports whether a problem with this reason lasts until a person changes
-// something. The operator waits by itself for a missing source, and for the permission to save
-// a rotation state.
+// something. The operator waits by itself for a missing source, for an API server that serves
+// ClusterTrustBundles, and for the permission to save a rotation state.
 func NeedsPerson(reason string) bool {
-	return reason != string(certs.SourceNotFound) && reason != string(RotationStateFailed)
+	return !slices.Contains([]certs.Reason{certs.SourceNotFound, TrustBundleUnavailable, RotationStateFailed}, certs.Reason(reason))
 }
 
 // Error describes the first few problems, the most urgent ones first, and counts the rest.

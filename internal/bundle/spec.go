@@ -16,6 +16,7 @@ type Kind uint16
 const (
 	ConfigMap Kind = iota + 1
 	Secret
+	ClusterTrustBundle
 )
 
 // String returns the name of the kind in the API.
@@ -25,6 +26,8 @@ func (k Kind) String() string {
 		return "ConfigMap"
 	case Secret:
 		return "Secret"
+	case ClusterTrustBundle:
+		return "ClusterTrustBundle"
 	}
 	return ""
 }
@@ -59,14 +62,26 @@ type Spec struct {
 	NamespacesField string
 }
 
-// Source is one source of certificates: an object (Object is set), the default CA
-// package (DefaultCAs is true) or text in the Bundle (Text).
+// Source is one source of certificates: objects of the trust namespace (Object is set),
+// ClusterTrustBundles (TrustBundle is set), the default CA package (DefaultCAs is true) or text
+// in the Bundle (Text).
 type Source struct {
 	// Field is the path of the source in the Bundle.
-	Field      string
-	Object     *ObjectSource
-	DefaultCAs bool
-	Text       string
+	Field       string
+	Object      *ObjectSource
+	TrustBundle *TrustBundleSource
+	DefaultCAs  bool
+	Text        string
+}
+
+// TrustBundleSource selects ClusterTrustBundles: the one with a name, or those of a signer.
+type TrustBundleSource struct {
+	Name string
+	// Signer is the signer of the objects, and Selector selects among them; nil selects all.
+	Signer   string
+	Selector labels.Selector
+	// Optional is true if the object that Name names may be missing.
+	Optional bool
 }
 
 // ObjectSource selects objects in the trust namespace, and the keys to read.
@@ -116,6 +131,8 @@ type Target struct {
 	// Field is the path of the target in the Bundle.
 	Field string
 	Kind  Kind
+	// Signer is the signer of a ClusterTrustBundle, or empty.
+	Signer string
 	// Files are the entries of the object's data, each under a key of its own. Their order
 	// is part of the target's digest.
 	Files []File
@@ -123,6 +140,10 @@ type Target struct {
 	Labels      map[string]string
 	Annotations map[string]string
 }
+
+// TrustBundleField is the key of the only file of a ClusterTrustBundle: the field of its spec
+// that has the certificates.
+const TrustBundleField = "trustBundle"
 
 // Format is the format of a file.
 type Format string
@@ -147,7 +168,32 @@ type File struct {
 	Profile string
 }
 
+// ObjectName returns the name of the target objects of a bundle: its own name, after that of the
+// signer if there is one, as Kubernetes requires.
+func ObjectName(signer, bundle string) string {
+	if signer == "" {
+		return bundle
+	}
+	return strings.ReplaceAll(signer, "/", signerSeparator) + signerSeparator + bundle
+}
+
+// signerSeparator separates the parts of a signer, and the signer and the rest, in the name of a
+// ClusterTrustBundle. The names of other objects have none.
+const signerSeparator = ":"
+
+// BundleName returns the name of the bundle whose target has this name: the part after the
+// signer.
+func BundleName(object string) string {
+	return object[strings.LastIndex(object, signerSeparator)+1:]
+}
+
 // HasTarget reports whether the Bundle has a target of this kind.
 func (s *Spec) HasTarget(kind Kind) bool {
 	return slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Kind == kind })
+}
+
+// HasTargetNamed reports whether the Bundle has a target of this kind whose objects have this
+// name.
+func (s *Spec) HasTargetNamed(kind Kind, name string) bool {
+	return slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Kind == kind && ObjectName(t.Signer, s.ID.Name) == name })
 }

@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -13,6 +12,7 @@ import (
 	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/controller/metadata"
+	"trust-manager.io/internal/controller/trustbundle"
 	"trust-manager.io/internal/target"
 )
 
@@ -23,8 +23,22 @@ type targetCache struct{ cache.Cache }
 // GetCache is the method by which the manager recognizes a cache.
 func (c targetCache) GetCache() cache.Cache { return c.Cache }
 
+// trustBundleCache makes the manager treat the watch of ClusterTrustBundles as a cache.
+type trustBundleCache struct {
+	cache.Cache // has no other methods that are called
+	watcher     *trustbundle.Watcher
+}
+
+// Start implements manager.Runnable.
+func (c trustBundleCache) Start(ctx context.Context) error { return c.watcher.Start(ctx) }
+
+// WaitForCacheSync implements cache.Informers.
+func (c trustBundleCache) WaitForCacheSync(ctx context.Context) bool {
+	return c.watcher.WaitForCacheSync(ctx)
+}
+
 // newTargetCaches returns the cache of the targets of each API kind, also as readers.
-func newTargetCaches(mgr manager.Manager, served apis.Adapters, scope target.Scope) (map[bundle.APIKind]cache.Cache, metadata.Targets, error) {
+func newTargetCaches(mgr manager.Manager, served apis.Adapters, scope target.Scope, trustBundles *trustbundle.Watcher) (map[bundle.APIKind]cache.Cache, metadata.Targets, error) {
 	caches, readers := map[bundle.APIKind]cache.Cache{}, metadata.Targets{}
 	for _, adapter := range served {
 		marks := adapter.Marks()
@@ -32,7 +46,7 @@ func newTargetCaches(mgr manager.Manager, served apis.Adapters, scope target.Sco
 		if err != nil {
 			return nil, nil, err
 		}
-		caches[marks.Kind], readers[marks.Kind] = targets, targets
+		caches[marks.Kind], readers[marks.Kind] = targets, trustBundles.Reader(targets, marks.Label)
 	}
 	return caches, readers, nil
 }
@@ -46,11 +60,11 @@ func newTargetCache(mgr manager.Manager, marks *bundle.Marks, scope target.Scope
 	}
 	shared := true
 	byObject := map[client.Object]cache.ByObject{}
-	interner := newLabelInterner(marks)
-	for _, kind := range scope.Kinds {
+	interner := metadata.NewInterner(marks)
+	for _, kind := range scope.InNamespaces() {
 		byObject[metadata.New(target.TypeOf(kind).GVK)] = cache.ByObject{
 			Label:                 labels.NewSelector().Add(*hasLabel),
-			Transform:             interner.strip,
+			Transform:             interner.Strip,
 			UnsafeDisableDeepCopy: &shared,
 		}
 	}
@@ -59,7 +73,7 @@ func newTargetCache(mgr manager.Manager, marks *bundle.Marks, scope target.Scope
 		Scheme:      mgr.GetScheme(),
 		Mapper:      mgr.GetRESTMapper(),
 		ByObject:    byObject,
-		NewInformer: metadata.NewInformer(interner.strip),
+		NewInformer: metadata.NewInformer(interner.Strip),
 	}
 	if len(scope.Namespaces) > 0 {
 		options.DefaultNamespaces = map[string]cache.Config{}
@@ -72,21 +86,6 @@ func newTargetCache(mgr manager.Manager, marks *bundle.Marks, scope target.Scope
 		return nil, err
 	}
 	return targets, mgr.Add(targetCache{targets})
-}
-
-// stripNamespace reduces a Namespace to the metadata that decisions need.
-func stripNamespace(object any) (any, error) {
-	full, ok := object.(*metav1.PartialObjectMetadata)
-	if !ok {
-		return object, nil
-	}
-	return &metav1.PartialObjectMetadata{TypeMeta: full.TypeMeta, ObjectMeta: metav1.ObjectMeta{
-		Name:              full.Name,
-		UID:               full.UID,
-		ResourceVersion:   full.ResourceVersion,
-		Labels:            full.Labels,
-		DeletionTimestamp: full.DeletionTimestamp,
-	}}, nil
 }
 
 // CountNamespaces returns a function that counts the namespaces in the cache that may get

@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
@@ -22,6 +23,8 @@ import (
 	"trust-manager.io/internal/controller/metadata"
 	"trust-manager.io/internal/controller/status"
 	targetcontroller "trust-manager.io/internal/controller/target"
+	"trust-manager.io/internal/controller/trustbundle"
+	"trust-manager.io/internal/controller/watch"
 	"trust-manager.io/internal/ledger"
 	"trust-manager.io/internal/metrics"
 	"trust-manager.io/internal/revision"
@@ -43,8 +46,10 @@ type Options struct {
 	// TargetNamespaces limits targets, and the watches of targets, to these namespaces.
 	// If empty, all namespaces can have targets.
 	TargetNamespaces []string
-	// SecretTargets enables Secret targets.
-	SecretTargets bool
+	// SecretTargets enables Secret targets, and TrustBundleTargets ClusterTrustBundle targets.
+	SecretTargets, TrustBundleTargets bool
+	// TrustBundleSources are the ClusterTrustBundles that sources may read.
+	TrustBundleSources source.AllowedTrustBundles
 	// SecretsByName is set if RBAC allows the operator to create Secrets by name only.
 	SecretsByName bool
 	// Filter provides the defaults for the filters that a Bundle does not set.
@@ -66,17 +71,22 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 	if err != nil {
 		return err
 	}
-	targets, readers, err := newTargetCaches(mgr, options.APIs, scope)
+	trustBundles, err := newTrustBundles(mgr, options)
 	if err != nil {
 		return err
 	}
-	if err := prepareCaches(ctx, mgr.GetCache(), targets, scope.Kinds, options.APIs); err != nil {
+	targets, readers, err := newTargetCaches(mgr, options.APIs, scope, trustBundles)
+	if err != nil {
+		return err
+	}
+	if err := prepareCaches(ctx, mgr.GetCache(), targets, scope.InNamespaces(), options.APIs); err != nil {
 		return fmt.Errorf("preparing the caches: %w", err)
 	}
 	shared := &shared{
 		apis:      options.APIs,
 		scope:     scope,
 		targets:   readers,
+		trust:     trustBundles,
 		revisions: revision.New(),
 		ledger:    ledger.New(),
 		queues: queues{
@@ -93,7 +103,11 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 	if err := bundles.Register(mgr); err != nil {
 		return err
 	}
-	if err := addTargets(mgr, shared, options, targets); err != nil {
+	reconciler, err := addTargets(mgr, shared, options, targets)
+	if err != nil {
+		return err
+	}
+	if err := addTrustBundles(mgr, shared, bundles, reconciler); err != nil {
 		return err
 	}
 	if err := addStatuses(mgr, shared, options); err != nil {
@@ -110,6 +124,7 @@ type shared struct {
 	apis      apis.Adapters
 	scope     target.Scope
 	targets   metadata.Targets
+	trust     *trustbundle.Watcher
 	revisions *revision.Store
 	ledger    *ledger.Ledger
 	queues    queues
@@ -128,10 +143,13 @@ func newBundleReconciler(mgr manager.Manager, shared *shared, options Options) *
 		Objects: mgr.GetCache(),
 		Targets: shared.targets,
 		Builds: build.Config{
-			Sources: source.NewGatherer(mgr.GetCache(), options.TrustNamespace, options.DefaultCAs),
-			Filter:  options.Filter,
-			Scope:   shared.scope,
-			Clock:   options.Clock,
+			Sources: source.NewGatherer(source.Config{
+				Objects: mgr.GetCache(), TrustNamespace: options.TrustNamespace, DefaultCAs: options.DefaultCAs,
+				TrustBundles: shared.trust, Allowed: options.TrustBundleSources, TargetLabels: apis.All().Labels(),
+			}),
+			Filter: options.Filter,
+			Scope:  shared.scope,
+			Clock:  options.Clock,
 		},
 		States:      store.New(mgr.GetCache(), mgr.GetClient(), options.TrustNamespace, options.Clock),
 		Scope:       shared.scope,
@@ -146,18 +164,19 @@ func newBundleReconciler(mgr manager.Manager, shared *shared, options Options) *
 	})
 }
 
-func addTargets(mgr manager.Manager, shared *shared, options Options, targets map[bundle.APIKind]cache.Cache) error {
-	targetWriter, err := writer.New(mgr.GetConfig(), mgr.GetHTTPClient())
+func addTargets(mgr manager.Manager, shared *shared, options Options, targets map[bundle.APIKind]cache.Cache) (*targetcontroller.Reconciler, error) {
+	targetWriter, err := writer.New(mgr.GetConfig(), mgr.GetHTTPClient(), shared.trust.VersionOf)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return targetcontroller.New(targetcontroller.Config{
+	reconciler := targetcontroller.New(targetcontroller.Config{
 		APIs:          shared.apis,
 		Objects:       mgr.GetCache(),
 		Targets:       shared.targets,
 		Live:          mgr.GetAPIReader(),
 		Hidden:        options.Kinds.Hidden,
 		Writer:        targetWriter,
+		Available:     shared.trust.Available,
 		CreateByApply: options.SecretsByName,
 		Scope:         shared.scope,
 		Revisions:     shared.revisions,
@@ -167,7 +186,40 @@ func addTargets(mgr manager.Manager, shared *shared, options Options, targets ma
 		Statuses:      shared.queues.statuses,
 		Clock:         options.Clock,
 		Metrics:       shared.metrics,
-	}).Register(mgr, options.Concurrency, targets)
+	})
+	return reconciler, reconciler.Register(mgr, options.Concurrency, targets)
+}
+
+// newTrustBundles returns the watch of ClusterTrustBundles, or nil if they are neither targets nor
+// sources.
+func newTrustBundles(mgr manager.Manager, options Options) (*trustbundle.Watcher, error) {
+	if !options.TrustBundleTargets && !options.TrustBundleSources.Any() {
+		return nil, nil
+	}
+	return trustbundle.New(mgr.GetConfig(), mgr.GetHTTPClient(), trustbundle.Config{
+		KeepsContent: options.TrustBundleSources.Allows,
+		Annotations:  apis.All().Annotations(),
+	})
+}
+
+// addTrustBundles starts the watch of ClusterTrustBundles, if there is one, for sources and targets.
+func addTrustBundles(mgr manager.Manager, shared *shared, bundles *bundlecontroller.Reconciler, targets *targetcontroller.Reconciler) error {
+	if shared.trust == nil {
+		return nil
+	}
+	areTargets := shared.scope.HasKind(bundle.ClusterTrustBundle)
+	shared.trust.Notify(func(ctx context.Context, change watch.Change[*certificatesv1.ClusterTrustBundle]) {
+		bundles.OnTrustBundle(ctx, change)
+		if areTargets && !change.Initial {
+			targets.OnDiscoveredChange(bundle.ClusterTrustBundle, trustbundle.MetadataChange(change))
+		}
+	}, func(ctx context.Context) {
+		bundles.OnTrustBundles(ctx)
+		if areTargets {
+			targets.OnDiscovered(bundle.ClusterTrustBundle, shared.trust.Metadata())
+		}
+	})
+	return mgr.Add(targetCache{trustBundleCache{watcher: shared.trust}})
 }
 
 // addStatuses adds the controller of statuses, and what it needs to know of the served
@@ -198,6 +250,9 @@ func newScope(ctx context.Context, mgr manager.Manager, options Options) (target
 	}
 	namespaces, forbidden := splitByPermission(ctx, mgr.GetAPIReader(), options.TargetNamespaces, kinds)
 	scope := target.NewScope(kinds, namespaces)
+	if options.TrustBundleTargets {
+		scope.Kinds = append(scope.Kinds, bundle.ClusterTrustBundle)
+	}
 	if len(forbidden) == 0 {
 		return scope, nil
 	}
@@ -224,9 +279,8 @@ func watchDefaultCAs(bundles *bundlecontroller.Reconciler, defaultCAs *source.De
 }
 
 // CacheOptions returns the options of the manager's cache. It holds the Bundles of the served API
-// kinds, the ConfigMaps
-// and Secrets of the trust namespace, and the metadata of Namespaces. Reads return the cached
-// objects without a copy, so callers must not modify them.
+// kinds, the ConfigMaps and Secrets of the trust namespace, and the metadata of Namespaces. Reads
+// return the cached objects without a copy, so callers must not modify them.
 func CacheOptions(trustNamespace string, served apis.Adapters) cache.Options {
 	shared := true
 	sources := cache.ByObject{
@@ -238,7 +292,7 @@ func CacheOptions(trustNamespace string, served apis.Adapters) cache.Options {
 		&corev1.Secret{}:    sources,
 		metadata.New(metadata.Namespace): {
 			UnsafeDisableDeepCopy: &shared,
-			Transform:             stripNamespace,
+			Transform:             metadata.StripNamespace,
 		},
 	}
 	for _, adapter := range served {
@@ -246,7 +300,7 @@ func CacheOptions(trustNamespace string, served apis.Adapters) cache.Options {
 	}
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
-		NewInformer:      metadata.NewInformer(stripNamespace),
+		NewInformer:      metadata.NewInformer(metadata.StripNamespace),
 		ByObject:         byObject,
 	}
 }

@@ -73,5 +73,5 @@ func certificateTime(certificate *certs.Certificate, at time.Time) CertificateTi
 
 // Targets returns the numbers of targets for the status.
 func (s Summary) Targets() *TargetCounts {
-	return &TargetCounts{Wanted: s.Wanted, Synced: s.Synced, Failed: s.Failed}
+	return &TargetCounts{Wanted: s.Wanted, Synced: s.Synced, Failed: s.Failed, Kinds: s.Kinds}
 }

@@ -17,6 +17,19 @@ const (
 	failed
 )
 
+// counts are the numbers of targets in each state.
+type counts [failed + 1]int
+
+func (c counts) sum() (targets int) {
+	for _, count := range c {
+		targets += count
+	}
+	return targets
+}
+
+// cause is why a target could not be synced or released, with the reason of the condition.
+type cause struct{ reason, text string }
+
 // Attempt is the outcome of the latest attempt to build a bundle.
 type Attempt struct {
 	// UID and Generation are those of the Bundle that was built.
@@ -76,10 +89,12 @@ type entry struct {
 	// revision is the number of the revision that is rolled out; 0 for none.
 	revision uint64
 	targets  map[target.Ref]state
-	causes   map[target.Ref]string
-	counts   [failed + 1]int
-	// kinds counts the targets of each kind.
-	kinds map[bundle.Kind]int
+	causes   map[target.Ref]cause
+	counts   counts
+	// kinds counts the targets of each kind, and single is the last one that was added of a kind
+	// that is cluster-scoped.
+	kinds  map[bundle.Kind]counts
+	single target.Ref
 	// since is when the first of the pending targets became pending, and wrote is true if
 	// any of them has needed a write.
 	since time.Time
@@ -124,7 +139,7 @@ func (l *Ledger) StartRollout(id bundle.ID, revision uint64, wanted []target.Ref
 	e.revision = revision
 	e.targets = make(map[target.Ref]state, len(wanted))
 	e.causes = nil
-	e.counts = [failed + 1]int{}
+	e.counts = counts{}
 	e.kinds = nil
 	e.since, e.wrote = now, false
 	for _, ref := range wanted {
@@ -188,16 +203,25 @@ func (l *Ledger) Pending(id bundle.ID, revision uint64, ref target.Ref, now time
 
 // Failed records why a target could not be synced, or could not be released after it was
 // no longer wanted. It reports whether the failure or its cause is new.
-func (l *Ledger) Failed(id bundle.ID, revision uint64, ref target.Ref, cause string) (changed bool) {
+func (l *Ledger) Failed(id bundle.ID, revision uint64, ref target.Ref, why string) (changed bool) {
+	return l.fail(id, revision, ref, cause{target.TypeOf(ref.Kind).SyncFailed, why})
+}
+
+// Unavailable is Failed for a target whose kind the API server does not serve.
+func (l *Ledger) Unavailable(id bundle.ID, revision uint64, ref target.Ref, why string) (changed bool) {
+	return l.fail(id, revision, ref, cause{target.TypeOf(ref.Kind).Unavailable, why})
+}
+
+func (l *Ledger) fail(id bundle.ID, revision uint64, ref target.Ref, because cause) (changed bool) {
 	l.update(id, revision, func(e *entry) {
-		if e.targets[ref] == failed && e.causes[ref] == cause {
+		if e.targets[ref] == failed && e.causes[ref] == because {
 			return
 		}
 		e.set(ref, failed)
 		if e.causes == nil {
-			e.causes = map[target.Ref]string{}
+			e.causes = map[target.Ref]cause{}
 		}
-		e.causes[ref] = cause
+		e.causes[ref] = because
 		changed = true
 	})
 	return changed
@@ -216,10 +240,7 @@ func (l *Ledger) Forget(id bundle.ID, ref target.Ref) (changed bool) {
 	if !known {
 		return false
 	}
-	e.counts[previous]--
-	if e.kinds[ref.Kind]--; e.kinds[ref.Kind] == 0 {
-		delete(e.kinds, ref.Kind)
-	}
+	e.count(ref.Kind, previous, -1)
 	delete(e.targets, ref)
 	delete(e.causes, ref)
 	return true
@@ -267,14 +288,26 @@ func (l *Ledger) entry(id bundle.ID) *entry {
 // set sets the state of a target, and removes the cause of an earlier failure.
 func (e *entry) set(ref target.Ref, to state) {
 	if previous, known := e.targets[ref]; known {
-		e.counts[previous]--
+		e.count(ref.Kind, previous, -1)
 		delete(e.causes, ref)
-	} else {
-		if e.kinds == nil {
-			e.kinds = map[bundle.Kind]int{}
-		}
-		e.kinds[ref.Kind]++
 	}
 	e.targets[ref] = to
-	e.counts[to]++
+	e.count(ref.Kind, to, 1)
+	if target.TypeOf(ref.Kind).ClusterScoped {
+		e.single = ref
+	}
+}
+
+// count adds to the number of the targets of a kind in a state.
+func (e *entry) count(kind bundle.Kind, of state, change int) {
+	if e.kinds == nil {
+		e.kinds = map[bundle.Kind]counts{}
+	}
+	kinds := e.kinds[kind]
+	kinds[of] += change
+	e.kinds[kind] = kinds
+	e.counts[of] += change
+	if kinds.sum() == 0 {
+		delete(e.kinds, kind)
+	}
 }

@@ -195,6 +195,7 @@ func TestSummary(t *testing.T) {
 	l.Synced(id("roots"), 1, configMap("a"))
 	want := ledger.Summary{
 		Kind: bundle.APIBundle, Attempt: attempt, Content: attempt.Content, Built: true, Wanted: 6, Synced: 1, Failed: 4, Namespaces: 3,
+		Kinds: []ledger.KindCounts{{Kind: "ConfigMap", Wanted: 3, Synced: 1, Failed: 2}, {Kind: "Secret", Wanted: 3, Failed: 2}},
 		Failures: []ledger.Failure{
 			{Target: configMap("b"), Cause: "cause of b"},
 			{Target: configMap("c"), Cause: "cause of c"},

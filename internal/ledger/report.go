@@ -74,4 +74,12 @@ type CertificateTime struct {
 // TargetCounts counts targets by state.
 type TargetCounts struct {
 	Wanted, Synced, Failed int
+	// Kinds are the counts of each kind of targets, in a fixed order.
+	Kinds []KindCounts
+}
+
+// KindCounts counts the targets of one kind, by its name in the API.
+type KindCounts struct {
+	Kind                   string
+	Wanted, Synced, Failed int
 }

@@ -53,6 +53,10 @@ type Summary struct {
 	// have or should have them.
 	Wanted, Synced, Failed int
 	Namespaces             int
+	// Kinds counts the targets of each kind, in the order of the kinds.
+	Kinds []KindCounts
+	// Single is the target of a kind that is cluster-scoped, or nil.
+	Single *target.Ref
 	// Failures are the first few failures, in the order of kind and namespace.
 	Failures []Failure
 	// FailedReason is the reason of the condition if targets have failed: that of the first
@@ -93,28 +97,34 @@ func (e *entry) summary(kind bundle.APIKind, note string) Summary {
 		Since: e.since, Wrote: e.wrote,
 	}
 	targets, kinds := 0, 0
-	for kind, count := range e.kinds { // each namespace has one target of each kind
-		if !target.TypeOf(kind).ClusterScoped {
-			targets += count
+	for _, kind := range slices.Sorted(maps.Keys(e.kinds)) {
+		count := e.kinds[kind]
+		summary.Kinds = append(summary.Kinds, KindCounts{kind.String(), count.sum(), count[synced], count[failed]})
+		if !target.TypeOf(kind).ClusterScoped { // each namespace has one target of each kind
+			targets += count.sum()
 			kinds++
 		}
 	}
 	summary.Namespaces = targets / max(1, kinds)
+	if _, isKnown := e.targets[e.single]; isKnown {
+		single := e.single
+		summary.Single = &single
+	}
 	failures := slices.SortedFunc(maps.Keys(e.causes), func(a, b target.Ref) int {
-		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace))
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
 	for _, ref := range failures[:min(len(failures), maxShownFailures)] {
-		summary.Failures = append(summary.Failures, Failure{ref, e.causes[ref]})
+		summary.Failures = append(summary.Failures, Failure{ref, e.causes[ref].text})
 	}
 	if len(failures) > 0 {
-		summary.FailedReason = target.TypeOf(failures[0].Kind).SyncFailed
+		summary.FailedReason = e.causes[failures[0]].reason
 	}
 	return summary
 }
 
 // Success returns the message of a finished rollout, with the first few notes.
 func (s Summary) Success() string {
-	reached := fmt.Sprintf("The bundle of %s is in %s", text.Count(s.Attempt.Certificates, "certificate"), text.Count(s.Namespaces, "namespace"))
+	reached := fmt.Sprintf("The bundle of %s is in %s", text.Count(s.Attempt.Certificates, "certificate"), s.places())
 	shown := s.Attempt.Notes[:min(len(s.Attempt.Notes), maxShownNotes)]
 	parts := []string{reached}
 	if s.Note != "" {
@@ -127,6 +137,18 @@ func (s Summary) Success() string {
 		parts = append(parts, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(parts, "; ")
+}
+
+// places describes where the targets are.
+func (s Summary) places() string {
+	namespaces := text.Count(s.Namespaces, "namespace")
+	switch {
+	case s.Single == nil:
+		return namespaces
+	case s.Namespaces == 0:
+		return "the " + s.Single.String()
+	}
+	return namespaces + " and in the " + s.Single.String()
 }
 
 // fallback describes the targets while nothing can be built.

@@ -17,14 +17,34 @@ import (
 
 // Gatherer reads sources. It is safe for concurrent use.
 type Gatherer struct {
-	objects    client.Reader
-	namespace  string
-	defaultCAs *DefaultCAs
+	objects      client.Reader
+	namespace    string
+	defaultCAs   *DefaultCAs
+	trustBundles TrustBundles
+	allowed      AllowedTrustBundles
+	targetLabels []string
 }
 
-// NewGatherer returns a Gatherer that reads objects in the trust namespace.
-func NewGatherer(objects client.Reader, trustNamespace string, defaultCAs *DefaultCAs) *Gatherer {
-	return &Gatherer{objects: objects, namespace: trustNamespace, defaultCAs: defaultCAs}
+// Config is what sources are read from.
+type Config struct {
+	// Objects reads ConfigMaps and Secrets, which are in the trust namespace.
+	Objects        client.Reader
+	TrustNamespace string
+	DefaultCAs     *DefaultCAs
+	// TrustBundles reads ClusterTrustBundles, of which Allowed ones may be sources. It may be
+	// nil if none is.
+	TrustBundles TrustBundles
+	Allowed      AllowedTrustBundles
+	// TargetLabels are the labels of targets, which are no sources.
+	TargetLabels []string
+}
+
+// NewGatherer returns a Gatherer.
+func NewGatherer(config Config) *Gatherer {
+	return &Gatherer{
+		objects: config.Objects, namespace: config.TrustNamespace, defaultCAs: config.DefaultCAs,
+		trustBundles: config.TrustBundles, allowed: config.Allowed, targetLabels: config.TargetLabels,
+	}
 }
 
 // Gathered contains the inputs from which a bundle is built.
@@ -49,6 +69,8 @@ func (g *Gatherer) Gather(ctx context.Context, spec bundle.Spec) (Gathered, erro
 				return Gathered{}, fmt.Errorf("%s: %w", source.Field, err)
 			}
 			gathered.Inputs = append(gathered.Inputs, inputs...)
+		case source.TrustBundle != nil:
+			gathered.Inputs = append(gathered.Inputs, g.trustBundlesOf(*source.TrustBundle, origin)...)
 		case source.DefaultCAs:
 			input := bundle.Input{Origin: origin, Source: "default CA package"}
 			gathered.DefaultCAVersion = g.defaults(&input)

@@ -119,7 +119,7 @@ func TestGather(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := source.NewGatherer(cluster, "cert-manager", noPackage(t))
+			g := source.NewGatherer(source.Config{Objects: cluster, TrustNamespace: "cert-manager", DefaultCAs: noPackage(t)})
 			got, err := g.Gather(t.Context(), bundle.Spec{Sources: []bundle.Source{tc.source}})
 			if err != nil {
 				t.Fatal(err)
@@ -158,7 +158,7 @@ func TestGatherKeepsTheOrder(t *testing.T) {
 	for _, name := range []string{"b", "nothing", "a", "b"} {
 		sources = append(sources, object(bundle.ConfigMap, name, "k"))
 	}
-	g := source.NewGatherer(cluster, "cert-manager", noPackage(t))
+	g := source.NewGatherer(source.Config{Objects: cluster, TrustNamespace: "cert-manager", DefaultCAs: noPackage(t)})
 	got, err := g.Gather(t.Context(), bundle.Spec{Sources: sources})
 	if err != nil {
 		t.Fatal(err)
@@ -184,7 +184,7 @@ func TestGatherDefaultCAs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := source.NewGatherer(newObjects(), "cert-manager", d)
+	g := source.NewGatherer(source.Config{Objects: newObjects(), TrustNamespace: "cert-manager", DefaultCAs: d})
 	got, err := g.Gather(t.Context(), bundle.Spec{Sources: []bundle.Source{{Field: "f", DefaultCAs: true}}})
 	if err != nil {
 		t.Fatal(err)
@@ -211,7 +211,7 @@ func TestGatherWithoutDefaultCAs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := source.NewGatherer(newObjects(), "cert-manager", d)
+	g := source.NewGatherer(source.Config{Objects: newObjects(), TrustNamespace: "cert-manager", DefaultCAs: d})
 	got, err := g.Gather(t.Context(), bundle.Spec{Sources: []bundle.Source{{Field: "f", Text: "x"}}})
 	if err != nil || got.DefaultCAVersion != "" {
 		t.Errorf("version %q, error %v", got.DefaultCAVersion, err)
@@ -228,7 +228,7 @@ func TestGatherPassesErrorsUp(t *testing.T) {
 			t.Parallel()
 			cluster := newObjects()
 			cluster.err = unreachable
-			g := source.NewGatherer(cluster, "cert-manager", noPackage(t))
+			g := source.NewGatherer(source.Config{Objects: cluster, TrustNamespace: "cert-manager", DefaultCAs: noPackage(t)})
 			got, err := g.Gather(t.Context(), bundle.Spec{Sources: []bundle.Source{
 				{Field: "f", Text: "x"}, object(kind, "roots", "k"),
 			}})
@@ -275,7 +275,7 @@ func TestGatherPattern(t *testing.T) {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
 			object := &bundle.ObjectSource{Kind: tc.kind, Name: tc.name, Pattern: bundle.KeyPattern(tc.pattern), Optional: tc.optional}
-			gathered, err := source.NewGatherer(cluster, "cert-manager", noPackage(t)).Gather(t.Context(), bundle.Spec{Sources: []bundle.Source{{Field: "f", Object: object}}})
+			gathered, err := source.NewGatherer(source.Config{Objects: cluster, TrustNamespace: "cert-manager", DefaultCAs: noPackage(t)}).Gather(t.Context(), bundle.Spec{Sources: []bundle.Source{{Field: "f", Object: object}}})
 			if err != nil || len(gathered.Inputs) != 1 {
 				t.Fatalf("%+v, error %v", gathered, err)
 			}

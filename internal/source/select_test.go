@@ -127,7 +127,7 @@ func TestGatherSelected(t *testing.T) {
 				Targets: []bundle.Target{{Kind: bundle.ConfigMap}},
 			}
 			for range 5 { // S3: the fake lists in map order
-				got, err := source.NewGatherer(cluster, "cert-manager", noPackage(t)).Gather(t.Context(), spec)
+				got, err := source.NewGatherer(source.Config{Objects: cluster, TrustNamespace: "cert-manager", DefaultCAs: noPackage(t)}).Gather(t.Context(), spec)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -167,7 +167,7 @@ func TestGatherSelectedFails(t *testing.T) {
 		spec := bundle.Spec{Sources: []bundle.Source{{
 			Field: "spec.sources[0].x", Object: &bundle.ObjectSource{Kind: kind, Selector: labels.Everything(), Key: "k"},
 		}}}
-		_, err := source.NewGatherer(cluster, "cert-manager", noPackage(t)).Gather(t.Context(), spec)
+		_, err := source.NewGatherer(source.Config{Objects: cluster, TrustNamespace: "cert-manager", DefaultCAs: noPackage(t)}).Gather(t.Context(), spec)
 		if err == nil || !strings.Contains(err.Error(), "spec.sources[0].x") {
 			t.Errorf("%s: error %v", kind, err)
 		}

@@ -105,7 +105,7 @@ func (w *watched) becomes(p capackage.Package) {
 // input returns the input of a Bundle that uses the default CAs.
 func (w *watched) input() bundle.Input {
 	w.Helper()
-	g := source.NewGatherer(newObjects(), "cert-manager", w.cas)
+	g := source.NewGatherer(source.Config{Objects: newObjects(), TrustNamespace: "cert-manager", DefaultCAs: w.cas})
 	got, err := g.Gather(w.Context(), bundle.Spec{Sources: []bundle.Source{{Field: "f", DefaultCAs: true}}})
 	if err != nil {
 		w.Fatal(err)

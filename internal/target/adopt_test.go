@@ -122,7 +122,7 @@ func applied(mark bundle.Mark) Action {
 func TestApplyMarksAdoption(t *testing.T) {
 	t.Parallel()
 	action := Decide(roots, wanted(), Observed{State: Full, Object: stranger(nil, tracked())})
-	body, err := action.ApplyBody()
+	body, err := action.ApplyBody(TypeOf(action.Key.Kind).GVK.GroupVersion())
 	if err != nil {
 		t.Fatal(err)
 	}

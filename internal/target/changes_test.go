@@ -89,7 +89,7 @@ func TestPatchBodyBinary(t *testing.T) {
 func TestApplyBody(t *testing.T) {
 	t.Parallel()
 	action := expected(Action{Verb: Apply, UID: objectUID, ResourceVersion: version}, wanted())
-	got, err := action.ApplyBody()
+	got, err := action.ApplyBody(TypeOf(action.Key.Kind).GVK.GroupVersion())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestApplyBodyOfNewSecret(t *testing.T) {
 	if action.Verb != Apply || action.RequireLiveBundle {
 		t.Fatalf("action %+v, want an apply", action)
 	}
-	got, err := action.ApplyBody()
+	got, err := action.ApplyBody(TypeOf(action.Key.Kind).GVK.GroupVersion())
 	if err != nil {
 		t.Fatal(err)
 	}

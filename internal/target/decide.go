@@ -126,6 +126,8 @@ func Decide(key Key, desired Desired, observed Observed) Action {
 	action := Action{Key: key, Owner: desired.Owner, Shape: desired.Shape}
 	platform, isPlatforms := TypeOf(key.Kind).platforms[key.Name]
 	switch wanted := desired.Selected && desired.Shape != nil; {
+	case wanted && desired.Shape.Refused != nil:
+		action.set(Refuse, desired.Shape.Refused.Error())
 	case wanted && isPlatforms:
 		action.set(Refuse, fmt.Sprintf("%s manages a %s with this name in every namespace; rename the %s", platform, key.Kind, key.Bundle.Kind))
 	case wanted:
@@ -184,6 +186,9 @@ func (a *Action) repair(desired Desired, observed Observed) {
 		a.set(Wait, "the object is being deleted")
 	case owner != nil:
 		a.set(Refuse, fmt.Sprintf("the object is controlled by %s %s; delete it, or rename the %s", owner.Kind, owner.Name, a.Key.Bundle.Kind))
+	case difference.isNew && TypeOf(a.Key.Kind).Exclusive:
+		a.set(Refuse, fmt.Sprintf("an object of this name existed before, without the label %s of a target, and is not changed; delete it, or rename the %s",
+			desired.Marks.Label, a.Key.Bundle.Kind))
 	case object.Immutable && difference.changes.content():
 		a.set(Refuse, "the object is immutable and has different content; save its foreign data and delete it, and it will be re-created")
 	case len(difference.conflicts) > 0:
@@ -240,7 +245,7 @@ func (a *Action) withdraw(desired Desired, object *Object) {
 	case desired.BundleDeleted && us.mark(object).IsOrphan():
 		a.set(Skip, "it outlives the Bundle")
 		return
-	case us.mark(object) == "" && (desired.BundleDeleted || !us.isControlled(object)):
+	case (us.mark(object) == "" || TypeOf(a.Key.Kind).Exclusive && !us.mark(object).IsOrphan()) && (desired.BundleDeleted || !us.isControlled(object)):
 		a.set(Skip, "it is not managed by the operator")
 		return
 	case object.Meta.DeletionTimestamp != nil:
@@ -249,8 +254,10 @@ func (a *Action) withdraw(desired Desired, object *Object) {
 	}
 	a.RequireLiveBundle = desired.BundleDeleted
 	removal := us.subtract(object, desired)
+	// Nothing can be left of an object that cannot be shared, except its metadata.
+	isWhole := TypeOf(a.Key.Kind).Exclusive || removal.nothingLeft && !us.mark(object).IsAdopted()
 	switch {
-	case removal.nothingLeft && !desired.Orphaned && !us.mark(object).IsAdopted():
+	case isWhole && !desired.Orphaned:
 		a.set(Delete, "it is no longer desired")
 	case object.Immutable && removal.changes.content():
 		a.set(Refuse, "the object is no longer desired, but it is immutable and holds foreign data; save that data and delete the object")

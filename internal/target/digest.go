@@ -43,6 +43,10 @@ func digestOf(spec bundle.Spec, target bundle.Target, files *encodedFiles) strin
 	if spec.Orphan {
 		d.text("orphan") // digests of the first version have nothing in its place
 	}
+	if target.Signer != "" {
+		d.text("signer")
+		d.text(target.Signer)
+	}
 	return hex.EncodeToString(d.hash.Sum(nil))
 }
 

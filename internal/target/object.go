@@ -19,7 +19,8 @@ type Object struct {
 	Kind      bundle.Kind
 	Meta      metav1.ObjectMeta
 	Immutable bool
-	// Text is a ConfigMap's data; Binary is its binaryData, or a Secret's data.
+	// Text is a ConfigMap's data, or the fields of a ClusterTrustBundle's spec; Binary is a
+	// ConfigMap's binaryData, or a Secret's data.
 	Text   map[string]string
 	Binary map[string][]byte
 	// Typed reports that a Secret has a type other than Opaque. The type is foreign, and
@@ -32,16 +33,19 @@ type Object struct {
 type Field struct{ Section, Key string }
 
 // The maps of an object whose entries the operator writes. Values in data are text in a
-// ConfigMap and binary in a Secret.
+// ConfigMap and binary in a Secret. A spec has the fields of a ClusterTrustBundle.
 const (
 	SectionData        = "data"
 	SectionBinaryData  = "binaryData"
+	SectionSpec        = "spec"
 	SectionLabels      = "labels"
 	SectionAnnotations = "annotations"
 )
 
 // isData reports whether the entry is data, as opposed to metadata.
-func (f Field) isData() bool { return f.Section == SectionData || f.Section == SectionBinaryData }
+func (f Field) isData() bool {
+	return f.Section == SectionData || f.Section == SectionBinaryData || f.Section == SectionSpec
+}
 
 // written returns the entries that the operator has written and no other manager claims,
 // according to managedFields. If those were cleared, an entry with the same value as in
@@ -88,6 +92,7 @@ func collect(record *metav1.FieldsV1, into map[Field]bool) {
 	var root struct {
 		Data   map[string]json.RawMessage `json:"f:data"`
 		Binary map[string]json.RawMessage `json:"f:binaryData"`
+		Spec   map[string]json.RawMessage `json:"f:spec"`
 		Meta   struct {
 			Labels      map[string]json.RawMessage `json:"f:labels"`
 			Annotations map[string]json.RawMessage `json:"f:annotations"`
@@ -99,6 +104,7 @@ func collect(record *metav1.FieldsV1, into map[Field]bool) {
 	for section, entries := range map[string]map[string]json.RawMessage{
 		SectionData:        root.Data,
 		SectionBinaryData:  root.Binary,
+		SectionSpec:        root.Spec,
 		SectionLabels:      root.Meta.Labels,
 		SectionAnnotations: root.Meta.Annotations,
 	} {
@@ -145,7 +151,7 @@ func (i identity) foreignController(object *Object) *metav1.OwnerReference {
 
 // isMarked reports whether an object carries the label of the bundle's targets.
 func (i identity) isMarked(object *Object) bool {
-	return object.Meta.Name == i.name && slices.ContainsFunc(i.marks, func(m *bundle.Marks) bool { return m.Has(&object.Meta) })
+	return bundle.BundleName(object.Meta.Name) == i.name && slices.ContainsFunc(i.marks, func(m *bundle.Marks) bool { return m.Has(&object.Meta) })
 }
 
 // mark returns the mark of a target of the bundle, or "" if it has none or is none.
@@ -173,10 +179,14 @@ func (i identity) hasConsent(object *Object) bool {
 
 // isAdopted reports whether an object existed before it became a target, and whether it
 // becomes one only now: it is not known, and has neither the label nor the owner of a target.
-// A user who takes an object back may remove the label and leave the annotations.
+// A user who takes an object back may remove the label and leave the annotations. An object that
+// cannot be shared is never adopted.
 func (i identity) isAdopted(observed Observed) (adopted, isNew bool) {
 	object := observed.Object
 	isNew = !observed.Known && !i.isMarked(object) && !slices.ContainsFunc(object.Meta.OwnerReferences, i.isOwner)
+	if TypeOf(object.Kind).Exclusive {
+		return false, isNew
+	}
 	isKnownAdopted := observed.Known && observed.Holding.Adopted
 	return isNew || isKnownAdopted || i.recorded(object).IsAdopted(), isNew
 }

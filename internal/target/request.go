@@ -6,6 +6,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -37,11 +38,11 @@ func (a *Action) PatchBody() ([]byte, error) {
 	return a.Changes.patchBody(TypeOf(a.Key.Kind), a.UID, a.ResourceVersion)
 }
 
-// ApplyBody returns the apply configuration that an apply sends. It makes the API server
+// ApplyBody returns the apply configuration that an apply sends, in a version of the kind. It makes the API server
 // track the operator's entries again, or creates the object if RBAC allows no other way. It
-// sets no owner reference: whether the object holds foreign data is unknown until it is
+// sets no owner reference if the object may hold foreign data, which is unknown until it is
 // read.
-func (a *Action) ApplyBody() ([]byte, error) {
+func (a *Action) ApplyBody(version schema.GroupVersion) ([]byte, error) {
 	annotations := maps.Clone(a.Shape.Annotations)
 	for field, value := range a.Changes.Set {
 		if field.Section == SectionAnnotations {
@@ -58,7 +59,10 @@ func (a *Action) ApplyBody() ([]byte, error) {
 		meta["uid"], meta["resourceVersion"] = a.UID, a.ResourceVersion
 	}
 	typ := TypeOf(a.Key.Kind)
-	body := map[string]any{"apiVersion": typ.GVK.GroupVersion().String(), "kind": typ.GVK.Kind, "metadata": meta}
+	if typ.Exclusive {
+		meta["ownerReferences"] = a.owners()
+	}
+	body := map[string]any{"apiVersion": version.String(), "kind": typ.GVK.Kind, "metadata": meta}
 	if len(a.Shape.Text) > 0 {
 		body[typ.textSection] = a.Shape.Text
 	}

@@ -33,6 +33,11 @@ type Revision struct {
 // Shape is the content of all targets of one kind.
 type Shape struct {
 	Kind bundle.Kind
+	// Signer is the signer of a ClusterTrustBundle, or empty.
+	Signer string
+	// Refused is why the API server would refuse the content, so that it is not sent; nil if
+	// it would not.
+	Refused error
 	// Digest is a hexadecimal SHA-256 over all inputs of the shape.
 	Digest string
 	// Text has the text values by key, and Binary the binary ones; in a Secret all are
@@ -73,14 +78,17 @@ func NewRevision(spec bundle.Spec, content bundle.Bundle, before *Revision) (*Re
 	}
 	for _, target := range spec.Targets {
 		digest := digestOf(spec, target, files)
-		if known := before.Shapes[target.Kind]; known != nil && known.Digest == digest {
+		refused := TypeOf(target.Kind).refuses(spec, content)
+		if known := before.Shapes[target.Kind]; known != nil && known.Digest == digest && isSameError(known.Refused, refused) {
 			revision.Shapes[target.Kind] = known
 			continue
 		}
 		if err := files.checkSize(target, len(content.Certificates)); err != nil {
 			return nil, err
 		}
-		revision.Shapes[target.Kind] = newShape(spec, digest, target, files)
+		shape := newShape(spec, digest, target, files)
+		shape.Refused = refused
+		revision.Shapes[target.Kind] = shape
 	}
 	return revision, nil
 }
@@ -88,6 +96,7 @@ func NewRevision(spec bundle.Spec, content bundle.Bundle, before *Revision) (*Re
 func newShape(spec bundle.Spec, digest string, target bundle.Target, files *encodedFiles) *Shape {
 	shape := &Shape{
 		Kind:        target.Kind,
+		Signer:      target.Signer,
 		Digest:      digest,
 		Text:        map[string]string{},
 		Binary:      map[string][]byte{},
@@ -103,6 +112,9 @@ func newShape(spec bundle.Spec, digest string, target bundle.Target, files *enco
 			shape.Binary[file.Key] = data
 		}
 	}
+	if target.Signer != "" {
+		shape.Text[signerField] = target.Signer
+	}
 	maps.Copy(shape.Labels, target.Labels)
 	maps.Copy(shape.Annotations, target.Annotations)
 	shape.Labels[spec.Marks.Label] = spec.ID.Name
@@ -111,6 +123,12 @@ func newShape(spec bundle.Spec, digest string, target bundle.Target, files *enco
 		shape.Annotations[spec.Marks.Shared] = string(bundle.OrphanMark)
 	}
 	return shape
+}
+
+// KeyOf returns the target of a bundle in a namespace, which is empty for a kind that is
+// cluster-scoped.
+func (s *Shape) KeyOf(id bundle.ID, namespace string) Key {
+	return Key{Bundle: id, Ref: Ref{Kind: s.Kind, Namespace: namespace, Name: bundle.ObjectName(s.Signer, id.Name)}}
 }
 
 // PEMDigest returns the hexadecimal SHA-256 of the PEM file, or "" if no target has one or
@@ -129,10 +147,13 @@ func (r *Revision) PEMDigest() string {
 // HasTargets reports whether there are any targets; there may be no revision.
 func (r *Revision) HasTargets() bool { return r != nil && len(r.Shapes) > 0 }
 
-// Wants reports whether an object of this kind in a namespace with these labels is a target.
-// There may be no revision.
-func (r *Revision) Wants(kind bundle.Kind, namespace labels.Set) bool {
-	return r != nil && r.Shapes[kind] != nil && (TypeOf(kind).ClusterScoped || r.Namespaces.Matches(namespace))
+// Wants reports whether an object with the name of the bundle, in a namespace with these labels, is
+// a target. There may be no revision.
+func (r *Revision) Wants(ref Ref, namespace labels.Set) bool {
+	if r == nil || r.Shapes[ref.Kind] == nil || bundle.ObjectName(r.Shapes[ref.Kind].Signer, bundle.BundleName(ref.Name)) != ref.Name {
+		return false
+	}
+	return TypeOf(ref.Kind).ClusterScoped || r.Namespaces.Matches(namespace)
 }
 
 // Equal reports whether two revisions have the same desired state for every target.
@@ -142,11 +163,16 @@ func (r *Revision) Equal(other *Revision) bool {
 		return false
 	}
 	for kind, shape := range r.Shapes {
-		if other.Shapes[kind] == nil || other.Shapes[kind].Digest != shape.Digest {
+		if other.Shapes[kind] == nil || other.Shapes[kind].Digest != shape.Digest || !isSameError(other.Shapes[kind].Refused, shape.Refused) {
 			return false
 		}
 	}
 	return true
+}
+
+// isSameError reports whether two errors, which may be nil, have the same text.
+func isSameError(a, b error) bool {
+	return (a == nil) == (b == nil) && (a == nil || a.Error() == b.Error())
 }
 
 // Holding is the observed content of a target that was in sync: the shape with this

@@ -65,7 +65,7 @@ func TestPlaces(t *testing.T) {
 	if got := (&Type{ClusterScoped: true}).Places(selected); !slices.Equal(got, []string{""}) {
 		t.Errorf("a cluster-scoped kind is in %q", got)
 	}
-	if got := (Ref{Kind: bundle.ConfigMap, Name: "roots"}); got.String() != "ConfigMap roots" || got.Location() != "ConfigMap" {
+	if got := (Ref{Kind: bundle.ClusterTrustBundle, Name: "roots"}); got.String() != "ClusterTrustBundle roots" || got.Location() != got.String() {
 		t.Errorf("its objects are %q in messages, and at %q", got, got.Location())
 	}
 }

@@ -31,5 +31,10 @@ func (s Scope) HasNamespace(namespace string) bool {
 	return s.Namespaces == nil || s.Namespaces[namespace]
 }
 
+// InNamespaces returns the kinds of targets that are in namespaces.
+func (s Scope) InNamespaces() []bundle.Kind {
+	return slices.DeleteFunc(slices.Clone(s.Kinds), func(kind bundle.Kind) bool { return TypeOf(kind).ClusterScoped })
+}
+
 // HasKind reports whether Bundles may have targets of a kind.
 func (s Scope) HasKind(kind bundle.Kind) bool { return slices.Contains(s.Kinds, kind) }

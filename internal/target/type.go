@@ -2,7 +2,10 @@ package target
 
 import (
 	"fmt"
+	"iter"
+	"maps"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -23,8 +26,17 @@ type Type struct {
 	// SyncFailed is the reason of the condition if a target of the kind has failed.
 	SyncFailed string
 	// RestrictedByName reports that RBAC may allow writes to objects of the kind by their
-	// names only.
-	RestrictedByName bool
+	// names only, and AlwaysByName that it always does.
+	RestrictedByName, AlwaysByName bool
+	// Exclusive reports that an object cannot be shared, since its content is one value. One
+	// that existed before is never changed.
+	Exclusive bool
+	// Unavailable is the reason of the condition while the API server does not serve the kind.
+	// It is empty for a kind that is always served.
+	Unavailable string
+	// versions are those in which the kind may be served, the preferred one first. The objects
+	// of such a kind are not in the caches of controller-runtime.
+	versions []schema.GroupVersion
 	// disabledReason and disabledDetail describe why a Bundle with such a target is not
 	// built if the kind is not enabled.
 	disabledReason certs.Reason
@@ -36,6 +48,9 @@ type Type struct {
 	// Those are overwritten as a whole, and pods need them to reach the API server, so a
 	// Bundle cannot share them.
 	platforms map[string]string
+	// accepts returns why the API server would refuse the certificates of a bundle as the
+	// content of an object, or nil. It is nil for a kind that accepts all.
+	accepts func(bundle.Bundle) error
 	// newObject returns an empty object of the API, fromAPI converts one that was decoded
 	// into it and shares its memory, and toAPI is the reverse.
 	newObject func() runtime.Object
@@ -72,16 +87,62 @@ var kinds = map[bundle.Kind]*Type{
 		fromAPI:          fromSecret,
 		toAPI:            toSecret,
 	},
+	bundle.ClusterTrustBundle: {
+		GVK:              certificatesv1.SchemeGroupVersion.WithKind("ClusterTrustBundle"),
+		Resource:         "clustertrustbundles",
+		ClusterScoped:    true,
+		SyncFailed:       "SyncClusterTrustBundleTargetFailed",
+		RestrictedByName: true,
+		AlwaysByName:     true,
+		Exclusive:        true,
+		Unavailable:      string(bundle.TrustBundleUnavailable),
+		versions: []schema.GroupVersion{
+			certificatesv1.SchemeGroupVersion,
+			{Group: certificatesv1.GroupName, Version: "v1beta1"},
+			{Group: certificatesv1.GroupName, Version: "v1alpha1"},
+		},
+		disabledReason: "ClusterTrustBundlesDisabled",
+		disabledDetail: "the operator runs without ClusterTrustBundle targets; start it with --cluster-trust-bundles-enabled, or enable clusterTrustBundles in the Helm values",
+		textSection:    SectionSpec,
+		accepts:        acceptsTrustAnchors,
+		newObject:      func() runtime.Object { return &certificatesv1.ClusterTrustBundle{} },
+		fromAPI:        fromClusterTrustBundle,
+		toAPI:          toClusterTrustBundle,
+	},
 }
 
 // TypeOf returns the description of a kind of targets. It is never nil for the kind of a
 // target in a [bundle.Spec].
 func TypeOf(kind bundle.Kind) *Type { return kinds[kind] }
 
+// Versions returns the versions in which the kind may be served, the preferred one first. Its
+// objects are the same in all of them.
+func (t *Type) Versions() []schema.GroupVersion {
+	if len(t.versions) == 0 {
+		return []schema.GroupVersion{t.GVK.GroupVersion()}
+	}
+	return t.versions
+}
+
+// IsDiscovered reports whether the version of the kind, if there is any, is discovered while the
+// operator runs.
+func (t *Type) IsDiscovered() bool { return len(t.versions) > 0 }
+
+// AddToScheme registers the types of the kind in all versions.
+func (t *Type) AddToScheme(scheme *runtime.Scheme) {
+	for _, version := range t.Versions() {
+		scheme.AddKnownTypeWithName(version.WithKind(t.GVK.Kind), t.newObject())
+		metav1.AddToGroupVersion(scheme, version)
+	}
+}
+
+// Types returns the descriptions of all kinds of targets.
+func Types() iter.Seq[*Type] { return maps.Values(kinds) }
+
 // IsSyncFailed reports whether this is the reason of a condition if targets have failed.
 func IsSyncFailed(reason string) bool {
 	for _, kind := range kinds {
-		if kind.SyncFailed == reason {
+		if reason == kind.SyncFailed {
 			return true
 		}
 	}
@@ -110,6 +171,19 @@ func (t *Type) isText(format bundle.Format) bool {
 
 // isBinary reports whether the value of an entry is binary, which is base64 in JSON.
 func (t *Type) isBinary(field Field) bool { return field.Section == t.binarySection }
+
+// refuses returns why the content of an object would be refused, or nil. A user who excludes a CA in
+// an emergency must not believe that it is gone if it is not.
+func (t *Type) refuses(spec bundle.Spec, content bundle.Bundle) error {
+	if t.accepts == nil {
+		return nil
+	}
+	err := t.accepts(content)
+	if err != nil && len(spec.Filter.Exclude) > 0 {
+		return fmt.Errorf("WARNING: spec.exclude has not reached this object: %w", err)
+	}
+	return err
+}
 
 // NewObject returns an empty object of the API to decode into.
 func (t *Type) NewObject() runtime.Object { return t.newObject() }
@@ -163,11 +237,11 @@ func (r Ref) String() string {
 	return r.Kind.String() + " " + r.Namespace + "/" + r.Name
 }
 
-// Location returns the object as it appears in messages about its bundle, whose name it
-// has: `ConfigMap in namespace team-a`.
+// Location returns the object as it appears in messages about its bundle, whose name it has if it
+// is in a namespace: `ConfigMap in namespace team-a`, `ClusterTrustBundle roots`.
 func (r Ref) Location() string {
 	if r.Namespace == "" {
-		return r.Kind.String()
+		return r.String()
 	}
 	return fmt.Sprintf("%s in namespace %s", r.Kind, r.Namespace)
 }
@@ -178,14 +252,14 @@ type Key struct {
 	Ref
 }
 
-// KeyOf returns the target of a bundle of this kind in a namespace. The namespace is
-// ignored for a kind that is cluster-scoped.
+// KeyOf returns the target of a bundle of this kind in a namespace, for a kind whose objects
+// have the name of the bundle.
 func KeyOf(id bundle.ID, kind bundle.Kind, namespace string) Key {
-	if TypeOf(kind).ClusterScoped {
-		namespace = ""
-	}
 	return Key{Bundle: id, Ref: Ref{Kind: kind, Namespace: namespace, Name: id.Name}}
 }
+
+// Of returns the same object as a target of another bundle.
+func (r Ref) Of(id bundle.ID) Key { return Key{Bundle: id, Ref: r} }
 
 // KeyOfObject returns the target that an object is, by its metadata; ok is false if it is
 // none.
@@ -193,5 +267,6 @@ func KeyOfObject(marks *bundle.Marks, kind bundle.Kind, object metav1.Object) (k
 	if !marks.Has(object) {
 		return Key{}, false
 	}
-	return KeyOf(bundle.ID{Kind: marks.Kind, Name: object.GetName()}, kind, object.GetNamespace()), true
+	ref := Ref{Kind: kind, Namespace: object.GetNamespace(), Name: object.GetName()}
+	return ref.Of(bundle.ID{Kind: marks.Kind, Name: bundle.BundleName(ref.Name)}), true
 }

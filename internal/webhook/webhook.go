@@ -116,14 +116,14 @@ func rejected(adapter apis.Adapter, name string, errs field.ErrorList) admission
 	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{Result: &status}}
 }
 
-// gather reads the sources of the Bundle, except the default CA package. It reads them
-// one by one, so that an error of one does not affect the others, and stops after
-// [maxText] bytes.
+// gather reads the sources of the Bundle, except the default CA package and ClusterTrustBundles,
+// which its author cannot correct. It reads them one by one, so that an error of one does not affect
+// the others, and stops after [maxText] bytes.
 func (h *handler) gather(ctx context.Context, spec bundle.Spec) []bundle.Input {
 	var inputs []bundle.Input
 	size := 0
 	for _, src := range spec.Sources {
-		if src.DefaultCAs {
+		if src.DefaultCAs || src.TrustBundle != nil {
 			continue
 		}
 		single := spec

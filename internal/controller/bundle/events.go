@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -42,6 +43,8 @@ func IndexSources(adapter apis.Adapter) client.IndexerFunc {
 			switch {
 			case source.Object != nil:
 				entries = append(entries, sourceKey(source.Object.Kind, source.Object.Name))
+			case source.TrustBundle != nil:
+				entries = append(entries, sourceKey(bundle.ClusterTrustBundle, source.TrustBundle.Name))
 			case source.DefaultCAs:
 				entries = append(entries, DefaultCAsKey)
 			}
@@ -98,6 +101,41 @@ func sourceEvents[O client.Object](r *Reconciler, kind bundle.Kind) handler.Type
 		r.EnqueueReaders(ctx, sourceKey(kind, name), nil)
 		r.EnqueueReaders(ctx, sourceKey(kind, ""), func(spec bundle.Spec) bool { return selectsAny(spec, kind, versions) })
 	})
+}
+
+// OnTrustBundle enqueues the Bundles that read a ClusterTrustBundle, by its name, or by its signer
+// and its labels as they are or were. All of them are built when the watch begins.
+func (r *Reconciler) OnTrustBundle(ctx context.Context, change watch.Change[*certificatesv1.ClusterTrustBundle]) {
+	if change.Initial {
+		return
+	}
+	object := change.Object()
+	r.EnqueueReaders(ctx, sourceKey(bundle.ClusterTrustBundle, object.Name), nil)
+	r.EnqueueReaders(ctx, sourceKey(bundle.ClusterTrustBundle, ""), func(spec bundle.Spec) bool {
+		return slices.ContainsFunc(spec.Sources, func(source bundle.Source) bool {
+			// A signer has few objects, so it does not matter which of them a selector selects.
+			return source.TrustBundle != nil && source.TrustBundle.Signer == object.Spec.SignerName
+		})
+	})
+}
+
+// OnTrustBundles enqueues all Bundles that read ClusterTrustBundles, since the API server has begun
+// or ceased to serve them.
+func (r *Reconciler) OnTrustBundles(ctx context.Context) {
+	for _, adapter := range r.apis {
+		list := adapter.NewList()
+		if r.objects.List(ctx, list) != nil {
+			continue // as in EnqueueReaders
+		}
+		_ = meta.EachListItem(list, func(item runtime.Object) error {
+			if obj, ok := item.(client.Object); ok {
+				if spec, _ := adapter.Spec(obj); slices.ContainsFunc(spec.Sources, func(s bundle.Source) bool { return s.TrustBundle != nil }) {
+					r.queue.Add(workqueue.HighPriority, spec.ID)
+				}
+			}
+			return nil
+		})
+	}
 }
 
 // selectsAny reports whether a source selects an object of the kind with any of these

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -37,9 +38,9 @@ func (r *Reconciler) startRollout(ctx context.Context, id bundle.ID, revision *t
 	}
 	var wanted []target.Ref
 	var missing []target.Key
-	for kind := range revision.Shapes {
+	for kind, shape := range revision.Shapes {
 		for _, namespace := range target.TypeOf(kind).Places(namespaces) {
-			key := target.KeyOf(id, kind, namespace)
+			key := shape.KeyOf(id, namespace)
 			wanted = append(wanted, key.Ref)
 			if _, ok := present[key]; !ok {
 				missing = append(missing, key)
@@ -100,7 +101,15 @@ func (r *Reconciler) listExisting(ctx context.Context, id bundle.ID) ([]target.K
 	marks := adapter.Marks()
 	var keys []target.Key
 	for _, kind := range r.scope.Kinds {
-		for _, namespace := range target.TypeOf(kind).Places(namespaces) {
+		if target.TypeOf(kind).ClusterScoped {
+			named, err := r.listNamed(ctx, id, kind, marks)
+			if err != nil {
+				return nil, err
+			}
+			keys = append(keys, named...)
+			continue
+		}
+		for _, namespace := range namespaces {
 			obj, err := metadata.Get(ctx, r.targets[id.Kind], target.TypeOf(kind).GVK, namespace, id.Name)
 			if err != nil {
 				return nil, err
@@ -111,6 +120,20 @@ func (r *Reconciler) listExisting(ctx context.Context, id bundle.ID) ([]target.K
 		}
 	}
 	return keys, nil
+}
+
+// listNamed returns the existing targets of a bundle of a kind that is cluster-scoped. Their names
+// may differ from that of the bundle.
+func (r *Reconciler) listNamed(ctx context.Context, id bundle.ID, kind bundle.Kind, marks *bundle.Marks) (keys []target.Key, err error) {
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(target.TypeOf(kind).GVK)
+	err = r.targets[id.Kind].List(ctx, list, client.MatchingLabels{marks.Label: id.Name})
+	for i := range list.Items {
+		if key, ok := target.KeyOfObject(marks, kind, &list.Items[i]); ok {
+			keys = append(keys, key)
+		}
+	}
+	return keys, err
 }
 
 // onDeleted drops a deleted Bundle and enqueues its existing targets. Garbage collection

@@ -52,7 +52,7 @@ func (w *world) start() *Reconciler {
 	scope := target.NewScope([]bundle.Kind{bundle.ConfigMap}, nil)
 	w.reconciler = New(Config{
 		APIs: apis.All(), Objects: w.cache, Targets: fake.Targets(w.cache),
-		Builds: build.Config{Sources: source.NewGatherer(w.cache, "cert-manager", none), Scope: scope, Clock: w.time},
+		Builds: build.Config{Sources: source.NewGatherer(source.Config{Objects: w.cache, TrustNamespace: "cert-manager", DefaultCAs: none}), Scope: scope, Clock: w.time},
 		States: store.New(w.cache, w.api, "cert-manager", w.time), Scope: scope,
 		Revisions: w.revisions, Ledger: w.ledger,
 		Queue: workqueue.From("test", w.bundleNotes), Statuses: workqueue.From("test", w.statusNotes), TargetQueue: targets,

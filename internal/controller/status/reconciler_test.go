@@ -336,7 +336,9 @@ func TestStatusAfterARestart(t *testing.T) {
 	ready := before
 	ready.Type = "Ready"
 	w.cache.Bundles[0].Status = v1alpha1.BundleStatus{
-		ObservedGeneration: 1, Conditions: []metav1.Condition{before, ready}, DefaultCAVersion: "package-1", Targets: &v1alpha1.TargetCounts{Wanted: 1, Synced: 1},
+		ObservedGeneration: 1, Conditions: []metav1.Condition{before, ready}, DefaultCAVersion: "package-1", Targets: &v1alpha1.TargetCounts{
+			Wanted: 1, Synced: 1, Kinds: []v1alpha1.TargetKindCounts{{Kind: "ConfigMap", Wanted: 1, Synced: 1}},
+		},
 	}
 	s.tell(t)
 	w.ledger.Synced(fake.ID("roots"), 1, inA())

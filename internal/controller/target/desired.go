@@ -58,7 +58,7 @@ func (r *Reconciler) desired(ctx context.Context, key target.Key) (*desiredState
 		Owner:     revision.Owner,
 		Marks:     r.marksOf(revision),
 		Shape:     revision.Shapes[key.Kind],
-		Selected:  target.TypeOf(key.Kind).ClusterScoped || revision.Namespaces.Matches(place),
+		Selected:  revision.Wants(key.Ref, place),
 		Overwrite: revision.Overwrite,
 	}}
 	if desired.isWanted() {
@@ -108,7 +108,7 @@ func (r *Reconciler) isClaimed(ctx context.Context, key target.Key, own *target.
 		return false, nil
 	}
 	if revision, _ := r.revisions.Get(peer); revision != nil {
-		return revision.Wants(key.Kind, place), nil
+		return revision.Wants(key.Ref, place), nil
 	}
 	if superior, ok := key.Bundle.Superior(); ok && superior == peer && own.HasTargets() {
 		return false, nil // this one is active, since the other one cannot be built
@@ -119,7 +119,7 @@ func (r *Reconciler) isClaimed(ctx context.Context, key target.Key, own *target.
 		return false, client.IgnoreNotFound(err)
 	}
 	spec, _ := adapter.Spec(obj)
-	return spec.HasTarget(key.Kind) && (target.TypeOf(key.Kind).ClusterScoped || spec.Namespaces.Matches(place)), nil
+	return spec.HasTargetNamed(key.Kind, key.Name) && (target.TypeOf(key.Kind).ClusterScoped || spec.Namespaces.Matches(place)), nil
 }
 
 // desiredAfterDelete returns the desired state of an object that a deleted Bundle shared

@@ -38,11 +38,11 @@ func (r *Reconciler) namespaceEvents() handler.TypedEventHandler[object, target.
 				selects(revision, before) == selects(revision, after) {
 				continue
 			}
-			for kind := range revision.Shapes {
+			for kind, shape := range revision.Shapes {
 				if target.TypeOf(kind).ClusterScoped {
 					continue
 				}
-				r.queue.Add(priority, target.KeyOf(id, kind, namespace))
+				r.queue.Add(priority, shape.KeyOf(id, namespace))
 			}
 		}
 	})
@@ -68,11 +68,42 @@ func (r *Reconciler) targetEvents(marks *bundle.Marks, kind bundle.Kind) handler
 			return
 		}
 		r.onTargetChange(key, change)
-		peer := target.KeyOf(key.Bundle.Peer(), kind, key.Namespace)
+		peer := key.Ref.Of(key.Bundle.Peer())
 		if revision, _ := r.revisions.Get(peer.Bundle); revision != nil { // whose target it is, or becomes
 			r.queue.Add(workqueue.LowPriority, peer)
 		}
 	})
+}
+
+// OnDiscoveredChange enqueues the targets that an object is, was or should be, among those of a
+// kind whose version is discovered. All objects of the kind are watched: one without a label may
+// be in the way of a target.
+func (r *Reconciler) OnDiscoveredChange(kind bundle.Kind, change watch.Change[object]) {
+	ref := target.Ref{Kind: kind, Name: change.Object().Name}
+	for _, adapter := range r.apis {
+		marks := adapter.Marks()
+		key := ref.Of(bundle.ID{Kind: marks.Kind, Name: bundle.BundleName(ref.Name)})
+		if !change.Created && !change.Deleted && marks.Has(change.Before) && !marks.Has(change.After) {
+			r.observations.RecordDelete(key, change.After.ResourceVersion) // as a watch of the label reports it
+		}
+		revision, _ := r.revisions.Get(key.Bundle)
+		if revision.Wants(ref, nil) || !change.Deleted && marks.Has(change.After) || !change.Created && marks.Has(change.Before) {
+			r.onTargetChange(key, change)
+		}
+	}
+}
+
+// OnDiscovered enqueues all targets of a kind, since the API server has begun or ceased to serve
+// it.
+func (r *Reconciler) OnDiscovered(kind bundle.Kind, existing []object) {
+	for id, revision := range r.revisions.All() {
+		if shape := revision.Shapes[kind]; shape != nil {
+			r.queue.Add(workqueue.HighPriority, shape.KeyOf(id, ""))
+		}
+	}
+	for _, obj := range existing {
+		r.OnDiscoveredChange(kind, watch.Change[object]{After: obj, Created: true, Initial: true})
+	}
 }
 
 func (r *Reconciler) onTargetChange(key target.Key, change watch.Change[object]) {
@@ -87,5 +118,5 @@ func (r *Reconciler) onTargetChange(key target.Key, change watch.Change[object])
 		}
 		r.observations.RecordDelete(key, version)
 	}
-	r.queue.Add(r.priorities.next(key.Namespace), key)
+	r.queue.Add(r.priorities.next(groupOf(key)), key)
 }

@@ -47,14 +47,22 @@ const (
 )
 
 // Pool reconciles targets. The targets of one namespace are a group, since they tend to be
-// slow together.
+// slow together, and so is each target without a namespace.
 type Pool = workqueue.Pool[target.Key, string]
 
 // NewPool returns a pool for a queue of targets.
 func NewPool(workers int, queue *workqueue.Queue[target.Key], clock clock.PassiveClock) *Pool {
 	return workqueue.NewPool(queue, workqueue.Options[target.Key, string]{
-		Workers: workers, Group: func(key target.Key) string { return key.Namespace }, Deadline: request.Deadline, Clock: clock,
+		Workers: workers, Group: groupOf, Deadline: request.Deadline, Clock: clock,
 	})
+}
+
+// groupOf returns the group of a target.
+func groupOf(key target.Key) string {
+	if key.Namespace == "" {
+		return "/" + key.Name
+	}
+	return key.Namespace
 }
 
 // Config has what a Reconciler needs.
@@ -70,6 +78,8 @@ type Config struct {
 	Hidden func(bundle.APIKind) bool
 	// Writer reads and writes target objects.
 	Writer *writer.Writer
+	// Available returns an error while the API server does not serve a kind of targets.
+	Available func(bundle.Kind) error
 	// CreateByApply reports that Secrets may be created by their names only (RBAC).
 	CreateByApply bool
 	Scope         target.Scope
@@ -90,6 +100,7 @@ type Reconciler struct {
 	targets       metadata.Targets
 	hidden        func(bundle.APIKind) bool
 	writer        *writer.Writer
+	available     func(bundle.Kind) error
 	scope         target.Scope
 	revisions     *revision.Store
 	ledger        *ledger.Ledger
@@ -122,6 +133,7 @@ func New(config Config) *Reconciler {
 		live:          config.Live,
 		hidden:        config.Hidden,
 		writer:        config.Writer,
+		available:     config.Available,
 		scope:         config.Scope,
 		revisions:     config.Revisions,
 		ledger:        config.Ledger,
@@ -139,7 +151,7 @@ func New(config Config) *Reconciler {
 }
 
 // Register adds the controller to a manager, with its watches of Namespaces, and of the targets
-// of each API kind in their cache.
+// of each API kind in their cache. [Reconciler.OnDiscoveredChange] is for the others.
 func (r *Reconciler) Register(mgr manager.Manager, workers int, targets map[bundle.APIKind]cache.Cache) error {
 	options := r.queue.Options(workers)
 	options.Reconciler = r
@@ -150,6 +162,9 @@ func (r *Reconciler) Register(mgr manager.Manager, workers int, targets map[bund
 	for _, adapter := range r.apis {
 		marks := adapter.Marks()
 		for _, kind := range r.scope.Kinds {
+			if target.TypeOf(kind).IsDiscovered() {
+				continue
+			}
 			if err := c.Watch(source.TypedKind(targets[marks.Kind], metadata.New(target.TypeOf(kind).GVK), r.targetEvents(marks, kind))); err != nil {
 				return err
 			}
@@ -179,6 +194,9 @@ func (r *Reconciler) converge(ctx context.Context, key target.Key) error {
 		desired, err := r.desired(ctx, key)
 		if err != nil || desired == nil {
 			return err
+		}
+		if err := r.available(key.Kind); err != nil {
+			return r.recordUnavailable(key, desired, err)
 		}
 		err = workqueue.Guard(ctx, func(ctx context.Context) (err error) {
 			next, err = r.reconcileOnce(ctx, key, desired, next)
@@ -268,7 +286,8 @@ func (r *Reconciler) observeCached(ctx context.Context, key target.Key) (target.
 
 // createsByApply reports whether a target is created by apply rather than by POST.
 func (r *Reconciler) createsByApply(key target.Key) bool {
-	return target.TypeOf(key.Kind).RestrictedByName && (r.alwaysByApply || r.clock.Now().Unix() < r.byApplyUntil.Load())
+	typ := target.TypeOf(key.Kind)
+	return typ.AlwaysByName || typ.RestrictedByName && (r.alwaysByApply || r.clock.Now().Unix() < r.byApplyUntil.Load())
 }
 
 // execute carries out an action.
@@ -281,7 +300,9 @@ func (r *Reconciler) execute(ctx context.Context, action target.Action, desired 
 		r.forget(action.Key)
 		return step{done: true}, nil
 	case target.Wait, target.Refuse:
-		r.obstacles.Store(action.Key, struct{}{})
+		if desired.Shape == nil || desired.Shape.Refused == nil { // otherwise only another revision helps
+			r.obstacles.Store(action.Key, struct{}{})
+		}
 		return step{}, workqueue.RetryWithin(obstacleRetry, errors.New(action.Reason))
 	case target.Read:
 		return step{live: true}, nil
@@ -313,6 +334,8 @@ func (r *Reconciler) write(ctx context.Context, action target.Action, desired *d
 // afterError returns the next step after a write that failed.
 func afterError(action target.Action, err error) (step, error) {
 	switch {
+	case apierrors.IsNotFound(err) && action.CreatesByApply() && target.TypeOf(action.Key.Kind).IsDiscovered():
+		return step{}, fmt.Errorf("%w: %w", errGone, err)
 	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) && action.Verb != target.Create && !isNamespaceEnd(err):
 		return step{live: true}, nil
 	case action.Verb == target.Create && target.TypeOf(action.Key.Kind).RestrictedByName && apierrors.IsForbidden(err) && !isNamespaceEnd(err):
@@ -326,7 +349,9 @@ func afterError(action target.Action, err error) (step, error) {
 func (r *Reconciler) afterWrite(action target.Action, desired *desiredState, written writer.Written) step {
 	switch {
 	case action.Verb == target.Apply && action.UID == "":
-		r.byApplyUntil.Store(r.clock.Now().Add(createByApplyFor).Unix())
+		if !target.TypeOf(action.Key.Kind).AlwaysByName {
+			r.byApplyUntil.Store(r.clock.Now().Add(createByApplyFor).Unix())
+		}
 		return step{live: true}
 	case action.Verb == target.Apply || written.Mutated:
 		return step{live: true}
@@ -353,6 +378,8 @@ func (r *Reconciler) recordOutcome(ctx context.Context, key target.Key, desired 
 	switch {
 	case errors.Is(err, errUnconfirmed):
 		return nil
+	case errors.Is(err, errGone):
+		return r.recordUnavailable(key, desired, errGone)
 	case err != nil:
 		changed = r.ledger.Failed(key.Bundle, desired.revision, key.Ref, request.Explain(err))
 	case desired.isWanted():
@@ -368,6 +395,23 @@ func (r *Reconciler) recordOutcome(ctx context.Context, key target.Key, desired 
 		r.statuses.AddAfter(workqueue.DefaultPriority, statusDelay, key.Bundle)
 	}
 	return err
+}
+
+// errGone reports that the API server has ceased to serve a kind, before the watch has noticed it.
+var errGone = errors.New("the API server does not serve the kind any more")
+
+// recordUnavailable records that the API server does not serve the kind of a target. If it is
+// wanted, it is tried again, and otherwise there is nothing to release.
+func (r *Reconciler) recordUnavailable(key target.Key, desired *desiredState, err error) error {
+	r.forget(key)
+	if !desired.isWanted() {
+		r.ledger.Forget(key.Bundle, key.Ref)
+		return nil
+	}
+	if r.ledger.Unavailable(key.Bundle, desired.revision, key.Ref, err.Error()) {
+		r.statuses.AddAfter(workqueue.DefaultPriority, statusDelay, key.Bundle)
+	}
+	return workqueue.RetryWithin(obstacleRetry, err)
 }
 
 // logFailedRelease logs a failure that no status can report, since its Bundle is gone.

@@ -69,7 +69,7 @@ func targetsOf(t *testing.T, byMethod map[string]any) (*Reconciler, *world, *ans
 
 func writerTo(t *testing.T, server http.RoundTripper) *writer.Writer {
 	t.Helper()
-	writer, err := writer.New(&rest.Config{Host: "http://server"}, &http.Client{Transport: server})
+	writer, err := writer.New(&rest.Config{Host: "http://server"}, &http.Client{Transport: server}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

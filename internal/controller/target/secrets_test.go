@@ -173,7 +173,7 @@ func TestConvergeBundleBeingDeleted(t *testing.T) {
 	t.Parallel()
 	x, w, server := secretsOf(t, nil)
 	revision, _ := w.revisions.Get(fake.ID("roots"))
-	revision.Shapes[bundle.ConfigMap] = &target.Shape{Digest: "digest"}
+	revision.Shapes[bundle.ConfigMap] = &target.Shape{Kind: bundle.ConfigMap, Digest: "digest"}
 	w.cache.Bundles[0].DeletionTimestamp = new(metav1.NewTime(fake.Start))
 	for _, one := range []target.Key{fake.Key("roots", "a"), fake.SecretKey("roots", "a")} {
 		if err := x.converge(fake.Quiet(t), one); err != nil || len(server.requests) > 0 {
@@ -197,7 +197,7 @@ func TestNamespaceEventsOfBothKinds(t *testing.T) {
 	t.Parallel()
 	x, w, _ := secretsOf(t, nil)
 	revision, _ := w.revisions.Get(fake.ID("roots"))
-	revision.Shapes[bundle.ConfigMap] = &target.Shape{Digest: "digest"}
+	revision.Shapes[bundle.ConfigMap] = &target.Shape{Kind: bundle.ConfigMap, Digest: "digest"}
 	fake.Create(x.namespaceEvents(), fake.Namespace("b", nil))
 	queued := map[target.Key]bool{}
 	for _, one := range w.targetNotes.Take() {

@@ -42,7 +42,7 @@ func newWorld(writer *writer.Writer) (*Reconciler, *world) {
 	measured, _ := metrics.New(prometheus.NewRegistry(), w.ledger, w.time) // an empty registry takes all
 	queue := workqueue.From("test", w.targetNotes)
 	w.reconciler = New(Config{
-		APIs: apis.All(), Objects: w.cache, Targets: fake.Targets(w.cache), Live: w.cache, Writer: writer, Hidden: func(bundle.APIKind) bool { return false },
+		APIs: apis.All(), Objects: w.cache, Targets: fake.Targets(w.cache), Live: w.cache, Writer: writer, Available: func(bundle.Kind) error { return nil }, Hidden: func(bundle.APIKind) bool { return false },
 		Scope: target.NewScope([]bundle.Kind{bundle.ConfigMap}, nil), Revisions: w.revisions, Ledger: w.ledger,
 		Queue: queue, Pool: NewPool(1, queue, clock.RealClock{}), Statuses: workqueue.From("test", w.statusNotes),
 		Clock: w.time, Metrics: measured,

@@ -4,17 +4,17 @@ import (
 	"fmt"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// encoderOf returns the encoder that the client uses for typed objects.
-func encoderOf(codecs runtime.NegotiatedSerializer) (runtime.Encoder, error) {
+// encoderOf returns the encoder that a client uses for typed objects of a version.
+func encoderOf(codecs runtime.NegotiatedSerializer, version schema.GroupVersion) (runtime.Encoder, error) {
 	info, ok := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), protobuf)
 	if !ok {
 		return nil, fmt.Errorf("no serializer for %s", protobuf)
 	}
-	return codecs.EncoderForVersion(info.Serializer, corev1.SchemeGroupVersion), nil
+	return codecs.EncoderForVersion(info.Serializer, version), nil
 }
 
 // encodeObject encodes an object for a create or replace. The client could do so too, but

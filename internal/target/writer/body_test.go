@@ -31,7 +31,7 @@ func largeAction(kind bundle.Kind) target.Action {
 
 func offlineWriter(tb testing.TB) *Writer {
 	tb.Helper()
-	w, err := New(&rest.Config{Host: "http://127.0.0.1"}, http.DefaultClient)
+	w, err := New(&rest.Config{Host: "http://127.0.0.1"}, http.DefaultClient, preferred)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -45,11 +45,11 @@ func TestEncodeWhole(t *testing.T) {
 	var bodies [][]byte
 	for _, kind := range []bundle.Kind{bundle.ConfigMap, bundle.Secret} {
 		action := largeAction(kind)
-		got, err := encodeObject(w.encoder, action.Object())
+		got, err := encodeObject(w.clients[target.TypeOf(kind).GVK.GroupVersion()].encoder, action.Object())
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := runtime.Encode(w.encoder, action.Object())
+		want, err := runtime.Encode(w.clients[target.TypeOf(kind).GVK.GroupVersion()].encoder, action.Object())
 		if err != nil {
 			t.Fatal(err)
 		}

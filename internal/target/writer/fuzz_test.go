@@ -23,7 +23,7 @@ func FuzzObject(f *testing.F) {
 		f.Add([]byte(seed), true)
 		f.Add([]byte(seed), false)
 	}
-	writer, err := New(&rest.Config{Host: "http://api"}, http.DefaultClient)
+	writer, err := New(&rest.Config{Host: "http://api"}, http.DefaultClient, preferred)
 	if err != nil {
 		f.Fatal(err)
 	}

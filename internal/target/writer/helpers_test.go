@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"trust-manager.io/api/trust/v1alpha1"
@@ -31,6 +32,11 @@ var (
 	// kinds are the kinds of targets.
 	kinds = []bundle.Kind{bundle.ConfigMap, bundle.Secret}
 )
+
+// preferred returns the preferred version of a kind.
+func preferred(kind bundle.Kind) (schema.GroupVersion, error) {
+	return target.TypeOf(kind).GVK.GroupVersion(), nil
+}
 
 // eachKind runs a test for each kind of target.
 func eachKind(t *testing.T, test func(t *testing.T, kind bundle.Kind)) {

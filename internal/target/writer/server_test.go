@@ -128,7 +128,7 @@ func (s *server) empty() runtime.Object { return (&stored{}).typed(s.kind) }
 // writer returns a Writer that uses the server.
 func (s *server) writer() *Writer {
 	s.tb.Helper()
-	writer, err := New(&rest.Config{Host: "http://server"}, &http.Client{Transport: s})
+	writer, err := New(&rest.Config{Host: "http://server"}, &http.Client{Transport: s}, preferred)
 	if err != nil {
 		s.tb.Fatal(err)
 	}

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"net/http"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
@@ -36,46 +36,46 @@ const (
 
 // Writer reads and writes target objects. It is safe for concurrent use.
 type Writer struct {
-	client  rest.Interface
-	encoder runtime.Encoder
+	clients map[schema.GroupVersion]versionClient
+	version func(bundle.Kind) (schema.GroupVersion, error)
 	decoder runtime.Decoder
 	// buffers has a buffer for each object that may still be held in full.
 	buffers chan *bytes.Buffer
 }
 
+// versionClient is a client for the objects of one API version, and the encoder for them.
+type versionClient struct {
+	rest.Interface
+	encoder runtime.Encoder
+}
+
 // New returns a Writer that uses the client configuration, but with the cheapest encoding
 // (protobuf) and without a client-side rate limit: the API server's priority and fairness
-// is the limiter.
-func New(config *rest.Config, client *http.Client) (*Writer, error) {
+// is the limiter. The function returns the version of a kind that the API server serves, and an
+// error while it serves none; it is called for kinds whose version is discovered.
+func New(config *rest.Config, client *http.Client, version func(bundle.Kind) (schema.GroupVersion, error)) (*Writer, error) {
 	scheme := runtime.NewScheme()
-	if err := corev1.AddToScheme(scheme); err != nil {
-		return nil, err
-	}
 	if err := metav1.AddMetaToScheme(scheme); err != nil {
 		return nil, err
 	}
-	config = rest.CopyConfig(config)
-	config.APIPath = "/api"
-	config.GroupVersion = &corev1.SchemeGroupVersion
+	for typ := range target.Types() {
+		typ.AddToScheme(scheme)
+	}
 	factory := serializer.NewCodecFactory(scheme)
-	codecs := factory.WithoutConversion()
-	config.NegotiatedSerializer = codecs
-	config.ContentType = protobuf
-	config.AcceptContentTypes = protobuf
-	config.QPS = -1
-	restClient, err := rest.RESTClientForConfigAndClient(config, client)
-	if err != nil {
-		return nil, err
-	}
-	encoder, err := encoderOf(codecs)
-	if err != nil {
-		return nil, err
-	}
 	w := &Writer{
-		client:  restClient,
-		encoder: encoder,
+		clients: map[schema.GroupVersion]versionClient{},
+		version: version,
 		decoder: factory.UniversalDeserializer(),
 		buffers: make(chan *bytes.Buffer, maxObjects),
+	}
+	for typ := range target.Types() {
+		for _, version := range typ.Versions() {
+			added, err := newClient(config, client, factory.WithoutConversion(), version)
+			if err != nil {
+				return nil, err
+			}
+			w.clients[version] = added
+		}
 	}
 	for range maxObjects {
 		w.buffers <- &bytes.Buffer{}
@@ -83,12 +83,47 @@ func New(config *rest.Config, client *http.Client) (*Writer, error) {
 	return w, nil
 }
 
+func newClient(config *rest.Config, client *http.Client, codecs runtime.NegotiatedSerializer, version schema.GroupVersion) (versionClient, error) {
+	config = rest.CopyConfig(config)
+	config.APIPath = "/apis"
+	if version.Group == "" {
+		config.APIPath = "/api"
+	}
+	config.GroupVersion = &version
+	config.NegotiatedSerializer = codecs
+	config.ContentType = protobuf
+	config.AcceptContentTypes = protobuf
+	config.QPS = -1
+	restClient, err := rest.RESTClientForConfigAndClient(config, client)
+	if err != nil {
+		return versionClient{}, err
+	}
+	encoder, err := encoderOf(codecs, version)
+	return versionClient{restClient, encoder}, err
+}
+
+// clientOf returns the client for the objects of a kind, and the version in which it is served.
+func (w *Writer) clientOf(kind bundle.Kind) (versionClient, schema.GroupVersion, error) {
+	version := target.TypeOf(kind).GVK.GroupVersion()
+	if target.TypeOf(kind).IsDiscovered() {
+		var err error
+		if version, err = w.version(kind); err != nil {
+			return versionClient{}, version, err
+		}
+	}
+	return w.clients[version], version, nil
+}
+
 // Read calls a function with the target's object in full, or with nil if it does not exist.
 // The function must not retain the object: its owner may have made it as large as the API
 // server takes it, and only a few are held at a time. A read waits for its turn only once
 // the API server has answered.
 func (w *Writer) Read(ctx context.Context, key target.Key, use func(*target.Object)) error {
-	body, err := addressed(w.client.Get(), key).Stream(ctx)
+	client, _, err := w.clientOf(key.Kind)
+	if err != nil {
+		return err
+	}
+	body, err := addressed(client.Get(), key).Stream(ctx)
 	if apierrors.IsNotFound(err) {
 		use(nil)
 		return nil
@@ -164,34 +199,38 @@ func (w *Writer) Write(ctx context.Context, action target.Action) (Written, erro
 
 // request returns the request of an action.
 func (w *Writer) request(action target.Action) (*rest.Request, error) {
+	client, version, err := w.clientOf(action.Key.Kind)
+	if err != nil {
+		return nil, err
+	}
 	var request *rest.Request
 	switch action.Verb {
 	case target.Create, target.Replace:
-		body, err := encodeObject(w.encoder, action.Object())
+		body, err := encodeObject(client.encoder, action.Object())
 		if err != nil {
 			return nil, err
 		}
 		if action.Verb == target.Create {
-			return inCollection(w.client.Post(), action.Key).SetHeader("Content-Type", protobuf).Body(body), nil
+			return inCollection(client.Post(), action.Key).SetHeader("Content-Type", protobuf).Body(body), nil
 		}
-		request = w.client.Put().SetHeader("Content-Type", protobuf).Body(body)
+		request = client.Put().SetHeader("Content-Type", protobuf).Body(body)
 	case target.Patch:
 		body, err := action.PatchBody()
 		if err != nil {
 			return nil, err
 		}
-		request = w.client.Patch(types.StrategicMergePatchType).Body(body)
+		request = client.Patch(types.StrategicMergePatchType).Body(body)
 	case target.Apply:
-		body, err := action.ApplyBody()
+		body, err := action.ApplyBody(version)
 		if err != nil {
 			return nil, err
 		}
-		request = w.client.Patch(types.ApplyPatchType).Body(body)
+		request = client.Patch(types.ApplyPatchType).Body(body)
 		if !action.CreatesByApply() {
 			request = request.Param("force", "true")
 		}
 	case target.Delete:
-		request = w.client.Delete().Body(action.DeleteOptions())
+		request = client.Delete().Body(action.DeleteOptions())
 	default:
 		return nil, fmt.Errorf("the action %q sends no request", action.Verb)
 	}

@@ -99,6 +99,30 @@ selfManaged
   verbs: [get, list, watch, create, update, patch, delete]
 {{- end -}}
 
+{{- /* Rules for ClusterTrustBundles. Writes are limited to names: who may write any of them may write all that have no signer. */ -}}
+{{- define "trust-manager.clusterTrustBundleRules" -}}
+{{- $trust := .Values.clusterTrustBundles -}}
+{{- if or $trust.enabled $trust.sources }}
+- apiGroups: [certificates.k8s.io]
+  resources: [clustertrustbundles]
+  verbs: [list, watch]
+{{- end }}
+{{- if and $trust.enabled $trust.names }}
+- apiGroups: [certificates.k8s.io]
+  resources: [clustertrustbundles]
+  resourceNames:
+    {{- toYaml $trust.names | nindent 4 }}
+  verbs: [get, create, update, patch, delete]
+{{- end }}
+{{- if and $trust.enabled $trust.signers }}
+- apiGroups: [certificates.k8s.io]
+  resources: [signers]
+  resourceNames:
+    {{- toYaml $trust.signers | nindent 4 }}
+  verbs: [attest]
+{{- end }}
+{{- end -}}
+
 {{- define "trust-manager.secretRules" -}}
 {{- $secrets := .Values.secretTargets -}}
 {{- if $secrets.enabled }}

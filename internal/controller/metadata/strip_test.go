@@ -1,4 +1,4 @@
-package controller
+package metadata
 
 import (
 	"encoding/json"
@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,21 +14,19 @@ import (
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/internal/controller/metadata"
 	"trust-manager.io/internal/target"
-	"trust-manager.io/test/framework/fake"
 )
 
 // full returns an object with every field that the API server may set.
 func full() *metav1.PartialObjectMetadata {
-	object := metadata.New(target.TypeOf(bundle.ConfigMap).GVK)
+	object := New(target.TypeOf(bundle.ConfigMap).GVK)
 	object.ObjectMeta = metav1.ObjectMeta{
 		Name: "roots", Namespace: "a", UID: "uid", ResourceVersion: "7", Generation: 3,
 		Labels:            map[string]string{v1alpha1.BundleLabelKey: "roots", "theirs": "x"},
 		Annotations:       map[string]string{v1alpha1.SharedAnnotationKey: "true", v1alpha1.BundleHashAnnotationKey: "h", "theirs": strings.Repeat("x", 1000)},
 		OwnerReferences:   []metav1.OwnerReference{{Name: "roots"}},
 		Finalizers:        []string{"f"},
-		DeletionTimestamp: new(metav1.NewTime(fake.Start)),
+		DeletionTimestamp: new(metav1.NewTime(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))),
 		ManagedFields:     []metav1.ManagedFieldsEntry{{Manager: "m"}},
 	}
 	return object
@@ -36,24 +35,24 @@ func full() *metav1.PartialObjectMetadata {
 // Design rule 8: the cache holds only the fields that decisions read.
 func TestStripTarget(t *testing.T) {
 	t.Parallel()
-	want := metadata.New(target.TypeOf(bundle.ConfigMap).GVK)
+	want := New(target.TypeOf(bundle.ConfigMap).GVK)
 	want.ObjectMeta = metav1.ObjectMeta{
 		Name: "roots", Namespace: "a", UID: "uid", ResourceVersion: "7",
 		Labels:      map[string]string{v1alpha1.BundleLabelKey: "roots"},
 		Annotations: map[string]string{v1alpha1.SharedAnnotationKey: "true"},
 	}
-	checkStripped(t, newLabelInterner(apis.Bundle{}.Marks()).strip, full(), want)
+	checkStripped(t, NewInterner(apis.Bundle{}.Marks()).Strip, full(), want)
 	for _, mark := range []string{"adopted", "orphan", "adopted,orphan"} {
 		marked := full()
 		marked.Annotations[v1alpha1.SharedAnnotationKey] = mark
 		want.Annotations = map[string]string{v1alpha1.SharedAnnotationKey: mark}
-		checkStripped(t, newLabelInterner(apis.Bundle{}.Marks()).strip, marked, want)
+		checkStripped(t, NewInterner(apis.Bundle{}.Marks()).Strip, marked, want)
 	}
 	want.Annotations = nil
 	for _, annotations := range []map[string]string{nil, {v1alpha1.SharedAnnotationKey: strings.Repeat("true", 1000)}} {
 		unshared := full()
 		unshared.Annotations = annotations
-		checkStripped(t, newLabelInterner(apis.Bundle{}.Marks()).strip, unshared, want)
+		checkStripped(t, NewInterner(apis.Bundle{}.Marks()).Strip, unshared, want)
 	}
 }
 
@@ -61,7 +60,7 @@ func TestStripTarget(t *testing.T) {
 // bounded, however many other clients create.
 func TestLabelSets(t *testing.T) {
 	t.Parallel()
-	sets := newLabelInterner(apis.Bundle{}.Marks())
+	sets := NewInterner(apis.Bundle{}.Marks())
 	for number := range maxLabelSets + 10 {
 		name := strconv.Itoa(number)
 		if got := sets.get(name); len(got) != 1 || got[v1alpha1.BundleLabelKey] != name {
@@ -80,12 +79,12 @@ func TestLabelSets(t *testing.T) {
 func TestStripNamespace(t *testing.T) {
 	t.Parallel()
 	object := full()
-	object.SetGroupVersionKind(metadata.Namespace)
-	want := metadata.New(metadata.Namespace)
+	object.SetGroupVersionKind(Namespace)
+	want := New(Namespace)
 	want.ObjectMeta = metav1.ObjectMeta{
 		Name: "roots", UID: "uid", ResourceVersion: "7", Labels: object.Labels, DeletionTimestamp: object.DeletionTimestamp,
 	}
-	checkStripped(t, stripNamespace, object, want)
+	checkStripped(t, StripNamespace, object, want)
 }
 
 // checkStripped strips an object and compares. It also strips a stripped object, which

@@ -1,0 +1,75 @@
+package target
+
+import (
+	"crypto/x509"
+	"fmt"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/certs"
+)
+
+// signerField is the field of a ClusterTrustBundle's spec that has the signer.
+const signerField = "signerName"
+
+// acceptsTrustAnchors returns why the API server would refuse the certificates of a bundle as the
+// content of a ClusterTrustBundle, by the rules of Kubernetes 1.37: each has to be a CA by its basic
+// constraints. A bundle has no duplicates, and its size is limited to the same [MaxSize].
+func acceptsTrustAnchors(content bundle.Bundle) error {
+	var first string
+	refused := 0
+	for i := range content.Certificates {
+		certificate := &content.Certificates[i]
+		fault, remedy := faultOfTrustAnchor(certificate)
+		if fault == "" {
+			continue
+		}
+		if refused++; refused > 1 {
+			continue
+		}
+		origin := certificate.Origin.String()
+		if i >= len(content.Certificates)-len(content.Retained) {
+			origin, remedy = "retained (spec.rotation) from "+origin, "exclude it with spec.exclude"
+		}
+		first = fmt.Sprintf("%s: %s: the certificate %s", remedy, origin, fault)
+	}
+	if refused == 0 {
+		return nil
+	}
+	// The end of a long text is cut in a status.
+	return fmt.Errorf("the previous content stays, since Kubernetes refuses %d of %d certificates; %s", refused, len(content.Certificates), first)
+}
+
+// faultOfTrustAnchor returns what the API server has against one certificate, and the remedy; both
+// are empty if nothing.
+func faultOfTrustAnchor(certificate *certs.Certificate) (fault, remedy string) {
+	parsed, err := x509.ParseCertificate(certificate.DER)
+	switch {
+	case err != nil && certificate.Nonconforming == "":
+		return "cannot be parsed by the API server", "exclude it with spec.exclude"
+	case err != nil:
+		return "is nonconforming: " + certificate.Nonconforming, "set spec.filters.nonconforming: Drop"
+	case parsed.Version < 3 && certificate.CA:
+		return fmt.Sprintf("is a root of version %d, without basic constraints", parsed.Version), "exclude it with spec.exclude"
+	case !parsed.BasicConstraintsValid || !parsed.IsCA:
+		return "is not a CA", "set spec.filters.notCA: Drop"
+	}
+	return "", ""
+}
+
+func fromClusterTrustBundle(object runtime.Object) *Object {
+	trustBundle := object.(*certificatesv1.ClusterTrustBundle) //nolint:forcetypeassert // it is made by newObject
+	fields := map[string]string{bundle.TrustBundleField: trustBundle.Spec.TrustBundle}
+	if trustBundle.Spec.SignerName != "" {
+		fields[signerField] = trustBundle.Spec.SignerName
+	}
+	return &Object{Kind: bundle.ClusterTrustBundle, Meta: trustBundle.ObjectMeta, Text: fields}
+}
+
+func toClusterTrustBundle(object *Object) runtime.Object {
+	return &certificatesv1.ClusterTrustBundle{ObjectMeta: object.Meta, Spec: certificatesv1.ClusterTrustBundleSpec{
+		SignerName: object.Text[signerField], TrustBundle: object.Text[bundle.TrustBundleField],
+	}}
+}

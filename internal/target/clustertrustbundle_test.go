@@ -1,0 +1,74 @@
+package target
+
+import (
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"trust-manager.io/internal/bundle"
+)
+
+// F1: the name of a ClusterTrustBundle begins with its signer, and shows which Bundle's it is.
+func TestTrustBundleKey(t *testing.T) {
+	t.Parallel()
+	for signer, name := range map[string]string{"": "roots", "example.com/my-signer": "example.com:my-signer:roots"} {
+		shape := &Shape{Kind: bundle.ClusterTrustBundle, Signer: signer}
+		key := shape.KeyOf(bundleRoots, "")
+		if key.Ref != (Ref{Kind: bundle.ClusterTrustBundle, Name: name}) {
+			t.Errorf("signer %q: %+v", signer, key)
+		}
+		labelled := &metav1.ObjectMeta{Name: name, Labels: map[string]string{marks.Label: "roots"}}
+		if got, ok := KeyOfObject(&marks, bundle.ClusterTrustBundle, labelled); !ok || got != key {
+			t.Errorf("signer %q: the object is %+v, %t", signer, got, ok)
+		}
+		labelled.Labels[marks.Label] = name + "x"
+		if got, ok := KeyOfObject(&marks, bundle.ClusterTrustBundle, labelled); ok {
+			t.Errorf("signer %q: another label: %+v", signer, got)
+		}
+		revision := &Revision{Shapes: map[bundle.Kind]*Shape{bundle.ClusterTrustBundle: shape}}
+		for _, other := range []string{"roots", "example.com:my-signer:roots", "example.com:other:roots"} {
+			if got := revision.Wants(Ref{Kind: bundle.ClusterTrustBundle, Name: other}, nil); got != (other == name) {
+				t.Errorf("signer %q: wants %s: %t", signer, other, got)
+			}
+		}
+	}
+}
+
+// F3, T6: an object that is no target is refused, whatever its content, and a target is deleted on
+// release, whatever metadata others have added.
+func TestTrustBundleOfAnother(t *testing.T) {
+	t.Parallel()
+	shape := &Shape{
+		Kind: bundle.ClusterTrustBundle, Digest: "digest", Text: map[string]string{bundle.TrustBundleField: "PEM\n"},
+		Labels: map[string]string{marks.Label: "roots"}, Annotations: map[string]string{marks.Hash: "digest"},
+	}
+	key := shape.KeyOf(bundleRoots, "")
+	desired := Desired{Owner: ownedBy("bundle-uid"), Marks: &marks, Shape: shape, Selected: true, Overwrite: true}
+	object := func() *Object {
+		return &Object{Kind: bundle.ClusterTrustBundle, Meta: metav1.ObjectMeta{Name: "roots", UID: "u", ResourceVersion: "1"},
+			Text: map[string]string{bundle.TrustBundleField: "PEM\n"}}
+	}
+	stranger := object()
+	if got := Decide(key, desired, Observed{State: Full, Object: stranger}); got.Verb != Refuse || !strings.Contains(got.Reason, "existed before") {
+		t.Errorf("a stranger's: %s, %s", got.Verb, got.Reason)
+	}
+	stranger.Meta.Annotations = map[string]string{marks.Adopt: "true"}
+	if got := Decide(key, desired, Observed{State: Full, Object: stranger}); got.Verb != Refuse {
+		t.Errorf("a stranger's, with consent: %s, %s", got.Verb, got.Reason)
+	}
+	ours := object()
+	ours.Meta.Labels = map[string]string{marks.Label: "roots", "theirs": "x"}
+	ours.Meta.OwnerReferences = []metav1.OwnerReference{desired.Owner}
+	ours.Meta.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl", FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:labels":{"f:theirs":{}}}}`)}}
+	if got := Decide(key, desired, Observed{State: Full, Object: ours}); got.Verb != Patch {
+		t.Errorf("a target without the digest: %s, %s", got.Verb, got.Reason)
+	}
+	desired.Selected = false
+	if got := Decide(key, desired, Observed{State: Full, Object: ours}); got.Verb != Delete {
+		t.Errorf("a target that is released: %s, %s", got.Verb, got.Reason)
+	}
+	if got := Decide(key, desired, Observed{State: Full, Object: stranger}); got.Verb != Skip {
+		t.Errorf("a stranger's that is not wanted: %s, %s", got.Verb, got.Reason)
+	}
+}
