@@ -75,12 +75,32 @@ func TestClusterBundle(t *testing.T) {
 		"E5 V3 a target has a kind": {
 			valid:   clusterTarget(`secret: {data: [{key: k}]}`),
 			invalid: "inLineCAs: x\ntarget: {namespaceSelector: {}}",
-			at:      "spec.target", says: "at least one of configMap and secret",
+			at:      "spec.target", says: "at least one of configMap, secret and clusterTrustBundle",
 		},
 		"E5 V3 a target selects namespaces": {
 			valid:   clusterTarget(`configMap: {data: [{key: k}]}`),
 			invalid: "inLineCAs: x\ntarget: {configMap: {data: [{key: k}]}}",
 			at:      "spec.target.namespaceSelector", says: "Required value",
+		},
+		"E1 F5 a ClusterTrustBundle has no keys": {
+			valid:   refs(`kind: ClusterTrustBundle, name: "example.com:a:b"`),
+			invalid: refs(`kind: ClusterTrustBundle, name: o, key: k`),
+			at:      "spec.sourceRefs[0].key", says: "no keys",
+		},
+		"E1 F5 only a ClusterTrustBundle has a signer": {
+			valid:   refs(`kind: ClusterTrustBundle, signerName: example.com/a, selector: {}`),
+			invalid: refs(`kind: ConfigMap, name: o, key: k, signerName: example.com/a`),
+			at:      "spec.sourceRefs[0].signerName", says: "only the kind ClusterTrustBundle",
+		},
+		"E1 F1 a ClusterTrustBundle needs no selector, and other targets do": {
+			valid:   "inLineCAs: x\ntarget: {clusterTrustBundle: {}}",
+			invalid: "inLineCAs: x\ntarget: {clusterTrustBundle: {}, secret: {data: [{key: k}]}}",
+			at:      "spec.target.namespaceSelector", says: "Required value",
+		},
+		"E5 V2 the name of a ConfigMap": {
+			valid:   refs(`kind: ConfigMap, name: ` + strings.Repeat("n", 253) + `, key: k`),
+			invalid: refs(`kind: ConfigMap, name: ` + strings.Repeat("n", 254) + `, key: k`),
+			at:      "spec.sourceRefs[0].name", says: "253",
 		},
 		"E5 V3 a target has a file": {
 			valid:   clusterTarget(`configMap: {data: [{key: k}]}`),

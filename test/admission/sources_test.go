@@ -44,22 +44,22 @@ func TestSource(t *testing.T) {
 		"V2 a source has a kind": {
 			valid:   `sources: [{inLine: x}, {useDefaultCAs: true}]`,
 			invalid: `sources: [{inLine: x}, {}]`,
-			at:      "spec.sources[1]", says: "exactly one of configMap, secret, inLine and useDefaultCAs",
+			at:      "spec.sources[1]", says: "exactly one of configMap, secret, clusterTrustBundle, inLine and useDefaultCAs",
 		},
 		"V2 a source has one kind only": {
 			valid:   `sources: [{inLine: x}]`,
 			invalid: `sources: [{inLine: x, useDefaultCAs: true}]`,
-			at:      "spec.sources[0]", says: "exactly one of configMap, secret, inLine and useDefaultCAs",
+			at:      "spec.sources[0]", says: "exactly one of configMap, secret, clusterTrustBundle, inLine and useDefaultCAs",
 		},
 		"V2 a source is a configMap or a secret": {
 			valid:   `sources: [{configMap: {name: o, key: k}}, {secret: {name: o, key: k}}]`,
 			invalid: `sources: [{configMap: {name: o, key: k}, secret: {name: o, key: k}}]`,
-			at:      "spec.sources[0]", says: "exactly one of configMap, secret, inLine and useDefaultCAs",
+			at:      "spec.sources[0]", says: "exactly one of configMap, secret, clusterTrustBundle, inLine and useDefaultCAs",
 		},
 		"V2 useDefaultCAs: false is a kind as well": {
 			valid:   `sources: [{inLine: x}, {secret: {name: o, key: k}}, {useDefaultCAs: false}]`,
 			invalid: `sources: [{inLine: x}, {secret: {name: o, key: k}, useDefaultCAs: false}]`,
-			at:      "spec.sources[1]", says: "exactly one of configMap, secret, inLine and useDefaultCAs",
+			at:      "spec.sources[1]", says: "exactly one of configMap, secret, clusterTrustBundle, inLine and useDefaultCAs",
 		},
 	})
 }

@@ -13,17 +13,17 @@ func TestTarget(t *testing.T) {
 		"V3 a target has a kind of object, or is unset": {
 			valid:   `sources: [{inLine: x}]`,
 			invalid: withTarget(``),
-			at:      "spec.target", says: "at least one of configMap and secret",
+			at:      "spec.target", says: "at least one of configMap, secret and clusterTrustBundle",
 		},
 		"V3 a namespace selector needs a kind of object": {
 			valid:   withTarget(`configMap: {key: k}, namespaceSelector: {}`),
 			invalid: withTarget(`namespaceSelector: {}`),
-			at:      "spec.target", says: "at least one of configMap and secret",
+			at:      "spec.target", says: "at least one of configMap, secret and clusterTrustBundle",
 		},
 		"V3 additional formats need a kind of object": {
 			valid:   withTarget(`secret: {key: k}, additionalFormats: {jks: {key: j}}`),
 			invalid: withTarget(`additionalFormats: {jks: {key: j}}`),
-			at:      "spec.target", says: "at least one of configMap and secret",
+			at:      "spec.target", says: "at least one of configMap, secret and clusterTrustBundle",
 		},
 		"A16 overwrite is a boolean": {
 			valid:   withTarget(`configMap: {key: k}, overwrite: true`),

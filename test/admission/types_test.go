@@ -103,7 +103,7 @@ func TestNull(t *testing.T) {
 		"V3 a null kind of target": {
 			valid:   withTarget(`configMap: {key: k}, secret: null`),
 			invalid: withTarget(`configMap: null`),
-			at:      "spec.target", says: "at least one of configMap and secret",
+			at:      "spec.target", says: "at least one of configMap, secret and clusterTrustBundle",
 		},
 		"V3 a null format": {
 			valid:   withTarget(`configMap: {key: k}, additionalFormats: null`),

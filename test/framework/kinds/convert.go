@@ -20,6 +20,11 @@ func ClusterBundleOf(from *v1alpha1.Bundle) *v1alpha2.ClusterBundle {
 			to.Spec.SourceRefs = append(to.Spec.SourceRefs, refOf(v1alpha2.SourceConfigMap, source.ConfigMap))
 		case source.Secret != nil:
 			to.Spec.SourceRefs = append(to.Spec.SourceRefs, refOf(v1alpha2.SourceSecret, source.Secret))
+		case source.ClusterTrustBundle != nil:
+			from := source.ClusterTrustBundle
+			to.Spec.SourceRefs = append(to.Spec.SourceRefs, v1alpha2.SourceRef{
+				Kind: v1alpha2.SourceClusterTrustBundle, Name: from.Name, SignerName: from.SignerName, Selector: from.Selector, Optional: from.Optional,
+			})
 		case source.InLine != nil && to.Spec.InLineCAs != nil:
 			joined := strings.TrimSuffix(*to.Spec.InLineCAs, "\n") + "\n" + *source.InLine
 			to.Spec.InLineCAs = &joined
@@ -37,6 +42,7 @@ func ClusterBundleOf(from *v1alpha1.Bundle) *v1alpha2.ClusterBundle {
 			ConfigMap: objectOf(target.ConfigMap, target.AdditionalFormats),
 			Secret:    objectOf(target.Secret, target.AdditionalFormats),
 			Overwrite: target.Overwrite, DeletionPolicy: target.DeletionPolicy,
+			ClusterTrustBundle: target.ClusterTrustBundle,
 		}
 		if target.NamespaceSelector != nil {
 			to.Spec.Target.NamespaceSelector = *target.NamespaceSelector.DeepCopy()
@@ -87,9 +93,14 @@ func BundleOf(from *v1alpha2.ClusterBundle) *v1alpha1.Bundle {
 		if ref.Key == "*" {
 			source.Key, source.IncludeAllKeys = "", true
 		}
-		if ref.Kind == v1alpha2.SourceSecret {
+		switch ref.Kind {
+		case v1alpha2.SourceSecret:
 			to.Spec.Sources = append(to.Spec.Sources, v1alpha1.BundleSource{Secret: source})
-		} else {
+		case v1alpha2.SourceClusterTrustBundle:
+			to.Spec.Sources = append(to.Spec.Sources, v1alpha1.BundleSource{ClusterTrustBundle: &v1alpha1.ClusterTrustBundleSource{
+				Name: ref.Name, SignerName: ref.SignerName, Selector: ref.Selector, Optional: ref.Optional,
+			}})
+		case v1alpha2.SourceConfigMap:
 			to.Spec.Sources = append(to.Spec.Sources, v1alpha1.BundleSource{ConfigMap: source})
 		}
 	}
@@ -97,7 +108,9 @@ func BundleOf(from *v1alpha2.ClusterBundle) *v1alpha1.Bundle {
 		to.Spec.Sources = append(to.Spec.Sources, v1alpha1.BundleSource{InLine: from.Spec.InLineCAs})
 	}
 	if target := from.Spec.Target; target != nil {
-		to.Spec.Target = &v1alpha1.BundleTarget{Overwrite: target.Overwrite, DeletionPolicy: target.DeletionPolicy}
+		to.Spec.Target = &v1alpha1.BundleTarget{
+			Overwrite: target.Overwrite, DeletionPolicy: target.DeletionPolicy, ClusterTrustBundle: target.ClusterTrustBundle,
+		}
 		to.Spec.Target.ConfigMap = targetOf(target.ConfigMap, &to.Spec.Target.AdditionalFormats)
 		to.Spec.Target.Secret = targetOf(target.Secret, &to.Spec.Target.AdditionalFormats)
 		if len(target.NamespaceSelector.MatchLabels)+len(target.NamespaceSelector.MatchExpressions) > 0 {

@@ -48,8 +48,11 @@ func (r *Revision) pem(kind string) Field {
 		return Field{}
 	}
 	to := r.to.ConfigMap
-	if kind == Secret {
+	switch kind {
+	case Secret:
 		to = r.to.Secret
+	case ClusterTrustBundle:
+		return TrustBundle
 	}
 	if to == nil {
 		return Field{}
@@ -126,20 +129,25 @@ func (r *Revision) shape(certificates []string) {
 	if r.to.Secret != nil {
 		r.Shapes[Secret] = r.shapeOf(r.to.Secret, Data)
 	}
+	if to := r.to.ClusterTrustBundle; to != nil {
+		r.Shapes[ClusterTrustBundle] = r.marked(map[Field]Value{TrustBundle: {Text: join(r.Certificates)}}, to.Metadata)
+	}
+}
+
+// marked adds the metadata of a target to its files.
+func (r *Revision) marked(shape map[Field]Value, metadata v1alpha1.TargetMetadata) map[Field]Value {
+	shape[BundleLabel], shape[Hash] = Value{Text: r.Bundle}, Value{Format: Digest}
+	for key, text := range metadata.Labels {
+		shape[Field{Labels, key}] = Value{Text: text}
+	}
+	for key, text := range metadata.Annotations {
+		shape[Field{Annotations, key}] = Value{Text: text}
+	}
+	return shape
 }
 
 func (r *Revision) shapeOf(to *v1alpha1.TargetObject, stores string) map[Field]Value {
-	shape := map[Field]Value{
-		{Data, to.Key}: {Text: join(r.Certificates)},
-		BundleLabel:    {Text: r.Bundle},
-		Hash:           {Format: Digest},
-	}
-	for key, text := range to.Metadata.Labels {
-		shape[Field{Labels, key}] = Value{Text: text}
-	}
-	for key, text := range to.Metadata.Annotations {
-		shape[Field{Annotations, key}] = Value{Text: text}
-	}
+	shape := r.marked(map[Field]Value{{Data, to.Key}: {Text: join(r.Certificates)}}, to.Metadata)
 	formats := r.to.AdditionalFormats
 	if formats != nil && formats.JKS != nil {
 		password := orDefault(formats.JKS.Password, v1alpha1.DefaultJKSPassword)

@@ -225,6 +225,10 @@ func (h *History) isWanted(at Target, since, now time.Time) (always, ever bool) 
 	if r == nil {
 		return false, false
 	}
+	if at.Kind == ClusterTrustBundle {
+		isWanted := r.Shapes[at.Kind] != nil
+		return isWanted, isWanted
+	}
 	always = true
 	for _, labels := range h.labels(at.Namespace, since, now) {
 		selected := labels != nil && r.selects(labels)

@@ -147,9 +147,10 @@ func (o *Object) Refuses(bundle string, overwrite bool, shape map[Field]Value) b
 	return false
 }
 
-// converge makes the object the desired target of a Bundle (T4, T6, T7, T15).
-func (o *Object) converge(bundle string, orphan bool, shape map[Field]Value) {
-	adopted, _ := o.isAdopted(bundle)
+// converge makes the object the desired target (T4, T6, T7, T15).
+func (o *Object) converge(at Target, orphan bool, shape map[Field]Value) {
+	adopted, _ := o.isAdopted(at.Bundle)
+	adopted = adopted && at.Kind != ClusterTrustBundle
 	o.Known, o.Adopted = true, adopted
 	want := maps.Clone(shape)
 	if o.Untracked {
@@ -189,10 +190,12 @@ func (o *Object) converge(bundle string, orphan bool, shape map[Field]Value) {
 // isTargetOf reports whether an object that is not desired is the operator's to release:
 // it is controlled by the Bundle, unless garbage collection handles it because the Bundle
 // is gone, or it has a mark, unless that lets it outlive the Bundle (T6, T12, T15).
-func (o *Object) isTargetOf(bundle string, gone bool) bool {
+func (o *Object) isTargetOf(at Target, gone bool) bool {
 	switch {
-	case !o.Holds(BundleLabel, bundle):
+	case !o.Holds(BundleLabel, at.Bundle):
 		return false
+	case at.Kind == ClusterTrustBundle: // no other mark than that of one that outlives its Bundle
+		return !gone && (o.Owner.Present && o.Owner.Controller || strings.HasSuffix(o.mark(), Orphan))
 	case gone:
 		return o.mark() != "" && !strings.HasSuffix(o.mark(), Orphan)
 	}
@@ -217,15 +220,15 @@ func (o *Object) release(shape map[Field]Value, orphaned bool) (gone bool) {
 // expected returns the object that results from foreign entries where the operator writes
 // a shape, or where it has released the object if shape is nil. It returns nil if no
 // object should exist.
-func expected(bundle string, adopted, orphan bool, shape map[Field]Value, foreign map[Field]string) *Object {
+func expected(at Target, adopted, orphan bool, shape map[Field]Value, foreign map[Field]string) *Object {
 	o := NewObject()
 	o.Known, o.Adopted = true, adopted
-	for at, text := range foreign {
-		o.Entries[at] = Entry{Value{Text: text}, ByEditor}
+	for field, text := range foreign {
+		o.Entries[field] = Entry{Value{Text: text}, ByEditor}
 	}
 	if shape != nil {
-		o.converge(bundle, orphan, shape)
-	} else if len(foreign) == 0 {
+		o.converge(at, orphan, shape)
+	} else if len(foreign) == 0 || at.Kind == ClusterTrustBundle {
 		return nil
 	}
 	return o

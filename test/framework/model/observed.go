@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -17,7 +18,7 @@ type Owner struct{ Present, Controller, Blocking bool }
 // FullOwner is the reference that a target without foreign data has (T4).
 var FullOwner = Owner{true, true, true}
 
-// Observed is a ConfigMap or Secret as the API server returned it.
+// Observed is a ConfigMap, a Secret or a ClusterTrustBundle as the API server returned it.
 type Observed struct {
 	ResourceVersion string
 	Entries         map[Field]string
@@ -28,7 +29,7 @@ type Observed struct {
 	Others int
 }
 
-// Observe reads a ConfigMap or Secret. For any other object it returns nil.
+// Observe reads a ConfigMap, a Secret or a ClusterTrustBundle. For any other object it returns nil.
 func Observe(obj any) (Target, *Observed) {
 	o := &Observed{Entries: map[Field]string{}}
 	var meta metav1.ObjectMeta
@@ -41,6 +42,9 @@ func Observe(obj any) (Target, *Observed) {
 	case *corev1.Secret:
 		kind, meta = Secret, obj.ObjectMeta
 		collect(o, Data, obj.Data)
+	case *certificatesv1.ClusterTrustBundle:
+		kind, meta = ClusterTrustBundle, obj.ObjectMeta
+		o.Entries[TrustBundle] = obj.Spec.TrustBundle
 	default:
 		return Target{}, nil
 	}

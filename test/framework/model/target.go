@@ -10,7 +10,12 @@ import (
 const (
 	ConfigMap = "ConfigMap"
 	Secret    = "Secret"
+	// ClusterTrustBundle is the kind of targets without a namespace.
+	ClusterTrustBundle = "ClusterTrustBundle"
 )
+
+// Kinds are the kinds of targets.
+var Kinds = []string{ConfigMap, Secret, ClusterTrustBundle}
 
 // Target identifies an object that has the name of a Bundle, whether or not the Bundle
 // selects it.
@@ -27,6 +32,7 @@ func CompareTargets(a, b Target) int {
 const (
 	Data        = "data"
 	BinaryData  = "binaryData"
+	Spec        = "spec"
 	Labels      = "labels"
 	Annotations = "annotations"
 )
@@ -42,7 +48,12 @@ func CompareFields(a, b Field) int {
 }
 
 // IsData reports whether the entry is content, as opposed to metadata.
-func (f Field) IsData() bool { return f.Section == Data || f.Section == BinaryData }
+func (f Field) IsData() bool {
+	return f.Section == Data || f.Section == BinaryData || f.Section == Spec
+}
+
+// TrustBundle is the content of a ClusterTrustBundle.
+var TrustBundle = Field{Spec, "trustBundle"}
 
 // OtherForm returns the field of the same key that a ConfigMap cannot have as well.
 func (f Field) OtherForm() Field {

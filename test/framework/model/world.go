@@ -78,6 +78,10 @@ func (w *World) Wanted(name string, r *Revision) []Target {
 		return nil
 	}
 	for kind := range r.Shapes {
+		if kind == ClusterTrustBundle {
+			list = append(list, Target{name, kind, ""})
+			continue
+		}
 		for _, namespace := range w.Selected(r) {
 			list = append(list, Target{name, kind, namespace})
 		}
@@ -95,7 +99,7 @@ func (w *World) Selected(r *Revision) []string {
 // Shape returns the entries that a target should have, or nil if it is not wanted.
 func (w *World) Shape(at Target) map[Field]Value {
 	b, has := w.Bundles[at.Bundle], w.Namespaces[at.Namespace]
-	if b == nil || b.Revision == nil || has == nil || !b.Revision.selects(has) {
+	if b == nil || b.Revision == nil || at.Kind != ClusterTrustBundle && (has == nil || !b.Revision.selects(has)) {
 		return nil
 	}
 	return b.Revision.Shapes[at.Kind]
@@ -123,12 +127,12 @@ func (w *World) reconcile(at Target) {
 			o.Known = true
 			w.Objects[at] = o
 		}
-		o.converge(at.Bundle, w.outlives(at.Bundle), w.Shape(at))
+		o.converge(at, w.outlives(at.Bundle), w.Shape(at))
 	case o == nil:
-	case !o.isTargetOf(at.Bundle, b == nil):
+	case !o.isTargetOf(at, b == nil):
 		// A copy that only has the label is left alone (T6).
 		o.Known = false
-	case o.release(w.Asked(at), w.Orphaned[at.Bundle]):
+	case o.release(w.Asked(at), w.Orphaned[at.Bundle]) || at.Kind == ClusterTrustBundle && !w.Orphaned[at.Bundle]:
 		delete(w.Objects, at)
 	}
 }
@@ -142,6 +146,10 @@ func (w *World) outlives(bundle string) bool {
 // isRefused reports whether the operator cannot write, or must not change, a target.
 func (w *World) isRefused(at Target) bool {
 	o := w.Objects[at]
+	if at.Kind == ClusterTrustBundle && o != nil {
+		_, isNew := o.isAdopted(at.Bundle)
+		return isNew // F3
+	}
 	return w.Refused[at] || o != nil && o.Refuses(at.Bundle, w.Bundles[at.Bundle].Revision.to.Overwrite, w.Shape(at))
 }
 
@@ -157,6 +165,8 @@ func (w *World) Reasons(name string) []string {
 		case !w.isRefused(at):
 		case at.Kind == ConfigMap:
 			reasons = append(reasons, v1alpha1.BundleReasonSyncConfigMapTargetFailed)
+		case at.Kind == ClusterTrustBundle:
+			reasons = append(reasons, v1alpha1.BundleReasonSyncClusterTrustBundleTargetFailed)
 		default:
 			reasons = append(reasons, v1alpha1.BundleReasonSyncSecretTargetFailed)
 		}

@@ -136,15 +136,16 @@ func (h *History) CompareAll(bundle string, present map[Target]*Observed, now ti
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	texts := map[string]Target{}
+	all := []Target{{bundle, ClusterTrustBundle, ""}}
 	for namespace := range h.world.Namespaces {
-		for _, kind := range []string{ConfigMap, Secret} {
-			at := Target{bundle, kind, namespace}
-			if err := h.compare(at, present[at], now); err != nil {
-				return fmt.Errorf("%s: %w", at, err)
-			}
-			if h.world.Shape(at) != nil && !h.world.Refused[at] {
-				texts[present[at].Entries[h.last(bundle).pem(kind)]] = at
-			}
+		all = append(all, Target{bundle, ConfigMap, namespace}, Target{bundle, Secret, namespace})
+	}
+	for _, at := range all {
+		if err := h.compare(at, present[at], now); err != nil {
+			return fmt.Errorf("%s: %w", at, err)
+		}
+		if h.world.Shape(at) != nil && !h.world.Refused[at] {
+			texts[present[at].Entries[h.last(bundle).pem(at.Kind)]] = at
 		}
 	}
 	if len(texts) > 1 {
@@ -175,7 +176,7 @@ func (h *History) compare(at Target, o *Observed, now time.Time) error {
 	if o != nil && len(foreign) > 0 && strings.HasPrefix(o.Entries[SharedMark], Adopted) {
 		adopted = true // it was released with these entries, and has become a target again
 	}
-	want := expected(at.Bundle, adopted, h.world.outlives(at.Bundle), shape, foreign)
+	want := expected(at, adopted, h.world.outlives(at.Bundle), shape, foreign)
 	switch {
 	case want == nil && o == nil:
 		return nil

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -55,7 +56,9 @@ type Rig struct {
 	chart        string
 	commands     commands
 	controlPlane *controlPlane
-	spawner      *spawner
+	// arguments are those of the API server, in addition to its usual ones.
+	arguments []string
+	spawner   *spawner
 }
 
 // Start builds the commands, starts a control plane and installs what the operator needs.
@@ -114,6 +117,7 @@ func (r *Rig) startCluster(ctx context.Context, progress io.Writer, arguments ..
 	if r.commands, err = build(ctx, root, r.dir, progress); err != nil {
 		return err
 	}
+	r.arguments = arguments
 	if r.controlPlane, err = startControlPlane(r.commands.cluster, r.dir, progress, arguments...); err != nil {
 		return err
 	}
@@ -159,4 +163,14 @@ func (r *Rig) Signal(process, signal string) error {
 // the same data, and waits until it is ready.
 func (r *Rig) Restart(process string) error {
 	return r.controlPlane.control("restart", "--process", process)
+}
+
+// RestartServer restarts the API server with more arguments than at the start of the Rig. They
+// replace those of an earlier call.
+func (r *Rig) RestartServer(arguments ...string) error {
+	flags := []string{"--process", APIServer}
+	for _, argument := range slices.Concat(r.arguments, arguments) {
+		flags = append(flags, "--apiserver-arg", argument)
+	}
+	return r.controlPlane.control("restart", flags...)
 }
