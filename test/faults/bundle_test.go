@@ -56,7 +56,18 @@ func newBundles() []*bundle {
 		{name: kinds.Prefix + prefix + "pair", kind: model.ConfigMap, sources: []string{model.ConfigMap, model.ConfigMap}},
 		{name: prefix + "secret", kind: model.Secret, sources: []string{model.ConfigMap}},
 		{name: kinds.Prefix + prefix + "inline", kind: model.ConfigMap, sources: []string{inLine}, outlived: true},
+		{name: kinds.Prefix + prefix + "trust", kind: model.ClusterTrustBundle, sources: []string{model.ConfigMap}},
 	}
+}
+
+// trustBundles returns the names of all ClusterTrustBundles.
+func trustBundles() (names []string) {
+	for _, b := range newBundles() {
+		if b.kind == model.ClusterTrustBundle {
+			names = append(names, b.name)
+		}
+	}
+	return names
 }
 
 // certificates returns certificates for one of its sources: new ones, or some of its
@@ -76,6 +87,9 @@ func (b *bundle) source(part int) string {
 }
 
 func (b *bundle) at(namespace string) model.Target {
+	if b.kind == model.ClusterTrustBundle {
+		namespace = ""
+	}
 	return model.Target{Bundle: b.name, Kind: b.kind, Namespace: namespace}
 }
 
@@ -96,9 +110,12 @@ func (b *bundle) object(text string) *v1alpha1.Bundle {
 	to := &v1alpha1.BundleTarget{NamespaceSelector: &v1alpha1.LabelSelector{
 		MatchLabels: map[string]v1alpha1.LabelValue{wantedLabel: "true"},
 	}}
-	if b.kind == model.Secret {
+	switch b.kind {
+	case model.Secret:
 		to.Secret = &v1alpha1.TargetObject{Key: pemKey}
-	} else {
+	case model.ClusterTrustBundle:
+		to.ClusterTrustBundle = &v1alpha1.ClusterTrustBundleTarget{}
+	default:
 		to.ConfigMap = &v1alpha1.TargetObject{Key: pemKey}
 	}
 	if b.stores {

@@ -56,7 +56,7 @@ func (f *fleet) run(count int, flags ...string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.generation++
-	f.flags = append([]string{"--kubeconfig", f.proxy.Kubeconfig, "--secret-targets-enabled", "--log-level=1"}, flags...)
+	f.flags = append([]string{"--kubeconfig", f.proxy.Kubeconfig, "--secret-targets-enabled", "--cluster-trust-bundles-enabled", "--log-level=1"}, flags...)
 	f.replicas = make([]*rig.Operator, count)
 	for i := range f.replicas {
 		if err := f.start(i); err != nil {

@@ -69,6 +69,9 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, env.Stop()) }()
+	if err := env.AllowTrustBundles(context.Background(), trustBundles()...); err != nil {
+		return 1, err
+	}
 	if *operator != "" {
 		env.UseOperator(*operator)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -56,6 +57,7 @@ func (o *observer) start(ctx context.Context) error {
 	for _, make := range []func() client.ObjectList{
 		func() client.ObjectList { return &corev1.ConfigMapList{} },
 		func() client.ObjectList { return &corev1.SecretList{} },
+		func() client.ObjectList { return &certificatesv1.ClusterTrustBundleList{} },
 	} {
 		list := make()
 		if err := o.api.List(ctx, list); err != nil {

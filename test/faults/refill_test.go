@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -77,7 +78,13 @@ func (o *observer) compare(list client.ObjectList) error {
 	if err != nil {
 		return err
 	}
-	_, ofSecrets := list.(*corev1.SecretList)
+	kind := model.ConfigMap
+	switch list.(type) {
+	case *corev1.SecretList:
+		kind = model.Secret
+	case *certificatesv1.ClusterTrustBundleList:
+		kind = model.ClusterTrustBundle
+	}
 	present := o.present()
 	for _, object := range objects {
 		at, after := model.Observe(object)
@@ -87,7 +94,7 @@ func (o *observer) compare(list client.ObjectList) error {
 		delete(present, at)
 	}
 	for at := range present {
-		if (at.Kind == model.Secret) == ofSecrets {
+		if at.Kind == kind {
 			o.hear(at, nil)
 		}
 	}

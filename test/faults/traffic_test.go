@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/test/framework/ca"
 	"trust-manager.io/test/framework/model"
 )
 
@@ -93,7 +94,11 @@ func (w *world) tamper(r *rand.Rand) error {
 // tampering returns changes to the operator's entries.
 func tampering(r *rand.Rand, at model.Target) map[string]any {
 	half := strings.Repeat("half a certificate ", 1+r.IntN(20))
-	switch r.IntN(4) {
+	number := r.IntN(4)
+	if at.Kind == model.ClusterTrustBundle && (number == 0 || number == 3) {
+		return map[string]any{"spec": map[string]any{"trustBundle": ca.New("a stranger's").Certificate}}
+	}
+	switch number {
 	case 0:
 		return map[string]any{"data": map[string]any{pemKey: nil}}
 	case 1:
@@ -116,6 +121,9 @@ func planting(r *rand.Rand, at model.Target) map[string]any {
 	}
 	planted := map[string]any{}
 	what := r.IntN(4)
+	if at.Kind == model.ClusterTrustBundle { // it has no keys
+		what = 1 + what%2
+	}
 	if what == 0 || what == 3 {
 		section := "data"
 		if at.Kind == model.Secret {

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -110,8 +111,11 @@ func (w *world) persist(what string, do func(ctx context.Context) error) error {
 
 func objectAt(at model.Target) client.Object {
 	meta := metav1.ObjectMeta{Namespace: at.Namespace, Name: at.Bundle}
-	if at.Kind == model.Secret {
+	switch at.Kind {
+	case model.Secret:
 		return &corev1.Secret{ObjectMeta: meta}
+	case model.ClusterTrustBundle:
+		return &certificatesv1.ClusterTrustBundle{ObjectMeta: meta}
 	}
 	return &corev1.ConfigMap{ObjectMeta: meta}
 }

@@ -83,7 +83,9 @@ func editObject(c *chance, m *state) *action {
 func (c *chance) edit(at model.Target, o *model.Object) *edit {
 	e := &edit{at: at, set: map[model.Field]model.Value{}}
 	e.way = pick(c, update, update, mergePatch, strategicPatch, serverApply, serverApply)
-	if o.Untracked && e.way == serverApply {
+	if (o.Untracked || at.Kind == model.ClusterTrustBundle) && e.way == serverApply {
+		// The API server refuses to drop the content of a ClusterTrustBundle, as an apply that
+		// omits it does.
 		// All entries of the object would belong to before-first-apply, which
 		// hides the entries of the operator.
 		e.way = update
@@ -128,13 +130,15 @@ func (c *chance) change(e *edit, o *model.Object) {
 	switch {
 	case inTheWayToo || inTheWay && e.way == serverApply:
 		return // an apply cannot remove it
-	case there && e.way != serverApply && c.percent(35):
+	case there && at != model.TrustBundle && e.way != serverApply && c.percent(35):
 		e.drop = append(e.drop, at)
 		return
 	case inTheWay:
 		e.drop = append(e.drop, other)
 	}
 	switch {
+	case at == model.TrustBundle:
+		e.set[at] = model.Value{Text: pemOf(c.numbers())}
 	case at == model.SharedMark && c.percent(50):
 		e.set[at] = model.Value{Text: pick(c, model.Marks...)}
 	case at == model.Consent && c.percent(80):
@@ -152,8 +156,11 @@ func (c *chance) field(kind string, o *model.Object) model.Field {
 		return pick(c, there...)
 	}
 	sections := []string{model.Data, model.Labels, model.Annotations}
-	if kind == model.ConfigMap {
+	switch kind {
+	case model.ConfigMap:
 		sections = append(sections, model.BinaryData)
+	case model.ClusterTrustBundle:
+		sections = sections[1:]
 	}
 	section := pick(c, sections...)
 	return model.Field{Section: section, Key: pick(c, foreignKeys(kind, section)...)}

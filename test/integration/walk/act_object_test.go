@@ -40,6 +40,9 @@ func deleteObject(c *chance, m *state) *action {
 func empty(at model.Target) *unstructured.Unstructured {
 	object := &unstructured.Unstructured{}
 	object.SetAPIVersion("v1")
+	if at.Kind == model.ClusterTrustBundle {
+		object.SetAPIVersion("certificates.k8s.io/v1")
+	}
 	object.SetKind(at.Kind)
 	object.SetNamespace(at.Namespace)
 	object.SetName(at.Bundle)
@@ -51,14 +54,22 @@ func empty(at model.Target) *unstructured.Unstructured {
 // the target's key, or both.
 func createObject(c *chance, m *state) *action {
 	at := model.Target{
-		Bundle: pick(c, bundleNames...), Kind: pick(c, model.ConfigMap, model.Secret),
+		Bundle: pick(c, bundleNames...), Kind: pick(c, model.ConfigMap, model.Secret, model.ConfigMap, model.Secret, model.ClusterTrustBundle),
 		Namespace: pick(c, slices.Sorted(maps.Keys(m.Namespaces))...),
+	}
+	if at.Kind == model.ClusterTrustBundle {
+		at.Namespace = ""
 	}
 	if m.Objects[at] != nil || m.running && m.Shape(at) != nil {
 		return nil
 	}
 	set := map[model.Field]model.Value{}
-	for _, section := range some(c, 3, model.Data, model.Data, model.Labels, model.Annotations) {
+	sections := []string{model.Data, model.Data, model.Labels, model.Annotations}
+	if at.Kind == model.ClusterTrustBundle {
+		set[model.TrustBundle] = model.Value{Text: pemOf(c.numbers())}
+		sections = sections[2:]
+	}
+	for _, section := range some(c, 3, sections...) {
 		key := pick(c, foreignKeys(at.Kind, section)...)
 		set[model.Field{Section: section, Key: key}] = model.Value{Text: c.unique("made")}
 	}
@@ -98,7 +109,7 @@ func (w *world) create(at model.Target, set map[model.Field]any) error {
 // to another name, or to the Bundle's name in another namespace.
 func copyObject(c *chance, m *state) *action {
 	from, ok := m.anyObject(c)
-	if !ok || len(m.copies) > 5 {
+	if !ok || len(m.copies) > 5 || from.Kind == model.ClusterTrustBundle {
 		return nil
 	}
 	to := model.Target{Bundle: from.Bundle, Kind: from.Kind, Namespace: pick(c, slices.Sorted(maps.Keys(m.Namespaces))...)}

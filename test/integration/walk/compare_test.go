@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -88,10 +89,11 @@ func (m *state) compareStatus(one *v1alpha1.Bundle) error {
 	if err != nil || condition.Reason != v1alpha1.BundleReasonSynced || len(want.Shapes) == 0 {
 		return err
 	}
-	for _, part := range []string{
-		count(len(want.Certificates), "certificate"),
-		count(len(m.Selected(want)), "namespace"),
-	} {
+	parts := []string{count(len(want.Certificates), "certificate")}
+	if want.Shapes[model.ConfigMap] != nil || want.Shapes[model.Secret] != nil {
+		parts = append(parts, count(len(m.Selected(want)), "namespace"))
+	}
+	for _, part := range parts {
 		if !strings.Contains(condition.Message, " "+part) {
 			return fmt.Errorf("the message is %q, want one with %q", condition.Message, part)
 		}
@@ -113,7 +115,7 @@ func count(n int, noun string) string {
 // list returns all objects of the walk by a separate request.
 func (w *world) list() (map[model.Target]*model.Observed, error) {
 	all := map[model.Target]*model.Observed{}
-	for _, list := range []client.ObjectList{&corev1.ConfigMapList{}, &corev1.SecretList{}} {
+	for _, list := range []client.ObjectList{&corev1.ConfigMapList{}, &corev1.SecretList{}, &certificatesv1.ClusterTrustBundleList{}} {
 		if err := w.api.List(w.ctx, list); err != nil {
 			return nil, err
 		}

@@ -3,7 +3,7 @@
 // every way that Kubernetes supports, and stops and kills the operator in between.
 //
 // After each step the cluster has to match a model, and nothing may be written any
-// more. A watch over all ConfigMaps and Secrets receives each intermediate event: no
+// more. A watch over all ConfigMaps, Secrets and ClusterTrustBundles receives each intermediate event: no
 // target may ever be without its certificates, no foreign content may ever be lost,
 // and no write may be redundant.
 //
@@ -63,6 +63,9 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, env.Stop()) }()
+	if err := env.AllowTrustBundles(context.Background(), bundleNames...); err != nil {
+		return 1, err
+	}
 	if conflicts, err = env.StartProxy(context.Background(), *seed); err != nil {
 		return 1, err
 	}

@@ -42,8 +42,11 @@ func (c *chance) changedSpec(m *state, before v1alpha1.BundleSpec) v1alpha1.Bund
 		after.Sources = fresh.Sources
 	case 1:
 		after.Target.ConfigMap, after.Target.Secret = fresh.Target.ConfigMap, fresh.Target.Secret
+		after.Target.ClusterTrustBundle, after.Target.AdditionalFormats = fresh.Target.ClusterTrustBundle, fresh.Target.AdditionalFormats
 	case 2:
-		after.Target.AdditionalFormats = fresh.Target.AdditionalFormats
+		if after.Target.ConfigMap != nil || after.Target.Secret != nil {
+			after.Target.AdditionalFormats = fresh.Target.AdditionalFormats
+		}
 	case 3:
 		after.Target.NamespaceSelector = fresh.Target.NamespaceSelector
 	case 4:
@@ -128,12 +131,18 @@ func (c *chance) target() *v1alpha1.BundleTarget {
 	if c.percent(30) {
 		to.DeletionPolicy = v1alpha1.DeletionPolicyOrphan
 	}
-	which := c.weighted(4, 2, 3)
-	if which != 1 {
+	which := c.weighted(4, 2, 3, 1)
+	if which == 0 || which == 2 {
 		to.ConfigMap = &v1alpha1.TargetObject{Key: pick(c, pemKeys...), Metadata: c.metadata()}
 	}
-	if which != 0 {
+	if which == 1 || which == 2 {
 		to.Secret = &v1alpha1.TargetObject{Key: pick(c, pemKeys...), Metadata: c.metadata()}
+	}
+	if which == 3 {
+		to.AdditionalFormats = nil // it has no other format
+	}
+	if which == 3 || c.percent(40) {
+		to.ClusterTrustBundle = &v1alpha1.ClusterTrustBundleTarget{Metadata: c.metadata()}
 	}
 	return to
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"sync"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -37,7 +38,7 @@ type watcher struct {
 // watchAll starts the watches.
 func watchAll(ctx context.Context, api client.WithWatch) (*watcher, error) {
 	w := &watcher{now: map[model.Target]*model.Observed{}}
-	for _, list := range []client.ObjectList{&corev1.ConfigMapList{}, &corev1.SecretList{}} {
+	for _, list := range []client.ObjectList{&corev1.ConfigMapList{}, &corev1.SecretList{}, &certificatesv1.ClusterTrustBundleList{}} {
 		if err := api.List(ctx, list); err != nil {
 			return nil, err
 		}

@@ -43,7 +43,7 @@ func (w *world) wrote(object client.Object, err error) error {
 func (w *world) start() (before rig.Mark, err error) {
 	before = env.Audit.Mark()
 	w.operator, err = env.StartOperator("--kubeconfig", conflicts.Kubeconfig,
-		"--secret-targets-enabled", "--default-package-location", w.packagePath())
+		"--secret-targets-enabled", "--cluster-trust-bundles-enabled", "--default-package-location", w.packagePath())
 	return before, err
 }
 
@@ -56,7 +56,7 @@ func (w *world) await(what string, check func() error) error {
 func writes(since rig.Mark) ([]rig.Request, error) {
 	all, err := env.Audit.Since(since)
 	return slices.DeleteFunc(all, func(q rig.Request) bool {
-		return !q.IsWrite() || !slices.Contains([]string{"configmaps", "secrets", "bundles/status", "bundles", "clusterbundles/status", "clusterbundles"}, q.Resource)
+		return !q.IsWrite() || !slices.Contains([]string{"configmaps", "secrets", "clustertrustbundles", "bundles/status", "bundles", "clusterbundles/status", "clusterbundles"}, q.Resource)
 	}), err
 }
 
@@ -100,7 +100,7 @@ func (w *world) awaitVerified(since rig.Mark, wanted []model.Target) error {
 		}
 		seen := map[model.Target]bool{}
 		for _, q := range all {
-			kind := map[string]string{"configmaps": model.ConfigMap, "secrets": model.Secret}[q.Resource]
+			kind := map[string]string{"configmaps": model.ConfigMap, "secrets": model.Secret, "clustertrustbundles": model.ClusterTrustBundle}[q.Resource]
 			seen[model.Target{Bundle: q.Name, Kind: kind, Namespace: q.Namespace}] = true
 		}
 		for _, at := range wanted {
