@@ -77,6 +77,9 @@ func (s *stage) bundle(name string, selecting bool) *v1alpha1.Bundle {
 		}
 	case name == alone:
 		b.Spec.Target.NamespaceSelector.MatchLabels[healthyLabel] = "true"
+	case name == trusted:
+		onlyTrustBundle(b)
+		return b
 	}
 	if !selecting {
 		b.Spec.Target.NamespaceSelector.MatchLabels[benchLabel] = noNamespace

@@ -7,7 +7,10 @@ import (
 	"sync"
 	"time"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 	watchtools "k8s.io/client-go/tools/watch"
@@ -23,7 +26,7 @@ const observedLabel = "bench-observed"
 // longest is the timeout of any piece of work.
 const longest = 15 * time.Minute
 
-// place identifies a ConfigMap.
+// place identifies a ConfigMap, or a ClusterTrustBundle, which has no namespace.
 type place struct{ name, namespace string }
 
 // sighting is the last observed state of a ConfigMap.
@@ -47,13 +50,25 @@ type observer struct {
 
 // newObserver starts an observer that runs until ctx ends.
 func newObserver(ctx context.Context, api client.WithWatch) (*observer, error) {
+	o := &observer{now: map[place]sighting{}, expected: map[*expectation]bool{}}
+	for _, kind := range []schema.GroupVersionKind{
+		corev1.SchemeGroupVersion.WithKind("ConfigMapList"), certificatesv1.SchemeGroupVersion.WithKind("ClusterTrustBundleList"),
+	} {
+		if err := o.watch(ctx, api, kind); err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
+}
+
+// watch observes the targets of a kind.
+func (o *observer) watch(ctx context.Context, api client.WithWatch, kind schema.GroupVersionKind) error {
 	list := &metav1.PartialObjectMetadataList{}
-	list.APIVersion, list.Kind = "v1", "ConfigMapList"
+	list.SetGroupVersionKind(kind)
 	labelled := client.HasLabels{observedLabel}
 	if err := api.List(ctx, list, labelled); err != nil {
-		return nil, err
+		return err
 	}
-	o := &observer{now: map[place]sighting{}, expected: map[*expectation]bool{}}
 	events, err := watchtools.NewRetryWatcherWithContext(ctx, list.ResourceVersion, &cache.ListWatch{
 		WatchFuncWithContext: func(ctx context.Context, raw metav1.ListOptions) (watch.Interface, error) {
 			raw.AllowWatchBookmarks = true
@@ -63,7 +78,7 @@ func newObserver(ctx context.Context, api client.WithWatch) (*observer, error) {
 		},
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	go func() {
 		for event := range events.ResultChan() {
@@ -71,7 +86,7 @@ func newObserver(ctx context.Context, api client.WithWatch) (*observer, error) {
 		}
 		o.fail(errors.New("the watch of the targets has ended"))
 	}()
-	return o, nil
+	return nil
 }
 
 func (o *observer) see(event watch.Event) {

@@ -34,7 +34,7 @@ func (s *stage) startOperator(ctx context.Context) error {
 		metrics: fmt.Sprintf("http://127.0.0.1:%d/metrics", ports[1]),
 		started: time.Now(),
 	}
-	o.process, err = s.rig.StartOperator("--log-level=1", "--default-package-location", s.packagePath,
+	o.process, err = s.rig.StartOperator("--log-level=1", "--default-package-location", s.packagePath, "--cluster-trust-bundles-enabled",
 		"--readiness-probe-port", strconv.Itoa(ports[0]), "--metrics-port", strconv.Itoa(ports[1]))
 	if err != nil {
 		return err

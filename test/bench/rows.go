@@ -18,6 +18,7 @@ var groups = []group{
 	{storesRow},
 	{memory},
 	{restart},
+	{trustBundleChange},
 	{newNamespace},
 }
 

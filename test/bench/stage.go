@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -60,6 +61,8 @@ type stage struct {
 	three string
 	// turns is the number of comparisons between the raw client and the operator.
 	turns int
+	// rawTrustBundle is the raw client's ClusterTrustBundle, if it exists.
+	rawTrustBundle *certificatesv1.ClusterTrustBundle
 	// added is the number of namespaces that addNamespace has created.
 	added int
 	dir   string
@@ -96,6 +99,9 @@ func (s *stage) bringUp(ctx context.Context, profiles string) (err error) {
 		return err
 	}
 	if err := s.makeNamespaces(ctx); err != nil {
+		return err
+	}
+	if err := s.rig.AllowTrustBundles(ctx, trusted, rawName); err != nil {
 		return err
 	}
 	if s.raw, err = newRawClient(ctx, s); err != nil {
