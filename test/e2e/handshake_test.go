@@ -22,6 +22,8 @@ const (
 
 	appNamespace = "app"
 	serverHost   = "server.private.example"
+
+	unknownAuthority = "refused: tls: failed to verify certificate: x509: certificate signed by unknown authority"
 )
 
 // podComesToTrust runs a pod that serves TLS with a certificate of a private CA, and
@@ -33,10 +35,11 @@ func podComesToTrust(t *testing.T) {
 	create(t, serverSecret(private))
 	create(t, serverPod())
 	server := awaitRunning(t, "server")
-	create(t, clientPod(server.Status.PodIP))
+	create(t, clientPod("client", server.Status.PodIP,
+		corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: bundleName}}}))
 	before := awaitRunning(t, "client")
 
-	awaitOutcome(t, "refused: tls: failed to verify certificate: x509: certificate signed by unknown authority")
+	awaitOutcome(t, "client", unknownAuthority)
 
 	create(t, &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: trustNamespace, Name: "private-ca"},
@@ -48,7 +51,7 @@ func podComesToTrust(t *testing.T) {
 	}
 	awaitTarget(t, appNamespace, private.Certificate)
 	t.Logf("from the change of the Bundle to the target: %s", time.Since(began).Round(time.Millisecond))
-	awaitOutcome(t, "trusted")
+	awaitOutcome(t, "client", "trusted")
 	t.Logf("and to a handshake in the pod: %s", time.Since(began).Round(time.Millisecond))
 
 	after := awaitRunning(t, "client")
@@ -73,9 +76,8 @@ func serverPod() *corev1.Pod {
 		corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "server-tls"}})
 }
 
-func clientPod(server string) *corev1.Pod {
-	p := pod("client", []string{"/handshake", "dial", filepath.Join("/trust", bundleKey), serverHost}, "/trust",
-		corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: bundleName}}})
+func clientPod(name, server string, volume corev1.VolumeSource) *corev1.Pod {
+	p := pod(name, []string{"/handshake", "dial", filepath.Join("/trust", bundleKey), serverHost}, "/trust", volume)
 	// There is no cluster DNS.
 	p.Spec.HostAliases = []corev1.HostAlias{{IP: server, Hostnames: []string{serverHost}}}
 	return p
@@ -112,11 +114,11 @@ func awaitRunning(t *testing.T, name string) *corev1.Pod {
 	return running
 }
 
-// awaitOutcome waits until the last line of the client is want.
-func awaitOutcome(t *testing.T, want string) {
+// awaitOutcome waits until the last line of a client is want.
+func awaitOutcome(t *testing.T, client, want string) {
 	t.Helper()
-	await(t, "the client to say "+want, func() error {
-		out, err := node.Kubectl(t.Context(), "--namespace", appNamespace, "logs", "client")
+	await(t, "the "+client+" to say "+want, func() error {
+		out, err := node.Kubectl(t.Context(), "--namespace", appNamespace, "logs", client)
 		if err != nil {
 			return err
 		}

@@ -64,7 +64,7 @@ func packageIsUpgraded(t *testing.T) {
 	if was, is := imagesOf(before), imagesOf(after); was[0] != is[0] || was[1] == is[1] {
 		t.Errorf("the images were %v and are %v: want the package's changed alone", was, is)
 	}
-	awaitOutcome(t, "trusted") // the private CA is still there
+	awaitOutcome(t, "client", "trusted") // the private CA is still there
 }
 
 // loadNextPackage builds an image like `make images` does, of a newer package with one
