@@ -170,8 +170,8 @@ func (l *commandLine) withOptions() *commandLine {
 	return l.withServerArguments("append")
 }
 
-// withServerArguments adds the flag for additional arguments of the API server, which says what to
-// do with them.
+// withServerArguments adds the flag for additional arguments of the API server. The verb describes
+// for users how they are used.
 func (l *commandLine) withServerArguments(verb string) *commandLine {
 	l.flags.Func("apiserver-arg", "an `argument` such as --v=4 to "+verb+" to those of kube-apiserver; repeatable",
 		func(arg string) error {
