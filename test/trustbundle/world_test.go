@@ -10,6 +10,7 @@ import (
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -122,8 +123,8 @@ func read(ctx context.Context, version, name string) (*unstructured.Unstructured
 	object := &unstructured.Unstructured{}
 	object.SetGroupVersionKind(schema.GroupVersionKind{Group: "certificates.k8s.io", Version: version, Kind: "ClusterTrustBundle"})
 	err := env.Client.Get(ctx, client.ObjectKey{Name: name}, object)
-	if client.IgnoreNotFound(err) == nil && err != nil {
-		return nil, nil
+	if apierrors.IsNotFound(err) {
+		object, err = nil, nil
 	}
 	return object, err
 }

@@ -176,7 +176,7 @@ type SourceObject struct {
 // one of configMap, secret and clusterTrustBundle must be set.
 //
 // +kubebuilder:validation:XValidation:message="at least one of configMap, secret and clusterTrustBundle must be set",rule="has(self.configMap) || has(self.secret) || has(self.clusterTrustBundle)"
-// +kubebuilder:validation:XValidation:fieldPath=".additionalFormats",message="only configMap and secret targets have additional formats",rule="!has(self.additionalFormats) || has(self.configMap) || has(self.secret)"
+// +kubebuilder:validation:XValidation:fieldPath=".additionalFormats",message="only configMap and secret targets have additional formats",rule="!has(self.additionalFormats) || !has(self.clusterTrustBundle) || has(self.configMap) || has(self.secret)"
 // +kubebuilder:validation:XValidation:fieldPath=".additionalFormats.jks.key",message="the jks key must differ from the keys of configMap and secret",rule="!has(self.additionalFormats) || !has(self.additionalFormats.jks) || (!has(self.configMap) || self.configMap.key != self.additionalFormats.jks.key) && (!has(self.secret) || self.secret.key != self.additionalFormats.jks.key)"
 // +kubebuilder:validation:XValidation:fieldPath=".additionalFormats.pkcs12.key",message="the pkcs12 key must differ from the keys of configMap and secret",rule="!has(self.additionalFormats) || !has(self.additionalFormats.pkcs12) || (!has(self.configMap) || self.configMap.key != self.additionalFormats.pkcs12.key) && (!has(self.secret) || self.secret.key != self.additionalFormats.pkcs12.key)"
 type BundleTarget struct {

@@ -112,10 +112,9 @@ func (w *Watcher) Start(ctx context.Context) error {
 				next = minInterval
 			}
 		}
-		if ctx.Err() != nil {
-			return nil
+		if ctx.Err() == nil {
+			w.withdraw(ctx, err, false)
 		}
-		w.withdraw(ctx, err, false)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -254,7 +253,7 @@ func (w *Watcher) publish(ctx context.Context, version schema.GroupVersion, stor
 func (w *Watcher) withdraw(ctx context.Context, err error, keep bool) {
 	reason := errNotServed
 	if !apierrors.IsNotFound(err) {
-		reason = fmt.Errorf("the ClusterTrustBundles cannot be listed: %s", request.Explain(err)) //nolint:errorlint // only its text is for users
+		reason = fmt.Errorf("the ClusterTrustBundles cannot be listed: %s", request.Explain(err))
 	}
 	w.mu.Lock()
 	if keep && w.unavailable == nil {
