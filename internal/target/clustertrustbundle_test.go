@@ -7,6 +7,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/certs"
+	"trust-manager.io/test/framework/ca"
 )
 
 // F1: the name of a ClusterTrustBundle begins with its signer, and shows which Bundle's it is.
@@ -32,6 +34,59 @@ func TestTrustBundleKey(t *testing.T) {
 				t.Errorf("signer %q: wants %s: %t", signer, other, got)
 			}
 		}
+	}
+}
+
+// F2: while the content is refused, the last content that was not stays, without what is excluded.
+func TestTrustBundleKeepsAcceptedContent(t *testing.T) {
+	t.Parallel()
+	first, second := ca.New("first"), ca.New("second")
+	parsed := func(pairs ...ca.Pair) (list []certs.Certificate) {
+		for _, pair := range pairs {
+			result, problem := certs.Parse(pair.Certificate, certs.Origin{Object: "source", Block: 1})
+			if problem != nil {
+				t.Fatal(problem)
+			}
+			list = append(list, result.Certificates...)
+		}
+		return list
+	}
+	asked := bundle.Target{Kind: bundle.ClusterTrustBundle, Files: []bundle.File{{Format: bundle.PEM, Key: bundle.TrustBundleField}}}
+	of := func(before *Revision, excluded string, pairs ...ca.Pair) (*Revision, *Shape) {
+		t.Helper()
+		spec := spec(asked)
+		if excluded != "" {
+			spec.Filter.Exclude = []bundle.Exclusion{{Subject: "CN=" + excluded}}
+		}
+		revision, err := NewRevision(spec, bundle.Bundle{Certificates: parsed(pairs...)}, before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return revision, revision.Shapes[bundle.ClusterTrustBundle]
+	}
+	leaf := first.Issue()
+	good, shape := of(nil, "", first.Pair, second.Pair)
+	both := first.Certificate + second.Certificate
+	if shape.Refused != nil || shape.Text[bundle.TrustBundleField] != both {
+		t.Fatalf("accepted: %v", shape.Refused)
+	}
+	refused, shape := of(good, "", first.Pair, leaf)
+	if shape.Refused == nil || shape.Text[bundle.TrustBundleField] != both || refused.Equal(good) {
+		t.Errorf("refused: %v, %d bytes", shape.Refused, len(shape.Text[bundle.TrustBundleField]))
+	}
+	refused, shape = of(refused, "first", leaf)
+	if shape.Refused == nil || shape.Text[bundle.TrustBundleField] != second.Certificate || strings.Contains(shape.Refused.Error(), "WARNING") {
+		t.Errorf("excluded: %v", shape.Refused)
+	}
+	if _, shape = of(refused, "second", leaf); shape.hasFiles() || !strings.Contains(shape.Refused.Error(), "WARNING") {
+		t.Errorf("everything is excluded: %v", shape.Refused)
+	}
+	if _, shape = of(nil, "", leaf); shape.hasFiles() || shape.Refused == nil {
+		t.Errorf("refused from the start: %v", shape.Refused)
+	}
+	key := shape.KeyOf(bundleRoots, "")
+	if got := Decide(key, Desired{Marks: &marks, Shape: shape, Selected: true}, Observed{State: Absent}); got.Verb != Refuse {
+		t.Errorf("nothing to write: %s", got.Verb)
 	}
 }
 

@@ -126,7 +126,7 @@ func Decide(key Key, desired Desired, observed Observed) Action {
 	action := Action{Key: key, Owner: desired.Owner, Shape: desired.Shape}
 	platform, isPlatforms := TypeOf(key.Kind).platforms[key.Name]
 	switch wanted := desired.Selected && desired.Shape != nil; {
-	case wanted && desired.Shape.Refused != nil:
+	case wanted && desired.Shape.Refused != nil && !desired.Shape.hasFiles():
 		action.set(Refuse, desired.Shape.Refused.Error())
 	case wanted && isPlatforms:
 		action.set(Refuse, fmt.Sprintf("%s manages a %s with this name in every namespace; rename the %s", platform, key.Kind, key.Bundle.Kind))

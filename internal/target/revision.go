@@ -2,12 +2,14 @@ package target
 
 import (
 	"encoding/hex"
+	"fmt"
 	"maps"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/certs"
 )
 
 // FieldManager is the field manager of all writes.
@@ -35,9 +37,12 @@ type Shape struct {
 	Kind bundle.Kind
 	// Signer is the signer of a ClusterTrustBundle, or empty.
 	Signer string
-	// Refused is why the API server would refuse the content, so that it is not sent; nil if
-	// it would not.
+	// Refused is why the API server would refuse the content of the bundle, so that it is not
+	// sent; nil if it would not. The shape then has the last content that was not refused,
+	// without what the Bundle excludes, or no files if none is known.
 	Refused error
+	// Certificates are those of the files, for a kind that does not accept all.
+	Certificates []certs.Certificate
 	// Digest is a hexadecimal SHA-256 over all inputs of the shape.
 	Digest string
 	// Text has the text values by key, and Binary the binary ones; in a Secret all are
@@ -77,8 +82,14 @@ func NewRevision(spec bundle.Spec, content bundle.Bundle, before *Revision) (*Re
 		files:      files,
 	}
 	for _, target := range spec.Targets {
+		certificates, refused := before.acceptable(spec, content, target.Kind)
+		files := files
+		if len(certificates) > 0 && refused != nil {
+			if files, err = encodeFiles([]bundle.Target{target}, certificates, nil); err != nil {
+				return nil, err
+			}
+		}
 		digest := digestOf(spec, target, files)
-		refused := TypeOf(target.Kind).refuses(spec, content)
 		if known := before.Shapes[target.Kind]; known != nil && known.Digest == digest && isSameError(known.Refused, refused) {
 			revision.Shapes[target.Kind] = known
 			continue
@@ -87,11 +98,41 @@ func NewRevision(spec bundle.Spec, content bundle.Bundle, before *Revision) (*Re
 			return nil, err
 		}
 		shape := newShape(spec, digest, target, files)
-		shape.Refused = refused
+		if TypeOf(target.Kind).accepts != nil {
+			shape.Refused, shape.Certificates = refused, certificates
+		}
+		if refused != nil && len(certificates) == 0 {
+			clear(shape.Text)
+		}
 		revision.Shapes[target.Kind] = shape
 	}
 	return revision, nil
 }
+
+// acceptable returns the certificates for the targets of a kind: those of the bundle or, if the API
+// server would refuse them, the last ones that it would not, without what the Bundle excludes. An
+// exclusion does not wait for a source, and drift is repaired meanwhile.
+func (r *Revision) acceptable(spec bundle.Spec, content bundle.Bundle, kind bundle.Kind) (certificates []certs.Certificate, refused error) {
+	accepts := TypeOf(kind).accepts
+	if accepts == nil {
+		return content.Certificates, nil
+	}
+	if refused = accepts(content); refused == nil {
+		return content.Certificates, nil
+	}
+	if last := r.Shapes[kind]; last != nil {
+		rest, _, _ := bundle.Bundle{Certificates: last.Certificates}.Without(spec.Filter.Exclude, func(*certs.Certificate) bool { return false })
+		certificates = rest.Certificates
+	}
+	if len(certificates) == 0 && len(spec.Filter.Exclude) > 0 {
+		// A user who excludes a CA in an emergency must not believe that it is gone if it is not.
+		refused = fmt.Errorf("WARNING: spec.exclude has not reached this object: %w", refused)
+	}
+	return certificates, refused
+}
+
+// hasFiles reports whether there is any content to write.
+func (s *Shape) hasFiles() bool { return len(s.Text)+len(s.Binary) > 0 }
 
 func newShape(spec bundle.Spec, digest string, target bundle.Target, files *encodedFiles) *Shape {
 	shape := &Shape{

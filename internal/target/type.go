@@ -172,19 +172,6 @@ func (t *Type) isText(format bundle.Format) bool {
 // isBinary reports whether the value of an entry is binary, which is base64 in JSON.
 func (t *Type) isBinary(field Field) bool { return field.Section == t.binarySection }
 
-// refuses returns why the content of an object would be refused, or nil. A user who excludes a CA in
-// an emergency must not believe that it is gone if it is not.
-func (t *Type) refuses(spec bundle.Spec, content bundle.Bundle) error {
-	if t.accepts == nil {
-		return nil
-	}
-	err := t.accepts(content)
-	if err != nil && len(spec.Filter.Exclude) > 0 {
-		return fmt.Errorf("WARNING: spec.exclude has not reached this object: %w", err)
-	}
-	return err
-}
-
 // NewObject returns an empty object of the API to decode into.
 func (t *Type) NewObject() runtime.Object { return t.newObject() }
 

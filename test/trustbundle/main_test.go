@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -62,6 +63,10 @@ func run(m *testing.M) (code int, err error) {
 	return code, checkAudit()
 }
 
+// restarted is the period in which the API server is restarted. It denies everything at times, until
+// it has loaded the roles.
+var restarted struct{ from, to time.Time }
+
 // checkAudit checks that no request for ClusterTrustBundles was denied, and that every right on
 // them was used.
 func checkAudit() error {
@@ -75,7 +80,7 @@ func checkAudit() error {
 	used := map[string]bool{}
 	var errs []error
 	for _, request := range requests {
-		if request.Denied {
+		if request.Denied && (request.Received.Before(restarted.from) || request.Received.After(restarted.to)) {
 			errs = append(errs, fmt.Errorf("denied: %s", request))
 		}
 		used[request.Verb+" "+request.Resource] = true

@@ -32,7 +32,9 @@ func TestServed(t *testing.T) {
 	w.namespace(place)
 	root, read1, read2 := ca.New("root").Certificate, ca.New("read 1").Certificate, ca.New("read 2").Certificate
 	allowed := w.trustBundle("allowed", "", read1, nil)
+	restarted.from = time.Now()
 	t.Cleanup(func() {
+		restarted.to = time.Now()
 		if t.Failed() {
 			w.must(env.RestartServer())
 		}

@@ -197,8 +197,26 @@ func TestContent(t *testing.T) {
 			}
 		})
 	}
+	t.Run("the last content is kept", func(t *testing.T) {
+		w := world{t}
+		update := func(content string) {
+			source.Data["ca.crt"] = content
+			w.must(env.Client.Update(t.Context(), source))
+		}
+		update(root.Certificate + other.Certificate)
+		accepted := w.holds("content", root.Certificate+other.Certificate)
+		update(other.Certificate + root.Issue().Certificate)
+		w.reports(bundle, v1alpha1.BundleReasonSyncClusterTrustBundleTargetFailed, "block 2")
+		w.must(env.Client.Delete(t.Context(), accepted))
+		w.holds("content", root.Certificate+other.Certificate)
+		w.change(bundle, func(b *v1alpha1.Bundle) { b.Spec.Exclude = []v1alpha1.Exclusion{{Subject: "CN=root"}} })
+		w.holds("content", other.Certificate)
+		w.reports(bundle, v1alpha1.BundleReasonSyncClusterTrustBundleTargetFailed, "block 2")
+	})
+	source.Data["ca.crt"] = root.Certificate
+	w.must(env.Client.Update(t.Context(), source))
 	w.change(bundle, func(b *v1alpha1.Bundle) {
-		b.Spec.Target.ConfigMap = nil
+		b.Spec.Target.ConfigMap, b.Spec.Exclude = nil, nil
 		b.Spec.Sources = append(b.Spec.Sources, v1alpha1.BundleSource{InLine: &large}, v1alpha1.BundleSource{InLine: &larger})
 	})
 	w.reports(bundle, v1alpha1.BundleReasonBundleTooLarge, "1048576")

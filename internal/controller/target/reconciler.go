@@ -300,9 +300,7 @@ func (r *Reconciler) execute(ctx context.Context, action target.Action, desired 
 		r.forget(action.Key)
 		return step{done: true}, nil
 	case target.Wait, target.Refuse:
-		if desired.Shape == nil || desired.Shape.Refused == nil { // otherwise only another revision helps
-			r.obstacles.Store(action.Key, struct{}{})
-		}
+		r.obstacles.Store(action.Key, struct{}{})
 		return step{}, workqueue.RetryWithin(obstacleRetry, errors.New(action.Reason))
 	case target.Read:
 		return step{live: true}, nil
@@ -382,6 +380,9 @@ func (r *Reconciler) recordOutcome(ctx context.Context, key target.Key, desired 
 		return r.recordUnavailable(key, desired, errGone)
 	case err != nil:
 		changed = r.ledger.Failed(key.Bundle, desired.revision, key.Ref, request.Explain(err))
+	case desired.isWanted() && desired.Shape.Refused != nil:
+		// It holds what it should for now. Only another revision helps.
+		changed = r.ledger.Failed(key.Bundle, desired.revision, key.Ref, desired.Shape.Refused.Error())
 	case desired.isWanted():
 		if wait := r.conflicts.quietFor(key, r.clock.Now()); wait > 0 {
 			r.queue.AddAfter(workqueue.LowPriority, wait, key)

@@ -27,7 +27,7 @@ import (
 	"trust-manager.io/internal/target"
 )
 
-// interval is how often a version is looked for while there is none, and minInterval how soon after
+// interval is how often a version is looked for while none is served, and minInterval how soon after
 // the one that was watched has gone: another one may be served instead.
 const interval, minInterval = 15 * time.Second, time.Second
 
@@ -135,7 +135,7 @@ func (w *Watcher) WaitForCacheSync(ctx context.Context) bool {
 }
 
 // find returns the preferred version of the kind that the API server serves. The error is a
-// NotFound if there is none.
+// NotFound if none is served.
 func (w *Watcher) find(ctx context.Context) (schema.GroupVersion, error) {
 	ctx, cancel := context.WithTimeout(ctx, request.Deadline)
 	defer cancel()
@@ -249,7 +249,7 @@ func (w *Watcher) publish(ctx context.Context, version schema.GroupVersion, stor
 }
 
 // withdraw records why nothing is known of the objects, unless all are known and keep is true: the
-// watch of them goes on by itself.
+// watch of them continues by itself.
 func (w *Watcher) withdraw(ctx context.Context, err error, keep bool) {
 	reason := errNotServed
 	if !apierrors.IsNotFound(err) {

@@ -91,8 +91,8 @@ func namespaceOf(request *http.Request) string {
 	return ""
 }
 
-// written reports whether a request writes a ConfigMap, a Secret or the status of a
-// Bundle, and returns the object's name, if it is in the path.
+// written reports whether a request writes a ConfigMap, a Secret, a ClusterTrustBundle or the
+// status of a Bundle, and returns the object's name, if it is in the path.
 func written(request *http.Request) (name string, ok bool) {
 	switch request.Method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
@@ -102,6 +102,9 @@ func written(request *http.Request) (name string, ok bool) {
 	// api/v1/namespaces/NAMESPACE/configmaps/NAME
 	if parts := strings.Split(strings.Trim(request.URL.Path, "/"), "/"); len(parts) > 4 && parts[2] == "namespaces" {
 		return strings.Join(parts[5:], "/"), parts[4] == "configmaps" || parts[4] == "secrets"
+	}
+	if _, name, ok := strings.Cut(request.URL.Path, "/clustertrustbundles/"); ok {
+		return name, true
 	}
 	_, bundle, ok := strings.Cut(request.URL.Path, "/bundles/")
 	name, status := strings.CutSuffix(bundle, "/status")

@@ -17,6 +17,7 @@ func TestWritten(t *testing.T) {
 		"PATCH /api/v1/namespaces/a/secrets/roots":                             {"roots", true},
 		"DELETE /api/v1/namespaces/a/secrets/roots":                            {"roots", true},
 		"PATCH /apis/trust.cert-manager.io/v1alpha1/bundles/roots/status":      {"roots", true},
+		"PATCH /apis/certificates.k8s.io/v1/clustertrustbundles/roots":         {"roots", true},
 		"GET /api/v1/namespaces/a/configmaps/roots":                            {"", false},
 		"POST /apis/events.k8s.io/v1/namespaces/default/events":                {"", false},
 		"PUT /apis/coordination.k8s.io/v1/namespaces/a/leases/trust-manager":   {"trust-manager", false},

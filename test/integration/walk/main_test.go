@@ -36,7 +36,7 @@ var (
 	seed  = flag.Uint64("seed", 1, "the seed of the walk; the same seed repeats it")
 	// The steps under conflicts come after the others, in the same cluster.
 	conflictSteps = flag.Int("conflict-steps", 5, "how many steps the walk has after those, while a share of the operator's writes is answered by a conflict")
-	conflictShare = flag.Int("conflict-share", 20, "of how many in a hundred writes that is so")
+	conflictShare = flag.Int("conflict-share", 40, "of how many in a hundred writes that is so")
 )
 
 // env and conflicts, the operator's proxy to the API server, are set by TestMain.
