@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"sync"
 	"time"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
 
@@ -40,23 +43,7 @@ type rawClient struct {
 }
 
 func newRawClient(ctx context.Context, s *stage) (*rawClient, error) {
-	scheme := runtime.NewScheme()
-	if err := corev1.AddToScheme(scheme); err != nil {
-		return nil, err
-	}
-	if err := metav1.AddMetaToScheme(scheme); err != nil {
-		return nil, err
-	}
-	// The operator's account has the same permissions and priority.
-	config, err := s.rig.AccountConfig()
-	if err != nil {
-		return nil, err
-	}
-	config.APIPath, config.GroupVersion = "/api", &corev1.SchemeGroupVersion
-	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
-	config.ContentType = "application/vnd.kubernetes.protobuf"
-	config.DisableCompression = true
-	client, err := rest.RESTClientFor(config)
+	client, err := newCheapClient(s, corev1.SchemeGroupVersion)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +61,28 @@ func newRawClient(ctx context.Context, s *stage) (*rawClient, error) {
 			Controller: &yes, BlockOwnerDeletion: &yes,
 		},
 	}, nil
+}
+
+// newCheapClient returns a client for the objects of a version, with the cheapest encoding and under
+// the operator's account, which has the same permissions and priority.
+func newCheapClient(s *stage, version schema.GroupVersion) (rest.Interface, error) {
+	scheme := runtime.NewScheme()
+	err := errors.Join(corev1.AddToScheme(scheme), certificatesv1.AddToScheme(scheme), metav1.AddMetaToScheme(scheme))
+	if err != nil {
+		return nil, err
+	}
+	config, err := s.rig.AccountConfig()
+	if err != nil {
+		return nil, err
+	}
+	config.APIPath, config.GroupVersion = "/apis", &version
+	if version.Group == "" {
+		config.APIPath = "/api"
+	}
+	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	config.ContentType = runtime.ContentTypeProtobuf
+	config.DisableCompression = true
+	return rest.RESTClientFor(config)
 }
 
 // object returns an object with everything that a target has.

@@ -6,8 +6,6 @@ import (
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -37,7 +35,7 @@ var trustBundleChange = &row{
 		return err
 	},
 	raw: func(ctx context.Context, s *stage, _ int) ([]float64, error) {
-		raw, err := s.trustBundleClient()
+		raw, err := newCheapClient(s, certificatesv1.SchemeGroupVersion)
 		if err != nil {
 			return nil, err
 		}
@@ -73,26 +71,6 @@ func putTrustBundle(ctx context.Context, request *rest.Request, object *certific
 func (c *rawClient) trustBundle() *certificatesv1.ClusterTrustBundle {
 	like := c.object("", "")
 	return &certificatesv1.ClusterTrustBundle{ObjectMeta: like.ObjectMeta, Spec: certificatesv1.ClusterTrustBundleSpec{TrustBundle: like.Data[bundleKey]}}
-}
-
-// trustBundleClient returns the client that newRawClient does, for ClusterTrustBundles.
-func (s *stage) trustBundleClient() (rest.Interface, error) {
-	scheme := runtime.NewScheme()
-	if err := certificatesv1.AddToScheme(scheme); err != nil {
-		return nil, err
-	}
-	if err := metav1.AddMetaToScheme(scheme); err != nil {
-		return nil, err
-	}
-	config, err := s.rig.AccountConfig()
-	if err != nil {
-		return nil, err
-	}
-	config.APIPath, config.GroupVersion = "/apis", &certificatesv1.SchemeGroupVersion
-	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
-	config.ContentType = runtime.ContentTypeProtobuf
-	config.DisableCompression = true
-	return rest.RESTClientFor(config)
 }
 
 // onlyTrustBundle gives a Bundle a ClusterTrustBundle as its only target.
