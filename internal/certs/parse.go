@@ -44,6 +44,8 @@ type Certificate struct {
 	// CA is true if the basic constraints make it a CA (RFC 5280, 4.2.1.9), or if it is a
 	// self-issued certificate of version 1, which has no extensions.
 	CA bool
+	// Version1 is true if Go's parser accepts the certificate and it is of version 1.
+	Version1 bool
 	// SelfIssued is true if issuer and subject are the same name, as in a root.
 	// An intermediate has a different issuer.
 	SelfIssued bool
@@ -217,6 +219,7 @@ func fromX509(parsed *x509.Certificate, fingerprint [sha256.Size]byte, origin Or
 		Origin:       origin,
 		NotAfter:     parsed.NotAfter,
 		CA:           isCA(parsed),
+		Version1:     parsed.Version == 1,
 		SelfIssued:   isSelfIssued(parsed),
 		RawSubject:   parsed.RawSubject,
 		RawPublicKey: parsed.RawSubjectPublicKeyInfo,

@@ -1,7 +1,6 @@
 package target
 
 import (
-	"crypto/x509"
 	"fmt"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
@@ -45,15 +44,12 @@ func acceptsTrustAnchors(content bundle.Bundle) error {
 // faultOfTrustAnchor returns what the API server has against one certificate, and the remedy; both
 // are empty if nothing.
 func faultOfTrustAnchor(certificate *certs.Certificate) (fault, remedy string) {
-	parsed, err := x509.ParseCertificate(certificate.DER)
 	switch {
-	case err != nil && certificate.Nonconforming == "":
-		return "cannot be parsed by the API server", "exclude it with spec.exclude"
-	case err != nil:
+	case certificate.Nonconforming != "":
 		return "is nonconforming: " + certificate.Nonconforming, "set spec.filters.nonconforming: Drop"
-	case parsed.Version < 3 && certificate.CA:
-		return fmt.Sprintf("is a root of version %d, without basic constraints", parsed.Version), "exclude it with spec.exclude"
-	case !parsed.BasicConstraintsValid || !parsed.IsCA:
+	case certificate.CA && certificate.Version1:
+		return "is a root of version 1, without basic constraints", "exclude it with spec.exclude"
+	case !certificate.CA:
 		return "is not a CA", "set spec.filters.notCA: Drop"
 	}
 	return "", ""

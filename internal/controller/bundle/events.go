@@ -27,10 +27,11 @@ const (
 	SourceIndex = "source"
 	// DefaultCAsKey is the entry of the SourceIndex for the default CA package.
 	DefaultCAsKey = "default"
-	// settling is how long a build waits after the event of a source. After a watch was
-	// interrupted, the cache takes up the changes of several sources one by one, within a few
-	// milliseconds: a bundle of some of them was never wanted, and a CA that moved from one
-	// source to another may be in neither.
+	// settling is how long the build of a bundle with several sources waits after the event of
+	// one. The watches of ConfigMaps and of Secrets are independent, and after an interruption
+	// the cache takes up the changes of several objects one by one, within a few milliseconds:
+	// a bundle of some of them was never wanted, and a CA that moved from one source to another
+	// may be in neither.
 	settling = 10 * time.Millisecond
 )
 
@@ -147,6 +148,24 @@ func selectsAny(spec bundle.Spec, kind bundle.Kind, versions []labels.Set) bool 
 	})
 }
 
+// delayOf returns how long the build of a bundle waits after the event of one of its sources. A
+// single object changes at once.
+func delayOf(spec bundle.Spec) time.Duration {
+	objects := 0
+	for _, source := range spec.Sources {
+		switch {
+		case source.Object != nil && source.Object.Selector != nil, source.TrustBundle != nil && source.TrustBundle.Name == "":
+			return settling
+		case source.Object != nil, source.TrustBundle != nil:
+			objects++
+		}
+	}
+	if objects > 1 {
+		return settling
+	}
+	return 0
+}
+
 // EnqueueReaders enqueues the Bundles that have a source under this entry of the
 // SourceIndex and for which the function, unless it is nil, returns true.
 func (r *Reconciler) EnqueueReaders(ctx context.Context, entry string, concerns func(bundle.Spec) bool) {
@@ -159,7 +178,7 @@ func (r *Reconciler) EnqueueReaders(ctx context.Context, entry string, concerns 
 		_ = meta.EachListItem(readers, func(item runtime.Object) error {
 			if obj, ok := item.(client.Object); ok {
 				if spec, _ := adapter.Spec(obj); concerns == nil || concerns(spec) {
-					r.queue.AddAfter(workqueue.HighPriority, settling, spec.ID)
+					r.queue.AddAfter(workqueue.HighPriority, delayOf(spec), spec.ID)
 				}
 			}
 			return nil

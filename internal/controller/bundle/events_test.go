@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"slices"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 
@@ -112,12 +114,38 @@ func TestSourceEvents(t *testing.T) {
 		var got []string
 		for _, one := range w.bundleNotes.Take() {
 			got = append(got, one.Key.Name)
-			if one.Priority != workqueue.HighPriority || one.After != settling {
-				t.Errorf("%s: priority %d after %s", tc.name, one.Priority, one.After)
+			after := settling
+			if one.Key.Name == "secret" { // it reads one object only
+				after = 0
+			}
+			if one.Priority != workqueue.HighPriority || one.After != after {
+				t.Errorf("%s: %s: priority %d after %s", tc.name, one.Key.Name, one.Priority, one.After)
 			}
 		}
 		if diff := gocmp.Diff(tc.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.name, diff)
+		}
+	}
+}
+
+// S13: a bundle waits for the other changes of its sources if it reads several objects.
+func TestDelayOf(t *testing.T) {
+	t.Parallel()
+	one := bundle.Source{Object: &bundle.ObjectSource{Kind: bundle.ConfigMap, Name: "roots"}}
+	for name, tc := range map[string]struct {
+		sources []bundle.Source
+		want    time.Duration
+	}{
+		"none":              {[]bundle.Source{{DefaultCAs: true}, {Text: "roots"}}, 0},
+		"one":               {[]bundle.Source{{DefaultCAs: true}, one, {Text: "roots"}}, 0},
+		"two":               {[]bundle.Source{one, one}, settling},
+		"selected":          {[]bundle.Source{{Object: &bundle.ObjectSource{Kind: bundle.Secret, Selector: labels.Everything()}}}, settling},
+		"a trust bundle":    {[]bundle.Source{{TrustBundle: &bundle.TrustBundleSource{Name: "roots"}}}, 0},
+		"one, and another":  {[]bundle.Source{{TrustBundle: &bundle.TrustBundleSource{Name: "roots"}}, one}, settling},
+		"those of a signer": {[]bundle.Source{{TrustBundle: &bundle.TrustBundleSource{Signer: "example.com/roots"}}}, settling},
+	} {
+		if got := delayOf(bundle.Spec{Sources: tc.sources}); got != tc.want {
+			t.Errorf("%s: %s, want %s", name, got, tc.want)
 		}
 	}
 }

@@ -35,7 +35,7 @@ func TestExistingOfBothKinds(t *testing.T) {
 		{[]bundle.Kind{bundle.ConfigMap, bundle.Secret}, []string{"a"}, []target.Key{fake.SecretKey("roots", "a")}},
 	} {
 		b.scope = target.NewScope(tc.kinds, tc.reach)
-		got, err := b.listExisting(fake.Quiet(t), fake.ID("roots"))
+		got, err := b.listExisting(fake.Quiet(t), fake.ID("roots"), b.scope.Kinds)
 		if diff := cmp.Diff(tc.want, got); diff != "" || err != nil {
 			t.Errorf("%v: error %v, (-want +got):\n%s", tc.kinds, err, diff)
 		}
@@ -52,5 +52,32 @@ func TestGoneBundleOfBothKinds(t *testing.T) {
 	want := append(inBulk("a"), queuetest.Added[target.Key]{Priority: workqueue.DefaultPriority, After: 0, Key: fake.SecretKey("roots", "b")})
 	if diff := cmp.Diff(want, b.rebuilt(t, w)); diff != "" {
 		t.Errorf("queued (-want +got):\n%s", diff)
+	}
+}
+
+// T6: a rollout concerns the kinds that the revision or the one before wants, and all if this
+// process had none before.
+func TestKindsOfRollout(t *testing.T) {
+	t.Parallel()
+	r := &Reconciler{scope: target.Scope{Kinds: []bundle.Kind{bundle.ConfigMap, bundle.Secret, bundle.ClusterTrustBundle}}}
+	wanting := func(kinds ...bundle.Kind) *target.Revision {
+		revision := &target.Revision{Shapes: map[bundle.Kind]*target.Shape{}}
+		for _, kind := range kinds {
+			revision.Shapes[kind] = &target.Shape{}
+		}
+		return revision
+	}
+	for _, tc := range []struct {
+		before, now *target.Revision
+		want        []bundle.Kind
+	}{
+		{nil, wanting(bundle.ConfigMap), r.scope.Kinds},
+		{wanting(bundle.ConfigMap), wanting(bundle.ConfigMap), []bundle.Kind{bundle.ConfigMap}},
+		{wanting(bundle.Secret), wanting(bundle.ClusterTrustBundle), []bundle.Kind{bundle.Secret, bundle.ClusterTrustBundle}},
+		{wanting(), wanting(), []bundle.Kind{}},
+	} {
+		if diff := cmp.Diff(tc.want, r.kindsOfRollout(tc.before, tc.now)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
 	}
 }

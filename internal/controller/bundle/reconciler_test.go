@@ -260,7 +260,7 @@ func TestNamespaces(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := b.namespaces(fake.Quiet(t), &target.Revision{Namespaces: parsed})
+		got, err := b.namespaces(fake.Quiet(t), &target.Revision{Namespaces: parsed, Shapes: map[bundle.Kind]*target.Shape{bundle.ConfigMap: {}}})
 		if err != nil {
 			t.Fatal(err)
 		}

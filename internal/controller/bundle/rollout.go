@@ -3,6 +3,8 @@ package bundle
 import (
 	"context"
 	"errors"
+	"iter"
+	"maps"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,7 +29,7 @@ func (r *Reconciler) startRollout(ctx context.Context, id bundle.ID, revision *t
 		return nil // superseded in the meantime, and enqueued for that
 	}
 	namespaces, namespacesErr := r.namespaces(ctx, revision)
-	existing, existingErr := r.listExisting(ctx, id)
+	existing, existingErr := r.listExisting(ctx, id, r.kindsOfRollout(before, revision))
 	if err := errors.Join(namespacesErr, existingErr); err != nil {
 		r.revisions.Restore(id, before)
 		return err
@@ -66,9 +68,34 @@ func priorityOfExisting(before *target.Revision) int {
 	return workqueue.DefaultPriority
 }
 
+// kindsOfRollout returns the kinds of which a bundle may have targets: those of a revision and of
+// the one before. Targets of others were enqueued when that one was activated. All kinds are
+// possible if this process had no revision before.
+func (r *Reconciler) kindsOfRollout(before, revision *target.Revision) []bundle.Kind {
+	if before == nil {
+		return r.scope.Kinds
+	}
+	return slices.DeleteFunc(slices.Clone(r.scope.Kinds), func(kind bundle.Kind) bool {
+		return before.Shapes[kind] == nil && revision.Shapes[kind] == nil
+	})
+}
+
+// hasNamespaced reports whether any of the kinds is namespaced.
+func hasNamespaced(kinds iter.Seq[bundle.Kind]) bool {
+	for kind := range kinds {
+		if !target.TypeOf(kind).ClusterScoped {
+			return true
+		}
+	}
+	return false
+}
+
 // namespaces returns the namespaces that a revision selects, except those that are outside
 // the operator's scope or terminating.
 func (r *Reconciler) namespaces(ctx context.Context, revision *target.Revision) ([]string, error) {
+	if !hasNamespaced(maps.Keys(revision.Shapes)) {
+		return nil, nil
+	}
 	list, err := metadata.Namespaces(ctx, r.objects, client.MatchingLabelsSelector{Selector: revision.Namespaces})
 	var names []string
 	for i := range list {
@@ -79,19 +106,21 @@ func (r *Reconciler) namespaces(ctx context.Context, revision *target.Revision) 
 	return names, err
 }
 
-// listExisting returns the existing targets of a bundle. It looks up each namespace in the
+// listExisting returns the existing targets of a bundle, of some kinds. It looks up each namespace in the
 // cache, because an index would account for a quarter of the memory per target. A target
 // whose namespace is not in the cache yet is enqueued later, by its own event and by that of
 // the namespace.
-func (r *Reconciler) listExisting(ctx context.Context, id bundle.ID) ([]target.Key, error) {
-	list, err := metadata.Namespaces(ctx, r.objects)
-	if err != nil {
-		return nil, err
-	}
+func (r *Reconciler) listExisting(ctx context.Context, id bundle.ID, kinds []bundle.Kind) ([]target.Key, error) {
 	var namespaces []string
-	for i := range list {
-		if r.scope.HasNamespace(list[i].Name) {
-			namespaces = append(namespaces, list[i].Name)
+	if hasNamespaced(slices.Values(kinds)) {
+		list, err := metadata.Namespaces(ctx, r.objects)
+		if err != nil {
+			return nil, err
+		}
+		for i := range list {
+			if r.scope.HasNamespace(list[i].Name) {
+				namespaces = append(namespaces, list[i].Name)
+			}
 		}
 	}
 	adapter := r.apis.Of(id.Kind)
@@ -100,7 +129,7 @@ func (r *Reconciler) listExisting(ctx context.Context, id bundle.ID) ([]target.K
 	}
 	marks := adapter.Marks()
 	var keys []target.Key
-	for _, kind := range r.scope.Kinds {
+	for _, kind := range kinds {
 		if target.TypeOf(kind).ClusterScoped {
 			named, err := r.listNamed(ctx, id, kind, marks)
 			if err != nil {
@@ -141,8 +170,8 @@ func (r *Reconciler) listNamed(ctx context.Context, id bundle.ID, kind bundle.Ki
 func (r *Reconciler) onDeleted(ctx context.Context, id bundle.ID) error {
 	r.drop(id)
 	r.enqueueInferior(ctx, id)
-	keys, err := r.listExisting(ctx, id)
-	rest, restErr := r.listExisting(ctx, id.Peer())
+	keys, err := r.listExisting(ctx, id, r.scope.Kinds)
+	rest, restErr := r.listExisting(ctx, id.Peer(), r.scope.Kinds)
 	r.targetQueue.Add(workqueue.DefaultPriority, slices.Concat(keys, rest)...)
 	return errors.Join(err, restErr)
 }

@@ -36,7 +36,7 @@ func (r *Reconciler) yield(ctx context.Context, id bundle.ID, obj client.Object)
 	r.revisions.ClearOrphaned(id)
 	if r.ledger.RecordSuperseded(id, ledger.Attempt{UID: string(obj.GetUID()), Generation: obj.GetGeneration(), SupersededBy: superior}) {
 		log.FromContext(ctx).Info("The Bundle is superseded", "bundle", id.String(), "by", superior.String())
-		keys, err := r.listExisting(ctx, superior) // some may be here only because this Bundle wanted them too
+		keys, err := r.listExisting(ctx, superior, r.scope.Kinds) // some may be here only because this Bundle wanted them too
 		if err != nil {
 			return true, err
 		}
@@ -64,7 +64,7 @@ func (r *Reconciler) rival(ctx context.Context, id bundle.ID) (*bundle.Rival, er
 	if !isBuilt && report.ObservedGeneration == 0 {
 		// An older definition has no such fields, and no generation either: a new object of the
 		// current one has -1. Its targets show that it was active.
-		keys, err := r.listExisting(ctx, id)
+		keys, err := r.listExisting(ctx, id, r.scope.Kinds)
 		if err != nil {
 			return nil, err
 		}

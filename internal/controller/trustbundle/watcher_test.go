@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 	certificatesv1 "k8s.io/api/certificates/v1"
@@ -118,7 +119,9 @@ func watching(t *testing.T, s *server) (w *Watcher, notified func() int) {
 		}
 		listener.Close()
 	})
-	if !w.WaitForCacheSync(t.Context()) {
+	synced, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	defer stop()
+	if !w.WaitForCacheSync(synced) {
 		t.Fatal("nothing is known")
 	}
 	return w, func() int {
