@@ -61,7 +61,7 @@ func TestDeletion(t *testing.T) {
 			remove(t, bundle, client.PropagationPolicy(policy))
 			awaitGone(t, bundle)
 			awaitCollected(t, bundle, owned, shared)
-			stays(t, 300*time.Millisecond, "that no target comes back", func() error {
+			deletedOnce := func() error {
 				for _, h := range histories {
 					if types := h.types(); !slices.Equal(types, []watch.EventType{watch.Added, watch.Deleted}) &&
 						!slices.Equal(types, []watch.EventType{watch.Added, watch.Modified, watch.Deleted}) {
@@ -69,7 +69,9 @@ func TestDeletion(t *testing.T) {
 					}
 				}
 				return nil
-			})
+			}
+			poll.Eventually(t, "the watches to report the deletions", deletedOnce)
+			stays(t, 300*time.Millisecond, "that no target comes back", deletedOnce)
 		})
 	}
 }
