@@ -141,6 +141,10 @@ bench: cluster-build $(BIN)/helm ## Measure the figures of docs/performance.md r
 	@go build -o $(BIN)/bench ./test/bench
 	@$(BIN)/bench -rows "$(ROWS)" -sizes "$(SIZES)" -reps "$(REPS)" -json "$(JSON)" -profile "$(PROFILE)"
 
+.PHONY: bench-tables
+bench-tables: ## Write the tables of docs/performance.md from docs/performance/*.json, which `make bench JSON=docs/performance/NAME.json` writes
+	@go run ./test/bench -tables docs/performance.md
+
 .PHONY: bench-compare
 bench-compare: ## Compare the results of two runs of `make bench`, OLD and NEW
 	@go run ./test/bench -compare "$(OLD)" "$(NEW)"
@@ -176,6 +180,7 @@ generate: $(BIN)/controller-gen $(BIN)/applyconfiguration-gen $(BIN)/crd-ref-doc
 	@hack/applyconfigurations.sh
 	@$(BIN)/crd-ref-docs --source-path=api --config=hack/apidocs/config.yaml --renderer=markdown --output-path=docs/reference/api.md --log-level=ERROR
 	@go run ./hack/flagdocs >docs/reference/flags.md
+	@go run ./test/bench -tables docs/performance.md
 	@go run ./hack/licenses >$(BIN)/licenses.md && mv $(BIN)/licenses.md docs/reference/licenses.md
 	@hack/chartcrd.sh
 	@hack/chartpackage.sh

@@ -26,6 +26,10 @@ var (
 	alone = kindPrefix + "alone"
 	// smallPrefix is the name prefix of Bundles with three certificates.
 	smallPrefix = kindPrefix + "small-"
+	// few has three certificates too, one of them from a source that changes, and so have the
+	// Bundles with manyPrefix, which share a source.
+	few        = kindPrefix + "few"
+	manyPrefix = kindPrefix + "many-"
 )
 
 // kindPrefix begins the names of all Bundles. With BENCH_KIND=ClusterBundle in the environment,
@@ -40,7 +44,12 @@ const (
 
 // sourceOf returns the name of a Bundle's source ConfigMap. It differs from the
 // Bundle's, since a Bundle cannot read its own target.
-func sourceOf(name string) string { return name + "-source" }
+func sourceOf(name string) string {
+	if strings.HasPrefix(name, manyPrefix) {
+		name = manyPrefix
+	}
+	return name + "-source"
+}
 
 // small returns the names of the given number of small Bundles.
 func small(count int) []string {
@@ -69,6 +78,8 @@ func (s *stage) bundle(name string, selecting bool) *v1alpha1.Bundle {
 	switch {
 	case strings.HasPrefix(name, smallPrefix):
 		b.Spec.Sources = []v1alpha1.BundleSource{{InLine: &s.three}}
+	case name == few, strings.HasPrefix(name, manyPrefix):
+		b.Spec.Sources[0] = v1alpha1.BundleSource{InLine: &s.two}
 	case name == withStores:
 		password, profile := storePassword, v1alpha1.PKCS12Profile(stores[1].Profile)
 		b.Spec.Target.AdditionalFormats = &v1alpha1.AdditionalFormats{
@@ -105,30 +116,36 @@ func (s *stage) targets(names ...string) []place {
 // create creates a Bundle and, before it, its source.
 func (s *stage) create(ctx context.Context, name string, selecting bool) error {
 	if !strings.HasPrefix(name, smallPrefix) {
-		source := &corev1.ConfigMap{
-			ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: sourceOf(name)},
-			Data:       map[string]string{bundleKey: s.sources[0]},
-		}
-		if err := s.api.Create(ctx, source); err != nil && !apierrors.IsAlreadyExists(err) {
+		if err := s.createSource(ctx, name); err != nil {
 			return err
 		}
 	}
 	return s.api.Create(ctx, s.bundle(name, selecting))
 }
 
-// changeSource replaces the certificate in a Bundle's source.
+// source returns the source of a Bundle with one of its contents.
+func (s *stage) source(name string, index int) *corev1.ConfigMap {
+	return &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: sourceOf(name)},
+		Data:       map[string]string{bundleKey: s.sources[index]},
+	}
+}
+
+// createSource creates the source of a Bundle, unless it exists.
+func (s *stage) createSource(ctx context.Context, name string) error {
+	err := s.api.Create(ctx, s.source(name, 0))
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	s.sourceAt[sourceOf(name)] = 0
+	return err
+}
+
+// changeSource replaces the certificate in a Bundle's source, by one request.
 func (s *stage) changeSource(ctx context.Context, name string) error {
-	source := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: sourceOf(name)}}
-	if err := s.api.Get(ctx, client.ObjectKeyFromObject(source), source); err != nil {
-		return err
-	}
-	for _, text := range s.sources {
-		if text != source.Data[bundleKey] {
-			source.Data[bundleKey] = text
-			break
-		}
-	}
-	return s.api.Update(ctx, source)
+	next := 1 - s.sourceAt[sourceOf(name)]
+	s.sourceAt[sourceOf(name)] = next
+	return s.api.Update(ctx, s.source(name, next))
 }
 
 // selecting makes a Bundle select its namespaces, or none. existed reports

@@ -9,7 +9,6 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -26,14 +25,14 @@ var distrusted = &row{
 	largest: largestRollout,
 	figures: []figure{{work: "a CA is excluded while a source is missing: all targets replaced", unit: seconds, raw: "PUT", ratio: 1.3, growth: linear}},
 	setUp: func(ctx context.Context, s *stage) error {
-		if err := largeInPlace(ctx, s); err != nil {
+		if err := largeTargets.inPlace(ctx, s); err != nil {
 			return err
 		}
 		return s.loseSource(ctx, large)
 	},
 	raw:      rawOnce(func(s *stage) rawWrite { return rawWrite{s.namespaces, s.raw.put} }),
 	act:      func(ctx context.Context, s *stage, _ int) error { return s.excludeOne(ctx, large) },
-	doneWhen: seeAll(large, changed),
+	doneWhen: largeTargets.seeAll(changed),
 	tearDown: func(ctx context.Context, s *stage) error { return s.restore(ctx, large) },
 }
 
@@ -84,11 +83,7 @@ func (s *stage) restore(ctx context.Context, name string) error {
 	if err := s.api.Patch(ctx, b, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"exclude":null}}`))); err != nil {
 		return err
 	}
-	source := &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: sourceOf(name)},
-		Data:       map[string]string{bundleKey: s.sources[0]},
-	}
-	if err := s.api.Create(ctx, source); err != nil && !apierrors.IsAlreadyExists(err) {
+	if err := s.createSource(ctx, name); err != nil {
 		return err
 	}
 	_, err := expected.wait(ctx)

@@ -22,7 +22,7 @@ var refused = &row{
 	largest: largestRollout,
 	figures: []figure{{work: "a source changes while one namespace in 50 refuses writes: all others", unit: seconds, raw: "PUT", ratio: 1.3, growth: linear}},
 	setUp: func(ctx context.Context, s *stage) error {
-		if err := largeInPlace(ctx, s); err != nil {
+		if err := largeTargets.inPlace(ctx, s); err != nil {
 			return err
 		}
 		refusing, _ := s.refusing()

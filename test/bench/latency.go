@@ -7,8 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"trust-manager.io/test/framework/kinds"
 )
 
 const (
@@ -18,38 +16,11 @@ const (
 	besides = 19
 )
 
-// Each measurement uses another namespace, since the operator slows down for a
-// target that is changed repeatedly.
-var tampered = &row{
-	name:    "tampered",
-	figures: []figure{{work: "a tampered target is repaired, p50", unit: milliseconds, raw: "GET, PUT", limit: 0.050, growth: flat}},
-	times:   latencyTimes,
-	calm:    500 * time.Millisecond,
-	setUp:   largeInPlace,
-	raw: func(ctx context.Context, s *stage, i int) ([]float64, error) {
-		start, namespace := time.Now(), s.namespaces[i]
-		var read corev1.ConfigMap
-		err := s.raw.client.Get().Namespace(namespace).Resource("configmaps").Name(rawName).Do(ctx).Into(&read)
-		if err == nil {
-			err = s.raw.put(ctx, namespace)
-		}
-		return []float64{time.Since(start).Seconds()}, err
-	},
-	act: func(ctx context.Context, s *stage, i int) error {
-		object := s.target(i)
-		object.Labels = map[string]string{kinds.MarksOf(large).Label: large, observedLabel: "true"}
-		object.Annotations = map[string]string{kinds.MarksOf(large).Hash: "tampered"}
-		object.Data = map[string]string{bundleKey: "tampered"}
-		return s.api.Update(ctx, object)
-	},
-	doneWhen: seeRestored,
-}
-
 var deleted = &row{
 	name:    "deleted",
 	figures: []figure{{work: "a deleted target is there again, p50", unit: milliseconds, raw: "POST", limit: 0.050, growth: flat}},
 	times:   latencyTimes,
-	setUp:   largeInPlace,
+	setUp:   largeTargets.inPlace,
 	raw: func(ctx context.Context, s *stage, i int) ([]float64, error) {
 		if err := s.raw.remove(ctx, s.namespaces[i]); err != nil {
 			return nil, err
@@ -58,18 +29,8 @@ var deleted = &row{
 		err := s.raw.post(ctx, s.namespaces[i])
 		return []float64{time.Since(start).Seconds()}, err
 	},
-	act:      func(ctx context.Context, s *stage, i int) error { return s.api.Delete(ctx, s.target(i)) },
-	doneWhen: seeRestored,
-}
-
-// seeRestored expects the target of the large Bundle in a namespace to be restored.
-func seeRestored(s *stage, i int) []*expectation {
-	return []*expectation{s.seen.expect([]place{{large, s.namespaces[i]}}, restored)}
-}
-
-// target returns the target of the large Bundle in a namespace, without content.
-func (s *stage) target(i int) *corev1.ConfigMap {
-	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespaces[i], Name: large}}
+	act:      func(ctx context.Context, s *stage, i int) error { return s.api.Delete(ctx, s.target(large, i)) },
+	doneWhen: largeTargets.seeRestored,
 }
 
 // The time starts before the request that creates the namespace.
@@ -114,6 +75,31 @@ var newNamespace = &row{
 			all = append(all, place{name, namespace})
 		}
 		return []*expectation{s.seen.expect(all[:1], present), s.seen.expect(all, present)}
+	},
+}
+
+// fewNamespace is the same for one Bundle of three certificates.
+var fewNamespace = &row{
+	name: "few-namespace",
+	figures: []figure{
+		{work: "a new namespace, one Bundle of 3 certificates: the target is there, p50", unit: milliseconds, raw: "POST", limit: 0.050, growth: flat},
+	},
+	times: latencyTimes,
+	setUp: func(ctx context.Context, s *stage) error { return s.inPlace(ctx, few) },
+	raw: func(ctx context.Context, s *stage, _ int) ([]float64, error) {
+		start := time.Now()
+		namespace, err := s.addNamespace(ctx, noNamespace)
+		if err == nil {
+			err = s.rawFew.post(ctx, namespace)
+		}
+		return []float64{time.Since(start).Seconds()}, err
+	},
+	act: func(ctx context.Context, s *stage, _ int) error {
+		_, err := s.addNamespace(ctx, "true")
+		return err
+	},
+	doneWhen: func(s *stage, _ int) []*expectation {
+		return []*expectation{s.seen.expect([]place{{few, s.nextNamespace()}}, present)}
 	},
 }
 

@@ -43,11 +43,15 @@ func main() {
 	repetitions := flag.Int("reps", 5, fmt.Sprintf("number of measurements of each row, of which the median is printed; at most %[2]d above %[1]d namespaces", quickSize, fewRepetitions))
 	file := flag.String("json", "", "write all figures to this file")
 	profiles := flag.String("profile", "", "write CPU and heap profiles of the operator to this directory")
+	page := flag.String("tables", "", "only write the tables of this Markdown file from the JSON files that it names")
 	compared := flag.Bool("compare", false, "only compare two files written with -json: OLD NEW")
 	flag.Parse()
 	log.SetLogger(logr.Discard()) // of the client
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := func() error {
+		if *page != "" {
+			return writeTables(*page)
+		}
 		if *compared {
 			return compareFiles(os.Stdout, flag.Args())
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -112,7 +113,7 @@ func (o *observer) note(at place, seen sighting) {
 	defer o.mu.Unlock()
 	o.now[at] = seen
 	o.last = seen.at
-	if at.name != rawName {
+	if !strings.HasPrefix(at.name, rawName) {
 		o.events++
 	}
 	for e := range o.expected {

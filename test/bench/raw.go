@@ -23,17 +23,20 @@ const (
 	// parallel is the number of concurrent requests of the raw client, equal to the
 	// operator's --concurrency.
 	parallel = 16
-	// rawName is the name of the raw client's objects and of the Bundle that owns
-	// them, which has no target: targets have an owner too.
+	// rawName is the name of the raw client's large objects, the prefix of the names of its
+	// others, and the name of the Bundle that owns them, which has no target: targets have an
+	// owner too.
 	rawName      = "raw"
 	metadataOnly = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 )
 
 // rawClient only sends the cheapest correct writes: protobuf, metadata-only
-// responses, no compression, no reads, no watches.
+// responses, no compression, no reads, no watches. It has one object in each namespace.
 type rawClient struct {
 	client rest.Interface
 	owner  metav1.OwnerReference
+	// name is the name of the objects.
+	name string
 	// content is the data of one object.
 	content corev1.ConfigMap
 
@@ -54,13 +57,21 @@ func newRawClient(ctx context.Context, s *stage) (*rawClient, error) {
 	}
 	yes := true
 	return &rawClient{
-		client: client, versions: map[string]string{},
+		client: client, name: rawName, versions: map[string]string{},
 		content: corev1.ConfigMap{Data: map[string]string{bundleKey: s.roots + s.sources[0]}},
 		owner: metav1.OwnerReference{
 			APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.BundleKind, Name: rawName, UID: owner.UID,
 			Controller: &yes, BlockOwnerDeletion: &yes,
 		},
 	}, nil
+}
+
+// small returns a client like this one with its own objects, whose content is that of a small Bundle.
+func (c *rawClient) small(s *stage, name string) *rawClient {
+	return &rawClient{
+		client: c.client, owner: c.owner, name: rawName + "-" + name, versions: map[string]string{},
+		content: corev1.ConfigMap{Data: map[string]string{bundleKey: s.sources[0] + s.two}},
+	}
 }
 
 // newCheapClient returns a client for the objects of a version, with the cheapest encoding and under
@@ -89,7 +100,7 @@ func newCheapClient(s *stage, version schema.GroupVersion) (rest.Interface, erro
 func (c *rawClient) object(namespace, version string) *corev1.ConfigMap {
 	object := c.content
 	object.ObjectMeta = metav1.ObjectMeta{
-		Name: rawName, Namespace: namespace, ResourceVersion: version,
+		Name: c.name, Namespace: namespace, ResourceVersion: version,
 		Labels:          map[string]string{observedLabel: "true", "bench-bundle": large},
 		Annotations:     map[string]string{kinds.MarksOf(large).Hash: "0000000000000000000000000000000000000000000000000000000000000000"},
 		OwnerReferences: []metav1.OwnerReference{c.owner},
@@ -127,11 +138,11 @@ func (c *rawClient) post(ctx context.Context, namespace string) error {
 }
 
 func (c *rawClient) put(ctx context.Context, namespace string) error {
-	return c.write(ctx, c.client.Put().Name(rawName), c.object(namespace, c.version(namespace)))
+	return c.write(ctx, c.client.Put().Name(c.name), c.object(namespace, c.version(namespace)))
 }
 
 func (c *rawClient) remove(ctx context.Context, namespace string) error {
-	err := c.client.Delete().Namespace(namespace).Resource("configmaps").Name(rawName).Do(ctx).Error()
+	err := c.client.Delete().Namespace(namespace).Resource("configmaps").Name(c.name).Do(ctx).Error()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.versions, namespace)

@@ -45,8 +45,9 @@ type figure struct {
 	// ratio is the maximum ratio of the operator's time, without extra, to the raw
 	// client's, or 0.
 	ratio float64
-	// limit is the maximum of the figure itself if ratio is 0.
-	limit float64
+	// limit is the maximum of the figure itself if ratio is 0, and perNamespace what each
+	// namespace adds to it.
+	limit, perNamespace float64
 	// extra describes the time that the ratio excludes.
 	extra  string
 	growth growth
@@ -108,7 +109,8 @@ func (r *result) judge(f figure) {
 		}
 		return
 	}
-	r.Bound, r.Holds = "≤ "+bare(f.limit, f.unit), r.Value <= f.limit
+	limit := f.limit + f.perNamespace*float64(r.Namespaces)
+	r.Bound, r.Holds = "≤ "+bare(limit, f.unit), r.Value <= limit
 }
 
 // usages are the usages of several repetitions.

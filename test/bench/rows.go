@@ -12,52 +12,19 @@ type group []*row
 // groups are all rows in the order of measurement. Their bounds apply to 500
 // namespaces.
 var groups = []group{
-	{newBundle, sourceChange, tampered, deleted, refused, deselection},
+	{largeTargets.created("new"), largeTargets.changed("change"), largeTargets.tampered("tampered"), deleted, refused, largeTargets.deselected("deselect")},
+	{fewTargets.created("few-new"), fewTargets.changed("few-change"), fewTargets.tampered("few-tampered"), fewTargets.deselected("few-deselect")},
+	{fewTargets.resident("few-memory")},
+	{manyChange},
+	{manyMemory},
 	{distrusted},
 	{hanging},
 	{storesRow},
 	{memory},
 	{restart},
 	{trustBundleChange},
+	{fewNamespace},
 	{newNamespace},
-}
-
-var newBundle = &row{
-	name:    "new",
-	largest: largestRollout,
-	figures: []figure{{work: "a new Bundle: all targets made", unit: seconds, raw: "POST", ratio: 1.3, growth: linear}},
-	setUp: func(ctx context.Context, s *stage) error {
-		if err := s.raw.ensure(ctx, s.namespaces, false); err != nil {
-			return err
-		}
-		return s.gone(ctx, large)
-	},
-	raw:      rawOnce(func(s *stage) rawWrite { return rawWrite{s.namespaces, s.raw.post} }),
-	act:      func(ctx context.Context, s *stage, _ int) error { return s.create(ctx, large, true) },
-	doneWhen: seeAll(large, present),
-}
-
-var sourceChange = &row{
-	name:     "change",
-	largest:  largestRollout,
-	figures:  []figure{{work: "a source changes: all targets replaced", unit: seconds, raw: "PUT", ratio: 1.3, growth: linear}},
-	setUp:    largeInPlace,
-	raw:      rawOnce(func(s *stage) rawWrite { return rawWrite{s.namespaces, s.raw.put} }),
-	act:      func(ctx context.Context, s *stage, _ int) error { return s.changeSource(ctx, large) },
-	doneWhen: seeAll(large, changed),
-}
-
-var deselection = &row{
-	name:    "deselect",
-	largest: largestRollout,
-	figures: []figure{{work: "the selector deselects all: all targets deleted", unit: seconds, raw: "DELETE", ratio: 1.3, growth: linear}},
-	setUp:   largeInPlace,
-	raw:     rawOnce(func(s *stage) rawWrite { return rawWrite{s.namespaces, s.raw.remove} }),
-	act: func(ctx context.Context, s *stage, _ int) error {
-		_, err := s.selecting(ctx, large, false)
-		return err
-	},
-	doneWhen: seeAll(large, absent),
 }
 
 // The API server would need 15 GB for twice 585 KB in each of 2,000 namespaces
@@ -83,20 +50,12 @@ var storesRow = &row{
 		return []float64{took}, err
 	},
 	act:      func(ctx context.Context, s *stage, _ int) error { return s.create(ctx, withStores, true) },
-	doneWhen: seeAll(withStores, present),
+	doneWhen: targets{name: withStores}.seeAll(present),
 	extra: func(s *stage) (float64, error) {
 		_, took, err := encodeStores(s.roots + s.sources[0])
 		return took, err
 	},
 	tearDown: func(ctx context.Context, s *stage) error { return s.raw.ensure(ctx, s.namespaces, false) },
-}
-
-// largeInPlace ensures that the large Bundle and the raw client's objects exist.
-func largeInPlace(ctx context.Context, s *stage) error {
-	if err := s.raw.ensure(ctx, s.namespaces, true); err != nil {
-		return err
-	}
-	return s.inPlace(ctx, large)
 }
 
 // rawWrite is a write of the raw client and the namespaces to run it in.
@@ -114,22 +73,17 @@ func rawOnce(what func(*stage) rawWrite) func(context.Context, *stage, int) ([]f
 	}
 }
 
-// seeAll expects the same state of all targets of a Bundle.
-func seeAll(name string, what func(sighting) func(sighting) bool) func(*stage, int) []*expectation {
-	return func(s *stage, _ int) []*expectation {
-		return []*expectation{s.seen.expect(s.targets(name), what)}
-	}
-}
-
 // cleanUp removes what the next group must not find.
 func (g group) cleanUp(ctx context.Context, s *stage) error {
-	if err := s.raw.ensure(ctx, s.namespaces, false); err != nil {
-		return err
+	for _, client := range slices.Concat(s.rawMany, []*rawClient{s.raw, s.rawFew}) {
+		if err := client.ensure(ctx, s.namespaces, false); err != nil {
+			return err
+		}
 	}
 	if slices.Contains(g, newNamespace) {
 		return nil // it is the last group, and deleting its objects would take long
 	}
-	return s.gone(ctx, large, withStores, alone)
+	return s.gone(ctx, slices.Concat([]string{large, withStores, alone, few}, manyBundles(), s.restartBundles()[min(besides, len(s.restartBundles())):])...)
 }
 
 // rowNames returns the names of all rows.

@@ -47,6 +47,8 @@ type stage struct {
 	// stopWatching ends the observer.
 	stopWatching func()
 	raw          *rawClient
+	rawFew       *rawClient
+	rawMany      []*rawClient
 	operator     *operator
 	size         int
 	namespaces   []string
@@ -57,8 +59,10 @@ type stage struct {
 	certificates int
 	// sources are the contents between which a source alternates.
 	sources [2]string
-	// three are the certificates of a small Bundle.
-	three string
+	// three are the certificates of a small Bundle, and two those beside its source, if it has one.
+	three, two string
+	// sourceAt has, by Bundle, the index in sources of the content of its source.
+	sourceAt map[string]int
 	// turns is the number of comparisons between the raw client and the operator.
 	turns int
 	// rawTrustBundle is the raw client's ClusterTrustBundle, if it exists.
@@ -70,7 +74,7 @@ type stage struct {
 
 // newStage starts everything and creates the given number of namespaces.
 func newStage(ctx context.Context, size int, profiles string) (*stage, error) {
-	s := &stage{size: size}
+	s := &stage{size: size, sourceAt: map[string]int{}}
 	if err := s.bringUp(ctx, profiles); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -107,6 +111,10 @@ func (s *stage) bringUp(ctx context.Context, profiles string) (err error) {
 	if s.raw, err = newRawClient(ctx, s); err != nil {
 		return err
 	}
+	s.rawFew = s.raw.small(s, few)
+	for _, name := range manyBundles() {
+		s.rawMany = append(s.rawMany, s.raw.small(s, name))
+	}
 	if err := s.warmUp(ctx); err != nil {
 		return err
 	}
@@ -132,6 +140,7 @@ func (s *stage) writePackage() error {
 		s.sources[i] = newRoot(fmt.Sprint("source ", i))
 	}
 	s.three = s.sources[0] + s.sources[1] + newRoot("third")
+	s.two = newRoot("fourth") + newRoot("fifth")
 	data, err := capackage.Encode(capackage.Package{Name: "bench", Version: "1", Bundle: s.roots})
 	if err != nil {
 		return err

@@ -9,19 +9,30 @@ import (
 // has little variance.
 const mostOfMemory = 3
 
-// mostSmall and smallTargets limit the small Bundles of the rows "memory" and
-// "restart" to 10, and to as many as have 5,000 targets.
-const mostSmall, smallTargets = 10, 5000
+const (
+	// mostSmall and smallTargets limit the small Bundles of the row "memory" to 10, and to as
+	// many as have 5,000 targets. The row "restart" has twice as many.
+	mostSmall, smallTargets = 10, 5000
+	// residentLimit is the limit of the resident memory, without what each target and each
+	// namespace may add.
+	residentLimit, targetLimit, namespaceLimit = 60e6, 1500, 1500
+)
 
-// smallBundles returns the names of the small Bundles.
+// smallBundles returns the names of the small Bundles of the row "memory".
 func (s *stage) smallBundles() []string { return small(max(1, min(mostSmall, smallTargets/s.size))) }
+
+// restartBundles returns the names of those of the row "restart".
+func (s *stage) restartBundles() []string {
+	return small(max(1, min(2*mostSmall, 2*smallTargets/s.size)))
+}
 
 // memory measures the operator's memory: with one large target per namespace, and
 // per additional target of small Bundles.
 var memory = &row{
-	name: "memory",
+	name:    "memory",
+	largest: largestRollout,
 	figures: []figure{
-		{work: "resident memory, one large target in each namespace", unit: megabytes, limit: 60e6},
+		{work: "resident memory, one large target in each namespace", unit: megabytes, limit: residentLimit},
 		{work: "live heap for each further target", unit: kilobytes, limit: 1500},
 	},
 	most: mostOfMemory,
@@ -29,7 +40,7 @@ var memory = &row{
 		return s.gone(ctx, append(s.smallBundles(), large)...)
 	},
 	other: func(ctx context.Context, s *stage) ([]measured, error) {
-		resident, err := s.measureResident(ctx)
+		resident, err := s.measureResident(ctx, large)
 		if err != nil {
 			return nil, err
 		}
@@ -39,8 +50,8 @@ var memory = &row{
 }
 
 // measureResident measures the resident memory of a new operator after it has
-// rolled out the large Bundle and a change of it.
-func (s *stage) measureResident(ctx context.Context) (m measured, err error) {
+// rolled out Bundles and a change of their source.
+func (s *stage) measureResident(ctx context.Context, names ...string) (m measured, err error) {
 	if err := s.restartOperator(ctx); err != nil {
 		return m, err
 	}
@@ -48,14 +59,14 @@ func (s *stage) measureResident(ctx context.Context) (m measured, err error) {
 	if err != nil {
 		return m, err
 	}
-	if err := s.inPlace(ctx, large); err != nil {
+	if err := s.inPlace(ctx, names...); err != nil {
 		return m, err
 	}
 	if err := s.quiet(ctx, untilProven); err != nil {
 		return m, err
 	}
-	expected := s.seen.expect(s.targets(large), changed)
-	if err := s.changeSource(ctx, large); err != nil {
+	expected := s.seen.expect(s.targets(names...), changed)
+	if err := s.changeSource(ctx, names[0]); err != nil {
 		return m, err
 	}
 	if _, err := expected.wait(ctx); err != nil {
@@ -114,11 +125,11 @@ func (s *stage) heapWhenQuiet(ctx context.Context) (float64, error) {
 var restart = &row{
 	name: "restart",
 	figures: []figure{
-		{work: "restart with 5,000 targets in place: ready", unit: seconds, limit: 5},
-		{work: "restart with 5,000 targets in place: writes", unit: count, limit: 0},
+		{work: "restart with 10,000 targets in place: ready", unit: seconds, limit: 5},
+		{work: "restart with 10,000 targets in place: writes", unit: count, limit: 0},
 	},
 	setUp: func(ctx context.Context, s *stage) error {
-		if err := s.inPlace(ctx, s.smallBundles()...); err != nil {
+		if err := s.inPlace(ctx, s.restartBundles()...); err != nil {
 			return err
 		}
 		return s.quiet(ctx, untilProven)

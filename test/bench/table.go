@@ -9,18 +9,22 @@ import (
 
 // print writes the results as Markdown tables, which are also readable as text.
 func (r *report) print(out io.Writer) error {
-	commit := r.Commit
-	if r.Modified {
-		commit += ", with changes"
-	}
-	text := fmt.Sprintf("Commit %s; %s; %s on %s, %d cores; the large Bundle has %d certificates in %d bytes.\n\n",
-		commit, r.Date.Format("2006-01-02"), r.Go, r.Platform, r.CPUs, r.Certificates, r.Bytes)
-	text += table(r.rows())
+	text := r.header() + "\n\n" + table(r.rows())
 	if growths := r.growths(); len(growths) > 1 {
 		text += "\n" + table(growths)
 	}
 	_, err := io.WriteString(out, text)
 	return err
+}
+
+// header returns a line that describes the run.
+func (r *report) header() string {
+	commit := r.Commit
+	if r.Modified {
+		commit += ", with changes"
+	}
+	return fmt.Sprintf("Commit %s; %s; %s on %s, %d cores; the large Bundle has %d certificates in %d bytes.",
+		commit, r.Date.Format("2006-01-02"), r.Go, r.Platform, r.CPUs, r.Certificates, r.Bytes)
 }
 
 // rows returns the lines of the table of results, with the column headings first.
