@@ -49,7 +49,8 @@ var manyChange = &row{
 	},
 }
 
-// manyMemory measures the resident memory with their targets.
+// manyMemory measures the resident memory with their targets, of an operator that starts when
+// they are in place.
 var manyMemory = &row{
 	name:    "many-memory",
 	largest: quickSize,
@@ -58,7 +59,6 @@ var manyMemory = &row{
 		work: "resident memory, 50 Bundles of 3 certificates", unit: megabytes,
 		limit: residentLimit, perNamespace: manyCount*targetLimit + namespaceLimit,
 	}},
-	setUp: func(ctx context.Context, s *stage) error { return s.gone(ctx, manyBundles()...) },
 	other: func(ctx context.Context, s *stage) ([]measured, error) {
 		m, err := s.measureResident(ctx, manyBundles()...)
 		return []measured{m}, err
