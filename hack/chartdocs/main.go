@@ -5,13 +5,14 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"regexp"
 	"strings"
 
-	"sigs.k8s.io/yaml"
+	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
 func main() {
@@ -99,10 +100,6 @@ func defaultOf(all map[string]any, v value) (string, error) {
 	if node == nil {
 		return "unset", nil
 	}
-	text, err := yaml.Marshal(node)
-	if err != nil {
-		return "", err
-	}
-	json, err := yaml.YAMLToJSON(text)
-	return "`" + string(json) + "`", err
+	text, err := json.Marshal(node)
+	return "`" + string(text) + "`", err
 }

@@ -1,14 +1,15 @@
 package quickstart
 
 import (
+	"encoding/json"
 	"maps"
 	"testing"
 
-	"sigs.k8s.io/yaml"
+	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
 // merge merges the values of a YAML block into a YAML document, as a reader does
-// by hand.
+// by hand. The result is JSON, which is YAML too.
 func merge(text, block []byte) ([]byte, error) {
 	var values, changes map[string]any
 	if err := yaml.Unmarshal(text, &values); err != nil {
@@ -21,7 +22,7 @@ func merge(text, block []byte) ([]byte, error) {
 		values = map[string]any{}
 	}
 	put(values, changes)
-	return yaml.Marshal(values)
+	return json.Marshal(values)
 }
 
 func put(values, changes map[string]any) {
@@ -40,7 +41,7 @@ func put(values, changes map[string]any) {
 
 func TestMergeKeepsWhatIsNotInTheBlock(t *testing.T) {
 	got, err := merge([]byte("a:\n  b: 1\n  c: 2\nd: 3\n"), []byte("# file\na:\n  c: \"20\"\n"))
-	if want := "a:\n  b: 1\n  c: \"20\"\nd: 3\n"; err != nil || string(got) != want {
+	if want := `{"a":{"b":1,"c":"20"},"d":3}`; err != nil || string(got) != want {
 		t.Errorf("got %q, %v; want %q", got, err, want)
 	}
 }

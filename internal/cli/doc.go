@@ -1,0 +1,8 @@
+// Package cli is the command line `kubectl trust`: the operator's own core in CI and at a
+// terminal.
+//
+// Invariants: a question is answered by the packages that the operator itself uses, so that the two
+// cannot disagree; no output has a private key or a value of a Secret that is a source; the result
+// goes to standard output, and everything else to standard error. The exit status is 0 if all is
+// as wished, 1 if it is not, and 2 if the question could not be answered.
+package cli

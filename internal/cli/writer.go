@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/printers"
+
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/target"
+)
+
+// The outputs of objects.
+const (
+	outputYAML = "yaml"
+	outputJSON = "json"
+	dirPrefix  = "dir="
+)
+
+// The modes of directories and files: certificates are public.
+const (
+	dirMode  = 0o755
+	fileMode = 0o644
+)
+
+// writer writes objects in the form that a user has chosen.
+type writer struct {
+	out     io.Writer
+	printer printers.ResourcePrinter
+	// dir is the directory for the files of the objects, instead of a printer.
+	dir string
+	// list collects the objects for a form that has one document only.
+	list *metav1.List
+}
+
+// objectWriter returns a writer for the value of the flag --output.
+func objectWriter(out io.Writer, output string) (*writer, error) {
+	dir, isDir := strings.CutPrefix(output, dirPrefix)
+	switch {
+	case output == outputYAML:
+		return &writer{out: out, printer: &printers.YAMLPrinter{}}, nil
+	case output == outputJSON:
+		return &writer{out: out, printer: &printers.JSONPrinter{}, list: &metav1.List{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "List"}}}, nil
+	case isDir && dir != "":
+		return &writer{dir: dir}, nil
+	}
+	return nil, fmt.Errorf("--output: %q is neither yaml, json nor dir=PATH", output)
+}
+
+// object writes the object of an action, which has these files.
+func (w *writer) object(action target.Action, files []bundle.File) error {
+	if w.dir != "" {
+		return w.files(action, files)
+	}
+	object := action.Object()
+	object.GetObjectKind().SetGroupVersionKind(target.TypeOf(action.Key.Kind).GVK)
+	if owned, ok := object.(metav1.Object); ok && action.Owner.UID == "" {
+		owned.SetOwnerReferences(nil) // a manifest has no UID
+	}
+	if w.list != nil {
+		w.list.Items = append(w.list.Items, runtime.RawExtension{Object: object})
+		return nil
+	}
+	return w.printer.PrintObj(object, w.out)
+}
+
+// files writes the files of the object of an action to a directory for its kind, namespace, if
+// any, and name. Names from manifests, which no API server has checked, cannot lead out of it.
+func (w *writer) files(action target.Action, files []bundle.File) error {
+	if err := os.MkdirAll(w.dir, dirMode); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(w.dir)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(target.TypeOf(action.Key.Kind).Resource, action.Key.Namespace, action.Key.Name)
+	err = root.MkdirAll(dir, dirMode)
+	for _, file := range files {
+		if err == nil {
+			data := append([]byte(action.Shape.Text[file.Key]), action.Shape.Binary[file.Key]...)
+			err = root.WriteFile(filepath.Join(dir, file.Key), data, fileMode)
+		}
+	}
+	return errors.Join(err, root.Close())
+}
+
+// close writes what is left.
+func (w *writer) close() error {
+	if w.list == nil {
+		return nil
+	}
+	return w.printer.PrintObj(w.list, w.out)
+}
