@@ -2,8 +2,11 @@ package target
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"trust-manager.io/internal/bundle"
@@ -30,7 +33,7 @@ func acceptsTrustAnchors(content bundle.Bundle) error {
 		}
 		origin := certificate.Origin.String()
 		if i >= len(content.Certificates)-len(content.Retained) {
-			origin, remedy = "retained (spec.rotation) from "+origin, "exclude it with spec.exclude"
+			origin, remedy = retainedFrom(certificate.Origin), exclude(certificate)
 		}
 		first = fmt.Sprintf("%s: %s: the certificate %s", remedy, origin, fault)
 	}
@@ -38,7 +41,22 @@ func acceptsTrustAnchors(content bundle.Bundle) error {
 		return nil
 	}
 	// The end of a long text is cut in a status.
-	return fmt.Errorf("the previous content stays, since Kubernetes refuses %d of %d certificates; %s", refused, len(content.Certificates), first)
+	return fmt.Errorf("Kubernetes refuses %d of %d certificates; %s", refused, len(content.Certificates), first)
+}
+
+// retainedFrom describes where a retained certificate was last. A rotation state that was read from
+// its ConfigMap does not say.
+func retainedFrom(origin certs.Origin) string {
+	const retained = "retained (spec.rotation)"
+	if origin.Field == "" && origin.Object == "" {
+		return retained
+	}
+	return retained + " from " + origin.String()
+}
+
+// exclude returns the remedy for a certificate that no filter drops.
+func exclude(certificate *certs.Certificate) string {
+	return "add it to spec.exclude, with sha256: " + certificate.SHA256()
 }
 
 // faultOfTrustAnchor returns what the API server has against one certificate, and the remedy; both
@@ -48,11 +66,25 @@ func faultOfTrustAnchor(certificate *certs.Certificate) (fault, remedy string) {
 	case certificate.Nonconforming != "":
 		return "is nonconforming: " + certificate.Nonconforming, "set spec.filters.nonconforming: Drop"
 	case certificate.CA && certificate.Version1:
-		return "is a root of version 1, without basic constraints", "exclude it with spec.exclude"
+		return "is a root of version 1, without basic constraints", exclude(certificate)
 	case !certificate.CA:
 		return "is not a CA", "set spec.filters.notCA: Drop"
 	}
 	return "", ""
+}
+
+// remedyForTrustBundle returns what to do about an error of the API server, or "".
+func remedyForTrustBundle(name string, err error) string {
+	const missing = "add %s to %s in the Helm values"
+	switch cause := fmt.Sprint(err); {
+	case !apierrors.IsForbidden(err):
+		return ""
+	case strings.Contains(cause, "not permitted to attest"):
+		return fmt.Sprintf(missing, "the signer", "clusterTrustBundles.signers")
+	case strings.Contains(cause, " cannot "): // RBAC
+		return fmt.Sprintf(missing, strconv.Quote(name), "clusterTrustBundles.names")
+	}
+	return ""
 }
 
 func fromClusterTrustBundle(object runtime.Object) *Object {

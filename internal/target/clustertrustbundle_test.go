@@ -1,10 +1,15 @@
 package target
 
 import (
+	"encoding/pem"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
@@ -125,5 +130,61 @@ func TestTrustBundleOfAnother(t *testing.T) {
 	}
 	if got := Decide(key, desired, Observed{State: Full, Object: stranger}); got.Verb != Skip {
 		t.Errorf("a stranger's that is not wanted: %s, %s", got.Verb, got.Reason)
+	}
+}
+
+// F2: a certificate that only spec.exclude can remove is named by its SHA-256, in particular a
+// retained one, of which a rotation state does not say where it was.
+func TestTrustBundleNamesRetained(t *testing.T) {
+	t.Parallel()
+	root := ca.New("root")
+	list, err := certs.ParseDER(derOf(t, root.Certificate, root.Issue().Certificate))
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := bundle.Bundle{Certificates: list, Retained: []bundle.Retained{{Certificate: list[1]}}}
+	want := "Kubernetes refuses 1 of 2 certificates; add it to spec.exclude, with sha256: " + list[1].SHA256() +
+		": retained (spec.rotation): the certificate is not a CA"
+	if err := acceptsTrustAnchors(content); err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	content.Certificates[1].Origin = certs.Origin{Field: "spec.sources[0].inLine", Block: 2}
+	if err := acceptsTrustAnchors(content); err == nil || !strings.Contains(err.Error(), "retained (spec.rotation) from spec.sources[0].inLine: block 2: ") {
+		t.Errorf("with an origin: %v", err)
+	}
+}
+
+// derOf returns the DER of PEM texts, one after the other.
+func derOf(t *testing.T, texts ...string) (all []byte) {
+	t.Helper()
+	for _, text := range texts {
+		block, _ := pem.Decode([]byte(text))
+		all = append(all, block.Bytes...)
+	}
+	return all
+}
+
+// F6: if RBAC or the signer's permission is missing, the status has the Helm value that grants it.
+func TestTrustBundleRemedy(t *testing.T) {
+	t.Parallel()
+	forbidden := func(cause string) error {
+		return fmt.Errorf("writing: %w", apierrors.NewForbidden(schema.GroupResource{Group: "certificates.k8s.io", Resource: "clustertrustbundles"}, "team", errors.New(cause)))
+	}
+	for name, tc := range map[string]struct {
+		err  error
+		want string
+	}{
+		"RBAC":    {forbidden(`User "system:serviceaccount:cert-manager:trust-manager" cannot patch resource "clustertrustbundles"`), `add "example.com:a:team" to clusterTrustBundles.names in the Helm values`},
+		"signer":  {forbidden(`user not permitted to attest for signerName "example.com/a"`), "add the signer to clusterTrustBundles.signers in the Helm values"},
+		"quota":   {forbidden("exceeded quota"), ""},
+		"another": {errors.New("User cannot do that"), ""},
+		"none":    {nil, ""},
+	} {
+		if got := TypeOf(bundle.ClusterTrustBundle).Remedy("example.com:a:team", tc.err); got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		}
+	}
+	if got := TypeOf(bundle.ConfigMap).Remedy("team", forbidden("cannot")); got != "" {
+		t.Errorf("of a ConfigMap: %q", got)
 	}
 }

@@ -124,9 +124,14 @@ func (r *Revision) acceptable(spec bundle.Spec, content bundle.Bundle, kind bund
 		rest, _, _ := bundle.Bundle{Certificates: last.Certificates}.Without(spec.Filter.Exclude, func(*certs.Certificate) bool { return false })
 		certificates = rest.Certificates
 	}
-	if len(certificates) == 0 && len(spec.Filter.Exclude) > 0 {
+	switch {
+	case len(certificates) > 0:
+		refused = fmt.Errorf("the last content that was accepted stays, since %w", refused)
+	case len(spec.Filter.Exclude) > 0:
 		// A user who excludes a CA in an emergency must not believe that it is gone if it is not.
-		refused = fmt.Errorf("WARNING: spec.exclude has not reached this object: %w", refused)
+		refused = fmt.Errorf("WARNING: if the object exists, spec.exclude has not reached it: nothing is written, since %w", refused)
+	default:
+		refused = fmt.Errorf("nothing is written, since %w", refused)
 	}
 	return certificates, refused
 }

@@ -51,6 +51,9 @@ type Type struct {
 	// accepts returns why the API server would refuse the certificates of a bundle as the
 	// content of an object, or nil. It is nil for a kind that accepts all.
 	accepts func(bundle.Bundle) error
+	// remedy returns what to do about an error of the API server for the object of a name, or "".
+	// It is nil for a kind of which nothing is known.
+	remedy func(name string, err error) string
 	// newObject returns an empty object of the API, fromAPI converts one that was decoded
 	// into it and shares its memory, and toAPI is the reverse.
 	newObject func() runtime.Object
@@ -105,6 +108,7 @@ var kinds = map[bundle.Kind]*Type{
 		disabledDetail: "the operator runs without ClusterTrustBundle targets; start it with --cluster-trust-bundles-enabled, or enable clusterTrustBundles in the Helm values",
 		textSection:    SectionSpec,
 		accepts:        acceptsTrustAnchors,
+		remedy:         remedyForTrustBundle,
 		newObject:      func() runtime.Object { return &certificatesv1.ClusterTrustBundle{} },
 		fromAPI:        fromClusterTrustBundle,
 		toAPI:          toClusterTrustBundle,
@@ -114,6 +118,15 @@ var kinds = map[bundle.Kind]*Type{
 // TypeOf returns the description of a kind of targets. It is never nil for the kind of a
 // target in a [bundle.Spec].
 func TypeOf(kind bundle.Kind) *Type { return kinds[kind] }
+
+// Remedy returns what to do about an error of the API server for the object of a name, or "" if
+// that is unknown.
+func (t *Type) Remedy(name string, err error) string {
+	if t.remedy == nil {
+		return ""
+	}
+	return t.remedy(name, err)
+}
 
 // Versions returns the versions in which the kind may be served, the preferred one first. Its
 // objects are the same in all of them.

@@ -143,6 +143,8 @@ func TestRefused(t *testing.T) {
 		"app.webhook.tls.helmCert.enabled=true,app.webhook.tls.approverPolicy.enabled=true",
 		"app.webhook.tls.helmCert.enabled=true,app.webhook.tls.mode=certManager",
 		"app.webhook.tls.approverPolicy.enabled=true,app.webhook.tls.mode=selfManaged",
+		// With these, the operator would not start.
+		"clusterTrustBundles.sources={example/foo}", "clusterTrustBundles.sources={a.b:c/d}", "clusterTrustBundles.signers={example/foo}",
 	} {
 		if _, err := chart.Template(t.Context(), "release", "install", "--set", set); err == nil {
 			t.Errorf("%s is accepted", set)
@@ -159,6 +161,7 @@ func TestAccepted(t *testing.T) {
 		"app.targetNamespaces=null", "image.digest=null", "commonLabels.a=b", "app.podAnnotations=null", "app.podLabels=null", "commonAnnotations=null",
 		// A value of cert-manager's chart, next to this one in the same parent chart.
 		"global.rbac.disableHTTPChallengesRole=true",
+		"clusterTrustBundles.sources={roots,example.com:a:roots,example.com/a,example.com/*}", "clusterTrustBundles.signers={example.com/a}",
 	} {
 		render(t, "--set", set)
 	}

@@ -371,5 +371,5 @@ func TestSignerWithoutPermission(t *testing.T) {
 	bundle := w.bundle("first", ca.New("root").Certificate, func(b *v1alpha1.Bundle) {
 		b.Spec.Target.ClusterTrustBundle.SignerName = "another.example.com/signer"
 	})
-	w.reports(bundle, v1alpha1.BundleReasonSyncClusterTrustBundleTargetFailed, "another.example.com:signer:first", "not permitted to attest")
+	w.reports(bundle, v1alpha1.BundleReasonSyncClusterTrustBundleTargetFailed, "another.example.com:signer:first", "add the signer to clusterTrustBundles.signers", "not permitted to attest")
 }

@@ -55,29 +55,21 @@ func TestGoneBundleOfBothKinds(t *testing.T) {
 	}
 }
 
-// T6: a rollout concerns the kinds that the revision or the one before wants, and all if this
-// process had none before.
-func TestKindsOfRollout(t *testing.T) {
+// T6: every rollout enqueues the targets of kinds that the Bundle no longer wants too, but last: a
+// release that has failed is reported again.
+func TestRolloutOfUnwantedKinds(t *testing.T) {
 	t.Parallel()
-	r := &Reconciler{scope: target.Scope{Kinds: []bundle.Kind{bundle.ConfigMap, bundle.Secret, bundle.ClusterTrustBundle}}}
-	wanting := func(kinds ...bundle.Kind) *target.Revision {
-		revision := &target.Revision{Shapes: map[bundle.Kind]*target.Shape{}}
-		for _, kind := range kinds {
-			revision.Shapes[kind] = &target.Shape{}
+	b, w := bundlesOf(t)
+	b.scope.Kinds = []bundle.Kind{bundle.Secret, bundle.ConfigMap}
+	w.cache.Targets = []*metav1.PartialObjectMetadata{fake.AsSecret(fake.Observed("roots", "a", "7")), fake.Observed("roots", "a", "7")}
+	for _, key := range []string{"one.pem", "two.pem"} {
+		w.edit(func(from *v1alpha1.Bundle) { from.Spec.Target.ConfigMap.Key = key })
+		if _, err := b.Reconcile(fake.Quiet(t), fake.ID("roots")); err != nil {
+			t.Fatal(err)
 		}
-		return revision
-	}
-	for _, tc := range []struct {
-		before, now *target.Revision
-		want        []bundle.Kind
-	}{
-		{nil, wanting(bundle.ConfigMap), r.scope.Kinds},
-		{wanting(bundle.ConfigMap), wanting(bundle.ConfigMap), []bundle.Kind{bundle.ConfigMap}},
-		{wanting(bundle.Secret), wanting(bundle.ClusterTrustBundle), []bundle.Kind{bundle.Secret, bundle.ClusterTrustBundle}},
-		{wanting(), wanting(), []bundle.Kind{}},
-	} {
-		if diff := cmp.Diff(tc.want, r.kindsOfRollout(tc.before, tc.now)); diff != "" {
-			t.Errorf("(-want +got):\n%s", diff)
+		queued := w.targetNotes.Take()
+		if last := queued[len(queued)-1].Key; last != fake.SecretKey("roots", "a") {
+			t.Errorf("%s: the last of %d is %s", key, len(queued), last)
 		}
 	}
 }

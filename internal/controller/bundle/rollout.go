@@ -29,7 +29,8 @@ func (r *Reconciler) startRollout(ctx context.Context, id bundle.ID, revision *t
 		return nil // superseded in the meantime, and enqueued for that
 	}
 	namespaces, namespacesErr := r.namespaces(ctx, revision)
-	existing, existingErr := r.listExisting(ctx, id, r.kindsOfRollout(before, revision))
+	kinds, otherKinds := r.split(revision)
+	existing, existingErr := r.listExisting(ctx, id, kinds)
 	if err := errors.Join(namespacesErr, existingErr); err != nil {
 		r.revisions.Restore(id, before)
 		return err
@@ -54,6 +55,13 @@ func (r *Reconciler) startRollout(ctx context.Context, id bundle.ID, revision *t
 	r.ledger.RecordBuild(id, attempt)
 	r.targetPool.Enqueue(workqueue.DefaultPriority, missing...)
 	r.targetPool.Enqueue(priorityOfExisting(before), existing...)
+	// What is no longer wanted comes last, since finding it takes a lookup in each namespace.
+	unwanted, err := r.listExisting(ctx, id, otherKinds)
+	if err != nil {
+		r.revisions.Restore(id, before)
+		return err
+	}
+	r.targetPool.Enqueue(priorityOfExisting(before), unwanted...)
 	log.FromContext(ctx).Info("A new revision of the bundle is rolled out", "bundle", id.Name, "targets", len(wanted))
 	return nil
 }
@@ -68,16 +76,16 @@ func priorityOfExisting(before *target.Revision) int {
 	return workqueue.DefaultPriority
 }
 
-// kindsOfRollout returns the kinds of which a bundle may have targets: those of a revision and of
-// the one before. Targets of others were enqueued when that one was activated. All kinds are
-// possible if this process had no revision before.
-func (r *Reconciler) kindsOfRollout(before, revision *target.Revision) []bundle.Kind {
-	if before == nil {
-		return r.scope.Kinds
+// split returns the enabled kinds of which a revision has targets, and the others.
+func (r *Reconciler) split(revision *target.Revision) (wanted, others []bundle.Kind) {
+	for _, kind := range r.scope.Kinds {
+		if revision.Shapes[kind] != nil {
+			wanted = append(wanted, kind)
+		} else {
+			others = append(others, kind)
+		}
 	}
-	return slices.DeleteFunc(slices.Clone(r.scope.Kinds), func(kind bundle.Kind) bool {
-		return before.Shapes[kind] == nil && revision.Shapes[kind] == nil
-	})
+	return wanted, others
 }
 
 // hasNamespaced reports whether any of the kinds is namespaced.

@@ -134,3 +134,25 @@ func TestTargetEvents(t *testing.T) {
 		})
 	}
 }
+
+// F4: when the API server begins to serve a kind, its wanted targets are enqueued, and those that
+// exist, which may be no longer wanted.
+func TestDiscovered(t *testing.T) {
+	t.Parallel()
+	x, w := newWorld(nil)
+	revision := fake.Revision("uid", "")
+	revision.Shapes[bundle.ClusterTrustBundle] = &target.Shape{Kind: bundle.ClusterTrustBundle}
+	w.revisions.Set(fake.ID("wants"), revision)
+	w.enforce("wants-no-more", "uid", "")
+	existing := fake.Observed("wants-no-more", "", "7")
+	foreign := fake.Changed(existing, func(o *metav1.PartialObjectMetadata) { o.Name, o.Labels = "foreign", nil })
+	x.OnDiscovered(bundle.ClusterTrustBundle, []*metav1.PartialObjectMetadata{existing, foreign})
+	of := func(name string) target.Key { return target.KeyOf(fake.ID(name), bundle.ClusterTrustBundle, "") }
+	want := []queuetest.Added[target.Key]{
+		{Priority: workqueue.HighPriority, Key: of("wants")},
+		{Priority: workqueue.LowPriority, Key: of("wants-no-more")},
+	}
+	if diff := gocmp.Diff(want, sorted(w.targetNotes.Take())); diff != "" {
+		t.Errorf("queued (-want +got):\n%s", diff)
+	}
+}

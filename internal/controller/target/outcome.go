@@ -25,7 +25,7 @@ func (r *Reconciler) recordOutcome(ctx context.Context, key target.Key, desired 
 	case errors.Is(err, errGone):
 		return r.recordUnavailable(key, desired, errGone)
 	case err != nil:
-		changed = r.ledger.Failed(key.Bundle, desired.revision, key.Ref, request.Explain(err))
+		changed = r.ledger.Failed(key.Bundle, desired.revision, key.Ref, explain(key, err))
 	case desired.isWanted() && desired.Shape.Refused != nil:
 		// It holds what it should for now. Only another revision helps.
 		changed = r.ledger.Failed(key.Bundle, desired.revision, key.Ref, desired.Shape.Refused.Error())
@@ -42,6 +42,16 @@ func (r *Reconciler) recordOutcome(ctx context.Context, key target.Key, desired 
 		r.statuses.AddAfter(workqueue.DefaultPriority, statusDelay, key.Bundle)
 	}
 	return err
+}
+
+// explain returns the cause of a failure, after what to do about it if that is known: the end of a
+// long text is cut in a status.
+func explain(key target.Key, err error) string {
+	cause := request.Explain(err)
+	if remedy := target.TypeOf(key.Kind).Remedy(key.Name, err); remedy != "" {
+		return remedy + ": " + cause
+	}
+	return cause
 }
 
 // errGone reports that the API server has ceased to serve a kind, before the watch has noticed it.
