@@ -17,7 +17,11 @@ import (
 //	<!-- bench results performance/run.json rows=new,change sizes=500 -->
 var generated = regexp.MustCompile(`(?s)<!-- bench (results|growth) (\S+)((?: (?:rows|sizes)=\S+)*) -->\n.*?<!-- end -->`)
 
-// writeTables writes the generated blocks of a page again.
+// blockStart begins each generated block.
+const blockStart = "<!-- bench"
+
+// writeTables writes the generated blocks of a page again. A block that is not understood is an
+// error.
 func writeTables(page string) error {
 	text, err := os.ReadFile(page)
 	if err != nil {
@@ -33,6 +37,9 @@ func writeTables(page string) error {
 		}
 		return slices.Concat(first, []byte("\n\n"+tables+"\n<!-- end -->"))
 	})
+	if understood := len(generated.FindAll(text, -1)); fault == nil && understood != bytes.Count(text, []byte(blockStart)) {
+		fault = fmt.Errorf("%s: of the lines with %q, only %d begin a block that is understood and ends", page, blockStart, understood)
+	}
 	if fault != nil || bytes.Equal(text, written) {
 		return fault
 	}
@@ -47,22 +54,25 @@ func tablesOf(what, path, selection string) (string, error) {
 	}
 	for field := range strings.FieldsSeq(selection) {
 		name, list, _ := strings.Cut(field, "=")
-		chosen := strings.Split(list, ",")
-		r.Results = slices.DeleteFunc(r.Results, func(res result) bool {
-			if name == "rows" {
-				return !slices.Contains(chosen, res.Row)
+		of := func(res result) string { return strconv.Itoa(res.Namespaces) }
+		if name == "rows" {
+			of = func(res result) string { return res.Row }
+		}
+		var selected []result
+		for _, value := range strings.Split(list, ",") {
+			some := slices.DeleteFunc(slices.Clone(r.Results), func(res result) bool { return of(res) != value })
+			if len(some) == 0 {
+				return "", fmt.Errorf("%s has no results of %s=%s", path, name, value)
 			}
-			return !slices.Contains(chosen, strconv.Itoa(res.Namespaces))
-		})
+			selected = append(selected, some...)
+		}
+		r.Results = selected
 	}
 	if what == "growth" {
 		if lines := r.growths(); len(lines) > 1 {
 			return table(lines), nil
 		}
 		return "", fmt.Errorf("%s has no row at several sizes", path)
-	}
-	if len(r.Results) == 0 {
-		return "", fmt.Errorf("%s has no such rows", path)
 	}
 	return r.header() + "\n\n" + table(r.rows()), nil
 }

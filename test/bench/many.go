@@ -59,6 +59,7 @@ var manyMemory = &row{
 		work: "resident memory, 50 Bundles of 3 certificates", unit: megabytes,
 		limit: residentLimit, perNamespace: manyCount*targetLimit + namespaceLimit,
 	}},
+	setUp: func(ctx context.Context, s *stage) error { return s.inPlace(ctx, manyBundles()...) },
 	other: func(ctx context.Context, s *stage) ([]measured, error) {
 		m, err := s.measureResident(ctx, manyBundles()...)
 		return []measured{m}, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -177,7 +178,14 @@ func (r *report) describe(s *stage) {
 	r.Certificates, r.Bytes = s.certificates+1, len(s.roots)+len(s.sources[0])
 }
 
+// write writes the results to a file, and creates its directory. An empty path means none.
 func (r *report) write(path string) error {
+	if path == "" {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // for the documentation
+		return err
+	}
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err

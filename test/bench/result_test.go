@@ -106,7 +106,7 @@ func TestRows(t *testing.T) {
 	if got := chosen(map[string]bool{"change": true, "restart": true}, 500); len(got) != 2 || len(got[0]) != 1 {
 		t.Errorf("chosen rows: %v", got)
 	}
-	for size, want := range map[int]int{500: len(groups), 2000: len(groups) - 1, 5000: len(groups) - 3} {
+	for size, want := range map[int]int{100: len(groups) - 1, 500: len(groups), 2000: len(groups) - 2, 5000: len(groups) - 5} {
 		if got := chosen(nil, size); len(got) != want {
 			t.Errorf("%d groups at %d namespaces, want %d", len(got), size, want)
 		}

@@ -15,8 +15,8 @@ type row struct {
 	// most is the maximum number of repetitions, or 0 for no limit. It limits rows
 	// that are costly and have little variance.
 	most int
-	// largest is the maximum number of namespaces, or 0 for no limit.
-	largest int
+	// largest is the maximum number of namespaces, or 0 for no limit, and smallest the minimum.
+	largest, smallest int
 	// times is the number of measurements per repetition, whose value is their
 	// median: the p50 of a latency. 0 means one.
 	times int

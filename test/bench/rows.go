@@ -82,7 +82,7 @@ func (g group) cleanUp(ctx context.Context, s *stage) error {
 	if slices.Contains(g, newNamespace) {
 		return nil // it is the last group, and deleting its objects would take long
 	}
-	return s.gone(ctx, slices.Concat([]string{large, withStores, alone, few}, manyBundles(), s.restartBundles()[min(besides, len(s.restartBundles())):])...)
+	return s.gone(ctx, slices.Concat([]string{large, withStores, alone, few}, manyBundles(), s.restartBundles())...)
 }
 
 // rowNames returns the names of all rows.
@@ -101,7 +101,7 @@ func chosen(names map[string]bool, size int) []group {
 	var list []group
 	for _, g := range groups {
 		some := slices.DeleteFunc(slices.Clone(g), func(r *row) bool {
-			return names != nil && !names[r.name] || r.largest > 0 && size > r.largest
+			return names != nil && !names[r.name] || r.largest > 0 && size > r.largest || size < r.smallest
 		})
 		if len(some) > 0 {
 			list = append(list, some)

@@ -31,18 +31,15 @@ func run(ctx context.Context, o options) error {
 	}
 	r := newReport(ctx)
 	start := time.Now()
+	var err error
 	for _, size := range o.sizes {
-		if err := runSize(ctx, o, size, r); err != nil {
-			return fmt.Errorf("%d namespaces: %w", size, err)
+		if err = errors.Join(runSize(ctx, o, size, r), r.write(o.json)); err != nil {
+			err = fmt.Errorf("%d namespaces: %w", size, err)
+			break
 		}
 	}
 	fmt.Fprintf(os.Stderr, "total duration: %s\n", time.Since(start).Round(time.Second))
-	if o.json != "" {
-		if err := r.write(o.json); err != nil {
-			return err
-		}
-	}
-	return r.print(os.Stdout)
+	return errors.Join(err, r.print(os.Stdout))
 }
 
 // runSize measures the rows on a new control plane with the given number of

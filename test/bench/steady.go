@@ -123,7 +123,8 @@ func (s *stage) heapWhenQuiet(ctx context.Context) (float64, error) {
 // restart measures a start with all targets in place: the time until the operator
 // is ready, and the number of writes until it has checked every target.
 var restart = &row{
-	name: "restart",
+	name:     "restart",
+	smallest: quickSize, // fewer namespaces would need too many Bundles
 	figures: []figure{
 		{work: "restart with 10,000 targets in place: ready", unit: seconds, limit: 5},
 		{work: "restart with 10,000 targets in place: writes", unit: count, limit: 0},
