@@ -41,7 +41,7 @@ func acceptsTrustAnchors(content bundle.Bundle) error {
 		return nil
 	}
 	// The end of a long text is cut in a status.
-	return fmt.Errorf("Kubernetes refuses %d of %d certificates; %s", refused, len(content.Certificates), first)
+	return fmt.Errorf("the API server refuses %d of %d certificates; %s", refused, len(content.Certificates), first)
 }
 
 // retainedFrom describes where a retained certificate was last. A rotation state that was read from

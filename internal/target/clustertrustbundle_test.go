@@ -143,7 +143,7 @@ func TestTrustBundleNamesRetained(t *testing.T) {
 		t.Fatal(err)
 	}
 	content := bundle.Bundle{Certificates: list, Retained: []bundle.Retained{{Certificate: list[1]}}}
-	want := "Kubernetes refuses 1 of 2 certificates; add it to spec.exclude, with sha256: " + list[1].SHA256() +
+	want := "the API server refuses 1 of 2 certificates; add it to spec.exclude, with sha256: " + list[1].SHA256() +
 		": retained (spec.rotation): the certificate is not a CA"
 	if err := acceptsTrustAnchors(content); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)

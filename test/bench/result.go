@@ -183,7 +183,7 @@ func (r *report) write(path string) error {
 	if path == "" {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // for the documentation
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
 	text, err := json.MarshalIndent(r, "", "  ")
