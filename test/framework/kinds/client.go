@@ -42,7 +42,7 @@ func stored(object client.Object) (send client.Object, received func()) {
 	if !ok || !IsCluster(from.Name) {
 		return object, func() {}
 	}
-	to := ClusterBundleOf(from)
+	to := apis.ClusterBundleOf(from)
 	return to, func() { *from = *BundleOf(to) }
 }
 
@@ -178,5 +178,5 @@ func Canonical(name string, spec v1alpha1.BundleSpec) v1alpha1.BundleSpec {
 	if !IsCluster(name) {
 		return spec
 	}
-	return BundleOf(ClusterBundleOf(&v1alpha1.Bundle{Spec: spec})).Spec
+	return BundleOf(apis.ClusterBundleOf(&v1alpha1.Bundle{Spec: spec})).Spec
 }
