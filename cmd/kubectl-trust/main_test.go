@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 
 var update = flag.Bool("update", false, "write the output of the binary into the scripts that compare it")
 
-// L1: the output and exit status of commands that need no cluster.
+// L1, L8: the output and exit status of commands that need no cluster.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	examples, err := filepath.Abs("../../examples")

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/cli-runtime/pkg/resource"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
@@ -28,8 +29,9 @@ type manifests struct {
 	namespaces   []*corev1.Namespace
 }
 
-// definition is what an object says that defines a bundle, and what is invalid in it.
+// definition is an object that defines a bundle, what it says, and what is invalid in it.
 type definition struct {
+	object  client.Object
 	spec    bundle.Spec
 	invalid bundle.Problems
 }
@@ -67,7 +69,7 @@ func (m *manifests) add(object *unstructured.Unstructured, trustNamespace string
 			into := adapter.New()
 			err := convert(object, into)
 			spec, invalid := adapter.Spec(into)
-			m.bundles = append(m.bundles, definition{spec, invalid})
+			m.bundles = append(m.bundles, definition{into, spec, invalid})
 			return err
 		}
 	}

@@ -79,7 +79,7 @@ The exit status is 1 if a bundle cannot be built. The reason is the one that the
 }
 
 func (r *render) run(ctx context.Context) error {
-	write, err := objectWriter(r.streams.Out, r.output)
+	write, err := objectWriter(r.streams.Out, r.output, true)
 	if err != nil {
 		return err
 	}

@@ -60,6 +60,6 @@ the question could not be answered.`,
 			return errors.New("no command given; see kubectl trust --help")
 		},
 	}
-	command.AddCommand(renderCommand(streams, clock))
+	command.AddCommand(renderCommand(streams, clock), convertCommand(streams))
 	return command
 }

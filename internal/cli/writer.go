@@ -39,18 +39,22 @@ type writer struct {
 	list *metav1.List
 }
 
-// objectWriter returns a writer for the value of the flag --output.
-func objectWriter(out io.Writer, output string) (*writer, error) {
+// objectWriter returns a writer for the value of the flag --output. It writes files only for a
+// command that has some.
+func objectWriter(out io.Writer, output string, hasFiles bool) (*writer, error) {
 	dir, isDir := strings.CutPrefix(output, dirPrefix)
 	switch {
 	case output == outputYAML:
 		return &writer{out: out, printer: &printers.YAMLPrinter{}}, nil
 	case output == outputJSON:
 		return &writer{out: out, printer: &printers.JSONPrinter{}, list: &metav1.List{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "List"}}}, nil
-	case isDir && dir != "":
+	case isDir && dir != "" && hasFiles:
 		return &writer{dir: dir}, nil
 	}
-	return nil, fmt.Errorf("--output: %q is neither yaml, json nor dir=PATH", output)
+	if hasFiles {
+		return nil, fmt.Errorf("--output: %q is neither yaml, json nor dir=PATH", output)
+	}
+	return nil, fmt.Errorf("--output: %q is neither yaml nor json", output)
 }
 
 // object writes the object of an action, which has these files.
@@ -63,6 +67,11 @@ func (w *writer) object(action target.Action, files []bundle.File) error {
 	if owned, ok := object.(metav1.Object); ok && action.Owner.UID == "" {
 		owned.SetOwnerReferences(nil) // a manifest has no UID
 	}
+	return w.print(object)
+}
+
+// print writes an object, whose version and kind are set.
+func (w *writer) print(object runtime.Object) error {
 	if w.list != nil {
 		w.list.Items = append(w.list.Items, runtime.RawExtension{Object: object})
 		return nil
