@@ -22,7 +22,7 @@ const maxInLine = 1 << 20
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
 // Convert returns the ClusterBundle for a Bundle, to be created in its place, and what differs.
-// The problems are the reasons why there is none.
+// The problems are the reasons why a Bundle cannot be converted.
 func Convert(object client.Object) (converted client.Object, differences []string, problems bundle.Problems) {
 	from, ok := object.(*v1alpha1.Bundle)
 	if !ok {
