@@ -41,7 +41,7 @@ const (
 // gcPercent is the growth of the heap, in percent, that starts a garbage collection. During a
 // rollout the operator waits for the API server most of the time, so it can collect more often
 // than by default, and peaks at less memory.
-const gcPercent = 70
+const gcPercent = 50
 
 // disabledAddress is the bind address that disables a server of the manager.
 const disabledAddress = "0"
