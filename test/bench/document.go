@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,9 +13,10 @@ import (
 )
 
 // generated matches a generated block of a page. Its first line names what it shows, `results` or
-// `growth`, the JSON file relative to the page, and which rows and sizes, all if not given:
+// `growth`, the JSON files relative to the page, of which no two have the same results, and which
+// rows and sizes, all if not given:
 //
-//	<!-- bench results performance/run.json rows=new,change sizes=500 -->
+//	<!-- bench results performance/one.json,performance/two.json rows=new,change sizes=500 -->
 var generated = regexp.MustCompile(`(?s)<!-- bench (results|growth) (\S+)((?: (?:rows|sizes)=\S+)*) -->\n.*?<!-- end -->`)
 
 // blockStart begins each generated block.
@@ -31,7 +33,7 @@ func writeTables(page string) error {
 	written := generated.ReplaceAllFunc(text, func(block []byte) []byte {
 		parts := generated.FindSubmatch(block)
 		first, _, _ := bytes.Cut(block, []byte("\n"))
-		tables, err := tablesOf(string(parts[1]), filepath.Join(filepath.Dir(page), string(parts[2])), string(parts[3]))
+		tables, err := tablesOf(string(parts[1]), filepath.Dir(page), string(parts[2]), string(parts[3]))
 		if err != nil && fault == nil {
 			fault = fmt.Errorf("%s: %s: %w", page, first, err)
 		}
@@ -46,12 +48,19 @@ func writeTables(page string) error {
 	return os.WriteFile(page, written, 0o600)
 }
 
-// tablesOf returns the content of a generated block.
-func tablesOf(what, path, selection string) (string, error) {
-	r, err := readReport(path)
-	if err != nil {
-		return "", err
+// tablesOf returns the content of a generated block. The directory is that of the page.
+func tablesOf(what, dir, paths, selection string) (string, error) {
+	var r report
+	var headers []string
+	for path := range strings.SplitSeq(paths, ",") {
+		one, err := readReport(filepath.Join(dir, path))
+		if err != nil {
+			return "", err
+		}
+		headers = append(headers, one.header())
+		r.Results = append(r.Results, one.Results...)
 	}
+	slices.SortStableFunc(r.Results, func(a, b result) int { return cmp.Compare(a.Namespaces, b.Namespaces) })
 	for field := range strings.FieldsSeq(selection) {
 		name, list, _ := strings.Cut(field, "=")
 		of := func(res result) string { return strconv.Itoa(res.Namespaces) }
@@ -62,7 +71,7 @@ func tablesOf(what, path, selection string) (string, error) {
 		for _, value := range strings.Split(list, ",") {
 			some := slices.DeleteFunc(slices.Clone(r.Results), func(res result) bool { return of(res) != value })
 			if len(some) == 0 {
-				return "", fmt.Errorf("%s has no results of %s=%s", path, name, value)
+				return "", fmt.Errorf("%s has no results of %s=%s", paths, name, value)
 			}
 			selected = append(selected, some...)
 		}
@@ -72,7 +81,7 @@ func tablesOf(what, path, selection string) (string, error) {
 		if lines := r.growths(); len(lines) > 1 {
 			return table(lines), nil
 		}
-		return "", fmt.Errorf("%s has no row at several sizes", path)
+		return "", fmt.Errorf("%s has no row at several sizes", paths)
 	}
-	return r.header() + "\n\n" + table(r.rows()), nil
+	return strings.Join(headers, "\n\n") + "\n\n" + table(r.rows()), nil
 }
