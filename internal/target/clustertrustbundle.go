@@ -33,7 +33,7 @@ func acceptsTrustAnchors(content bundle.Bundle) error {
 		}
 		origin := certificate.Origin.String()
 		if i >= len(content.Certificates)-len(content.Retained) {
-			origin, remedy = retainedFrom(certificate.Origin), exclude(certificate)
+			origin, remedy = retainedFrom(certificate), exclude
 		}
 		first = fmt.Sprintf("%s: %s: the certificate %s", remedy, origin, fault)
 	}
@@ -44,20 +44,18 @@ func acceptsTrustAnchors(content bundle.Bundle) error {
 	return fmt.Errorf("the API server refuses %d of %d certificates; %s", refused, len(content.Certificates), first)
 }
 
-// retainedFrom describes where a retained certificate was last. A rotation state that was read from
-// its ConfigMap does not say.
-func retainedFrom(origin certs.Origin) string {
+// retainedFrom describes where a retained certificate was last, or which one it is: a rotation
+// state that was read from its ConfigMap does not say where.
+func retainedFrom(certificate *certs.Certificate) string {
 	const retained = "retained (spec.rotation)"
-	if origin.Field == "" && origin.Object == "" {
-		return retained
+	if certificate.Origin.Field == "" && certificate.Origin.Object == "" {
+		return retained + ", SHA-256 " + certificate.SHA256()
 	}
-	return retained + " from " + origin.String()
+	return retained + " from " + certificate.Origin.String()
 }
 
-// exclude returns the remedy for a certificate that no filter drops.
-func exclude(certificate *certs.Certificate) string {
-	return "add it to spec.exclude, with sha256: " + certificate.SHA256()
-}
+// exclude is the remedy for a certificate that no filter drops.
+const exclude = "add it to spec.exclude"
 
 // faultOfTrustAnchor returns what the API server has against one certificate, and the remedy; both
 // are empty if nothing.
@@ -66,7 +64,7 @@ func faultOfTrustAnchor(certificate *certs.Certificate) (fault, remedy string) {
 	case certificate.Nonconforming != "":
 		return "is nonconforming: " + certificate.Nonconforming, "set spec.filters.nonconforming: Drop"
 	case certificate.CA && certificate.Version1:
-		return "is a root of version 1, without basic constraints", exclude(certificate)
+		return "is a root of version 1, without basic constraints", exclude
 	case !certificate.CA:
 		return "is not a CA", "set spec.filters.notCA: Drop"
 	}

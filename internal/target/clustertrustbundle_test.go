@@ -133,8 +133,8 @@ func TestTrustBundleOfAnother(t *testing.T) {
 	}
 }
 
-// F2: a certificate that only spec.exclude can remove is named by its SHA-256, in particular a
-// retained one, of which a rotation state does not say where it was.
+// F2: a retained certificate of which the rotation state does not say where it was is named by its
+// SHA-256.
 func TestTrustBundleNamesRetained(t *testing.T) {
 	t.Parallel()
 	root := ca.New("root")
@@ -143,8 +143,8 @@ func TestTrustBundleNamesRetained(t *testing.T) {
 		t.Fatal(err)
 	}
 	content := bundle.Bundle{Certificates: list, Retained: []bundle.Retained{{Certificate: list[1]}}}
-	want := "the API server refuses 1 of 2 certificates; add it to spec.exclude, with sha256: " + list[1].SHA256() +
-		": retained (spec.rotation): the certificate is not a CA"
+	want := "the API server refuses 1 of 2 certificates; add it to spec.exclude: retained (spec.rotation), SHA-256 " +
+		list[1].SHA256() + ": the certificate is not a CA"
 	if err := acceptsTrustAnchors(content); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

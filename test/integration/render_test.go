@@ -39,7 +39,7 @@ func testRenderIsWhatIsWritten(t *testing.T, s *scene) {
 			PKCS12: &v1alpha1.PKCS12{Key: "ca.p12", Password: &password, Profile: v1alpha1.PKCS12ProfileModern2023},
 		}
 	})
-	awaitSynced(t, bundle, 2*len(namespaces))
+	awaitSynced(t, bundle, len(namespaces))
 
 	kind := apis.All().Of(marksOf(bundle.Name).Kind).GroupVersionKind()
 	manifests := []*unstructured.Unstructured{

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -85,7 +86,8 @@ func (w world) bundle(name, pem string, changes ...func(*v1alpha1.Bundle)) *v1al
 		if w.Failed() {
 			return // the API server may not serve the kind
 		}
-		w.must(poll.Until(ctx, "the ClusterTrustBundle to go", func() error { return absentWithOwner(ctx, bundle.UID) }))
+		// After the API server was restarted, the controller manager takes a minute to collect it.
+		w.must(poll.UntilWithin(ctx, 3*time.Minute, "the ClusterTrustBundle to go", func() error { return absentWithOwner(ctx, bundle.UID) }))
 	})
 	return bundle
 }
