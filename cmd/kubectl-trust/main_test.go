@@ -3,9 +3,11 @@ package main
 import (
 	"errors"
 	"flag"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -29,10 +31,17 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("EXAMPLES", examples)
-			return nil
+			return os.WriteFile(filepath.Join(env.WorkDir, "large.json"), largeBundle(), 0o600)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"exits": exits},
 	})
+}
+
+// largeBundle returns a Bundle whose texts do not fit into the one of a ClusterBundle.
+func largeBundle() []byte {
+	text := `{"inLine": "` + strings.Repeat("x", 600_000) + `"}`
+	return []byte(`{"apiVersion": "trust.cert-manager.io/v1alpha1", "kind": "Bundle", "metadata": {"name": "large"},
+		"spec": {"sources": [` + text + "," + text + "]}}")
 }
 
 // exits runs kubectl-trust and checks its exit status: exits STATUS ARGUMENT...

@@ -168,12 +168,19 @@ func (m *manifests) allowed() (source.AllowedTrustBundles, error) {
 	return source.AllowTrustBundles(values)
 }
 
-// build builds one bundle. One that a ClusterBundle of its name supersedes has no targets.
+// build builds one bundle. One that a ClusterBundle of its name supersedes has no targets; one that
+// cannot be built supersedes none.
 func (r *render) build(ctx context.Context, config *build.Config, m *manifests, defined definition) (build.Result, error) {
 	spec := defined.spec
-	if superior, ok := spec.ID.Superior(); ok && m.has(superior) {
-		_, _ = fmt.Fprintf(r.streams.ErrOut, "%s: superseded by %s, and without targets of its own\n", spec.ID, superior)
-		return build.Result{Spec: spec}, nil
+	if superior := m.superiorOf(spec.ID); superior != nil {
+		built, err := r.build(ctx, config, m, *superior)
+		if err != nil {
+			return built, err
+		}
+		if len(built.Problems) == 0 {
+			_, _ = fmt.Fprintf(r.streams.ErrOut, "%s: superseded by %s, and without targets of its own\n", spec.ID, superior.spec.ID)
+			return build.Result{Spec: spec}, nil
+		}
 	}
 	if len(defined.invalid) > 0 {
 		return build.Result{Spec: spec, Problems: defined.invalid}, nil
@@ -189,9 +196,15 @@ func (r *render) build(ctx context.Context, config *build.Config, m *manifests, 
 	return build.New(config).Build(ctx, spec, state, nil)
 }
 
-// has reports whether the manifests define a bundle.
-func (m *manifests) has(id bundle.ID) bool {
-	return slices.ContainsFunc(m.bundles, func(d definition) bool { return d.spec.ID == id })
+// superiorOf returns the definition of the bundle that supersedes another once it can be built, or
+// nil.
+func (m *manifests) superiorOf(id bundle.ID) *definition {
+	superior, ok := id.Superior()
+	at := slices.IndexFunc(m.bundles, func(d definition) bool { return ok && d.spec.ID == superior })
+	if at < 0 {
+		return nil
+	}
+	return &m.bundles[at]
 }
 
 // print prints the targets of a bundle: those of each kind, by namespace. It reports whether the API
