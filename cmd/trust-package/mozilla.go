@@ -55,7 +55,7 @@ func mozillaCommand() *cobra.Command {
 	flags.StringVar(&p.Name, "name", "mozilla", "name of the package")
 	flags.StringVar(&p.Version, "version", "", "version of the package (default: the date of the list, as YYYYMMDD)")
 	flags.Var(&constrained, "constrained", "roots with a distrust-after date: grace, keep or drop")
-	addOutFlag(flags, &out)
+	addOutFlag(command, &out)
 	return command
 }
 

@@ -8,15 +8,14 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"trust-manager.io/internal/capackage"
 	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/encode"
 )
 
-func addOutFlag(flags *pflag.FlagSet, out *string) {
-	flags.StringVar(out, "out", standardStream, `file to write, atomically and with mode 0644; "-" is standard output`)
+func addOutFlag(command *cobra.Command, out *string) {
+	command.Flags().StringVar(out, "out", standardStream, `file to write, atomically and with mode 0644; "-" is standard output`)
 }
 
 // writePackage adds the certificates to p, writes it to out and reports the result

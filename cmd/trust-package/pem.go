@@ -45,7 +45,7 @@ the block, and nothing is written.`,
 	flags := command.Flags()
 	flags.StringVar(&p.Name, "name", "", "name of the package, which identifies the origin of its certificates")
 	flags.StringVar(&p.Version, "version", "", "version of the package, for example a date")
-	addOutFlag(flags, &out)
+	addOutFlag(command, &out)
 	// MarkFlagRequired fails only for a flag that does not exist.
 	_ = errors.Join(command.MarkFlagRequired("name"), command.MarkFlagRequired("version"))
 	return command

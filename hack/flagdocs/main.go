@@ -8,24 +8,24 @@ import (
 	"os"
 	"strings"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 	"k8s.io/utils/clock"
 
 	"trust-manager.io/internal/app"
 )
 
 func main() {
-	if err := write(os.Stdout, app.Command(clock.RealClock{}).Flags()); err != nil {
+	if err := write(os.Stdout, app.Command(clock.RealClock{})); err != nil {
 		fmt.Fprintln(os.Stderr, "flagdocs:", err)
 		os.Exit(1)
 	}
 }
 
-func write(out io.Writer, flags *pflag.FlagSet) error {
+func write(out io.Writer, command *cobra.Command) error {
 	var text strings.Builder
 	text.WriteString("# Flags of the operator\n\nThis page is generated from the code by `make generate`. Do not edit it.\n\n" +
 		"| flag | default | |\n|---|---|---|\n")
-	flags.VisitAll(func(flag *pflag.Flag) {
+	for _, flag := range collect(command.Flags().VisitAll) {
 		name := "`--" + flag.Name + "`"
 		if flag.Shorthand != "" {
 			name += ", `-" + flag.Shorthand + "`"
@@ -35,7 +35,14 @@ func write(out io.Writer, flags *pflag.FlagSet) error {
 			value = "`" + flag.DefValue + "`"
 		}
 		fmt.Fprintf(&text, "| %s | %s | %s |\n", name, value, strings.ReplaceAll(flag.Usage, "|", `\|`))
-	})
+	}
 	_, err := io.WriteString(out, text.String())
 	return err
+}
+
+// collect returns what a function visits.
+func collect[T any](visit func(func(T))) []T {
+	var list []T
+	visit(func(value T) { list = append(list, value) })
+	return list
 }

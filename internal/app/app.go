@@ -68,7 +68,7 @@ func Command(clock clock.Clock) *cobra.Command {
 			return o.run(command.Context())
 		},
 	}
-	o.register(command.Flags())
+	o.register(command)
 	return command
 }
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 )
 
 // FuzzFlags checks, for any command line, that neither parsing nor serving panics, and
@@ -23,9 +23,9 @@ func FuzzFlags(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line string) {
 		o := &options{}
-		flags := pflag.NewFlagSet("trust-manager", pflag.ContinueOnError)
-		o.register(flags)
-		if flags.Parse(strings.Split(line, "\n")) != nil || o.validate() != nil {
+		command := &cobra.Command{}
+		o.register(command)
+		if command.ParseFlags(strings.Split(line, "\n")) != nil || o.validate() != nil {
 			return
 		}
 		for _, port := range []int{o.readinessPort, o.metricsPort, o.webhookPort} {

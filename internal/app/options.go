@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/utils/clock"
 
@@ -64,8 +64,9 @@ type options struct {
 	logLevel        int
 }
 
-// register adds the flags, with their defaults (R1).
-func (o *options) register(flags *pflag.FlagSet) {
+// register adds the flags to a command, with their defaults (R1).
+func (o *options) register(command *cobra.Command) {
+	flags := command.Flags()
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "",
 		"path to a kubeconfig file; if unset, the operator uses the service account of its pod")
 	flags.StringVar(&o.trustNamespace, "trust-namespace", "cert-manager",

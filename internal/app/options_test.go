@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 	"k8s.io/utils/clock"
 )
 
@@ -14,13 +14,20 @@ import (
 func parsed(t *testing.T, args ...string) (*options, error) {
 	t.Helper()
 	o := &options{}
-	flags := pflag.NewFlagSet("trust-manager", pflag.ContinueOnError)
-	o.register(flags)
-	if err := flags.Parse(args); err != nil {
+	command := &cobra.Command{}
+	o.register(command)
+	if err := command.ParseFlags(args); err != nil {
 		return nil, err
 	}
-	o.certificateDirGiven = flags.Changed(certificateDirFlag)
+	o.certificateDirGiven = command.Flags().Changed(certificateDirFlag)
 	return o, o.validate()
+}
+
+// collect returns what a function visits.
+func collect[T any](visit func(func(T))) []T {
+	var list []T
+	visit(func(value T) { list = append(list, value) })
+	return list
 }
 
 // R1: the flags and their defaults. Charts and scripts rely on all of them.
@@ -54,7 +61,7 @@ func TestFlagDefaults(t *testing.T) {
 		"webhook-self-managed":           "",
 	}
 	got := map[string]string{}
-	Command(clock.RealClock{}).Flags().VisitAll(func(flag *pflag.Flag) {
+	for _, flag := range collect(Command(clock.RealClock{}).Flags().VisitAll) {
 		got[flag.Name] = flag.DefValue
 		if flag.Usage == "" {
 			t.Errorf("--%s has no description", flag.Name)
@@ -62,7 +69,7 @@ func TestFlagDefaults(t *testing.T) {
 		if want := map[string]string{"log-level": "v"}[flag.Name]; flag.Shorthand != want {
 			t.Errorf("--%s has the shorthand %q, want %q", flag.Name, flag.Shorthand, want)
 		}
-	})
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("flags (-want +got):\n%s", diff)
 	}

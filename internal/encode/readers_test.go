@@ -1,12 +1,10 @@
 package encode_test
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/pem"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -16,6 +14,7 @@ import (
 
 	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/encode"
+	"trust-manager.io/test/framework/program"
 )
 
 // T2: Java reads a JKS: every certificate, including odd subjects, under its alias, as a
@@ -150,12 +149,12 @@ func TestPKCS12ReadByOpenSSL(t *testing.T) {
 			path := saved(t, file)
 			arguments := []string{"pkcs12", "-in", path, "-nokeys", "-passin", "pass:" + tc.password}
 			if tc.profile == encode.LegacyRC2 && tc.password != "" {
-				if output, err := run(t, "openssl", arguments...); err == nil {
+				if output, err := program.Run(t, "openssl", arguments...); err == nil {
 					t.Errorf("openssl needs no -legacy:\n%.200s", output)
 				}
 				arguments = append(arguments, "-legacy")
 			}
-			output, err := run(t, "openssl", arguments...)
+			output, err := program.Run(t, "openssl", arguments...)
 			if err != nil {
 				t.Fatalf("openssl: %v\n%.200s", err, output)
 			}
@@ -224,7 +223,7 @@ var (
 // keytool lists a store. It detects the type of the store by its first bytes.
 func keytool(t *testing.T, file []byte, arguments ...string) listing {
 	t.Helper()
-	output, err := run(t, "keytool", append([]string{
+	output, err := program.Run(t, "keytool", append([]string{
 		"-J-Dfile.encoding=UTF-8", "-J-Duser.language=en", "-J-Duser.timezone=UTC",
 		"-list", "-v", "-keystore", saved(t, file)}, arguments...)...)
 	if err != nil {
@@ -254,23 +253,4 @@ func saved(t *testing.T, file []byte) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// run runs another reader, and answers any prompt with an empty line.
-func run(t *testing.T, program string, arguments ...string) ([]byte, error) {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is not installed; CI must not go without this test", program)
-		}
-		t.Skipf("SKIPPED: %s is not installed, so nothing but Go has read the file", program)
-	}
-	command := exec.CommandContext(t.Context(), path, arguments...)
-	command.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
-	command.Stdin = strings.NewReader("\n")
-	var output bytes.Buffer
-	command.Stdout, command.Stderr = &output, &output
-	err = command.Run()
-	return output.Bytes(), err
 }
