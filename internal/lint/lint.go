@@ -19,6 +19,11 @@ const expiryWarning = 30 * 24 * time.Hour
 
 // Finding describes one mistake, for users.
 type Finding struct {
+	// Rule and Level are those of the [Rule] that a review has applied. Certificate is the
+	// certificate that the finding is about, or nil.
+	Rule        string
+	Level       Level
+	Certificate *certs.Certificate
 	// Origin is where the mistake is. If it is in several blocks of one text, Blocks has
 	// their numbers, and Origin is that of the first.
 	Origin certs.Origin

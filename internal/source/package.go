@@ -54,6 +54,21 @@ func LoadDefaultCAs(path string) (*DefaultCAs, error) {
 	return d, nil
 }
 
+// NewDefaultCAs returns a package of certificates that are known without its file.
+func NewDefaultCAs(id string, certificates []certs.Certificate) *DefaultCAs {
+	d := &DefaultCAs{}
+	d.current.Store(&defaultCAs{id: id, parsed: certs.Result{Certificates: certificates}})
+	return d
+}
+
+// Certificates returns the certificates of the current package, which must not be modified.
+func (d *DefaultCAs) Certificates() []certs.Certificate {
+	if current := d.current.Load(); current != nil {
+		return current.parsed.Certificates
+	}
+	return nil
+}
+
 // ID returns the ID of the current package, or "" if no package is configured.
 func (d *DefaultCAs) ID() string {
 	if current := d.current.Load(); current != nil {

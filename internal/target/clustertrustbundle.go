@@ -24,7 +24,7 @@ func acceptsTrustAnchors(content bundle.Bundle) error {
 	refused := 0
 	for i := range content.Certificates {
 		certificate := &content.Certificates[i]
-		fault, remedy := faultOfTrustAnchor(certificate)
+		fault, remedy := FaultOfTrustAnchor(certificate)
 		if fault == "" {
 			continue
 		}
@@ -57,9 +57,9 @@ func retainedFrom(certificate *certs.Certificate) string {
 // exclude is the remedy for a certificate that no filter drops.
 const exclude = "add it to spec.exclude"
 
-// faultOfTrustAnchor returns what the API server has against one certificate, and the remedy; both
+// FaultOfTrustAnchor returns what the API server has against one certificate, and the remedy; both
 // are empty if nothing.
-func faultOfTrustAnchor(certificate *certs.Certificate) (fault, remedy string) {
+func FaultOfTrustAnchor(certificate *certs.Certificate) (fault, remedy string) {
 	switch {
 	case certificate.Nonconforming != "":
 		return "is nonconforming: " + certificate.Nonconforming, "set spec.filters.nonconforming: Drop"
