@@ -1,0 +1,191 @@
+package survey
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/certs"
+)
+
+// Standing is what a bundle, or the default CA package, does with a certificate.
+type Standing string
+
+// The standings.
+const (
+	// Included: it is in the bundle, from a source.
+	Included Standing = "Included"
+	// Retained: it is in the bundle although it has left its sources.
+	Retained Standing = "Retained"
+	// Deployed: it is in targets of a bundle that cannot be built now, or that are not up to date.
+	Deployed Standing = "Deployed"
+	// LeftOut: it is in a source, and a filter or an exclusion keeps it out.
+	LeftOut Standing = "LeftOut"
+	// Evicted: its retention ended early, because the limit was reached.
+	Evicted Standing = "Evicted"
+	// Packaged: it is in the default CA package.
+	Packaged Standing = "Packaged"
+)
+
+// Trusts reports whether software that uses the bundle trusts the certificate.
+func (s Standing) Trusts() bool { return s == Included || s == Retained || s == Deployed }
+
+// Appearance is a certificate in a bundle, or the reason why it is not in it.
+type Appearance struct {
+	// Certificate has only a fingerprint if nothing else is known of it.
+	Certificate certs.Certificate
+	// Bundle is empty if the certificate is in the default CA package.
+	Bundle   bundle.ID
+	Standing Standing
+	// Origin is where it is from.
+	Origin string
+	// Until is when it leaves the bundle by itself, or zero.
+	Until time.Time
+	// Namespaces is the number of namespaces whose targets have it, as far as their metadata say.
+	Namespaces int
+	// Field is the field of the bundle that leaves it out.
+	Field string
+	// Detail describes why it is not in the bundle, or what else there is to know.
+	Detail string
+}
+
+// Description returns where the certificate is, for messages.
+func (a Appearance) Description() string {
+	switch a.Standing {
+	case Included:
+		return a.Bundle.String()
+	case Retained:
+		return a.Bundle.String() + ", retained until " + a.Until.UTC().Format(time.RFC3339)
+	case Packaged:
+		return a.Origin
+	}
+	return fmt.Sprintf("not in %s: %s", a.Bundle, a.Detail)
+}
+
+// Appearances returns every certificate of every bundle and of the default CA package, and what is
+// left out. The function progress is called before each bundle.
+func (c *Cluster) Appearances(ctx context.Context, progress func(done, total int)) ([]Appearance, error) {
+	definitions, err := c.Definitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []Appearance
+	for i, definition := range definitions {
+		progress(i, len(definitions))
+		if IsSuperseded(definition) {
+			continue
+		}
+		built, err := c.Build(ctx, definition)
+		if err != nil {
+			return nil, err
+		}
+		appearances, err := c.AppearancesIn(ctx, built)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, appearances...)
+	}
+	defaultCAs, _, err := c.DefaultCAs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, certificate := range defaultCAs.Certificates() {
+		all = append(all, Appearance{Certificate: certificate, Standing: Packaged, Origin: "default CA package " + defaultCAs.ID()})
+	}
+	return all, nil
+}
+
+// AppearancesIn returns the certificates of one bundle.
+func (c *Cluster) AppearancesIn(ctx context.Context, built *Bundle) ([]Appearance, error) {
+	id := built.Spec.ID
+	targets, err := c.TargetsOf(ctx, built.Spec)
+	if err != nil {
+		return nil, err
+	}
+	appearances, current := c.builtAppearances(built, targets)
+	if !current {
+		deployed, err := c.deployed(ctx, built, targets, appearances)
+		if err != nil {
+			return nil, err
+		}
+		appearances = append(appearances, deployed...)
+	}
+	if len(built.Invalid) == 0 {
+		omitted, err := c.Omitted(ctx, built.Definition)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range omitted {
+			appearances = append(appearances, Appearance{
+				Certificate: o.Certificate, Bundle: id, Standing: LeftOut, Origin: o.Certificate.Origin.String(), Field: o.Field, Detail: o.Detail + " (" + o.Field + ")",
+			})
+		}
+	}
+	for _, evicted := range built.State.Evicted {
+		appearances = append(appearances, Appearance{
+			Certificate: certs.Certificate{Fingerprint: evicted.Fingerprint}, Bundle: id, Standing: Evicted,
+			Detail: "it left its sources on " + evicted.Left.UTC().Format(time.RFC3339) + ", and its retention ended early because of spec.rotation.maxRetained",
+		})
+	}
+	return appearances, nil
+}
+
+// builtAppearances returns the certificates of a bundle as it is built now. It reports whether all
+// its targets have them.
+func (c *Cluster) builtAppearances(built *Bundle, targets []Target) (appearances []Appearance, current bool) {
+	content := built.Built.Content
+	if len(built.Built.Problems) > 0 {
+		return nil, len(targets) == 0
+	}
+	inSync := 0
+	namespaces := map[string]bool{}
+	for _, t := range targets {
+		if shape := built.Built.Revision.Shapes[t.Kind]; shape != nil && shape.Digest == t.Digest {
+			inSync++
+			namespaces[t.Namespace] = true
+		}
+	}
+	delete(namespaces, "") // a ClusterTrustBundle is in none
+	retainedFrom := len(content.Certificates) - len(content.Retained)
+	for i, certificate := range content.Certificates {
+		a := Appearance{
+			Certificate: certificate, Bundle: built.Spec.ID, Standing: Included, Origin: certificate.Origin.String(), Namespaces: len(namespaces),
+		}
+		if i >= retainedFrom {
+			a.Standing, a.Until = Retained, built.Spec.Rotation.Until(content.Retained[i-retainedFrom])
+			a.Detail = "it left its sources on " + content.Retained[i-retainedFrom].Left.UTC().Format(time.RFC3339)
+		}
+		appearances = append(appearances, a)
+	}
+	return appearances, inSync == len(targets)
+}
+
+// deployed returns the certificates that are in targets only.
+func (c *Cluster) deployed(ctx context.Context, built *Bundle, targets []Target, known []Appearance) (appearances []Appearance, err error) {
+	stale := slices.DeleteFunc(slices.Clone(targets), func(t Target) bool {
+		return len(built.Built.Problems) == 0 && built.Built.Revision.Shapes[t.Kind] != nil && built.Built.Revision.Shapes[t.Kind].Digest == t.Digest
+	})
+	common, _, ok := MostCommon(stale)
+	if !ok {
+		return nil, nil
+	}
+	certificates, err := c.CertificatesIn(ctx, built.Spec, common.Ref)
+	if err != nil {
+		return nil, err
+	}
+	detail := fmt.Sprintf("%d of %d targets are not up to date", len(stale), len(targets))
+	if len(built.Built.Problems) > 0 {
+		detail = "the bundle cannot be built now, so its targets stay as they are: " + built.Built.Problems.Error()
+	}
+	for _, certificate := range certificates {
+		isKnown := slices.ContainsFunc(known, func(a Appearance) bool { return a.Certificate.Fingerprint == certificate.Fingerprint })
+		if !isKnown {
+			appearances = append(appearances, Appearance{
+				Certificate: certificate, Bundle: built.Spec.ID, Standing: Deployed, Origin: common.Ref.String(), Namespaces: len(stale), Detail: detail,
+			})
+		}
+	}
+	return appearances, nil
+}
