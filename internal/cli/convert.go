@@ -48,12 +48,12 @@ func convertBundles(streams genericiooptions.IOStreams, files *fileFlags, output
 	}
 	var result error
 	for _, defined := range m.bundles {
-		id := defined.spec.ID
+		id := defined.Spec.ID
 		if id.Kind != bundle.APIBundle {
 			_, _ = fmt.Fprintf(streams.ErrOut, "%s: is not converted\n", id)
 			continue
 		}
-		converted, differences, problems := apis.Convert(defined.object)
+		converted, differences, problems := apis.Convert(defined.Object)
 		if len(problems) > 0 {
 			_, _ = fmt.Fprintf(streams.ErrOut, "%s: %s\n", id, problems.Error())
 			result = errFinding

@@ -13,27 +13,19 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/cli-runtime/pkg/resource"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/internal/apis"
-	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/survey"
 )
 
 // manifests are the objects of files that concern bundles.
 type manifests struct {
 	// bundles are the Bundles and ClusterBundles, in the order of the files.
-	bundles []definition
+	bundles []survey.Definition
 	// objects are the ConfigMaps and Secrets of the trust namespace.
 	objects      objects
 	trustBundles []*certificatesv1.ClusterTrustBundle
 	namespaces   []*corev1.Namespace
-}
-
-// definition is an object that defines a bundle, what it says, and what is invalid in it.
-type definition struct {
-	object  client.Object
-	spec    bundle.Spec
-	invalid bundle.Problems
 }
 
 // readManifests reads files, directories, URLs, or standard input for "-". A ConfigMap or Secret
@@ -69,7 +61,7 @@ func (m *manifests) add(object *unstructured.Unstructured, trustNamespace string
 			into := adapter.New()
 			err := convert(object, into)
 			spec, invalid := adapter.Spec(into)
-			m.bundles = append(m.bundles, definition{into, spec, invalid})
+			m.bundles = append(m.bundles, survey.Definition{Object: into, Spec: spec, Invalid: invalid})
 			return err
 		}
 	}

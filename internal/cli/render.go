@@ -7,31 +7,25 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
-	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/utils/clock"
 
-	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/build"
 	"trust-manager.io/internal/bundle"
-	"trust-manager.io/internal/rotation"
-	"trust-manager.io/internal/source"
+	"trust-manager.io/internal/survey"
 	"trust-manager.io/internal/target"
 )
 
 // render builds the targets of Bundles from manifests alone.
 type render struct {
-	streams        genericiooptions.IOStreams
-	clock          clock.PassiveClock
-	files          fileFlags
-	defaultPackage string
-	trustNamespace string
-	output         string
-	filterExpired  bool
-	filterNonCA    bool
+	streams  genericiooptions.IOStreams
+	clock    clock.PassiveClock
+	files    fileFlags
+	operator operatorFlags
+	output   string
 }
 
 // fileFlags are kubectl's flags for files.
@@ -70,10 +64,7 @@ The exit status is 1 if a bundle cannot be built. The reason is the one that the
 	}
 	flags := command.Flags()
 	r.files.flags("files, directories or URLs with Bundles and their sources; - for standard input").AddFlags(flags)
-	flags.StringVar(&r.defaultPackage, "default-package", "", "the default CA package, a JSON file, for Bundles that use the default CAs")
-	flags.StringVar(&r.trustNamespace, "trust-namespace", "cert-manager", "the namespace of the sources, as in the operator's flag")
-	flags.BoolVar(&r.filterExpired, "filter-expired-certificates", false, "drop expired certificates, as the operator's flag does")
-	flags.BoolVar(&r.filterNonCA, "filter-non-ca-certs", false, "drop certificates that are not a CA, as the operator's flag does")
+	r.operator.add(command)
 	flags.StringVarP(&r.output, "output", "o", outputYAML, "output: yaml, json, or dir=PATH for one file for each key of the objects")
 	return command
 }
@@ -83,17 +74,14 @@ func (r *render) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m, err := readManifests(r.files.flags("").ToOptions(), r.trustNamespace)
+	m, err := readManifests(r.files.flags("").ToOptions(), r.operator.trustNamespace)
 	if err != nil {
 		return err
 	}
-	config, err := r.config(m)
-	if err != nil {
-		return err
-	}
+	cluster := r.operator.offlineSurvey(m, r.clock)
 	var result error
 	for _, defined := range m.bundles {
-		built, err := r.build(ctx, config, m, defined)
+		built, err := r.build(ctx, cluster, m, defined)
 		switch {
 		case err != nil:
 			return err
@@ -116,91 +104,40 @@ func (r *render) run(ctx context.Context) error {
 // report reports why a bundle cannot be built, as the status does.
 func (r *render) report(built build.Result) {
 	_, _ = fmt.Fprintf(r.streams.ErrOut, "%s: %s: %s\n", built.Spec.ID, built.Problems.Reason(), built.Problems.Error())
-	if r.defaultPackage == "" && slices.ContainsFunc(built.Spec.Sources, func(s bundle.Source) bool { return s.DefaultCAs }) {
+	if r.operator.defaultPackage == "" && slices.ContainsFunc(built.Spec.Sources, func(s bundle.Source) bool { return s.DefaultCAs }) {
 		_, _ = fmt.Fprintln(r.streams.ErrOut, "here, --default-package names the default CA package; trust-package builds one")
 	}
 }
 
-// config returns what builds read: the manifests, and the default CA package.
-func (r *render) config(m *manifests) (*build.Config, error) {
-	defaultCAs, err := source.LoadDefaultCAs(r.defaultPackage)
-	if err != nil {
-		return nil, fmt.Errorf("--default-package: %w", err)
-	}
-	allowed, err := m.allowed()
-	if err != nil {
-		return nil, err
-	}
-	var filter bundle.Filter
-	if r.filterExpired {
-		filter.Expired = bundle.Drop
-	}
-	if r.filterNonCA {
-		filter.NonCA = bundle.Drop
-	}
-	return &build.Config{
-		Sources: source.NewGatherer(source.Config{
-			Objects: m.objects, TrustNamespace: r.trustNamespace, DefaultCAs: defaultCAs,
-			TrustBundles: m, Allowed: allowed, TargetLabels: apis.All().Labels(),
-		}),
-		Filter: filter,
-		Scope:  target.NewScope([]bundle.Kind{bundle.ConfigMap, bundle.Secret, bundle.ClusterTrustBundle}, nil),
-		Clock:  r.clock,
-	}, nil
-}
-
-// List implements [source.TrustBundles].
-func (m *manifests) List() ([]*certificatesv1.ClusterTrustBundle, error) {
-	return slices.Clone(m.trustBundles), nil
-}
-
-// allowed allows all ClusterTrustBundles that the Bundles read: the operator's flag that limits
-// them is unknown.
-func (m *manifests) allowed() (source.AllowedTrustBundles, error) {
-	var values []string
-	for _, defined := range m.bundles {
-		for _, s := range defined.spec.Sources {
-			if s.TrustBundle != nil {
-				values = append(values, cmp.Or(s.TrustBundle.Name, s.TrustBundle.Signer))
-			}
-		}
-	}
-	return source.AllowTrustBundles(values)
-}
-
 // build builds one bundle. One that a ClusterBundle of its name supersedes has no targets; one that
 // cannot be built supersedes none.
-func (r *render) build(ctx context.Context, config *build.Config, m *manifests, defined definition) (build.Result, error) {
-	spec := defined.spec
+func (r *render) build(ctx context.Context, cluster *survey.Cluster, m *manifests, defined survey.Definition) (build.Result, error) {
+	spec := defined.Spec
 	if superior := m.superiorOf(spec.ID); superior != nil {
-		built, err := r.build(ctx, config, m, *superior)
+		built, err := r.build(ctx, cluster, m, *superior)
 		if err != nil {
 			return built, err
 		}
 		if len(built.Problems) == 0 {
-			_, _ = fmt.Fprintf(r.streams.ErrOut, "%s: superseded by %s, and without targets of its own\n", spec.ID, superior.spec.ID)
+			_, _ = fmt.Fprintf(r.streams.ErrOut, "%s: superseded by %s, and without targets of its own\n", spec.ID, superior.Spec.ID)
 			return build.Result{Spec: spec}, nil
 		}
 	}
-	if len(defined.invalid) > 0 {
-		return build.Result{Spec: spec, Problems: defined.invalid}, nil
+	built, err := cluster.Build(ctx, defined)
+	if err != nil {
+		return build.Result{}, err
 	}
-	var state bundle.State
-	if stored, ok := m.objects.configMaps[rotation.Name(spec.ID)]; ok {
-		var faults []string
-		state, faults = rotation.Decode(stored)
-		for _, fault := range faults {
-			_, _ = fmt.Fprintf(r.streams.ErrOut, "%s: %s\n", spec.ID, fault)
-		}
+	for _, fault := range built.StateFaults {
+		_, _ = fmt.Fprintf(r.streams.ErrOut, "%s: %s\n", spec.ID, fault)
 	}
-	return build.New(config).Build(ctx, spec, state, nil)
+	return built.Built, nil
 }
 
 // superiorOf returns the definition of the bundle that supersedes another once it can be built, or
 // nil.
-func (m *manifests) superiorOf(id bundle.ID) *definition {
+func (m *manifests) superiorOf(id bundle.ID) *survey.Definition {
 	superior, ok := id.Superior()
-	at := slices.IndexFunc(m.bundles, func(d definition) bool { return ok && d.spec.ID == superior })
+	at := slices.IndexFunc(m.bundles, func(d survey.Definition) bool { return ok && d.Spec.ID == superior })
 	if at < 0 {
 		return nil
 	}

@@ -60,6 +60,19 @@ the question could not be answered.`,
 			return errors.New("no command given; see kubectl trust --help")
 		},
 	}
-	command.AddCommand(renderCommand(streams, clock), convertCommand(streams))
+	command.AddCommand(
+		checkCommand(streams, clock),
+		convertCommand(streams),
+		diffCommand(streams, clock),
+		explainCommand(streams, clock),
+		handbackCommand(streams, clock),
+		inspectCommand(streams, clock),
+		lintCommand(streams, clock),
+		podsCommand(streams, clock),
+		renderCommand(streams, clock),
+		rotateCommand(streams, clock),
+		verifyCommand(streams, clock),
+		reportCommand(streams, clock),
+	)
 	return command
 }

@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/internal/apis"
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/survey"
+)
+
+// clusterFlags are the flags of commands that read a cluster: kubectl's own, and those that say how
+// the operator runs.
+type clusterFlags struct {
+	*genericclioptions.ConfigFlags
+	operatorFlags
+}
+
+func newClusterFlags() *clusterFlags {
+	return &clusterFlags{ConfigFlags: genericclioptions.NewConfigFlags(true)}
+}
+
+// add adds the flags to a command.
+func (f *clusterFlags) add(command *cobra.Command) {
+	f.AddFlags(command.Flags())
+	f.operatorFlags.add(command)
+}
+
+// operatorFlags say how the operator runs: its own flags of the same names.
+type operatorFlags struct {
+	defaultPackage string
+	trustNamespace string
+	filterExpired  bool
+	filterNonCA    bool
+}
+
+func (f *operatorFlags) add(command *cobra.Command) {
+	flags := command.Flags()
+	flags.StringVar(&f.defaultPackage, "default-package", "", "the default CA package, a JSON file, for Bundles that use the default CAs")
+	flags.StringVar(&f.trustNamespace, "trust-namespace", "cert-manager", "the namespace of the sources, as in the operator's flag")
+	flags.BoolVar(&f.filterExpired, "filter-expired-certificates", false, "drop expired certificates, as the operator's flag does")
+	flags.BoolVar(&f.filterNonCA, "filter-non-ca-certs", false, "drop certificates that are not a CA, as the operator's flag does")
+}
+
+// filter returns what the operator filters unless a Bundle says otherwise.
+func (f *operatorFlags) filter() (filter bundle.Filter) {
+	if f.filterExpired {
+		filter.Expired = bundle.Drop
+	}
+	if f.filterNonCA {
+		filter.NonCA = bundle.Drop
+	}
+	return filter
+}
+
+// connection is a connection to a cluster.
+type connection struct {
+	rest *rest.Config
+	client.Client
+}
+
+// The limits of requests to the API server: a command sends few, but not one after another.
+const (
+	requestsPerSecond = 100
+	requestBurst      = 200
+)
+
+// connect returns a connection. It sends no request.
+func (f *clusterFlags) connect() (*connection, error) {
+	config, err := f.ToRESTConfig()
+	if err != nil {
+		return nil, err
+	}
+	config.QPS, config.Burst = requestsPerSecond, requestBurst
+	config.WarningHandler = rest.NoWarnings{}
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), apis.AddToScheme(scheme)); err != nil {
+		return nil, err
+	}
+	mapper, err := f.ToRESTMapper()
+	if err != nil {
+		return nil, err
+	}
+	connected, err := client.New(config, client.Options{Scheme: scheme, Mapper: mapper})
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	return &connection{rest: config, Client: connected}, nil
+}
+
+// survey returns the bundles of the cluster. The sources are read from the cluster unless a reader
+// of them is given.
+func (f *clusterFlags) survey(connected *connection, sources client.Reader, clock clock.PassiveClock) *survey.Cluster {
+	if sources == nil {
+		sources = connected
+	}
+	return survey.NewCluster(survey.Config{
+		Live: connected, Sources: sources, TrustNamespace: f.trustNamespace,
+		DefaultPackage: f.defaultPackage, Filter: f.filter(), Clock: clock,
+	})
+}

@@ -1,0 +1,278 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/survey"
+	"trust-manager.io/internal/usage"
+)
+
+// pageSize is how many objects are requested at a time from lists that can be long.
+const pageSize = 500
+
+// pods finds the pods that use a bundle.
+type pods struct {
+	streams genericiooptions.IOStreams
+	clock   clock.PassiveClock
+	cluster *clusterFlags
+	stale   bool
+	output  string
+}
+
+// podList is the result of pods.
+type podList struct {
+	Bundle string `json:"bundle"`
+	// LastChanged is when the bundle last changed. Without it, it is unknown which pods are stale.
+	LastChanged *metav1.Time `json:"lastChanged,omitempty"`
+	Pods        []usingPod   `json:"pods"`
+	now         metav1.Time
+}
+
+// usingPod is a pod that uses the bundle.
+type usingPod struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	Node      string `json:"node,omitempty"`
+	// Owner is the controller of the pod, such as Deployment/api.
+	Owner string   `json:"owner,omitempty"`
+	Uses  []podUse `json:"uses"`
+	// StartedAt is when the first container that uses the bundle started.
+	StartedAt *metav1.Time `json:"startedAt,omitempty"`
+	Stale     *bool        `json:"stale,omitempty"`
+	Reason    usage.Reason `json:"reason,omitempty"`
+}
+
+// podUse is how one container uses the bundle.
+type podUse struct {
+	Container string       `json:"container"`
+	Kind      string       `json:"kind"`
+	Name      string       `json:"name"`
+	Way       usage.Way    `json:"way"`
+	StartedAt *metav1.Time `json:"startedAt,omitempty"`
+	Reason    usage.Reason `json:"reason,omitempty"`
+}
+
+func podsCommand(streams genericiooptions.IOStreams, clock clock.PassiveClock) *cobra.Command {
+	p := &pods{streams: streams, clock: clock, cluster: newClusterFlags()}
+	command := &cobra.Command{
+		Use:   "pods BUNDLE",
+		Short: "List the pods that use a bundle, and those that may still use its previous content",
+		Long: `List the pods that use a bundle, and those that may still use its previous content: they started
+before its status.lastChanged. BUNDLE is a name, bundle/NAME or clusterbundle/NAME. The pods of all
+namespaces are searched unless --namespace names one.
+
+Reasons why a pod is stale:
+  mayNotReload   The kubelet has updated the file, but most programs read it only when they start.
+  neverUpdated   Variables and subPath mounts keep their content until the container restarts.
+
+The exit status is 1 if a pod is stale.
+
+Rights: list for Pods, Bundles and ClusterBundles; list for ClusterTrustBundles if the bundle has such
+a target with a signer.`,
+		Example: `  kubectl trust pods corporate
+  kubectl trust pods clusterbundle/corporate --stale -n team-a`,
+		Args:                  cobra.ExactArgs(1),
+		DisableFlagsInUseLine: true,
+		RunE:                  func(command *cobra.Command, args []string) error { return p.run(command.Context(), args[0]) },
+	}
+	p.cluster.AddFlags(command.Flags())
+	command.Flags().BoolVar(&p.stale, "stale", false, "list only stale pods")
+	command.Flags().StringVarP(&p.output, "output", "o", outputTable, "output: table, json or yaml")
+	return command
+}
+
+func (p *pods) run(ctx context.Context, argument string) error {
+	if err := checkOutput(p.output, outputTable, outputJSON, outputYAML); err != nil {
+		return err
+	}
+	connected, err := p.cluster.connect()
+	if err != nil {
+		return err
+	}
+	cluster := p.cluster.survey(connected, nil, p.clock)
+	definition, err := activeDefinition(ctx, cluster, argument)
+	if err != nil {
+		return err
+	}
+	objects, err := usedObjects(ctx, cluster, definition)
+	if err != nil {
+		return err
+	}
+	result := &podList{
+		Bundle: definition.Spec.ID.String(), LastChanged: survey.ReportOf(*definition).LastChanged,
+		Pods: []usingPod{}, now: metav1.NewTime(p.clock.Now()),
+	}
+	if err := p.list(ctx, connected, objects, result); err != nil {
+		return err
+	}
+	if err := printDocument(p.streams, p.output, result); err != nil {
+		return err
+	}
+	if result.LastChanged == nil {
+		_, _ = fmt.Fprintf(p.streams.ErrOut, "%s has no status.lastChanged, so it is unknown which pods are stale\n", result.Bundle)
+	}
+	if slices.ContainsFunc(result.Pods, func(pod usingPod) bool { return pod.Reason != "" }) {
+		return errFinding
+	}
+	return nil
+}
+
+// list adds the pods that use one of the objects to the result.
+func (p *pods) list(ctx context.Context, reader client.Reader, objects []usage.Object, result *podList) error {
+	var namespace client.InNamespace
+	if p.cluster.Namespace != nil {
+		namespace = client.InNamespace(*p.cluster.Namespace)
+	}
+	err := eachPage(ctx, reader, &corev1.PodList{}, func(page *corev1.PodList) {
+		for i := range page.Items {
+			pod := &page.Items[i]
+			if usage.HasEnded(pod) {
+				continue
+			}
+			if uses := usage.Of(pod, objects); len(uses) > 0 {
+				using := newUsingPod(pod, uses, result.LastChanged)
+				if using.Reason != "" || !p.stale {
+					result.Pods = append(result.Pods, using)
+				}
+			}
+		}
+	}, namespace)
+	if err != nil {
+		return fmt.Errorf("listing pods: %w", err)
+	}
+	return nil
+}
+
+// eachPage lists objects in pages, and calls a function with each page.
+func eachPage[list client.ObjectList](ctx context.Context, reader client.Reader, page list, visit func(list), options ...client.ListOption) error {
+	options = append(options, client.Limit(pageSize))
+	for {
+		if err := reader.List(ctx, page, append(options, client.Continue(page.GetContinue()))...); err != nil {
+			return err
+		}
+		visit(page)
+		if page.GetContinue() == "" {
+			return nil
+		}
+	}
+}
+
+// newUsingPod describes a pod that uses a bundle, which changed at a time that may be unknown.
+func newUsingPod(pod *corev1.Pod, uses []usage.Use, changed *metav1.Time) usingPod {
+	using := usingPod{Namespace: pod.Namespace, Name: pod.Name, Node: pod.Spec.NodeName, Owner: usage.Owner(pod)}
+	for _, use := range uses {
+		printed := podUse{Container: use.Container, Kind: use.Kind.String(), Name: use.Name, Way: use.Way, StartedAt: use.Started}
+		if use.Started != nil && (using.StartedAt == nil || use.Started.Before(using.StartedAt)) {
+			using.StartedAt = use.Started
+		}
+		if changed != nil {
+			printed.Reason, _ = use.Stale(*changed)
+		}
+		if using.Reason != usage.NeverUpdated {
+			using.Reason = cmp.Or(printed.Reason, using.Reason)
+		}
+		using.Uses = append(using.Uses, printed)
+	}
+	if changed != nil {
+		isStale := using.Reason != ""
+		using.Stale = &isStale
+	}
+	return using
+}
+
+// activeDefinition returns the definition of the bundle that an argument names: NAME or KIND/NAME.
+// If a Bundle and a ClusterBundle have the name, it is the one that writes the targets.
+func activeDefinition(ctx context.Context, cluster *survey.Cluster, argument string) (*survey.Definition, error) {
+	kind, name, hasKind := objectOf(argument)
+	if !hasKind {
+		kind, name = "", argument
+	}
+	definitions, err := cluster.Definitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []*survey.Definition
+	for i := range definitions {
+		if id := definitions[i].Spec.ID; id.Name == name && (kind == "" || id.Kind.String() == kind) {
+			found = append(found, &definitions[i])
+		}
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%s does not exist", strings.TrimSpace(cmp.Or(kind, "bundle")+" "+name))
+	}
+	for _, definition := range found {
+		if !survey.IsSuperseded(*definition) {
+			return definition, nil
+		}
+	}
+	return found[0], nil
+}
+
+// usedObjects returns the targets of a bundle, as pods refer to them.
+func usedObjects(ctx context.Context, cluster *survey.Cluster, definition *survey.Definition) (objects []usage.Object, err error) {
+	for _, wanted := range definition.Spec.Targets {
+		object := usage.Object{Kind: wanted.Kind, Name: bundle.ObjectName(wanted.Signer, definition.Spec.ID.Name), Signer: wanted.Signer}
+		for _, file := range wanted.Files {
+			object.Keys = append(object.Keys, file.Key)
+		}
+		if wanted.Signer != "" { // pods may select it by its labels
+			spec := definition.Spec
+			spec.Targets = []bundle.Target{wanted}
+			targets, err := cluster.TargetsOf(ctx, spec)
+			if err != nil {
+				return nil, err
+			}
+			for _, target := range targets {
+				object.Labels = target.Meta.Labels
+			}
+		}
+		objects = append(objects, object)
+	}
+	if len(objects) == 0 {
+		return nil, fmt.Errorf("%s has no target, so no pod can use it", definition.Spec.ID)
+	}
+	return objects, nil
+}
+
+// Kind implements [document].
+func (*podList) Kind() string { return "Pods" }
+
+// Table implements [document].
+func (l *podList) Table(page *page) {
+	if len(l.Pods) == 0 {
+		page.printf("no pods")
+		return
+	}
+	var rows [][]string
+	for _, pod := range l.Pods {
+		var ways []string
+		for _, use := range pod.Uses {
+			way := use.Kind + " " + string(use.Way)
+			if !slices.Contains(ways, way) {
+				ways = append(ways, way)
+			}
+		}
+		age, stale := "", string(pod.Reason)
+		if pod.StartedAt != nil {
+			age = duration.HumanDuration(l.now.Sub(pod.StartedAt.Time))
+		}
+		if l.LastChanged == nil {
+			stale = "unknown"
+		}
+		rows = append(rows, []string{pod.Namespace, pod.Name, pod.Owner, pod.Node, strings.Join(ways, ", "), age, stale})
+	}
+	page.table([]string{"NAMESPACE", "POD", "OWNER", "NODE", "USE", "STARTED", "STALE"}, rows)
+}

@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"trust-manager.io/api/trust/v1alpha1"
+	"trust-manager.io/api/trustmanager/v1alpha2"
+	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/poll"
+)
+
+// roots are the CAs of the scripts. Their certificates are the same in every run.
+// Those of explain are in no other script.
+var roots = map[string]ca.CA{
+	"root1": ca.Fixed(1), "root2": ca.Fixed(2), "root3": ca.Fixed(3),
+	"root11": ca.Fixed(11), "root12": ca.Fixed(12), "root13": ca.Fixed(13), "root14": ca.Fixed(14),
+	"old": ca.New("Old Root"), "new": ca.New("New Root"),
+}
+
+// writeCertificates writes the roots, each into a file of its name.
+func writeCertificates(dir string) error {
+	for name, root := range roots {
+		if err := os.WriteFile(filepath.Join(dir, name+".pem"), []byte(root.Certificate), 0o600); err != nil {
+			return err
+		}
+	}
+	leaf := roots["old"].Issue(ca.ForHosts("localhost"))
+	return os.WriteFile(filepath.Join(dir, "oldleaf.pem"), []byte(leaf.Certificate), 0o600)
+}
+
+// ready waits until the operator has rolled out bundles: ready KIND/NAME...
+func ready(ts *testscript.TestScript, _ bool, args []string) {
+	for _, arg := range args {
+		kind, name := filepath.Split(arg)
+		object := &unstructured.Unstructured{}
+		object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(v1alpha1.BundleKind))
+		if kind == "clusterbundle/" {
+			object.SetGroupVersionKind(v1alpha2.GroupVersion.WithKind(v1alpha2.ClusterBundleKind))
+		}
+		ts.Check(poll.Until(context.Background(), arg, func() error {
+			if err := env.Client.Get(context.Background(), client.ObjectKey{Name: name}, object); err != nil {
+				return err
+			}
+			observed, _, _ := unstructured.NestedInt64(object.Object, "status", "observedGeneration")
+			conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
+			for _, condition := range conditions {
+				if c, _ := condition.(map[string]any); c["type"] == "Ready" && c["status"] == "True" && observed == object.GetGeneration() {
+					return nil
+				}
+			}
+			return fmt.Errorf("%s is not ready: %v", arg, conditions)
+		}))
+	}
+}
+
+// exits runs kubectl-trust and checks its exit status: exits STATUS ARGUMENT...
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exit *exec.ExitError
+	if err := ts.Exec("kubectl-trust", args[1:]...); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+// serve starts a server with a certificate of a root, and sets a variable to its address:
+// serve VARIABLE ROOT
+func serve(ts *testscript.TestScript, _ bool, args []string) {
+	certificate, err := roots[args[1]].Issue(ca.ForHosts("localhost", "127.0.0.1")).TLS()
+	ts.Check(err)
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
+	ts.Check(err)
+	ts.Defer(func() { _ = listener.Close() })
+	ts.Setenv(args[0], listener.Addr().String())
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				_, _ = connection.Read(make([]byte, 1)) // the handshake
+				_ = connection.Close()
+			}()
+		}
+	}()
+}
