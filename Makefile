@@ -17,7 +17,7 @@ export GOWORK := off
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # VERSION if the caller set it. Otherwise images and chart use the chart's version.
 GIVEN_VERSION := $(if $(filter file,$(origin VERSION)),,$(VERSION))
-GOFLAGS_BUILD := -trimpath -ldflags "-s -w -X trust-manager.io/internal/app.version=$(VERSION)"
+GOFLAGS_BUILD := -trimpath -ldflags "-s -w -X trust-manager.io/internal/app.version=$(VERSION) -X trust-manager.io/internal/cli.version=$(VERSION)"
 export CGO_ENABLED ?= 0
 # The packages that decide and do no I/O.
 PURE := ./internal/certs ./internal/bundle ./internal/encode ./internal/ledger ./internal/target ./internal/capackage ./internal/rotation ./internal/lint ./internal/text
@@ -162,6 +162,10 @@ build: ## Build the operator and the tools into bin/
 	@go build $(GOFLAGS_BUILD) -o $(BIN)/ ./cmd/...
 	@go -C tools/kubernetes build $(GOFLAGS_BUILD) -o $(BIN)/cluster .
 
+.PHONY: cli
+cli: ## Build kubectl-trust for Linux, macOS and Windows as archives in bin/cli, with checksums and a manifest for krew (about 10 minutes on the first run)
+	@hack/cli.sh "$(GIVEN_VERSION)"
+
 .PHONY: images
 images: ## Build all images as OCI archives in bin/images, for ARCHITECTURES (amd64 arm arm64 ppc64le s390x)
 	@hack/images.sh "$(GIVEN_VERSION)"
@@ -180,6 +184,7 @@ generate: $(BIN)/controller-gen $(BIN)/applyconfiguration-gen $(BIN)/crd-ref-doc
 	@hack/applyconfigurations.sh
 	@$(BIN)/crd-ref-docs --source-path=api --config=hack/apidocs/config.yaml --renderer=markdown --output-path=docs/reference/api.md --log-level=ERROR
 	@go run ./hack/flagdocs >docs/reference/flags.md
+	@go run ./hack/clidocs >docs/reference/cli.md
 	@go run ./test/bench -tables docs/performance.md
 	@go run ./hack/licenses >$(BIN)/licenses.md && mv $(BIN)/licenses.md docs/reference/licenses.md
 	@hack/chartcrd.sh

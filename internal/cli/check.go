@@ -51,11 +51,11 @@ Deployments and Nodes, and get for the trust namespace. A check without its righ
 		DisableFlagsInUseLine: true,
 		RunE:                  func(command *cobra.Command, _ []string) error { return c.run(command.Context()) },
 	}
-	c.cluster.AddFlags(command.Flags())
+	c.cluster.addConnection(command)
 	flags := command.Flags()
 	flags.StringVar(&c.cluster.trustNamespace, "trust-namespace", defaultTrustNamespace, "the namespace of the sources, for --pre; an installed operator has it in its flags")
 	flags.BoolVar(&c.pre, "pre", false, "check the cluster before an installation")
-	flags.StringVarP(&c.output, "output", "o", outputTable, "output: table, json or yaml")
+	addOutput(command, &c.output, outputTable, outputJSON, outputYAML)
 	return command
 }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -14,6 +15,7 @@ import (
 
 	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/bundle"
+	"trust-manager.io/internal/source"
 	"trust-manager.io/internal/survey"
 )
 
@@ -30,8 +32,26 @@ func newClusterFlags() *clusterFlags {
 
 // add adds the flags to a command.
 func (f *clusterFlags) add(command *cobra.Command) {
-	f.AddFlags(command.Flags())
+	f.addConnection(command)
 	f.operatorFlags.add(command)
+}
+
+// addConnection adds kubectl's own flags to a command. Its help shows the most common ones.
+func (f *clusterFlags) addConnection(command *cobra.Command) {
+	shown := []string{"context", "kubeconfig", "namespace"}
+	scratch := &cobra.Command{}
+	f.AddFlags(scratch.Flags())
+	scratch.Flags().SortFlags = false
+	for _, flag := range flagsOf(scratch.Flags().VisitAll) {
+		flag.Hidden = !slices.Contains(shown, flag.Name)
+		command.Flags().AddFlag(flag)
+	}
+}
+
+// flagsOf returns the flags that a function visits.
+func flagsOf[flag any](visit func(func(flag))) (flags []flag) {
+	visit(func(f flag) { flags = append(flags, f) })
+	return flags
 }
 
 // operatorFlags say how the operator runs: its own flags of the same names.
@@ -40,14 +60,29 @@ type operatorFlags struct {
 	trustNamespace string
 	filterExpired  bool
 	filterNonCA    bool
+	// defaultCAs is the default CA package; nil if none is given.
+	defaultCAs *source.DefaultCAs
 }
 
+// add adds the flags to a command. They are checked before it runs.
 func (f *operatorFlags) add(command *cobra.Command) {
+	command.PreRunE = func(*cobra.Command, []string) error { return f.load() }
 	flags := command.Flags()
 	flags.StringVar(&f.defaultPackage, "default-package", "", "the default CA package, a JSON file, for Bundles that use the default CAs")
 	flags.StringVar(&f.trustNamespace, "trust-namespace", "cert-manager", "the namespace of the sources, as in the operator's flag")
 	flags.BoolVar(&f.filterExpired, "filter-expired-certificates", false, "drop expired certificates, as the operator's flag does")
 	flags.BoolVar(&f.filterNonCA, "filter-non-ca-certs", false, "drop certificates that are not a CA, as the operator's flag does")
+}
+
+// load loads the default CA package if there is one.
+func (f *operatorFlags) load() (err error) {
+	if f.defaultPackage == "" {
+		return nil
+	}
+	if f.defaultCAs, err = source.LoadDefaultCAs(f.defaultPackage); err != nil {
+		return fmt.Errorf("--default-package: %w", err)
+	}
+	return nil
 }
 
 // filter returns what the operator filters unless a Bundle says otherwise.
@@ -104,6 +139,6 @@ func (f *clusterFlags) survey(connected *connection, sources client.Reader, cloc
 	}
 	return survey.NewCluster(survey.Config{
 		Live: connected, Sources: sources, TrustNamespace: f.trustNamespace,
-		DefaultPackage: f.defaultPackage, Filter: f.filter(), Clock: clock,
+		DefaultCAs: f.defaultCAs, Filter: f.filter(), Clock: clock,
 	})
 }

@@ -33,7 +33,7 @@ The exit status is 1 if there is no ClusterBundle for a Bundle.`,
 	}
 	flags := command.Flags()
 	files.flags("files, directories or URLs with Bundles; - for standard input").AddFlags(flags)
-	flags.StringVarP(&output, "output", "o", outputYAML, "output: yaml or json")
+	addOutput(command, &output, outputYAML, outputJSON)
 	return command
 }
 

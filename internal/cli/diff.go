@@ -47,7 +47,7 @@ rotation states in the trust namespace, and for one target.`,
 	}
 	d.files.flags("files, directories or URLs with Bundles and possibly their sources; - for standard input").AddFlags(command.Flags())
 	d.cluster.add(command)
-	command.Flags().StringVarP(&d.output, "output", "o", outputTable, "output: table, json or yaml")
+	addOutput(command, &d.output, outputTable, outputJSON, outputYAML)
 	return command
 }
 

@@ -76,7 +76,7 @@ ClusterTrustBundles; get for sources and rotation states in the trust namespace.
 	}
 	e.cluster.add(command)
 	e.password.add(command)
-	command.Flags().StringVarP(&e.output, "output", "o", outputTable, "output: table, json or yaml")
+	addOutput(command, &e.output, outputTable, outputJSON, outputYAML)
 	return command
 }
 

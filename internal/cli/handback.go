@@ -94,9 +94,9 @@ such targets, Secrets.`,
 		DisableFlagsInUseLine: true,
 		RunE:                  func(command *cobra.Command, _ []string) error { return h.run(command.Context()) },
 	}
-	h.cluster.AddFlags(command.Flags())
+	h.cluster.addConnection(command)
 	command.Flags().BoolVar(&h.dryRun, "dry-run", false, "show what would be changed, and change nothing")
-	command.Flags().StringVarP(&h.output, "output", "o", outputTable, "output: table, json or yaml")
+	addOutput(command, &h.output, outputTable, outputJSON, outputYAML)
 	return command
 }
 

@@ -100,10 +100,11 @@ Rights: get for the object that is named; for a bundle, list for Bundles and Clu
 		DisableFlagsInUseLine: true,
 		RunE:                  func(command *cobra.Command, args []string) error { return i.run(command.Context(), args[0]) },
 	}
+	command.ValidArgsFunction = i.cluster.completeSubjects
 	i.cluster.add(command)
 	i.password.add(command)
 	addServerFlags(command, &i.starttls, &i.timeout)
-	command.Flags().StringVarP(&i.output, "output", "o", outputTable, "output: table, json or yaml")
+	addOutput(command, &i.output, outputTable, outputJSON, outputYAML)
 	return command
 }
 
@@ -113,6 +114,7 @@ const connectTimeout = 10 * time.Second
 // addServerFlags adds the flags of commands that connect to a server.
 func addServerFlags(command *cobra.Command, starttls *string, timeout *time.Duration) {
 	command.Flags().StringVar(starttls, "starttls", "", "the protocol that is upgraded to TLS: "+strings.Join(peer.Protocols(), ", ")+" (default: that of the port)")
+	completeValues(command, "starttls", peer.Protocols()...)
 	command.Flags().DurationVar(timeout, "connect-timeout", connectTimeout, "how long the server may take")
 }
 

@@ -74,10 +74,12 @@ also get (and list, with selectors) for its sources in the trust namespace.`,
 		DisableFlagsInUseLine: true,
 		RunE:                  func(command *cobra.Command, args []string) error { return l.run(command.Context(), args) },
 	}
+	command.ValidArgsFunction = l.cluster.completeSubjects
 	l.cluster.add(command)
 	l.password.add(command)
 	command.Flags().StringVar(&l.level, "level", lint.Warning.String(), "the lowest level that is reported: error, warning or info")
-	command.Flags().StringVarP(&l.output, "output", "o", outputTable, "output: table, json, yaml or sarif")
+	completeValues(command, "level", lint.Error.String(), lint.Warning.String(), lint.Info.String())
+	addOutput(command, &l.output, outputTable, outputJSON, outputYAML, outputSARIF)
 	return command
 }
 

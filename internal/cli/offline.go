@@ -51,6 +51,6 @@ func (o offline) List(_ context.Context, into client.ObjectList, _ ...client.Lis
 func (f *operatorFlags) offlineSurvey(m *manifests, clock clock.PassiveClock) *survey.Cluster {
 	return survey.NewCluster(survey.Config{
 		Live: offline{m}, Sources: m.objects, TrustNamespace: f.trustNamespace,
-		DefaultPackage: f.defaultPackage, Filter: f.filter(), Clock: clock,
+		DefaultCAs: f.defaultCAs, Filter: f.filter(), Clock: clock,
 	})
 }

@@ -88,9 +88,10 @@ a target with a signer.`,
 		DisableFlagsInUseLine: true,
 		RunE:                  func(command *cobra.Command, args []string) error { return p.run(command.Context(), args[0]) },
 	}
-	p.cluster.AddFlags(command.Flags())
+	command.ValidArgsFunction = p.cluster.completeBundles(nil)
+	p.cluster.addConnection(command)
 	command.Flags().BoolVar(&p.stale, "stale", false, "list only stale pods")
-	command.Flags().StringVarP(&p.output, "output", "o", outputTable, "output: table, json or yaml")
+	addOutput(command, &p.output, outputTable, outputJSON, outputYAML)
 	return command
 }
 

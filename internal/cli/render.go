@@ -66,6 +66,7 @@ The exit status is 1 if a bundle cannot be built. The reason is the one that the
 	r.files.flags("files, directories or URLs with Bundles and their sources; - for standard input").AddFlags(flags)
 	r.operator.add(command)
 	flags.StringVarP(&r.output, "output", "o", outputYAML, "output: yaml, json, or dir=PATH for one file for each key of the objects")
+	completeValues(command, "output", outputYAML, outputJSON, dirPrefix)
 	return command
 }
 

@@ -70,7 +70,7 @@ for sources with selectors), and for a target of each Bundle that cannot be buil
 		RunE:                  func(command *cobra.Command, _ []string) error { return r.run(command.Context()) },
 	}
 	r.cluster.add(command)
-	command.Flags().StringVarP(&r.output, "output", "o", outputHTML, "output: html, md, json or csv")
+	addOutput(command, &r.output, outputHTML, outputMarkdown, outputJSON, outputCSV)
 	return command
 }
 

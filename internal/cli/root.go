@@ -23,7 +23,7 @@ var errFinding = errors.New("not as wished")
 // Run runs a command with its arguments, without the name of the program, and returns the exit
 // status. The clock decides which certificates have expired.
 func Run(ctx context.Context, args []string, streams genericiooptions.IOStreams, clock clock.PassiveClock) int {
-	command := newCommand(streams, clock)
+	command := Command(streams, clock)
 	command.SetArgs(args)
 	command.SetIn(streams.In)
 	command.SetOut(streams.Out)
@@ -38,15 +38,18 @@ func Run(ctx context.Context, args []string, streams genericiooptions.IOStreams,
 	return 0
 }
 
-func newCommand(streams genericiooptions.IOStreams, clock clock.PassiveClock) *cobra.Command {
+// Command returns the command. The clock decides which certificates have expired.
+func Command(streams genericiooptions.IOStreams, clock clock.PassiveClock) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "kubectl-trust COMMAND",
 		Short: "Answer questions about trust bundles, in CI and at a terminal",
 		Long: `Answer questions about the trust bundles of trust-manager, with the code of the operator itself.
 
 The exit status is 0 if all is as wished, 1 if it is not (see the help of each command), and 2 if
-the question could not be answered.`,
+the question could not be answered. All flags of kubectl for the connection to a cluster are accepted,
+also those that the help of a command does not show.`,
 		Annotations:           map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl trust"},
+		Version:               version,
 		SilenceUsage:          true,
 		SilenceErrors:         true,
 		DisableFlagsInUseLine: true,

@@ -107,7 +107,7 @@ obstacle.`,
 	flags.StringVar(&r.from, "from", "", "the CA that is to be removed")
 	flags.StringVar(&r.to, "to", "", "the CA that replaces it")
 	flags.StringSliceVar(&r.hosts, "host", nil, "a server, HOST[:PORT], that is checked as well; may be repeated")
-	flags.StringVarP(&r.output, "output", "o", outputTable, "output: table, json or yaml")
+	addOutput(command, &r.output, outputTable, outputJSON, outputYAML)
 	return command
 }
 

@@ -85,7 +85,8 @@ sources in the trust namespace; without these rights, the answer is the same, an
 	flags.StringVar(&v.file, "file", "", "a file of trusted certificates of any format, instead of a bundle; - for standard input")
 	flags.StringVar(&v.chain, "chain", "", "a file with the chain of a server, its own certificate first, instead of HOST")
 	flags.StringVar(&v.serverName, "server-name", "", "the name that the certificate must have, and that is sent to the server (default: HOST)")
-	flags.StringVarP(&v.output, "output", "o", outputTable, "output: table, json or yaml")
+	completeFunc(command, "bundle", v.cluster.completeBundles(nil))
+	addOutput(command, &v.output, outputTable, outputJSON, outputYAML)
 	return command
 }
 

@@ -22,7 +22,7 @@ type Period struct {
 }
 
 // calendar returns the periods in which certificates expire. The certificates are ordered by
-// expiry, and so the periods are in order.
+// expiry, and so are the periods.
 func calendar(certificates []Certificate, now time.Time) []Period {
 	periods := []Period{}
 	for i := range certificates {

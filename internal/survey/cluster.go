@@ -29,9 +29,9 @@ type Config struct {
 	// Sources reads the ConfigMaps and Secrets of the trust namespace.
 	Sources        client.Reader
 	TrustNamespace string
-	// DefaultPackage is the path of the default CA package. If it is empty, the package is
-	// derived from the targets of Bundles that use it.
-	DefaultPackage string
+	// DefaultCAs is the default CA package. If it is nil, the package is derived from the targets
+	// of Bundles that use it.
+	DefaultCAs *source.DefaultCAs
 	// Filter is what the operator filters unless a Bundle says otherwise.
 	Filter bundle.Filter
 	Clock  clock.PassiveClock
@@ -58,7 +58,7 @@ type Definition struct {
 // NewCluster returns a Cluster that has read nothing yet.
 func NewCluster(config Config) *Cluster {
 	config.Sources = newMemo(config.Sources)
-	return &Cluster{config: config, targets: map[listing][]Target{}}
+	return &Cluster{config: config, targets: map[listing][]Target{}, defaultCAs: config.DefaultCAs}
 }
 
 // ErrNotInstalled is the error for a cluster that serves no API kind of bundles.

@@ -3,7 +3,6 @@ package survey
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
 	"slices"
 
 	"trust-manager.io/internal/build"
@@ -12,17 +11,11 @@ import (
 	"trust-manager.io/internal/source"
 )
 
-// DefaultCAs returns the default CA package: that of the file, or what is known of it from the
-// targets of the bundles that use it. It is empty if nothing is known.
+// DefaultCAs returns the default CA package: the given one, or what is known of it from the targets of
+// the bundles that use it. It is empty if nothing is known.
 func (c *Cluster) DefaultCAs(ctx context.Context) (defaultCAs *source.DefaultCAs, isDerived bool, err error) {
 	if c.defaultCAs != nil {
 		return c.defaultCAs, c.derived, nil
-	}
-	if c.config.DefaultPackage != "" {
-		if c.defaultCAs, err = source.LoadDefaultCAs(c.config.DefaultPackage); err != nil {
-			return nil, false, fmt.Errorf("--default-package: %w", err)
-		}
-		return c.defaultCAs, false, nil
 	}
 	definitions, err := c.Definitions(ctx)
 	if err != nil {

@@ -1,0 +1,4 @@
+package cli
+
+// version is set at link time.
+var version = "unknown"
