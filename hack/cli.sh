@@ -51,7 +51,7 @@ spec:
   homepage: https://trust-manager.io
   shortDescription: Answers questions about trust bundles of CA certificates
   description: |
-    Shows what a Bundle of trust-manager would contain and what an apply would change, tells whether
+    Shows what a Bundle of trust-manager would contain and what an apply would change, shows whether
     a namespace trusts a server and which CA is missing, explains why a CA is trusted, finds pods
     that still use a previous bundle, plans the rotation of a CA, and reports on a whole cluster.
   platforms:

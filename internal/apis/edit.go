@@ -31,7 +31,7 @@ func WithCertificate(object client.Object, pem string) client.Object {
 // hexadecimal SHA-256.
 func WithExclusion(object client.Object, sha256, comment string) client.Object {
 	manifest := manifestOf(object)
-	exclusion := v1alpha1.Exclusion{SHA256: v1alpha1.Fingerprint(sha256), Comment: comment}
+	exclusion := v1alpha1.Exclusion{SHA256: sha256, Comment: comment}
 	switch manifest := manifest.(type) {
 	case *v1alpha1.Bundle:
 		manifest.Spec.Exclude = append(manifest.Spec.Exclude, exclusion)

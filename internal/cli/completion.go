@@ -17,9 +17,7 @@ func completeValues(command *cobra.Command, flag string, values ...string) {
 
 // completeFunc completes a flag by a function.
 func completeFunc(command *cobra.Command, flag string, complete cobra.CompletionFunc) {
-	if err := command.RegisterFlagCompletionFunc(flag, complete); err != nil {
-		panic(err) // the flag does not exist, or is completed twice
-	}
+	_ = command.RegisterFlagCompletionFunc(flag, complete) // fails for a flag that does not exist
 }
 
 // addOutput adds the flag --output with its values.
@@ -53,7 +51,10 @@ var kindPrefixes = map[string]string{"Bundle": "bundle/", "ClusterBundle": "clus
 
 // completeSubjects completes arguments that are files or KIND/NAME.
 func (f *clusterFlags) completeSubjects(command *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-	if !strings.Contains("bundle/clusterbundle/", toComplete) && !strings.HasPrefix(toComplete, "bundle/") && !strings.HasPrefix(toComplete, "clusterbundle/") {
+	mayBeBundle := func(prefix string) bool {
+		return strings.HasPrefix(prefix, toComplete) || strings.HasPrefix(toComplete, prefix)
+	}
+	if !mayBeBundle("bundle/") && !mayBeBundle("clusterbundle/") {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
 	names, directive := f.completeBundles(kindPrefixes)(command, args, toComplete)

@@ -19,8 +19,8 @@ import (
 	"trust-manager.io/internal/survey"
 )
 
-// clusterFlags are the flags of commands that read a cluster: kubectl's own, and those that say how
-// the operator runs.
+// clusterFlags are the flags of commands that read a cluster: kubectl's own, and those that describe
+// how the operator runs.
 type clusterFlags struct {
 	*genericclioptions.ConfigFlags
 	operatorFlags
@@ -54,7 +54,7 @@ func flagsOf[flag any](visit func(func(flag))) (flags []flag) {
 	return flags
 }
 
-// operatorFlags say how the operator runs: its own flags of the same names.
+// operatorFlags describe how the operator runs: they are its own flags of the same names.
 type operatorFlags struct {
 	defaultPackage string
 	trustNamespace string

@@ -116,7 +116,7 @@ func (d *diff) compare(ctx context.Context, cluster *survey.Cluster, wanted surv
 	}
 	result.Notes = slices.Concat(result.Notes, built.StateFaults, built.Built.Content.Notes)
 	if problems := built.Built.Problems; len(problems) > 0 {
-		result.Reason, result.Problem = string(problems.Reason()), problems.Error()
+		result.Reason, result.Problem = problems.Reason(), problems.Error()
 		return result, nil
 	}
 	if err := d.note(ctx, cluster, wanted.Spec, &result); err != nil {

@@ -21,7 +21,7 @@ import (
 	"trust-manager.io/internal/survey"
 )
 
-// explain tells why certificates are trusted, or not.
+// explain reports why certificates are trusted, or not.
 type explain struct {
 	streams  genericiooptions.IOStreams
 	clock    clock.PassiveClock
@@ -58,8 +58,8 @@ func explainCommand(streams genericiooptions.IOStreams, clock clock.PassiveClock
 	e := &explain{streams: streams, clock: clock, cluster: newClusterFlags()}
 	command := &cobra.Command{
 		Use:   "explain SHA256|SUBJECT|FILE",
-		Short: "Tell which Bundles trust a certificate, from which source, or why not",
-		Long: `Tell which Bundles trust a certificate, from which source, until when and in how many namespaces, or
+		Short: "Show which Bundles trust a certificate, from which source, or why not",
+		Long: `Show which Bundles trust a certificate, from which source, until when and in how many namespaces, or
 why it is left out. The certificate is named by its SHA-256 (or the first 8 digits or more), by a part
 of its subject, or by a file that has it.
 

@@ -119,7 +119,7 @@ func (p *page) printf(format string, args ...any) {
 	p.err = cmp.Or(p.err, err)
 }
 
-// table writes rows below a header in aligned columns, or nothing if there are none.
+// table writes rows below a header in aligned columns, or nothing if there is no row.
 func (p *page) table(header []string, rows [][]string) {
 	if len(rows) == 0 {
 		return

@@ -9,9 +9,9 @@ import (
 
 // passwordVariable is the environment variable with the password of key stores. A flag would show it
 // to all users of the machine.
-const passwordVariable = "TRUST_STORE_PASSWORD" //nolint:gosec // the name of a variable, no password
+const passwordVariable = "TRUST_STORE_PASSWORD"
 
-// passwordFlags say where the password of key stores is.
+// passwordFlags are the flags for the password of key stores.
 type passwordFlags struct{ file string }
 
 func (f *passwordFlags) add(command *cobra.Command) {

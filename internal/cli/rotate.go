@@ -79,8 +79,8 @@ func rotatePlanCommand(streams genericiooptions.IOStreams, clock clock.PassiveCl
 	r := &rotatePlan{streams: streams, clock: clock, cluster: newClusterFlags()}
 	command := &cobra.Command{
 		Use:   "plan --from CA --to CA",
-		Short: "Tell what has to happen before a CA can be removed, and what to apply next",
-		Long: `Tell what has to happen before an old CA can be replaced by a new one: which Bundles and namespaces lack
+		Short: "Show what has to happen before a CA can be removed, and what to apply next",
+		Long: `Show what has to happen before an old CA can be replaced by a new one: which Bundles and namespaces lack
 the new one, which pods started before they had it, and which servers still use a certificate of the
 old one: Secrets of type kubernetes.io/tls, and the hosts that are given. Then print what to apply next:
 Bundles that also trust the new CA, or, once it is safe, Bundles that exclude the old one. Nothing is

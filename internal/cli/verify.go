@@ -52,9 +52,9 @@ func verifyCommand(streams genericiooptions.IOStreams, clock clock.PassiveClock)
 	v := &verification{streams: streams, clock: clock, cluster: newClusterFlags()}
 	command := &cobra.Command{
 		Use:   "verify HOST[:PORT] (--bundle NAME | --file FILE)",
-		Short: "Tell whether a bundle trusts a server, and if not, which CA is missing",
-		Long: `Tell whether the certificates of a bundle, as they are in a namespace now, or those of a file, verify
-the chain that a server presents. If not, tell why, which CA is missing, and where it is known. With
+		Short: "Check whether a bundle trusts a server, and if not, which CA is missing",
+		Long: `Check whether the certificates of a bundle, as they are in a namespace now, or those of a file, verify
+the chain that a server presents. If not, explain why, which CA is missing, and where it is known. With
 --chain, the chain is read from a file. The decision is that of Go; where OpenSSL or Java decide
 differently, a note says so. Revocation is not checked.
 
@@ -117,7 +117,7 @@ func (v *verification) run(ctx context.Context, host string) error {
 	if !result.Trusted && trust.known != nil {
 		known, err := trust.known(ctx, in.Chain)
 		if err != nil {
-			_, _ = fmt.Fprintf(v.streams.ErrOut, "where a missing CA is known cannot be told: %v\n", err)
+			_, _ = fmt.Fprintf(v.streams.ErrOut, "it is unknown where a missing CA is: %v\n", err)
 		}
 		in.Known = known
 		result.Result = verify.Verify(in)

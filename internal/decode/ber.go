@@ -152,9 +152,9 @@ func assemble(identifier, content []byte) []byte {
 	case size < 1<<8:
 		element = append(element, 0x81, byte(size))
 	case size < 1<<16:
-		element = append(element, 0x82, byte(size>>8), byte(size))
+		element = append(element, 0x82, byte(size>>8), byte(size&0xff))
 	default: // the largest file has fewer than 1<<32 bytes
-		element = append(element, 0x84, byte(size>>24), byte(size>>16), byte(size>>8), byte(size))
+		element = append(element, 0x84, byte(size>>24&0xff), byte(size>>16&0xff), byte(size>>8&0xff), byte(size&0xff))
 	}
 	return append(element, content...)
 }

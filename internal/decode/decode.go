@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"trust-manager.io/internal/capackage"
@@ -77,11 +78,9 @@ type Content struct {
 
 // Description returns the format with its encodings, such as "PEM in base64".
 func (c *Content) Description() string {
-	text := string(c.Format)
-	for i := len(c.Encodings) - 1; i >= 0; i-- {
-		text += " in " + c.Encodings[i]
-	}
-	return text
+	parts := append(slices.Clone(c.Encodings), string(c.Format))
+	slices.Reverse(parts)
+	return strings.Join(parts, " in ")
 }
 
 func (c *Content) count(kind string) {

@@ -66,8 +66,9 @@ func (e *encryptedContent) decrypt(secret secret, budget *budget) ([]byte, error
 	}
 	plain := make([]byte, len(encrypted))
 	cipher.NewCBCDecrypter(block, vector).CryptBlocks(plain, encrypted)
-	padding := int(plain[len(plain)-1])
-	if padding == 0 || padding > size || !bytes.HasSuffix(plain, bytes.Repeat([]byte{byte(padding)}, padding)) {
+	last := plain[len(plain)-1:]
+	padding := int(last[0])
+	if padding == 0 || padding > size || !bytes.HasSuffix(plain, bytes.Repeat(last, padding)) {
 		return nil, errDecrypt
 	}
 	return plain[:len(plain)-padding], nil
@@ -246,7 +247,7 @@ func increment(blocks, number []byte, size int) {
 		carry := 1
 		for i := size - 1; i >= 0; i-- {
 			carry += int(blocks[start+i]) + int(number[i])
-			blocks[start+i] = byte(carry)
+			blocks[start+i] = byte(carry & 0xff)
 			carry >>= 8
 		}
 	}

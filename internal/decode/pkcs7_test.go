@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,7 +43,7 @@ func TestPKCS7OfOpenSSL(t *testing.T) {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(dir, title)
-			arguments := append(tc.arguments[:len(tc.arguments):len(tc.arguments)], "-outform", tc.outform, "-out", path)
+			arguments := slices.Concat(tc.arguments, []string{"-outform", tc.outform, "-out", path})
 			data := made(t, path, "openssl", arguments...)
 			if isIndefinite := data[1] == 0x80; isIndefinite != tc.isStream {
 				t.Errorf("openssl has written an indefinite length: %t", isIndefinite)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"time"
 
 	"trust-manager.io/internal/certs"
@@ -164,11 +165,12 @@ func weakSignature(f *facts) string {
 	if f.parsed == nil || f.SelfIssued {
 		return ""
 	}
-	switch f.parsed.SignatureAlgorithm {
-	case x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.ECDSAWithSHA1:
-		return "its signature uses " + f.parsed.SignatureAlgorithm.String() + ", which can be forged; have it issued again"
-	}
-	return ""
+	return when(slices.Contains(weakAlgorithms, f.parsed.SignatureAlgorithm),
+		"its signature uses "+f.parsed.SignatureAlgorithm.String()+", which can be forged; have it issued again")
+}
+
+var weakAlgorithms = []x509.SignatureAlgorithm{
+	x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.ECDSAWithSHA1,
 }
 
 // Certificates returns the findings about certificates, in their order. Certificates of earlier

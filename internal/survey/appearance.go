@@ -58,8 +58,11 @@ func (a Appearance) Description() string {
 		return a.Bundle.String()
 	case Retained:
 		return a.Bundle.String() + ", retained until " + a.Until.UTC().Format(time.RFC3339)
+	case Deployed:
+		return fmt.Sprintf("%s, which is in targets of %s only: %s", a.Origin, a.Bundle, a.Detail)
 	case Packaged:
 		return a.Origin
+	case LeftOut, Evicted:
 	}
 	return fmt.Sprintf("not in %s: %s", a.Bundle, a.Detail)
 }

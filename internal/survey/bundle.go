@@ -43,8 +43,8 @@ func ReportOf(definition Definition) ledger.Report {
 	return apis.All().Of(definition.Spec.ID.Kind).Report(definition.Object)
 }
 
-// IsSuperseded reports whether the status of a definition says that a ClusterBundle of the same
-// name has taken over.
+// IsSuperseded reports whether the status of a definition has the condition that a ClusterBundle of
+// the same name has taken over.
 func IsSuperseded(definition Definition) bool {
 	return slices.ContainsFunc(ReportOf(definition).Conditions, func(c metav1.Condition) bool {
 		return c.Type == ledger.ConditionSuperseded && c.Status == metav1.ConditionTrue

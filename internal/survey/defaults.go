@@ -54,7 +54,7 @@ func usesDefaultCAs(spec bundle.Spec) bool {
 }
 
 // derive returns the certificates of a target that are from no other source than the default CA
-// package, and not retained. There are none if another source cannot be read.
+// package, and not retained. The result is empty if another source cannot be read.
 func (c *Cluster) derive(ctx context.Context, definition Definition) ([]certs.Certificate, error) {
 	targets, err := c.TargetsOf(ctx, definition.Spec)
 	if err != nil {

@@ -48,7 +48,8 @@ func (p path) describe(i int) string {
 // checkValidity reports a certificate that has expired or is not yet valid. A CA may have another,
 // valid certificate with the same name and key.
 func (d *diagnosis) checkValidity(p path, i int) {
-	n, cause, what := p[i], Expired, ""
+	n, cause := p[i], Expired
+	var what string
 	switch {
 	case d.Time.After(n.cert.NotAfter):
 		what = " has expired on " + n.cert.NotAfter.UTC().Format(time.DateTime) + " UTC"
@@ -119,7 +120,7 @@ func (d *diagnosis) checkIssuer(p path, i int) {
 	cert := n.cert
 	isCA := cert.BasicConstraintsValid && cert.IsCA
 	switch {
-	case !isCA && !(n.trusted && cert.Version < 3 && !cert.BasicConstraintsValid):
+	case !isCA && (!n.trusted || cert.Version >= 3 || cert.BasicConstraintsValid):
 		d.fault(NotACA, n, p.describe(i)+" is not a CA by its basic constraints, but has signed a certificate; issue it as a CA")
 	case cert.KeyUsage != 0 && cert.KeyUsage&x509.KeyUsageCertSign == 0:
 		d.fault(NotACA, n, p.describe(i)+" may not sign certificates: its key usage does not include keyCertSign; issue it with keyCertSign")

@@ -205,7 +205,7 @@ func precede(t *testing.T, address peer.Address, steps [][2]string) peer.Address
 		if err != nil {
 			return
 		}
-		defer client.Close()
+		defer func() { _ = client.Close() }()
 		for _, step := range steps {
 			if _, err := io.WriteString(client, step[0]); err != nil {
 				t.Error(err)
@@ -222,7 +222,7 @@ func precede(t *testing.T, address peer.Address, steps [][2]string) peer.Address
 			t.Error(err)
 			return
 		}
-		defer upstream.Close()
+		defer func() { _ = upstream.Close() }()
 		go func() { _, _ = io.Copy(client, upstream) }()
 		_, _ = io.Copy(upstream, client)
 	}()

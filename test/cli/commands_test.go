@@ -81,7 +81,7 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // serve starts a server with a certificate of a root, and sets a variable to its address:
-// serve VARIABLE ROOT
+// serve VARIABLE ROOT.
 func serve(ts *testscript.TestScript, _ bool, args []string) {
 	certificate, err := roots[args[1]].Issue(ca.ForHosts("localhost", "127.0.0.1")).TLS()
 	ts.Check(err)

@@ -26,7 +26,7 @@ const (
 )
 
 // sizes is how many ids each letter of the contract has.
-var sizes = map[string]int{"A": 17, "V": 8, "S": 14, "T": 15, "C": 6, "D": 4, "E": 6, "F": 6, "R": 6, "K": 6}
+var sizes = map[string]int{"A": 17, "V": 8, "S": 14, "T": 15, "C": 6, "D": 4, "E": 6, "F": 6, "R": 6, "K": 6, "L": 12}
 
 // row is one line of the table.
 type row struct {
@@ -115,7 +115,7 @@ func names(text, id string) bool {
 
 // ids returns all ids of the contract.
 func ids() []string {
-	list := []string{"L1", "L8"} // the other commands do not exist yet
+	var list []string
 	for letter, size := range sizes {
 		for number := range size {
 			list = append(list, fmt.Sprint(letter, number+1))

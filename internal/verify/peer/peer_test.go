@@ -116,7 +116,7 @@ func answering(t *testing.T, answer string, silent bool) peer.Address {
 		if err != nil {
 			return
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		if silent {
 			_, _ = io.Copy(io.Discard, conn)
 			return
