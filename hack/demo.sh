@@ -244,6 +244,13 @@ To continue with docs/guide/quickstart.md:
   kubectl --kubeconfig ./bin/kubeconfig.yaml get configmap example-bundle -o "jsonpath={.data['trust-bundle\.pem']}" | less
   kubectl --kubeconfig ./bin/kubeconfig.yaml create namespace team-a      # gets the bundle at once
   less ./bin/demo.d/node/logs/*                                           # log of the operator
+
+To ask questions about it (docs/guide/cli.md):
+
+  kubectl trust explain "ISRG Root X1" --kubeconfig ./bin/kubeconfig.yaml # which Bundles trust this CA, and why?
+  kubectl trust verify example.com --bundle example-bundle --kubeconfig ./bin/kubeconfig.yaml
+  kubectl trust report --kubeconfig ./bin/kubeconfig.yaml >report.html    # what is trusted where?
+
   make demo-down                                                          # stop everything
 HINTS
 }

@@ -66,7 +66,8 @@ of its subject, or by a file that has it.
 The exit status is 1 if a certificate is in no bundle, or if none matches.
 
 Rights: list for Bundles, ClusterBundles, ConfigMaps and, if Bundles have such targets, Secrets and
-ClusterTrustBundles; get for sources and rotation states in the trust namespace.`,
+ClusterTrustBundles; get for sources and rotation states in the trust namespace, and for one target of
+a bundle that uses the default CAs, or whose targets are not up to date.`,
 		Example: `  kubectl trust explain "Corporate Root"
   kubectl trust explain 4b1e5d3f
   kubectl trust explain root.pem`,

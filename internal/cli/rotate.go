@@ -91,8 +91,8 @@ A CA is named by a file, by its SHA-256 (or the first 8 digits or more), or by a
 The exit status is 1 as long as the old CA cannot be removed.
 
 Rights: list for Namespaces, Bundles, ClusterBundles and the kinds of their targets, for Secrets and for
-Pods; get for sources and rotation states in the trust namespace. What cannot be read counts as an
-obstacle.`,
+Pods; get for sources and rotation states in the trust namespace, and for one target of a bundle that
+uses the default CAs, or whose targets are not up to date. What cannot be read counts as an obstacle.`,
 		Example: `  kubectl trust rotate plan --from old-root.pem --to new-root.pem
   kubectl trust rotate plan --from "Corporate Root 2016" --to new-root.pem --host db.example:5432
   kubectl trust rotate plan --from old.pem --to new.pem -o yaml`,

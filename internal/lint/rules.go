@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -60,12 +61,14 @@ type Review struct {
 
 // Rules returns all rules, the most serious ones first.
 func Rules() []Rule {
-	return append([]Rule{
+	all := append([]Rule{
 		{ID: RulePrivateKey, Level: Error, Summary: "Private key material is where certificates are read."},
 		{ID: RuleUnreadable, Level: Error, Summary: "The certificates in a text cannot be read."},
 		{ID: RuleNotBuilt, Level: Error, Summary: "The bundle cannot be built."},
 		{ID: RuleDefinition, Level: Warning, Summary: "The definition of the bundle has a likely mistake."},
 	}, certificateRules...)
+	slices.SortStableFunc(all, func(a, b Rule) int { return cmp.Compare(b.Level, a.Level) })
+	return all
 }
 
 // certificateRules are the rules about one certificate.

@@ -14,7 +14,7 @@ import (
 const wideMatrix = 8
 
 // markdown writes a document in GitHub Flavored Markdown.
-type markdown struct{ bytes.Buffer }
+type markdown struct{ out bytes.Buffer }
 
 // Markdown writes the report in GitHub Flavored Markdown.
 func Markdown(w io.Writer, r *Report) error {
@@ -25,7 +25,7 @@ func Markdown(w io.Writer, r *Report) error {
 	m.matrix(r)
 	m.calendar(r)
 	m.certificates(r)
-	_, err := m.WriteTo(w)
+	_, err := m.out.WriteTo(w)
 	return err
 }
 
@@ -36,7 +36,7 @@ func (m *markdown) line(format string, args ...any) {
 			args[i] = escapeMarkdown(s)
 		}
 	}
-	fmt.Fprintf(m, format+"\n", args...)
+	_, _ = fmt.Fprintf(&m.out, format+"\n", args...) // a buffer accepts everything
 }
 
 // table writes a table, and an empty line before it. All cells are escaped.
@@ -47,7 +47,7 @@ func (m *markdown) table(header []string, rows [][]string) {
 	}
 	m.line("")
 	m.row(header)
-	m.WriteString("| " + strings.Join(rule, " | ") + " |\n")
+	m.out.WriteString("| " + strings.Join(rule, " | ") + " |\n")
 	for _, row := range rows {
 		m.row(row)
 	}
@@ -58,7 +58,7 @@ func (m *markdown) row(cells []string) {
 	for i := range cells {
 		escaped[i] = escapeMarkdown(cells[i])
 	}
-	m.WriteString("| " + strings.Join(escaped, " | ") + " |\n")
+	m.out.WriteString("| " + strings.Join(escaped, " | ") + " |\n")
 }
 
 // list writes a list with a head line, or nothing if it is empty.

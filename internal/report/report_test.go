@@ -41,7 +41,7 @@ func render(t testing.TB, format string, r *report.Report) []byte {
 	return out.Bytes()
 }
 
-// The golden files are of the small fake.
+// L7: the report in all formats. The golden files are of the small fake.
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	for format := range formats {

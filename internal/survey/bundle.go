@@ -65,8 +65,19 @@ func (c *Cluster) State(ctx context.Context, id bundle.ID) (state bundle.State, 
 	return state, faults, nil
 }
 
-// Build builds a bundle.
+// Build builds the bundle of a definition, once for each API object.
 func (c *Cluster) Build(ctx context.Context, definition Definition) (*Bundle, error) {
+	if known, ok := c.built[definition.Object]; ok {
+		return known, nil
+	}
+	built, err := c.build(ctx, definition)
+	if err == nil {
+		c.built[definition.Object] = built
+	}
+	return built, err
+}
+
+func (c *Cluster) build(ctx context.Context, definition Definition) (*Bundle, error) {
 	result := &Bundle{Definition: definition, Report: ReportOf(definition)}
 	if len(definition.Invalid) > 0 {
 		result.Built = build.Result{Spec: definition.Spec, Problems: definition.Invalid}

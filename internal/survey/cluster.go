@@ -43,6 +43,7 @@ type Cluster struct {
 	definitions []Definition
 	namespaces  []metav1.PartialObjectMetadata
 	targets     map[listing][]Target
+	built       map[client.Object]*Bundle
 	defaultCAs  *source.DefaultCAs
 	// derived reports that the default CA package was derived from targets.
 	derived bool
@@ -58,7 +59,7 @@ type Definition struct {
 // NewCluster returns a Cluster that has read nothing yet.
 func NewCluster(config Config) *Cluster {
 	config.Sources = newMemo(config.Sources)
-	return &Cluster{config: config, targets: map[listing][]Target{}, defaultCAs: config.DefaultCAs}
+	return &Cluster{config: config, targets: map[listing][]Target{}, built: map[client.Object]*Bundle{}, defaultCAs: config.DefaultCAs}
 }
 
 // ErrNotInstalled is the error for a cluster that serves no API kind of bundles.

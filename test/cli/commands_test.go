@@ -21,11 +21,11 @@ import (
 )
 
 // roots are the CAs of the scripts. Their certificates are the same in every run.
-// Those of explain are in no other script.
+// Those of explain and rotate are in no other script.
 var roots = map[string]ca.CA{
 	"root1": ca.Fixed(1), "root2": ca.Fixed(2), "root3": ca.Fixed(3),
 	"root11": ca.Fixed(11), "root12": ca.Fixed(12), "root13": ca.Fixed(13), "root14": ca.Fixed(14),
-	"old": ca.New("Old Root"), "new": ca.New("New Root"),
+	"old": ca.New("Old Root"), "new": ca.New("New Root"), "before": ca.New("Before"), "after": ca.New("After"),
 }
 
 // writeCertificates writes the roots, each into a file of its name.
@@ -35,8 +35,8 @@ func writeCertificates(dir string) error {
 			return err
 		}
 	}
-	leaf := roots["old"].Issue(ca.ForHosts("localhost"))
-	return os.WriteFile(filepath.Join(dir, "oldleaf.pem"), []byte(leaf.Certificate), 0o600)
+	leaf := roots["before"].Issue(ca.ForHosts("localhost"))
+	return os.WriteFile(filepath.Join(dir, "leaf.pem"), []byte(leaf.Certificate), 0o600)
 }
 
 // ready waits until the operator has rolled out bundles: ready KIND/NAME...

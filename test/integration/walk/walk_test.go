@@ -27,7 +27,7 @@ type walk struct {
 	happened map[string]int
 }
 
-// K1, K3, K5, S2, S3, S7 to S11, S13, T1 to T9, T11, T12, T15, C1, D1: the walk.
+// K1, K3, K5, L1, S2, S3, S7 to S11, S13, T1 to T9, T11, T12, T15, C1, D1: the walk.
 func TestWalk(t *testing.T) {
 	watcher, err := watchAll(t.Context(), kinds.Mask(env.Client))
 	if err != nil {
@@ -55,6 +55,10 @@ func TestWalk(t *testing.T) {
 	}
 	for _, fault := range refusals {
 		t.Logf("%5d %s", conflicts.Injected()[fault], fault)
+	}
+	t.Logf("%5d targets are as render prints them", w.rendered)
+	if w.rendered == 0 {
+		t.Error("render was never compared")
 	}
 	t.Logf("seed %d: %d steps, each in order", *seed, w.step-1)
 }
@@ -236,6 +240,9 @@ func (w *walk) settle(before *state) {
 	w.must(w.awaitStill())
 	w.must(w.compare(w.model))
 	w.judge(before)
+	if !w.model.brokenPackage {
+		w.must(w.compareRendered())
+	}
 	wrote, err := writes(inOrder)
 	w.must(err)
 	for _, q := range wrote {

@@ -29,6 +29,8 @@ type world struct {
 	// theirs are the resource versions of the walk's own writes to targets: all other
 	// events come from the operator or Kubernetes.
 	theirs map[string]bool
+	// rendered counts the targets that were compared with what render prints.
+	rendered int
 }
 
 // wrote records a write of the walk.
