@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -70,6 +71,8 @@ func TestRights(t *testing.T) {
 			append(may("list", "configmaps", "secrets", "namespaces", "pods"), append(targets, bundles...)...), sources},
 		"handback": {"handback --dry-run", "table json yaml", 0,
 			append(may("list", "configmaps", "secrets", "deployments/apps", "leases/coordination.k8s.io"), bundles...), nil},
+		"diff": {"diff -f " + changed(t, bundle), "table json yaml", 1,
+			append(may("list", "configmaps", "namespaces"), append(targets, bundles...)...), sources},
 	} {
 		t.Run(name, func(t *testing.T) {
 			kubeconfig, account := granted(t, name, tc.everywhere, tc.inTrust)
@@ -92,9 +95,21 @@ func TestRights(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			lists := map[string]int{}
 			for _, request := range requests {
-				if request.User == rig.UserOf(account) && request.Denied {
+				if request.User != rig.UserOf(account) {
+					continue
+				}
+				if request.Denied {
 					t.Errorf("denied: %s", request)
+				}
+				if request.Verb == "list" {
+					lists[request.Resource]++
+				}
+			}
+			for resource, count := range lists {
+				if count > 1 && name == "diff" {
+					t.Errorf("%d requests list %s, want one", count, resource)
 				}
 			}
 		})
@@ -125,6 +140,18 @@ func world(t *testing.T, key leak.Key) (name string) {
 		t.Cleanup(func() { _ = env.Client.Delete(context.Background(), object) })
 	}
 	return name
+}
+
+// changed returns the path of a manifest that changes the Bundle of [world].
+func changed(t *testing.T, name string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "bundle.yaml")
+	text := `{"apiVersion": "trust.cert-manager.io/v1alpha1", "kind": "Bundle", "metadata": {"name": "` + name + `"}, "spec": {
+		"sources": [{"secret": {"name": "` + name + `", "key": "ca.crt"}}], "target": {"configMap": {"key": "other.crt"}}}}`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // granted returns the kubeconfig of an account with these rights.
