@@ -47,7 +47,7 @@ for EndpointSlices in the operator's namespace; create for SubjectAccessReviews.
 Deployments and Nodes, and get for the trust namespace. A check without its rights is skipped.`,
 		Example: `  kubectl trust check
   kubectl trust check --pre -n cert-manager`,
-		Args:                  cobra.NoArgs,
+		Args:                  noArgs,
 		DisableFlagsInUseLine: true,
 		RunE:                  func(command *cobra.Command, _ []string) error { return c.run(command.Context()) },
 	}

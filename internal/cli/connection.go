@@ -3,6 +3,8 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -48,6 +50,35 @@ func (f *clusterFlags) addConnection(command *cobra.Command) {
 	}
 }
 
+// withoutNamespace hides and rejects the flag --namespace of a command for which it has no meaning.
+// It comes after the other flags.
+func (f *clusterFlags) withoutNamespace(command *cobra.Command) {
+	command.Flags().Lookup("namespace").Hidden = true
+	next := command.PreRunE
+	command.PreRunE = func(command *cobra.Command, args []string) error {
+		if err := rejectNamespace(command); err != nil || next == nil {
+			return err
+		}
+		return next(command, args)
+	}
+}
+
+// rejectNamespace returns an error if the flag --namespace is given.
+func rejectNamespace(command *cobra.Command) error {
+	if command.Flags().Changed("namespace") {
+		return usagef("--namespace has no meaning here")
+	}
+	return nil
+}
+
+// givenNamespace returns the namespace that the user gives, or "".
+func (f *clusterFlags) givenNamespace() string {
+	if f.Namespace == nil {
+		return ""
+	}
+	return *f.Namespace
+}
+
 // flagsOf returns the flags that a function visits.
 func flagsOf[flag any](visit func(func(flag))) (flags []flag) {
 	visit(func(f flag) { flags = append(flags, f) })
@@ -79,10 +110,22 @@ func (f *operatorFlags) load() (err error) {
 	if f.defaultPackage == "" {
 		return nil
 	}
+	if _, err := os.Stat(f.defaultPackage); err != nil {
+		return fmt.Errorf("--default-package: %w", withoutOperation(err))
+	}
 	if f.defaultCAs, err = source.LoadDefaultCAs(f.defaultPackage); err != nil {
 		return fmt.Errorf("--default-package: %w", err)
 	}
 	return nil
+}
+
+// withoutOperation returns an error of the file system without the name of the system call.
+func withoutOperation(err error) error {
+	var failure *fs.PathError
+	if errors.As(err, &failure) {
+		return fmt.Errorf("%s: %w", failure.Path, failure.Err)
+	}
+	return err
 }
 
 // filter returns what the operator filters unless a Bundle says otherwise.

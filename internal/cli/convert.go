@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"fmt"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -27,12 +26,11 @@ The exit status is 1 if there is no ClusterBundle for a Bundle.`,
 
   # Look at all Bundles of a cluster
   kubectl get bundles -o yaml | kubectl trust convert -f -`,
-		Args:                  cobra.NoArgs,
+		Args:                  noArgs,
 		DisableFlagsInUseLine: true,
 		RunE:                  func(*cobra.Command, []string) error { return convertBundles(streams, &files, output) },
 	}
-	flags := command.Flags()
-	files.flags("files, directories or URLs with Bundles; - for standard input").AddFlags(flags)
+	files.add(command, "files, directories or URLs with Bundles; - for standard input")
 	addOutput(command, &output, outputYAML, outputJSON)
 	return command
 }
@@ -50,17 +48,17 @@ func convertBundles(streams genericiooptions.IOStreams, files *fileFlags, output
 	for _, defined := range m.bundles {
 		id := defined.Spec.ID
 		if id.Kind != bundle.APIBundle {
-			_, _ = fmt.Fprintf(streams.ErrOut, "%s: is not converted\n", id)
+			warnf(streams.ErrOut, "%s: is not converted", id)
 			continue
 		}
 		converted, differences, problems := apis.Convert(defined.Object)
 		if len(problems) > 0 {
-			_, _ = fmt.Fprintf(streams.ErrOut, "%s: %s\n", id, problems.Error())
+			warnf(streams.ErrOut, "%s: %s", id, problems.Error())
 			result = errFinding
 			continue
 		}
 		for _, difference := range differences {
-			_, _ = fmt.Fprintf(streams.ErrOut, "%s: %s\n", id, difference)
+			warnf(streams.ErrOut, "%s: %s", id, difference)
 		}
 		if err := write.print(converted); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -22,6 +23,7 @@ type diff struct {
 	clock   clock.PassiveClock
 	cluster *clusterFlags
 	files   fileFlags
+	all     bool
 	output  string
 }
 
@@ -35,18 +37,21 @@ and excluded, the number of targets that are written, and their size. Sources th
 contain are read from the trust namespace. Without --default-package, the default CAs are taken from
 the targets of Bundles that use them.
 
-The exit status is 1 if there is a difference, or if a bundle cannot be built.
+The exit status is 1 if there is a difference, or if a bundle cannot be built or a target would be
+refused.
 
 Rights: list for Namespaces, Bundles, ClusterBundles and the kinds of the targets; get for sources and
 rotation states in the trust namespace, and for one target.`,
 		Example: `  kubectl trust diff -f bundle.yaml
   kubectl trust diff -f bundle.yaml -f sources/ -o json`,
-		Args:                  cobra.NoArgs,
+		Args:                  noArgs,
 		DisableFlagsInUseLine: true,
 		RunE:                  func(command *cobra.Command, _ []string) error { return d.run(command.Context()) },
 	}
-	d.files.flags("files, directories or URLs with Bundles and possibly their sources; - for standard input").AddFlags(command.Flags())
+	d.files.add(command, "files, directories or URLs with Bundles and possibly their sources; - for standard input")
 	d.cluster.add(command)
+	d.cluster.withoutNamespace(command)
+	command.Flags().BoolVar(&d.all, "all", false, "list the default CAs one by one as well")
 	addOutput(command, &d.output, outputTable, outputJSON, outputYAML)
 	return command
 }
@@ -73,7 +78,7 @@ func (d *diff) run(ctx context.Context) error {
 	show := progress(d.streams, "comparing bundle")
 	for i, definition := range m.bundles {
 		show(i, len(m.bundles))
-		changed, err := d.compare(ctx, cluster, definition, live)
+		changed, err := d.compare(ctx, cluster, definition, m.bundles, live)
 		if err != nil {
 			return err
 		}
@@ -90,25 +95,25 @@ func (d *diff) run(ctx context.Context) error {
 }
 
 // compare returns what an apply of a definition would change.
-func (d *diff) compare(ctx context.Context, cluster *survey.Cluster, wanted survey.Definition, live []survey.Definition) (difference, error) {
-	id := wanted.Spec.ID
-	result := difference{Bundle: id.String()}
-	before, superior := find(live, id), (*survey.Definition)(nil)
+func (d *diff) compare(ctx context.Context, cluster *survey.Cluster, wanted survey.Definition, given, live []survey.Definition) (difference, error) {
+	result := difference{Bundle: wanted.Spec.ID.String(), all: d.all}
+	before := find(live, wanted.Spec.ID)
 	result.Exists = before != nil
 	if before != nil {
 		wanted.Spec.Owner = before.Spec.Owner // the manifest has no UID
 	}
-	if superiorID, ok := id.Superior(); ok {
-		superior = find(live, superiorID)
+	superior, err := superiorOf(ctx, cluster, wanted.Spec.ID, given, live)
+	if err != nil {
+		return difference{}, err
 	}
-	if superior != nil && len(superior.Spec.Targets) > 0 {
+	if superior != nil {
+		result.Superseded = true
 		result.Notes = []string{superior.Spec.ID.String() + " supersedes it, so it has no targets of its own"}
 		return result, nil
 	}
-	if inferiorID, ok := id.Inferior(); ok && before == nil {
-		if before = find(live, inferiorID); before != nil {
-			result.Notes = []string{"it takes over the targets of " + inferiorID.String()}
-		}
+	if inferior := inferiorOf(wanted.Spec.ID, live); inferior != nil {
+		before = inferior
+		result.Notes = []string{"it takes over the targets of " + inferior.Spec.ID.String()}
 	}
 	built, err := cluster.Build(ctx, wanted)
 	if err != nil {
@@ -117,6 +122,11 @@ func (d *diff) compare(ctx context.Context, cluster *survey.Cluster, wanted surv
 	result.Notes = slices.Concat(result.Notes, built.StateFaults, built.Built.Content.Notes)
 	if problems := built.Built.Problems; len(problems) > 0 {
 		result.Reason, result.Problem = problems.Reason(), problems.Error()
+		return result, nil
+	}
+	if len(wanted.Spec.Targets) == 0 && (before == nil || len(before.Spec.Targets) == 0) {
+		result.Certificates = len(built.Built.Content.Certificates)
+		result.Notes = append(result.Notes, "it has no target, so nothing is written")
 		return result, nil
 	}
 	if err := d.note(ctx, cluster, wanted.Spec, &result); err != nil {
@@ -132,6 +142,40 @@ func (d *diff) compare(ctx context.Context, cluster *survey.Cluster, wanted surv
 	}
 	result.certificates(built, old, omitted)
 	return result, d.targets(ctx, cluster, before, built, bytes, &result)
+}
+
+// superiorOf returns the ClusterBundle that supersedes a Bundle after the apply, or nil: that of the
+// files or else of the cluster, if it has targets, and has been built or can be.
+func superiorOf(ctx context.Context, cluster *survey.Cluster, id bundle.ID, given, live []survey.Definition) (*survey.Definition, error) {
+	superiorID, ok := id.Superior()
+	if !ok {
+		return nil, nil
+	}
+	superior := cmp.Or(find(given, superiorID), find(live, superiorID))
+	if superior == nil || len(superior.Spec.Targets) == 0 {
+		return nil, nil
+	}
+	if present := find(live, id); present != nil && survey.IsSuperseded(*present) {
+		return superior, nil
+	}
+	built, err := cluster.Build(ctx, *superior)
+	if err != nil || len(built.Built.Problems) > 0 {
+		return nil, err
+	}
+	return superior, nil
+}
+
+// inferiorOf returns the Bundle of the cluster whose targets a ClusterBundle takes over, or nil.
+func inferiorOf(id bundle.ID, live []survey.Definition) *survey.Definition {
+	inferiorID, ok := id.Inferior()
+	if !ok {
+		return nil
+	}
+	inferior := find(live, inferiorID)
+	if inferior == nil || survey.IsSuperseded(*inferior) {
+		return nil
+	}
+	return inferior
 }
 
 // find returns the definition of a bundle, or nil.
@@ -232,7 +276,9 @@ func (d *diff) targets(ctx context.Context, cluster *survey.Cluster, before *sur
 			changes.Bytes = sizeOf(shape.Text, shape.Binary)
 			for _, namespace := range target.TypeOf(wanted.Kind).Places(namespaces) {
 				key := shape.KeyOf(spec.ID, namespace)
-				changes.count(key, built.Built.Revision, shape, present, before)
+				if reason := changes.count(key, built.Built.Revision, shape, present, before); reason != "" {
+					result.refuse(key, reason)
+				}
 				delete(present, key.Ref)
 			}
 		}
@@ -242,8 +288,9 @@ func (d *diff) targets(ctx context.Context, cluster *survey.Cluster, before *sur
 	return nil
 }
 
-// count counts what the operator does about one target of the bundle, or of the one before.
-func (c *targetChanges) count(key target.Key, revision *target.Revision, shape *target.Shape, present map[target.Ref]survey.Target, before *survey.Definition) {
+// count counts what the operator does about one target of the bundle, or of the one before. If it
+// refuses to write it, the reason is returned.
+func (c *targetChanges) count(key target.Key, revision *target.Revision, shape *target.Shape, present map[target.Ref]survey.Target, before *survey.Definition) (refusal string) {
 	desired := target.Desired{Owner: revision.Owner, Marks: revision.Marks, Shape: shape, Selected: true, Overwrite: revision.Overwrite}
 	observed := target.Observed{State: target.Absent}
 	if found, ok := present[key.Ref]; ok {
@@ -257,14 +304,20 @@ func (c *targetChanges) count(key target.Key, revision *target.Revision, shape *
 		}
 		observed = target.Observed{State: target.Cached, UID: string(found.Meta.UID), ResourceVersion: found.Meta.ResourceVersion, Holding: holding}
 	}
-	switch target.Decide(key, desired, observed).Verb {
-	case target.Create, target.Apply:
-		c.Created++
-	case target.NoOp:
-		c.Unchanged++
-	case target.Refuse:
+	action := target.Decide(key, desired, observed)
+	switch {
+	case action.Verb == target.Refuse:
 		c.Refused++
+		return action.Reason
+	case shape.Refused != nil:
+		c.Refused++
+		return shape.Refused.Error()
+	case action.Verb == target.Create || action.Verb == target.Apply:
+		c.Created++
+	case action.Verb == target.NoOp:
+		c.Unchanged++
 	default:
 		c.Changed++
 	}
+	return ""
 }

@@ -90,7 +90,7 @@ such targets, Secrets.`,
 		Example: `  kubectl scale -n cert-manager deployment trust-manager --replicas=0
   kubectl trust handback --dry-run
   kubectl trust handback`,
-		Args:                  cobra.NoArgs,
+		Args:                  noArgs,
 		DisableFlagsInUseLine: true,
 		RunE:                  func(command *cobra.Command, _ []string) error { return h.run(command.Context()) },
 	}

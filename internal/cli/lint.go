@@ -145,7 +145,7 @@ func (l *lintCertificates) file(ctx context.Context, path string) error {
 		return err
 	}
 	if m == nil {
-		m = &manifests{objects: newObjects()}
+		m = newManifests()
 	}
 	cluster := l.cluster.offlineSurvey(m, l.clock)
 	for _, subject := range subjects {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -26,6 +27,8 @@ type manifests struct {
 	objects      objects
 	trustBundles []*certificatesv1.ClusterTrustBundle
 	namespaces   []*corev1.Namespace
+	// seen has the kinds and names of all objects.
+	seen map[string]bool
 }
 
 // readManifests reads files, directories, URLs, or standard input for "-". A ConfigMap or Secret
@@ -37,9 +40,9 @@ func readManifests(options resource.FilenameOptions, trustNamespace string) (*ma
 	}
 	infos, err := resource.NewLocalBuilder().Unstructured().ContinueOnError().FilenameParam(false, &options).Flatten().Do().Infos()
 	if err != nil {
-		return nil, err
+		return nil, withoutContent(err)
 	}
-	m := &manifests{objects: newObjects()}
+	m := newManifests()
 	for _, info := range infos {
 		if object, ok := info.Object.(*unstructured.Unstructured); ok {
 			if err := m.add(object, trustNamespace); err != nil {
@@ -53,8 +56,44 @@ func readManifests(options resource.FilenameOptions, trustNamespace string) (*ma
 	return m, nil
 }
 
+// newManifests returns manifests without any object.
+func newManifests() *manifests { return &manifests{objects: newObjects(), seen: map[string]bool{}} }
+
+// withoutContent returns an error about a manifest without the object that it quotes, which may be a
+// Secret.
+func withoutContent(err error) error {
+	const quote = " is missing in '"
+	if text, _, isQuoted := strings.Cut(err.Error(), quote); isQuoted {
+		return errors.New(text + " is missing; each document of a manifest needs apiVersion and kind")
+	}
+	return err
+}
+
+// check returns an error if an object cannot be meant: it has no name, is a second one of its name,
+// or is of an unknown kind in the groups of bundles.
+func (m *manifests) check(object *unstructured.Unstructured) error {
+	gvk := object.GroupVersionKind()
+	id := fmt.Sprintf("%s %s/%s", gvk.GroupKind(), object.GetNamespace(), object.GetName())
+	switch {
+	case object.GetName() == "":
+		return errors.New("it has no name")
+	case m.seen[id]:
+		return errors.New("there is another one with the same name")
+	}
+	m.seen[id] = true
+	for _, adapter := range apis.All() {
+		if known := adapter.GroupVersionKind(); known.Group == gvk.Group && known != gvk {
+			return fmt.Errorf("the kind is not known; did you mean %s of %s?", known.Kind, known.GroupVersion())
+		}
+	}
+	return nil
+}
+
 // add adds an object, if it concerns bundles. Unknown fields are errors.
 func (m *manifests) add(object *unstructured.Unstructured, trustNamespace string) error {
+	if err := m.check(object); err != nil {
+		return err
+	}
 	gvk := object.GroupVersionKind()
 	for _, adapter := range apis.All() {
 		if adapter.GroupVersionKind() == gvk {

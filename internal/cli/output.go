@@ -38,7 +38,7 @@ func checkOutput(output string, allowed ...string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("--output: %q is not one of %s", output, strings.Join(allowed, ", "))
+	return usagef("--output: %q is not one of %s", output, strings.Join(allowed, ", "))
 }
 
 // printDocument writes a document to standard output, as table, JSON or YAML.

@@ -84,7 +84,7 @@ Rights: list for Pods, Bundles and ClusterBundles; list for ClusterTrustBundles 
 a target with a signer.`,
 		Example: `  kubectl trust pods corporate
   kubectl trust pods clusterbundle/corporate --stale -n team-a`,
-		Args:                  cobra.ExactArgs(1),
+		Args:                  oneArg("the name of a bundle"),
 		DisableFlagsInUseLine: true,
 		RunE:                  func(command *cobra.Command, args []string) error { return p.run(command.Context(), args[0]) },
 	}
@@ -123,7 +123,7 @@ func (p *pods) run(ctx context.Context, argument string) error {
 		return err
 	}
 	if result.LastChanged == nil {
-		_, _ = fmt.Fprintf(p.streams.ErrOut, "%s has no status.lastChanged, so it is unknown which pods are stale\n", result.Bundle)
+		warnf(p.streams.ErrOut, "%s has no status.lastChanged, so it is unknown which pods are stale", result.Bundle)
 	}
 	if slices.ContainsFunc(result.Pods, func(pod usingPod) bool { return pod.Reason != "" }) {
 		return errFinding

@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -39,6 +38,14 @@ func (f *fileFlags) flags(usage string) *genericclioptions.FileNameFlags {
 	return &genericclioptions.FileNameFlags{Usage: usage, Filenames: &f.names, Kustomize: &f.kustomize, Recursive: &f.recursive}
 }
 
+// add adds the flags to a command.
+func (f *fileFlags) add(command *cobra.Command, usage string) {
+	flags := command.Flags()
+	f.flags(usage).AddFlags(flags)
+	flags.Lookup("kustomize").Usage = "a directory that kustomize builds, instead of --filename"
+	flags.Lookup("recursive").Usage = "read the directories of --filename with their subdirectories"
+}
+
 func renderCommand(streams genericiooptions.IOStreams, clock clock.PassiveClock) *cobra.Command {
 	r := &render{streams: streams, clock: clock}
 	command := &cobra.Command{
@@ -58,12 +65,12 @@ The exit status is 1 if a bundle cannot be built. The reason is the one that the
 
   # Write the files of the targets to a directory
   kubectl trust render -f bundle.yaml -f sources/ -o dir=out`,
-		Args:                  cobra.NoArgs,
+		Args:                  noArgs,
 		DisableFlagsInUseLine: true,
 		RunE:                  func(command *cobra.Command, _ []string) error { return r.run(command.Context()) },
 	}
 	flags := command.Flags()
-	r.files.flags("files, directories or URLs with Bundles and their sources; - for standard input").AddFlags(flags)
+	r.files.add(command, "files, directories or URLs with Bundles and their sources; - for standard input")
 	r.operator.add(command)
 	flags.StringVarP(&r.output, "output", "o", outputYAML, "output: yaml, json, or dir=PATH for one file for each key of the objects")
 	completeValues(command, "output", outputYAML, outputJSON, dirPrefix)
@@ -104,9 +111,9 @@ func (r *render) run(ctx context.Context) error {
 
 // report reports why a bundle cannot be built, as the status does.
 func (r *render) report(built build.Result) {
-	_, _ = fmt.Fprintf(r.streams.ErrOut, "%s: %s: %s\n", built.Spec.ID, built.Problems.Reason(), built.Problems.Error())
+	warnf(r.streams.ErrOut, "%s: %s: %s", built.Spec.ID, built.Problems.Reason(), built.Problems.Error())
 	if r.operator.defaultPackage == "" && slices.ContainsFunc(built.Spec.Sources, func(s bundle.Source) bool { return s.DefaultCAs }) {
-		_, _ = fmt.Fprintln(r.streams.ErrOut, "here, --default-package names the default CA package; trust-package builds one")
+		warnf(r.streams.ErrOut, "here, --default-package names the default CA package; trust-package builds one")
 	}
 }
 
@@ -120,7 +127,7 @@ func (r *render) build(ctx context.Context, cluster *survey.Cluster, m *manifest
 			return built, err
 		}
 		if len(built.Problems) == 0 {
-			_, _ = fmt.Fprintf(r.streams.ErrOut, "%s: superseded by %s, and without targets of its own\n", spec.ID, superior.Spec.ID)
+			warnf(r.streams.ErrOut, "%s: superseded by %s, and without targets of its own", spec.ID, superior.Spec.ID)
 			return build.Result{Spec: spec}, nil
 		}
 	}
@@ -129,7 +136,7 @@ func (r *render) build(ctx context.Context, cluster *survey.Cluster, m *manifest
 		return build.Result{}, err
 	}
 	for _, fault := range built.StateFaults {
-		_, _ = fmt.Fprintf(r.streams.ErrOut, "%s: %s\n", spec.ID, fault)
+		warnf(r.streams.ErrOut, "%s: %s", spec.ID, fault)
 	}
 	return built.Built, nil
 }
@@ -149,7 +156,7 @@ func (m *manifests) superiorOf(id bundle.ID) *survey.Definition {
 // server would refuse some of them.
 func (r *render) print(write *writer, m *manifests, built build.Result) (refused bool, err error) {
 	for _, note := range built.Content.Notes {
-		_, _ = fmt.Fprintf(r.streams.ErrOut, "%s: %s\n", built.Spec.ID, note)
+		warnf(r.streams.ErrOut, "%s: %s", built.Spec.ID, note)
 	}
 	if built.Revision == nil {
 		return false, nil
@@ -163,7 +170,7 @@ func (r *render) print(write *writer, m *manifests, built build.Result) (refused
 	for _, wanted := range built.Spec.Targets {
 		shape := built.Revision.Shapes[wanted.Kind]
 		if shape.Refused != nil {
-			_, _ = fmt.Fprintf(r.streams.ErrOut, "%s: %s: %s %s: %v\n", built.Spec.ID, target.TypeOf(wanted.Kind).SyncFailed,
+			warnf(r.streams.ErrOut, "%s: %s: %s %s: %v", built.Spec.ID, target.TypeOf(wanted.Kind).SyncFailed,
 				wanted.Kind, shape.KeyOf(built.Spec.ID, "").Name, shape.Refused)
 			refused = true
 			continue

@@ -65,7 +65,7 @@ for sources with selectors), and for a target of each Bundle that cannot be buil
 		Example: `  kubectl trust report >trust.html
   kubectl trust report -o md >>"$GITHUB_STEP_SUMMARY"
   kubectl trust report -o json | jq .counts`,
-		Args:                  cobra.NoArgs,
+		Args:                  noArgs,
 		DisableFlagsInUseLine: true,
 		RunE:                  func(command *cobra.Command, _ []string) error { return r.run(command.Context()) },
 	}

@@ -3,7 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -16,23 +16,23 @@ const (
 	statusFailure = 2
 )
 
-// errFinding is the result of a command that has answered the question, and whose answer is not
-// as wished. It has been reported.
-var errFinding = errors.New("not as wished")
+// errFinding is the result of a command whose answer is a finding. It has been reported.
+var errFinding = errors.New("the answer is a finding")
 
 // Run runs a command with its arguments, without the name of the program, and returns the exit
 // status. The clock decides which certificates have expired.
 func Run(ctx context.Context, args []string, streams genericiooptions.IOStreams, clock clock.PassiveClock) int {
-	command := Command(streams, clock)
-	command.SetArgs(args)
-	command.SetIn(streams.In)
-	command.SetOut(streams.Out)
-	command.SetErr(streams.ErrOut)
-	switch err := command.ExecuteContext(ctx); {
+	root := Command(streams, clock)
+	root.SetArgs(args)
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.ErrOut)
+	addBuiltins(root)
+	switch command, err := root.ExecuteContextC(ctx); {
 	case errors.Is(err, errFinding):
 		return statusFinding
 	case err != nil:
-		_, _ = fmt.Fprintln(streams.ErrOut, "kubectl trust:", err)
+		printError(streams.ErrOut, err, usageHint(command, err))
 		return statusFailure
 	}
 	return 0
@@ -45,24 +45,22 @@ func Command(streams genericiooptions.IOStreams, clock clock.PassiveClock) *cobr
 		Short: "Answer questions about trust bundles, in CI and at a terminal",
 		Long: `Answer questions about the trust bundles of trust-manager, with the code of the operator itself.
 
-The exit status is 0 if all is as wished, 1 if it is not (see the help of each command), and 2 if
-the question could not be answered. All flags of kubectl for the connection to a cluster are accepted,
-also those that the help of a command does not show.`,
-		Annotations:           map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl trust"},
-		Version:               version,
-		SilenceUsage:          true,
-		SilenceErrors:         true,
-		DisableFlagsInUseLine: true,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("unknown command %q; see kubectl trust --help", args[0])
-			}
-			return nil
-		},
-		RunE: func(*cobra.Command, []string) error {
-			return errors.New("no command given; see kubectl trust --help")
-		},
+The exit status is 0 for success, 1 if the answer is a finding (see the help of the command), and 2 for
+an error, without an answer. All flags of kubectl for the connection to a cluster are accepted, also
+those that the help of a command does not show.`,
+		Annotations:                map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl trust"},
+		Version:                    version,
+		SilenceUsage:               true,
+		SilenceErrors:              true,
+		DisableFlagsInUseLine:      true,
+		SuggestionsMinimumDistance: suggestionDistance,
+		Args:                       subcommandArgs,
+		RunE:                       listCommands,
 	}
+	command.SetFlagErrorFunc(flagError)
+	// A command with commands of its own has one line of usage.
+	command.SetUsageTemplate(strings.Replace(command.UsageTemplate(),
+		"{{if .HasAvailableSubCommands}}\n  {{.CommandPath}} [command]{{end}}", "", 1))
 	command.AddCommand(
 		checkCommand(streams, clock),
 		convertCommand(streams),

@@ -66,10 +66,8 @@ func rotateCommand(streams genericiooptions.IOStreams, clock clock.PassiveClock)
 		Use:                   "rotate COMMAND",
 		Short:                 "Replace a CA by another one",
 		DisableFlagsInUseLine: true,
-		Args:                  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return errors.New("no command given; see kubectl trust rotate --help")
-		},
+		Args:                  subcommandArgs,
+		RunE:                  listCommands,
 	}
 	command.AddCommand(rotatePlanCommand(streams, clock))
 	return command
@@ -96,7 +94,7 @@ uses the default CAs, or whose targets are not up to date. What cannot be read c
 		Example: `  kubectl trust rotate plan --from old-root.pem --to new-root.pem
   kubectl trust rotate plan --from "Corporate Root 2016" --to new-root.pem --host db.example:5432
   kubectl trust rotate plan --from old.pem --to new.pem -o yaml`,
-		Args:                  cobra.NoArgs,
+		Args:                  noArgs,
 		DisableFlagsInUseLine: true,
 		RunE:                  func(command *cobra.Command, _ []string) error { return r.run(command.Context()) },
 	}

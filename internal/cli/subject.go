@@ -8,6 +8,7 @@ import (
 	"iter"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -107,7 +108,7 @@ func (f *clusterFlags) objectSubject(ctx context.Context, cluster *survey.Cluste
 	}
 	object, err := cluster.Read(ctx, ref)
 	if err != nil {
-		return nil, err
+		return nil, withFileHint(err, kind, name)
 	}
 	return &subject{name: ref.String(), texts: textsOf(ref.String(), object.Text, object.Binary)}, nil
 }
@@ -126,6 +127,16 @@ func certificatesIn(content decode.Content, origin certs.Origin) []certs.Certifi
 // hasPrivateKey reports whether a file has a private key besides its certificates.
 func hasPrivateKey(content decode.Content) bool {
 	return slices.ContainsFunc(content.Others, func(other decode.Other) bool { return strings.Contains(other.Kind, "private key") })
+}
+
+// withFileHint returns an error about an object, with a hint if a file has the name of the argument.
+func withFileHint(err error, kind, name string) error {
+	for path := range objectKinds {
+		if _, missing := os.Stat(path + "/" + name); missing == nil && objectKinds[path] == kind {
+			return fmt.Errorf("%w; to read the file, give ./%s/%s", err, path, name)
+		}
+	}
+	return err
 }
 
 // textsOf returns the values of an object, by key.
@@ -150,15 +161,18 @@ func fileSubjects(stdin io.Reader, path, trustNamespace string) ([]subject, *man
 	if err != nil {
 		return nil, nil, err
 	}
-	infos := manifestIn(data)
-	if infos == nil {
+	isManifest, infos, err := manifestIn(data)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if !isManifest {
 		name := path
 		if path == "-" {
 			name = "standard input"
 		}
 		return []subject{{name: name, texts: []keyedText{{certs.Origin{Object: name}, string(data)}}}}, nil, nil
 	}
-	m := &manifests{objects: newObjects()}
+	m := newManifests()
 	var subjects []subject
 	for _, object := range infos {
 		texts, ok, err := manifestTexts(object)
@@ -172,24 +186,30 @@ func fileSubjects(stdin io.Reader, path, trustNamespace string) ([]subject, *man
 	for i := range m.bundles {
 		subjects = append(subjects, subject{name: m.bundles[i].Spec.ID.String(), definition: &m.bundles[i]})
 	}
+	if len(subjects) == 0 {
+		return nil, nil, fmt.Errorf("%s: the manifest contains nothing that holds certificates", path)
+	}
 	return subjects, m, nil
 }
 
-// manifestIn returns the objects of a manifest in YAML or JSON, or nil if the data is none.
-func manifestIn(data []byte) (objects []*unstructured.Unstructured) {
-	if !strings.Contains(string(data), "apiVersion") {
-		return nil
+// versionField is a line or field that every document of a manifest has.
+var versionField = regexp.MustCompile(`(?m)^[ \t-]*"?apiVersion"?[ \t]*:|[{,]\s*"?apiVersion"?\s*:`)
+
+// manifestIn returns the objects of a manifest in YAML or JSON, if the data is one.
+func manifestIn(data []byte) (isManifest bool, objects []*unstructured.Unstructured, err error) {
+	if !versionField.Match(data) {
+		return false, nil, nil
 	}
 	infos, err := resource.NewLocalBuilder().Unstructured().Stream(strings.NewReader(string(data)), "").Flatten().Do().Infos()
 	if err != nil {
-		return nil
+		return true, nil, withoutContent(err)
 	}
 	for _, info := range infos {
 		if object, ok := info.Object.(*unstructured.Unstructured); ok {
 			objects = append(objects, object)
 		}
 	}
-	return objects
+	return true, objects, nil
 }
 
 // manifestTexts returns the texts of a manifest of a ConfigMap, Secret or ClusterTrustBundle; ok is

@@ -117,7 +117,7 @@ func (v *verification) run(ctx context.Context, host string) error {
 	if !result.Trusted && trust.known != nil {
 		known, err := trust.known(ctx, in.Chain)
 		if err != nil {
-			_, _ = fmt.Fprintf(v.streams.ErrOut, "it is unknown where a missing CA is: %v\n", err)
+			warnf(v.streams.ErrOut, "it is unknown where a missing CA is: %v", err)
 		}
 		in.Known = known
 		result.Result = verify.Verify(in)
@@ -196,7 +196,7 @@ func (v *verification) fileAnchors() (anchors, error) {
 		}
 	}
 	if ignored := len(content.Entries) - len(trust.certificates); ignored > 0 {
-		_, _ = fmt.Fprintf(v.streams.ErrOut, "%s: %s ignored, since Java does not trust them: see kubectl trust inspect\n", v.file, text.Count(ignored, "certificate"))
+		warnf(v.streams.ErrOut, "%s: %s ignored, since Java does not trust them: see kubectl trust inspect", v.file, text.Count(ignored, "certificate"))
 	}
 	return trust, nil
 }

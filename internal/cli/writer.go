@@ -91,7 +91,12 @@ func (w *writer) files(action target.Action, files []bundle.File) error {
 	}
 	dir := filepath.Join(target.TypeOf(action.Key.Kind).Resource, action.Key.Namespace, action.Key.Name)
 	err = root.MkdirAll(dir, dirMode)
+	written := map[string]bool{}
 	for _, file := range files {
+		if err == nil && written[file.Key] {
+			err = fmt.Errorf("%s: two files have the key %q", file.Field, file.Key)
+		}
+		written[file.Key] = true
 		if err == nil {
 			data := append([]byte(action.Shape.Text[file.Key]), action.Shape.Binary[file.Key]...)
 			err = root.WriteFile(filepath.Join(dir, file.Key), data, fileMode)

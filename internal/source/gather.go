@@ -90,7 +90,7 @@ func (g *Gatherer) defaults(input *bundle.Input) (id string) {
 			"start the operator with --default-package-location, or enable defaultPackage in the Helm values")
 		return ""
 	}
-	input.Origin.Object = "default CA package " + current.id
+	input.Origin.Object = OriginOf(current.id).Object
 	input.Texts = []bundle.Text{{Parsed: &current.parsed}}
 	if current.reloadError != "" {
 		input.Note = fmt.Sprintf("the default CA package %s stays in use, because its new version is invalid: %s", current.id, current.reloadError)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -60,6 +61,15 @@ func NewDefaultCAs(id string, certificates []certs.Certificate) *DefaultCAs {
 	d.current.Store(&defaultCAs{id: id, parsed: certs.Result{Certificates: certificates}})
 	return d
 }
+
+// packagePrefix begins the origin of certificates of the package; its ID follows.
+const packagePrefix = "default CA package "
+
+// OriginOf returns the origin of the certificates of a package.
+func OriginOf(id string) certs.Origin { return certs.Origin{Object: packagePrefix + id} }
+
+// IsDefaultCAs reports whether a certificate is from a default CA package.
+func IsDefaultCAs(origin certs.Origin) bool { return strings.HasPrefix(origin.Object, packagePrefix) }
 
 // Certificates returns the certificates of the current package, which must not be modified.
 func (d *DefaultCAs) Certificates() []certs.Certificate {

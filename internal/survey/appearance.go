@@ -2,12 +2,16 @@ package survey
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
+	"trust-manager.io/internal/ledger"
 )
 
 // Standing is what a bundle, or the default CA package, does with a certificate.
@@ -68,7 +72,8 @@ func (a Appearance) Description() string {
 }
 
 // Appearances returns every certificate of every bundle and of the default CA package, and what is
-// left out. The function progress is called before each bundle.
+// left out. What cannot be read of a bundle is one of the [Cluster.Notes]. The function progress is
+// called before each bundle.
 func (c *Cluster) Appearances(ctx context.Context, progress func(done, total int)) ([]Appearance, error) {
 	definitions, err := c.Definitions(ctx)
 	if err != nil {
@@ -103,18 +108,9 @@ func (c *Cluster) Appearances(ctx context.Context, progress func(done, total int
 // AppearancesIn returns the certificates of one bundle.
 func (c *Cluster) AppearancesIn(ctx context.Context, built *Bundle) ([]Appearance, error) {
 	id := built.Spec.ID
-	targets, err := c.TargetsOf(ctx, built.Spec)
-	if err != nil {
-		return nil, err
-	}
-	appearances, current := c.builtAppearances(built, targets)
-	if !current {
-		deployed, err := c.deployed(ctx, built, targets, appearances)
-		if err != nil {
-			return nil, err
-		}
-		appearances = append(appearances, deployed...)
-	}
+	targets := c.readableTargets(ctx, built.Spec)
+	appearances, stale := c.builtAppearances(built, targets)
+	appearances = append(appearances, c.deployed(ctx, built, targets, stale, appearances)...)
 	if len(built.Invalid) == 0 {
 		omitted, err := c.Omitted(ctx, built.Definition)
 		if err != nil {
@@ -135,19 +131,19 @@ func (c *Cluster) AppearancesIn(ctx context.Context, built *Bundle) ([]Appearanc
 	return appearances, nil
 }
 
-// builtAppearances returns the certificates of a bundle as it is built now. It reports whether all
-// its targets have them.
-func (c *Cluster) builtAppearances(built *Bundle, targets []Target) (appearances []Appearance, current bool) {
+// builtAppearances returns the certificates of a bundle as it is built now, and the targets that do not
+// have them.
+func (c *Cluster) builtAppearances(built *Bundle, targets []Target) (appearances []Appearance, stale []Target) {
 	content := built.Built.Content
 	if len(built.Built.Problems) > 0 {
-		return nil, len(targets) == 0
+		return nil, targets
 	}
-	inSync := 0
 	namespaces := map[string]bool{}
 	for _, t := range targets {
-		if shape := built.Built.Revision.Shapes[t.Kind]; shape != nil && shape.Digest == t.Digest {
-			inSync++
+		if c.isCurrent(built, t, targets) {
 			namespaces[t.Namespace] = true
+		} else {
+			stale = append(stale, t)
 		}
 	}
 	delete(namespaces, "") // a ClusterTrustBundle is in none
@@ -162,33 +158,82 @@ func (c *Cluster) builtAppearances(built *Bundle, targets []Target) (appearances
 		}
 		appearances = append(appearances, a)
 	}
-	return appearances, inSync == len(targets)
+	return appearances, stale
 }
 
-// deployed returns the certificates that are in targets only.
-func (c *Cluster) deployed(ctx context.Context, built *Bundle, targets []Target, known []Appearance) (appearances []Appearance, err error) {
-	stale := slices.DeleteFunc(slices.Clone(targets), func(t Target) bool {
-		return len(built.Built.Problems) == 0 && built.Built.Revision.Shapes[t.Kind] != nil && built.Built.Revision.Shapes[t.Kind].Digest == t.Digest
-	})
-	common, _, ok := MostCommon(stale)
-	if !ok {
-		return nil, nil
+// isCurrent reports whether a target has the content of its bundle. If the default CA package was
+// derived, the digest of the content may differ from that of the operator: what its status calls in
+// sync is, then.
+func (c *Cluster) isCurrent(built *Bundle, t Target, all []Target) bool {
+	shape := built.Built.Revision.Shapes[t.Kind]
+	if shape == nil {
+		return false
 	}
-	certificates, err := c.CertificatesIn(ctx, built.Spec, common.Ref)
-	if err != nil {
-		return nil, err
+	if !c.derived || !usesDefaultCAs(built.Spec) || !isSynced(built) {
+		return shape.Digest == t.Digest
 	}
+	common, _, _ := MostCommon(slices.DeleteFunc(slices.Clone(all), func(other Target) bool { return other.Kind != t.Kind }))
+	return common.Digest == t.Digest
+}
+
+// isSynced reports whether the status of a bundle is that of its generation, and all targets were in
+// sync.
+func isSynced(built *Bundle) bool {
+	return built.Report.ObservedGeneration == built.Spec.Generation &&
+		slices.ContainsFunc(built.Report.Conditions, func(condition metav1.Condition) bool {
+			return condition.Type == ledger.ConditionReady && condition.Status == metav1.ConditionTrue
+		})
+}
+
+// maxDeployed is how many contents of stale targets are read of one bundle.
+const maxDeployed = 5
+
+// deployed returns the certificates that are in stale targets only. One target of each content is read.
+func (c *Cluster) deployed(ctx context.Context, built *Bundle, targets, stale []Target, known []Appearance) (appearances []Appearance) {
 	detail := fmt.Sprintf("%d of %d targets are not up to date", len(stale), len(targets))
 	if len(built.Built.Problems) > 0 {
 		detail = "the bundle cannot be built now, so its targets stay as they are: " + built.Built.Problems.Error()
 	}
-	for _, certificate := range certificates {
-		isKnown := slices.ContainsFunc(known, func(a Appearance) bool { return a.Certificate.Fingerprint == certificate.Fingerprint })
-		if !isKnown {
-			appearances = append(appearances, Appearance{
-				Certificate: certificate, Bundle: built.Spec.ID, Standing: Deployed, Origin: common.Ref.String(), Namespaces: len(stale), Detail: detail,
-			})
+	seen := map[[sha256.Size]byte]bool{}
+	for i := range known {
+		seen[known[i].Certificate.Fingerprint] = true
+	}
+	rest := stale
+	for read := 0; len(rest) > 0; read++ {
+		common, _, _ := MostCommon(rest)
+		if read == maxDeployed {
+			c.note("%s: its targets have more than %d contents, and not all of them were read", built.Spec.ID, maxDeployed)
+			break
+		}
+		namespaces := map[string]bool{}
+		rest = slices.DeleteFunc(slices.Clone(rest), func(t Target) bool {
+			isSame := t.Kind == common.Kind && t.Digest == common.Digest
+			namespaces[t.Namespace] = namespaces[t.Namespace] || isSame && t.Namespace != ""
+			return isSame
+		})
+		certificates, err := c.CertificatesIn(ctx, built.Spec, common.Ref)
+		if err != nil {
+			c.note("%s: its targets cannot be read: %v", built.Spec.ID, err)
+			continue
+		}
+		for _, certificate := range certificates {
+			if !seen[certificate.Fingerprint] {
+				seen[certificate.Fingerprint] = true
+				appearances = append(appearances, Appearance{
+					Certificate: certificate, Bundle: built.Spec.ID, Standing: Deployed, Origin: common.Ref.String(), Namespaces: count(namespaces), Detail: detail,
+				})
+			}
 		}
 	}
-	return appearances, nil
+	return appearances
+}
+
+// count returns how many values are true.
+func count(values map[string]bool) (n int) {
+	for _, isTrue := range values {
+		if isTrue {
+			n++
+		}
+	}
+	return n
 }

@@ -158,13 +158,10 @@ func (c *Cluster) Lacking(ctx context.Context, definition Definition) (lacking [
 	if err != nil || len(built.Built.Problems) > 0 {
 		return namespaces, len(namespaces), err
 	}
-	targets, err := c.TargetsOf(ctx, definition.Spec)
-	if err != nil {
-		return nil, 0, err
-	}
+	targets := c.readableTargets(ctx, definition.Spec)
 	upToDate := map[target.Ref]bool{}
 	for _, t := range targets {
-		upToDate[t.Ref] = built.Built.Revision.Shapes[t.Kind].Digest == t.Digest
+		upToDate[t.Ref] = c.isCurrent(built, t, targets)
 	}
 	for _, namespace := range namespaces {
 		for _, shape := range built.Built.Revision.Shapes {

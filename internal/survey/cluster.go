@@ -47,6 +47,17 @@ type Cluster struct {
 	defaultCAs  *source.DefaultCAs
 	// derived reports that the default CA package was derived from targets.
 	derived bool
+	notes   []string
+}
+
+// Notes returns what could not be read, of the bundles that were read so far.
+func (c *Cluster) Notes() []string { return c.notes }
+
+// note adds a note unless there is the same one.
+func (c *Cluster) note(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(c.notes, text) {
+		c.notes = append(c.notes, text)
+	}
 }
 
 // Definition is an API object that defines a bundle, what it says, and what is invalid in it.

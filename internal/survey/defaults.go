@@ -1,8 +1,10 @@
 package survey
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
+	"maps"
 	"slices"
 
 	"trust-manager.io/internal/build"
@@ -21,31 +23,59 @@ func (c *Cluster) DefaultCAs(ctx context.Context) (defaultCAs *source.DefaultCAs
 	if err != nil {
 		return nil, false, err
 	}
+	using, version := usingDefaultCAs(definitions)
 	var all []certs.Certificate
-	var id string
 	seen := map[[sha256.Size]byte]bool{}
-	for _, definition := range definitions {
-		report := ReportOf(definition)
-		if !usesDefaultCAs(definition.Spec) || report.DefaultCAVersion == "" {
-			continue
-		}
+	for _, definition := range using {
 		certificates, err := c.derive(ctx, definition)
 		if err != nil {
-			return nil, false, err
+			c.note("the default CA package cannot be derived from %s: %v", definition.Spec.ID, err)
+			continue
 		}
 		for _, certificate := range certificates {
 			if !seen[certificate.Fingerprint] {
 				seen[certificate.Fingerprint] = true
+				certificate.Origin = source.OriginOf(version)
+				certificate.Origin.Block = len(all) + 1
 				all = append(all, certificate)
 			}
 		}
-		id = report.DefaultCAVersion
 	}
 	c.defaultCAs = &source.DefaultCAs{}
 	if len(all) > 0 {
-		c.defaultCAs, c.derived = source.NewDefaultCAs(id, all), true
+		c.defaultCAs, c.derived = source.NewDefaultCAs(version, all), true
 	}
 	return c.defaultCAs, c.derived, nil
+}
+
+// usingDefaultCAs returns the bundles that have the version of the default CA package that most of
+// them have. Those that say most about it come first: they have no other source, filter or exclusion.
+func usingDefaultCAs(definitions []Definition) (using []Definition, version string) {
+	versions := map[string]int{}
+	for _, definition := range definitions {
+		if id := ReportOf(definition).DefaultCAVersion; usesDefaultCAs(definition.Spec) && id != "" && len(definition.Invalid) == 0 {
+			versions[id]++
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(versions)) {
+		if versions[id] >= versions[version] {
+			version = id
+		}
+	}
+	using = slices.DeleteFunc(slices.Clone(definitions), func(d Definition) bool {
+		return version == "" || ReportOf(d).DefaultCAVersion != version || !usesDefaultCAs(d.Spec) || len(d.Invalid) > 0
+	})
+	disturbances := func(d Definition) int {
+		filter, n := d.Spec.Filter, len(d.Spec.Sources)+len(d.Spec.Filter.Exclude)
+		for _, policy := range []bundle.Policy{filter.Expired, filter.NonCA, filter.NotSelfSigned} {
+			if policy == bundle.Drop {
+				n++
+			}
+		}
+		return n
+	}
+	slices.SortStableFunc(using, func(a, b Definition) int { return cmp.Compare(disturbances(a), disturbances(b)) })
+	return using, version
 }
 
 // usesDefaultCAs reports whether a source of a bundle is the default CA package.
@@ -53,8 +83,9 @@ func usesDefaultCAs(spec bundle.Spec) bool {
 	return slices.ContainsFunc(spec.Sources, func(s bundle.Source) bool { return s.DefaultCAs })
 }
 
-// derive returns the certificates of a target that are from no other source than the default CA
-// package, and not retained. The result is empty if another source cannot be read.
+// derive returns the certificates of a target that are from the default CA package, as far as that is
+// known: those of no other source, which are not retained, and what is between them. The result is
+// empty if another source cannot be read.
 func (c *Cluster) derive(ctx context.Context, definition Definition) ([]certs.Certificate, error) {
 	targets, err := c.TargetsOf(ctx, definition.Spec)
 	if err != nil {
@@ -92,5 +123,18 @@ func (c *Cluster) derive(ctx context.Context, definition Definition) ([]certs.Ce
 			known[built.Content.Certificates[i].Fingerprint] = true
 		}
 	}
-	return slices.DeleteFunc(certificates, func(certificate certs.Certificate) bool { return known[certificate.Fingerprint] }), nil
+	isFromPackage := func(certificate certs.Certificate) bool { return !known[certificate.Fingerprint] }
+	first := slices.IndexFunc(certificates, isFromPackage)
+	if first < 0 {
+		return nil, nil
+	}
+	last := first
+	for i := range certificates {
+		if isFromPackage(certificates[i]) {
+			last = i
+		}
+	}
+	// The certificates of a source are adjacent, so what is between is from the package, and also
+	// from another source.
+	return certificates[first : last+1], nil
 }

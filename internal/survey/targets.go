@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -77,6 +78,20 @@ func (c *Cluster) TargetsOf(ctx context.Context, spec bundle.Spec) ([]Target, er
 	return targets, nil
 }
 
+// readableTargets returns the targets of a bundle that can be listed. The others are notes.
+func (c *Cluster) readableTargets(ctx context.Context, spec bundle.Spec) (targets []Target) {
+	for _, wanted := range spec.Targets {
+		of := spec
+		of.Targets = []bundle.Target{wanted}
+		found, err := c.TargetsOf(ctx, of)
+		if err != nil {
+			c.note("%s: %v", spec.ID, err)
+		}
+		targets = append(targets, found...)
+	}
+	return targets
+}
+
 // listMetadata lists the metadata of all objects of a kind, in the first version that is served.
 func listMetadata(ctx context.Context, live client.Reader, kind *target.Type, options ...client.ListOption) (*metav1.PartialObjectMetadataList, error) {
 	list := &metav1.PartialObjectMetadataList{}
@@ -145,6 +160,12 @@ func (c *Cluster) CertificatesIn(ctx context.Context, spec bundle.Spec, ref targ
 				return decodeFile(file, data, certs.Origin{Object: ref.String(), Key: file.Key})
 			}
 			absent = append(absent, file.Key)
+		}
+	}
+	// A key may have been renamed in the definition, and not in the target yet.
+	for _, key := range slices.Sorted(maps.Keys(object.Text)) {
+		if certificates, err := decodeFile(bundle.File{}, object.Text[key], certs.Origin{Object: ref.String(), Key: key}); err == nil {
+			return certificates, nil
 		}
 	}
 	return nil, fmt.Errorf("%s has none of the keys of %s: %s", ref, spec.ID, strings.Join(absent, ", "))

@@ -42,6 +42,9 @@ const (
 	// NameEncoding means that the CA is trusted, but its name is encoded differently in the
 	// certificate that it has issued.
 	NameEncoding Cause = "NameEncoding"
+	// Handshake means that the handshake failed after the server had sent its certificates, so it has
+	// not proven that it holds the private key.
+	Handshake Cause = "Handshake"
 	// NoCertificate means that the server sends no certificate.
 	NoCertificate Cause = "NoCertificate"
 	// Malformed means that a certificate of the server cannot be parsed.

@@ -30,6 +30,8 @@ type Input struct {
 	// Unreadable is the error of a TLS library that has refused to read the certificates; then
 	// there is no Chain.
 	Unreadable error
+	// Handshake is why the handshake failed after the server had sent the Chain; nil if it did not.
+	Handshake error
 	// Trusted are the trusted certificates.
 	Trusted []certs.Certificate
 	// Known are certificates elsewhere, in which a missing CA is looked up.
@@ -59,6 +61,7 @@ func Verify(in Input) Result {
 	if d.parse() {
 		chains, err := d.verify()
 		d.explain(err)
+		d.checkHandshake()
 		if len(d.result.Faults) == 0 {
 			d.accept(chains)
 		}
@@ -148,6 +151,15 @@ func (d *diagnosis) explain(verdict error) {
 	d.checkName()
 	if len(d.result.Faults) == 0 {
 		d.fault(Rejected, leaf[0], "Go rejects the chain: "+printable(verdict.Error()))
+	}
+}
+
+// checkHandshake reports a handshake that failed. Certificates are public: only a handshake proves
+// that the server holds the private key.
+func (d *diagnosis) checkHandshake() {
+	if d.Handshake != nil {
+		d.fault(Handshake, d.sent[0], "the TLS handshake failed after the server had sent its certificates, so it has not proven that it holds the private key: "+
+			printable(d.Handshake.Error())+"; check the private key and the TLS settings of the server, and that no other server answers at its address")
 	}
 }
 

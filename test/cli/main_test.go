@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,7 +24,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"trust-manager.io/internal/capackage"
 	"trust-manager.io/internal/cli"
+	"trust-manager.io/test/framework/ca"
 	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
 	"trust-manager.io/test/framework/suite"
@@ -54,12 +57,31 @@ func (t tests) run() (code int, err error) {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, env.Stop()) }()
-	operator, err := env.StartOperator()
+	path, err := writePackage()
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(filepath.Dir(path))) }()
+	operator, err := env.StartOperator("--default-package-location", path)
 	if err != nil {
 		return 1, err
 	}
 	code = t.M.Run()
 	return code, operator.Stop()
+}
+
+// writePackage writes the default CA package, and returns its path.
+func writePackage() (path string, err error) {
+	dir, err := os.MkdirTemp("", "trust-manager-cli-")
+	if err != nil {
+		return "", err
+	}
+	data, err := capackage.Encode(capackage.Package{Name: "test", Version: "1", Bundle: ca.Roots(21, 22, 23)})
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(dir, "package.json")
+	return path, os.WriteFile(path, data, 0o600)
 }
 
 func TestMain(m *testing.M) {

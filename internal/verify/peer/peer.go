@@ -42,6 +42,22 @@ type Presented struct {
 	HandshakeError error
 }
 
+// Failure returns why the server has not proven that it holds the private key, or nil. A server that
+// asks for a client certificate and then ends the handshake refuses the client, as it is expected to.
+func (p *Presented) Failure() error {
+	if p.ClientCertificate && isRemoteAlert(p.HandshakeError) {
+		return nil
+	}
+	return p.HandshakeError
+}
+
+// isRemoteAlert reports whether an error is an alert of the server (RFC 8446, 6).
+func isRemoteAlert(err error) bool {
+	var alert tls.AlertError
+	var network *net.OpError
+	return errors.As(err, &alert) || errors.As(err, &network) && network.Op == "remote error"
+}
+
 // UnreadableError means that a server has sent certificates that crypto/tls cannot read.
 type UnreadableError struct{ Err error }
 
