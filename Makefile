@@ -160,6 +160,7 @@ build: ## Build the operator and the tools into bin/
 	@mkdir -p $(BIN)
 	@echo "== building the operator and its tools (a few minutes on the first run, seconds later)"
 	@go build $(GOFLAGS_BUILD) -o $(BIN)/ ./cmd/...
+	@install -m 755 cmd/kubectl-trust/kubectl_complete-trust $(BIN)/
 	@go -C tools/kubernetes build $(GOFLAGS_BUILD) -o $(BIN)/cluster .
 
 .PHONY: cli

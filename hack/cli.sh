@@ -32,8 +32,7 @@ for platform in $platforms; do
   if [ "${platform%/*}" = windows ]; then
     printf '@kubectl-trust.exe __complete %%*\r\n' >"$folder/kubectl_complete-trust.cmd"
   else
-    printf '#!/bin/sh\nexec kubectl-trust __complete "$@"\n' >"$folder/kubectl_complete-trust"
-    chmod 755 "$folder/kubectl_complete-trust"
+    install -m 755 cmd/kubectl-trust/kubectl_complete-trust "$folder/"
   fi
   tar -C "$folder" --format=ustar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=u+rw,go+r,go-w -cf - . |
     gzip -n -9 >"$work/out/kubectl-trust-$version-${platform/\//-}.tar.gz"

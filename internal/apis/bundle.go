@@ -226,7 +226,7 @@ func filterOf(filters *v1alpha1.BundleFilters) bundle.Filter {
 func exclusionsOf(entries []v1alpha1.Exclusion) (list []bundle.Exclusion, problems bundle.Problems) {
 	for i, entry := range entries {
 		field := fmt.Sprintf("spec.exclude[%d]", i)
-		exclusion := bundle.Exclusion{Field: field, Subject: entry.Subject}
+		exclusion := bundle.Exclusion{Field: field, Subject: entry.Subject, Comment: entry.Comment}
 		for _, fingerprint := range []struct {
 			name, text string
 			into       **[sha256.Size]byte

@@ -362,8 +362,11 @@ func TestBundleSpecTargets(t *testing.T) {
 func TestExclusionsRefuse(t *testing.T) {
 	t.Parallel()
 	spec, problems := apis.Bundle{}.Spec(v1alpha1Bundle(v1alpha1.BundleSpec{Exclude: []v1alpha1.Exclusion{
-		{SHA256: "00"}, {PublicKeySHA256: strings.Repeat("g", 64)}, {Subject: "CN=a"},
+		{SHA256: "00"}, {PublicKeySHA256: strings.Repeat("g", 64)}, {Subject: "CN=a", Comment: "incident 17"},
 	}}))
+	if got := spec.Filter.Exclude[2].Comment; got != "incident 17" {
+		t.Errorf("the comment is %q", got)
+	}
 	var fields []string
 	for _, problem := range problems {
 		fields = append(fields, problem.Origin.Field)

@@ -18,6 +18,27 @@ type Exclusion struct {
 	Certificate *[sha256.Size]byte
 	PublicKey   *[sha256.Size]byte
 	Subject     string
+	// Comment is for people.
+	Comment string
+}
+
+// String describes the exclusion to users: its field, what it matches, and its comment.
+func (e *Exclusion) String() string {
+	parts := []string{e.Field}
+	if e.Certificate != nil {
+		parts = append(parts, fmt.Sprintf("SHA-256 %x", *e.Certificate))
+	}
+	if e.PublicKey != nil {
+		parts = append(parts, fmt.Sprintf("public key SHA-256 %x", *e.PublicKey))
+	}
+	if e.Subject != "" {
+		parts = append(parts, fmt.Sprintf("subject %q", e.Subject))
+	}
+	text := strings.Join(parts, ", ")
+	if e.Comment != "" {
+		text += ": " + e.Comment
+	}
+	return text
 }
 
 // excluder looks up certificates in exclusions and records which of them matched.

@@ -11,7 +11,7 @@ import (
 type Omission struct {
 	// Field is the field of the Bundle that leaves the certificate out.
 	Field string
-	// Detail describes why, to users.
+	// Detail describes why, to users, with the field.
 	Detail string
 	// IsExclusion reports that it is an entry of spec.exclude, and not a filter.
 	IsExclusion bool
@@ -23,14 +23,15 @@ func (f Filter) Omission(certificate *certs.Certificate, now time.Time) (omissio
 	if excluder.excludes(certificate) {
 		for i, matched := range excluder.matched {
 			if matched {
-				return Omission{Field: f.Exclude[i].Field, Detail: "it is excluded", IsExclusion: true}, true
+				return Omission{Field: f.Exclude[i].Field, Detail: "excluded by " + f.Exclude[i].String(), IsExclusion: true}, true
 			}
 		}
 	}
 	c := newCollector(f, now, new(selfSignedCache), 0)
 	for _, policy := range []Policy{Drop, Reject} {
 		if at := c.matchingRule(certificate, policy); at >= 0 {
-			return Omission{Field: "spec.filters." + rules[at].field, Detail: fmt.Sprintf("it %s, and the filter is %s", rules[at].fault(certificate), policy)}, true
+			field := "spec.filters." + rules[at].field
+			return Omission{Field: field, Detail: fmt.Sprintf("it %s, and %s is %s", rules[at].fault(certificate), field, policy)}, true
 		}
 	}
 	return Omission{}, false

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -38,21 +40,29 @@ With --pre, check the cluster before an installation: the versions, your rights 
 a namespace (--namespace, or the trust namespace), the trust namespace, and whether cert-manager or
 another trust-manager is installed.
 
-Each check passes, warns, fails, or is skipped because it does not apply or cannot be read.
+Each check passes, warns, or fails; it is skipped if it does not apply, and unknown if it cannot be read.
 
-The exit status is 1 if a check fails.
+The exit status is 1 if a check fails, and otherwise 2 if the operator or the bundles cannot be read.
 
 Rights: list for Bundles, ClusterBundles, Deployments, ValidatingWebhookConfigurations and Nodes; list
 for EndpointSlices in the operator's namespace; create for SubjectAccessReviews. With --pre: list for
-Deployments and Nodes, and get for the trust namespace. A check without its rights is skipped.`,
+Deployments and Nodes, and get for the trust namespace. A check without its rights is unknown.`,
 		Example: `  kubectl trust check
   kubectl trust check --pre -n cert-manager`,
 		Args:                  noArgs,
 		DisableFlagsInUseLine: true,
-		RunE:                  func(command *cobra.Command, _ []string) error { return c.run(command.Context()) },
+		RunE: func(command *cobra.Command, _ []string) error {
+			if !c.pre {
+				if err := rejectNamespace(command); err != nil {
+					return err
+				}
+			}
+			return c.run(command.Context())
+		},
 	}
 	c.cluster.addConnection(command)
 	flags := command.Flags()
+	flags.Lookup("namespace").Usage = "the namespace of the installation, for --pre"
 	flags.StringVar(&c.cluster.trustNamespace, "trust-namespace", defaultTrustNamespace, "the namespace of the sources, for --pre; an installed operator has it in its flags")
 	flags.BoolVar(&c.pre, "pre", false, "check the cluster before an installation")
 	addOutput(command, &c.output, outputTable, outputJSON, outputYAML)
@@ -89,6 +99,9 @@ func (c *check) run(ctx context.Context) error {
 	if diagnosis.IsFailed(result.Checks) {
 		return errFinding
 	}
+	if unread := diagnosis.Unread(result.Checks); len(unread) > 0 {
+		return fmt.Errorf("the check is incomplete, since this could not be read: %s", strings.Join(unread, ", "))
+	}
 	return nil
 }
 
@@ -101,7 +114,7 @@ func (c *check) installed(ctx context.Context, f *facts) (checks []diagnosis.Che
 	bundles, bundlesErr := c.bundles(ctx, f)
 	operators, err := installations(ctx, f.api)
 	if err != nil {
-		checks = append(checks, diagnosis.Unknown(diagnosis.NameOperator, err))
+		checks = append(checks, diagnosis.Unreadable(diagnosis.NameOperator, err))
 	} else {
 		checks = append(checks, diagnosis.Operators(described(operators))...)
 	}
@@ -111,23 +124,20 @@ func (c *check) installed(ctx context.Context, f *facts) (checks []diagnosis.Che
 		checks = append(checks, diagnosis.Bundles(bundles)...)
 		checks = append(checks, diagnosis.Packages(bundles, c.clock.Now())...)
 	} else {
-		checks = append(checks, diagnosis.Unknown(diagnosis.NameBundles, bundlesErr))
+		checks = append(checks, diagnosis.Unreadable(diagnosis.NameBundles, bundlesErr))
 	}
 	return append(checks, f.support(ctx, diagnosis.TrustBundleUsers(bundles))...)
 }
 
 // beforeInstallation checks a cluster before an installation.
 func (c *check) beforeInstallation(ctx context.Context, f *facts) (checks []diagnosis.Check) {
-	namespace := c.cluster.trustNamespace
-	if c.cluster.Namespace != nil && *c.cluster.Namespace != "" {
-		namespace = *c.cluster.Namespace
-	}
+	namespace := cmp.Or(c.cluster.givenNamespace(), c.cluster.trustNamespace)
 	checks = append(checks, diagnosis.Kubernetes(f.version))
 	for _, definition := range f.definitions {
 		checks = append(checks, definition.BeforeInstallation())
 	}
 	if operators, err := installations(ctx, f.api); err != nil {
-		checks = append(checks, diagnosis.Unknown(diagnosis.NameOperator, err))
+		checks = append(checks, diagnosis.Unreadable(diagnosis.NameOperator, err))
 	} else {
 		checks = append(checks, diagnosis.OthersBeforeInstallation(described(operators)))
 	}
@@ -151,12 +161,14 @@ func (*checkResults) Kind() string { return "Checks" }
 
 // Table implements [document].
 func (r *checkResults) Table(page *page) {
-	colors := map[diagnosis.Status]color{diagnosis.Pass: green, diagnosis.Warn: yellow, diagnosis.Fail: red}
+	colors := map[diagnosis.Status]color{diagnosis.Pass: green, diagnosis.Warn: yellow, diagnosis.Fail: red, diagnosis.Unknown: yellow}
 	for _, check := range r.Checks {
 		name := check.Name
 		if check.Subject != "" {
 			name = fmt.Sprintf("%s (%s)", name, check.Subject)
 		}
-		page.printf("%s  %s: %s", page.paint(colors[check.Status], string(check.Status)), name, check.Detail)
+		status := fmt.Sprintf("%-*s", len(diagnosis.Unknown), check.Status)
+		page.printf("%s  %s: %s", page.paint(colors[check.Status], status), name, check.Detail)
 	}
+	page.printf("%s", diagnosis.Summary(r.Checks))
 }

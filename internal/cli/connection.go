@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -77,6 +78,16 @@ func (f *clusterFlags) givenNamespace() string {
 		return ""
 	}
 	return *f.Namespace
+}
+
+// withNamespaceHint adds the flag --namespace to the error about an object that the trust namespace does
+// not have, unless the flag is given.
+func (f *clusterFlags) withNamespaceHint(err error, kind string) error {
+	isNamespaced := kind == bundle.ConfigMap.String() || kind == bundle.Secret.String()
+	if !isNamespaced || !apierrors.IsNotFound(err) || f.givenNamespace() != "" {
+		return err
+	}
+	return fmt.Errorf("%w (give --namespace)", err)
 }
 
 // flagsOf returns the flags that a function visits.

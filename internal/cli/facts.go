@@ -127,7 +127,7 @@ func described(found []installation) (operators []diagnosis.Operator) {
 func (f *facts) webhook(ctx context.Context, operators []installation) (checks []diagnosis.Check) {
 	list := &admissionregistrationv1.ValidatingWebhookConfigurationList{}
 	if err := f.api.List(ctx, list); err != nil {
-		return []diagnosis.Check{diagnosis.Unknown(diagnosis.NameWebhook, err)}
+		return []diagnosis.Check{diagnosis.Unreadable(diagnosis.NameWebhook, err)}
 	}
 	webhooks := diagnosis.WebhooksIn(list.Items)
 	for _, webhook := range webhooks {
@@ -135,7 +135,7 @@ func (f *facts) webhook(ctx context.Context, operators []installation) (checks [
 		if service := webhook.ClientConfig.Service; service != nil {
 			endpoints := &discoveryv1.EndpointSliceList{}
 			if err := f.api.List(ctx, endpoints, client.InNamespace(service.Namespace), client.MatchingLabels{discoveryv1.LabelServiceName: service.Name}); err != nil {
-				checks = append(checks, diagnosis.Unknown(diagnosis.NameWebhook, err))
+				checks = append(checks, diagnosis.Unreadable(diagnosis.NameWebhook, err))
 				continue
 			}
 			ready = readyIn(endpoints)
@@ -183,7 +183,7 @@ func (f *facts) rights(ctx context.Context, operators []installation, bundles []
 			}}
 		})
 		if err != nil {
-			checks = append(checks, diagnosis.Unknown(diagnosis.NameRights, err))
+			checks = append(checks, diagnosis.Unreadable(diagnosis.NameRights, err))
 			continue
 		}
 		checks = append(checks, diagnosis.Rights("service account "+account, denied))
@@ -198,12 +198,12 @@ func (f *facts) installRights(ctx context.Context, namespace, trustNamespace str
 	}
 	denied, err := f.denied(ctx, diagnosis.NeededToInstall(namespace, trustNamespace, f.hasCertManager()), own)
 	if err != nil {
-		return diagnosis.Unknown(diagnosis.NameRights, err)
+		return diagnosis.Unreadable(diagnosis.NameRights, err)
 	}
 	escalate := diagnosis.Permission{Verb: "escalate", Group: "rbac.authorization.k8s.io", Resource: "clusterroles"}
 	missing, err := f.denied(ctx, []diagnosis.Permission{escalate}, own)
 	if err != nil {
-		return diagnosis.Unknown(diagnosis.NameRights, err)
+		return diagnosis.Unreadable(diagnosis.NameRights, err)
 	}
 	return diagnosis.InstallRights(denied, len(missing) == 0)
 }
@@ -246,7 +246,7 @@ func isAllowed(review client.Object) bool {
 func (f *facts) trustNamespace(ctx context.Context, name string) diagnosis.Check {
 	err := f.api.Get(ctx, client.ObjectKey{Name: name}, &corev1.Namespace{})
 	if err != nil && !apierrors.IsNotFound(err) {
-		return diagnosis.Unknown(diagnosis.NameNamespace, err)
+		return diagnosis.Unreadable(diagnosis.NameNamespace, err)
 	}
 	return diagnosis.Namespace(name, err == nil)
 }
@@ -257,7 +257,7 @@ func (f *facts) support(ctx context.Context, users []string) (checks []diagnosis
 	trustBundle := target.TypeOf(bundle.ClusterTrustBundle).GVK
 	served, err := f.versions(ctx, trustBundle.Group, trustBundle.Kind)
 	if err != nil {
-		return []diagnosis.Check{diagnosis.Unknown(diagnosis.NameTrustBundles, err)}
+		return []diagnosis.Check{diagnosis.Unreadable(diagnosis.NameTrustBundles, err)}
 	}
 	checks = append(checks, diagnosis.TrustBundles(served, users))
 	var kubelets []string
@@ -267,7 +267,7 @@ func (f *facts) support(ctx context.Context, users []string) (checks []diagnosis
 		}
 	})
 	if err != nil {
-		checks = append(checks, diagnosis.Unknown(diagnosis.NameNodes, err))
+		checks = append(checks, diagnosis.Unreadable(diagnosis.NameNodes, err))
 	}
 	checks = append(checks, diagnosis.Nodes(kubelets, served, users)...)
 	for _, policy := range []struct {
@@ -276,7 +276,7 @@ func (f *facts) support(ctx context.Context, users []string) (checks []diagnosis
 	}{{"ValidatingAdmissionPolicy", 30}, {"MutatingAdmissionPolicy", 36}} {
 		versions, err := f.versions(ctx, admissionregistrationv1.GroupName, policy.kind)
 		if err != nil {
-			checks = append(checks, diagnosis.Unknown(diagnosis.NamePolicies, err))
+			checks = append(checks, diagnosis.Unreadable(diagnosis.NamePolicies, err))
 			continue
 		}
 		checks = append(checks, diagnosis.Policy(policy.kind, versions, policy.since))

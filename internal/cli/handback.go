@@ -79,7 +79,7 @@ what it has applied: in the managedFields of each ConfigMap and Secret, the entr
 trust-manager becomes one of operation Apply. The content is not changed. A second run changes nothing.
 
 Targets of ClusterBundles, and ClusterTrustBundles, are left alone: the other operator does not have
-them.
+them. With --namespace, only the targets of that namespace are prepared.
 
 No trust-manager may run meanwhile, since it would write new entries: scale it to 0 first.
 
@@ -199,6 +199,9 @@ func (h *handback) targets(ctx context.Context, connected *connection) (all []su
 			return nil, err
 		}
 		all = append(all, targets...)
+	}
+	if namespace := h.cluster.givenNamespace(); namespace != "" {
+		all = slices.DeleteFunc(all, func(t survey.Target) bool { return t.Namespace != namespace })
 	}
 	slices.SortStableFunc(all, func(a, b survey.Target) int { return cmp.Compare(a.Bundle.Name, b.Bundle.Name) })
 	return all, nil

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,6 +36,7 @@ type inspect struct {
 	password passwordFlags
 	starttls string
 	timeout  time.Duration
+	key      string
 	output   string
 }
 
@@ -42,6 +44,8 @@ type inspect struct {
 type inspection struct {
 	Items []inspected `json:"items"`
 	now   time.Time
+	// wide makes the table show whole fingerprints, and aliases or origins.
+	wide bool
 }
 
 // inspected is one file, value of an object, bundle or server.
@@ -50,7 +54,9 @@ type inspected struct {
 	Of  string `json:"of"`
 	Key string `json:"key,omitempty"`
 	// Format is the format of the file, "bundle", or the version of TLS.
-	Format       string               `json:"format,omitempty"`
+	Format string `json:"format,omitempty"`
+	// Password describes the password of a key store.
+	Password     string               `json:"password,omitempty"`
 	Certificates []certificateDetails `json:"certificates"`
 	// Others describe what there is besides certificates.
 	Others []string `json:"others,omitempty"`
@@ -85,18 +91,18 @@ func inspectCommand(streams genericiooptions.IOStreams, clock clock.PassiveClock
 		Long: `Print the certificates in a file (PEM, DER, PKCS #7, JKS, PKCS #12, a CA package, or a manifest), in an
 object of the cluster, in a bundle, or those that a server presents. KIND is bundle, clusterbundle,
 configmap, secret or clustertrustbundle. A ConfigMap or Secret is read from the trust namespace
-unless --namespace names another one. Nothing that a server presents is trusted or checked: see
-verify.
+unless --namespace names another one, and --key limits it to one key. Nothing that a server presents is
+trusted or checked: see verify.
 
 The exit status is 1 if something cannot be read.
 
 Rights: get for the object that is named; for a bundle, list for Bundles and ClusterBundles, and get
 (and list, with selectors) for its sources in the trust namespace.`,
 		Example: `  kubectl trust inspect truststore.jks
-  kubectl trust inspect configmap/roots --namespace team-a
+  kubectl trust inspect configmap/roots --namespace team-a --key ca.crt
   kubectl trust inspect bundle/corporate -o json
   kubectl trust inspect internal.example:443`,
-		Args:                  cobra.ExactArgs(1),
+		Args:                  oneArg("a file, KIND/NAME or HOST:PORT"),
 		DisableFlagsInUseLine: true,
 		RunE:                  func(command *cobra.Command, args []string) error { return i.run(command.Context(), args[0]) },
 	}
@@ -104,9 +110,13 @@ Rights: get for the object that is named; for a bundle, list for Bundles and Clu
 	i.cluster.add(command)
 	i.password.add(command)
 	addServerFlags(command, &i.starttls, &i.timeout)
-	addOutput(command, &i.output, outputTable, outputJSON, outputYAML)
+	command.Flags().StringVar(&i.key, "key", "", "the only key of the object that is printed")
+	addOutput(command, &i.output, outputTable, outputWide, outputJSON, outputYAML)
 	return command
 }
+
+// outputWide is the table with more columns.
+const outputWide = "wide"
 
 // connectTimeout is how long a server may take to present its certificates.
 const connectTimeout = 10 * time.Second
@@ -119,15 +129,24 @@ func addServerFlags(command *cobra.Command, starttls *string, timeout *time.Dura
 }
 
 func (i *inspect) run(ctx context.Context, arg string) error {
-	if err := checkOutput(i.output, outputTable, outputJSON, outputYAML); err != nil {
+	if err := checkOutput(i.output, outputTable, outputWide, outputJSON, outputYAML); err != nil {
 		return err
 	}
-	result := &inspection{now: i.clock.Now()}
+	result, output := &inspection{now: i.clock.Now()}, i.output
+	if output == outputWide {
+		output, result.wide = outputTable, true
+	}
 	var err error
 	if result.Items, err = i.inspect(ctx, arg); err != nil {
 		return err
 	}
-	if err := printDocument(i.streams, i.output, result); err != nil {
+	if i.key != "" {
+		result.Items = slices.DeleteFunc(result.Items, func(item inspected) bool { return item.Key != i.key })
+		if len(result.Items) == 0 {
+			return fmt.Errorf("%s has no key %q", arg, i.key)
+		}
+	}
+	if err := printDocument(i.streams, output, result); err != nil {
 		return err
 	}
 	for _, item := range result.Items {
@@ -187,7 +206,7 @@ func (i *inspect) object(ctx context.Context, kind, name string, passwords []str
 	cluster := i.cluster.survey(connected, nil, i.clock)
 	s, err := i.cluster.objectSubject(ctx, cluster, kind, name)
 	if err != nil {
-		return nil, err
+		return nil, i.cluster.withNamespaceHint(err, kind)
 	}
 	if s.definition == nil {
 		return inspectTexts(*s, passwords), nil
@@ -228,7 +247,7 @@ func inspectTexts(s subject, passwords []string) (items []inspected) {
 		case err != nil:
 			item.Error = err.Error()
 		default:
-			item.Format, item.Notes = content.Description(), content.Notes
+			item.Format, item.Password, item.Notes = content.Description(), content.Password, content.Notes
 			for _, other := range content.Others {
 				item.Others = append(item.Others, text.Count(other.Count, other.Kind))
 			}
@@ -255,6 +274,9 @@ func (i *inspect) server(ctx context.Context, address peer.Address) ([]inspected
 	}
 	if presented.ClientCertificate {
 		item.Notes = append(item.Notes, "the server asks for a client certificate")
+	}
+	if err := presented.Failure(); err != nil {
+		item.Error = "the TLS handshake failed after the server had sent its certificates: " + err.Error()
 	}
 	for at, der := range presented.Chain {
 		parsed, err := certs.ParseDER(der)
@@ -324,6 +346,9 @@ func (i *inspection) Table(page *page) {
 		if item.Format != "" {
 			title += ": " + item.Format
 		}
+		if item.Password != "" {
+			title += ", " + item.Password
+		}
 		page.printf("%s", page.paint(bold, title+", "+text.Count(len(item.Certificates), "certificate")))
 		i.certificates(page, item)
 		if len(item.Others) > 0 {
@@ -349,6 +374,8 @@ func (i *inspection) certificates(page *page, item inspected) {
 		}
 		row := []string{strconv.Itoa(at + 1), certificate.Subject, certificate.Type, certificate.PublicKey, expires, certificate.SHA256}
 		switch {
+		case !i.wide:
+			row[len(row)-1] = certificate.SHA256[:shownDigits]
 		case certificate.Alias != "":
 			last, row = "ALIAS", append(row, certificate.Alias)
 		case certificate.Origin != "":

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -24,6 +25,7 @@ type lintCertificates struct {
 	clock    clock.PassiveClock
 	cluster  *clusterFlags
 	password passwordFlags
+	files    []string
 	level    string
 	output   string
 
@@ -56,11 +58,12 @@ type finding struct {
 func lintCommand(streams genericiooptions.IOStreams, clock clock.PassiveClock) *cobra.Command {
 	l := &lintCertificates{streams: streams, clock: clock, cluster: newClusterFlags()}
 	command := &cobra.Command{
-		Use:   "lint FILE...|KIND/NAME...",
+		Use:   "lint FILE|KIND/NAME...",
 		Short: "Find what is usually a mistake in a trust store",
 		Long: `Find what is usually a mistake in files of certificates, in manifests, in objects of the cluster, and
 in bundles. KIND is bundle, clusterbundle, configmap, secret or clustertrustbundle. A ConfigMap or
-Secret is read from the trust namespace unless --namespace names another one.
+Secret is read from the trust namespace unless --namespace names another one. A source that a manifest
+lacks is a warning, since the cluster may have it.
 
 ` + ruleHelp() + `
 The exit status is 1 if there is a finding of the level or above.
@@ -70,13 +73,13 @@ also get (and list, with selectors) for its sources in the trust namespace.`,
 		Example: `  kubectl trust lint roots.pem
   kubectl trust lint bundle/corporate
   kubectl trust lint --level error -o sarif manifests.yaml >lint.sarif`,
-		Args:                  cobra.MinimumNArgs(1),
 		DisableFlagsInUseLine: true,
 		RunE:                  func(command *cobra.Command, args []string) error { return l.run(command.Context(), args) },
 	}
 	command.ValidArgsFunction = l.cluster.completeSubjects
 	l.cluster.add(command)
 	l.password.add(command)
+	command.Flags().StringSliceVarP(&l.files, "filename", "f", nil, "a file, as another way to give it; - for standard input")
 	command.Flags().StringVar(&l.level, "level", lint.Warning.String(), "the lowest level that is reported: error, warning or info")
 	completeValues(command, "level", lint.Error.String(), lint.Warning.String(), lint.Info.String())
 	addOutput(command, &l.output, outputTable, outputJSON, outputYAML, outputSARIF)
@@ -103,11 +106,33 @@ func (l *lintCertificates) run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	l.review = lint.Review{Now: l.clock.Now(), DistrustAfter: distrustAfter()}
+	l.result.Findings = []finding{}
+	if err := l.arguments(ctx, args); err != nil {
+		return err
+	}
+	if l.output == outputSARIF {
+		err = printSARIF(l.streams.Out, l.result)
+	} else {
+		err = printDocument(l.streams, l.output, &l.result)
+	}
+	if err == nil && len(l.result.Findings) > 0 {
+		err = errFinding
+	}
+	return err
+}
+
+// arguments reviews what the arguments name, and the files of the flag.
+func (l *lintCertificates) arguments(ctx context.Context, args []string) error {
+	if len(args)+len(l.files) == 0 || slices.Contains(args, "") {
+		return usagef("give files or KIND/NAME")
+	}
 	var live *survey.Cluster
 	for _, arg := range args {
 		kind, name, isObject := objectOf(arg)
 		if !isObject {
-			if err := l.file(ctx, arg); err != nil {
+			if err := l.file(ctx, arg); errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("%w; an object is given as KIND/NAME", err)
+			} else if err != nil {
 				return err
 			}
 			continue
@@ -121,21 +146,18 @@ func (l *lintCertificates) run(ctx context.Context, args []string) (err error) {
 		}
 		subject, err := l.cluster.objectSubject(ctx, live, kind, name)
 		if err != nil {
-			return err
+			return l.cluster.withNamespaceHint(err, kind)
 		}
 		if err := l.subject(ctx, live, *subject, ""); err != nil {
 			return err
 		}
 	}
-	if l.output == outputSARIF {
-		err = printSARIF(l.streams.Out, l.result)
-	} else {
-		err = printDocument(l.streams, l.output, &l.result)
+	for _, path := range l.files {
+		if err := l.file(ctx, path); err != nil {
+			return err
+		}
 	}
-	if err == nil && len(l.result.Findings) > 0 {
-		err = errFinding
-	}
-	return err
+	return nil
 }
 
 // file reviews a file of certificates, or the objects of a manifest.
@@ -200,6 +222,9 @@ func (l *lintCertificates) definition(ctx context.Context, cluster *survey.Clust
 		if problem.Reason == certs.SourceNotFound && file != "" {
 			finding.Level = lint.Warning // the manifest may be applied to a cluster that has it
 		}
+		if problem.Reason == certs.SourceNotFound && isDefaultCAs(definition.Spec, problem.Origin) {
+			finding.Detail = "the default CA package is unknown here; give it with --default-package"
+		}
 		l.add(name, file, finding)
 	}
 	if len(built.Built.Problems) > 0 {
@@ -207,6 +232,11 @@ func (l *lintCertificates) definition(ctx context.Context, cluster *survey.Clust
 	}
 	l.add(name, file, l.review.Certificates(built.Built.Content.Certificates)...)
 	return nil
+}
+
+// isDefaultCAs reports whether an origin is the default CA package.
+func isDefaultCAs(spec bundle.Spec, origin certs.Origin) bool {
+	return slices.ContainsFunc(spec.Sources, func(s bundle.Source) bool { return s.DefaultCAs && s.Field == origin.Field })
 }
 
 // inputs reviews the sources of a bundle that cannot be built.

@@ -17,6 +17,7 @@ import (
 
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/survey"
+	"trust-manager.io/internal/target"
 	"trust-manager.io/internal/usage"
 )
 
@@ -28,8 +29,10 @@ type pods struct {
 	streams genericiooptions.IOStreams
 	clock   clock.PassiveClock
 	cluster *clusterFlags
-	stale   bool
-	output  string
+	// all searches all namespaces, even if --namespace is given, as in kubectl.
+	all    bool
+	stale  bool
+	output string
 }
 
 // podList is the result of pods.
@@ -39,6 +42,8 @@ type podList struct {
 	LastChanged *metav1.Time `json:"lastChanged,omitempty"`
 	Pods        []usingPod   `json:"pods"`
 	now         metav1.Time
+	// scope describes which pods were searched, for a message.
+	scope string
 }
 
 // usingPod is a pod that uses the bundle.
@@ -71,8 +76,9 @@ func podsCommand(streams genericiooptions.IOStreams, clock clock.PassiveClock) *
 		Use:   "pods BUNDLE",
 		Short: "List the pods that use a bundle, and those that may still use its previous content",
 		Long: `List the pods that use a bundle, and those that may still use its previous content: they started
-before its status.lastChanged. BUNDLE is a name, bundle/NAME or clusterbundle/NAME. The pods of all
-namespaces are searched unless --namespace names one.
+before its status.lastChanged, or before the operator last wrote the object that they use. BUNDLE is a
+name, bundle/NAME or clusterbundle/NAME. The pods of all namespaces are searched unless --namespace
+names one.
 
 Reasons why a pod is stale:
   mayNotReload   The kubelet has updated the file, but most programs read it only when they start.
@@ -80,8 +86,8 @@ Reasons why a pod is stale:
 
 The exit status is 1 if a pod is stale.
 
-Rights: list for Pods, Bundles and ClusterBundles; list for ClusterTrustBundles if the bundle has such
-a target with a signer.`,
+Rights: list for Pods, Bundles, ClusterBundles and the kinds of the targets of the bundle, such as
+ConfigMaps.`,
 		Example: `  kubectl trust pods corporate
   kubectl trust pods clusterbundle/corporate --stale -n team-a`,
 		Args:                  oneArg("the name of a bundle"),
@@ -90,6 +96,7 @@ a target with a signer.`,
 	}
 	command.ValidArgsFunction = p.cluster.completeBundles(nil)
 	p.cluster.addConnection(command)
+	command.Flags().BoolVarP(&p.all, "all-namespaces", "A", false, "search the pods of all namespaces; this is the default")
 	command.Flags().BoolVar(&p.stale, "stale", false, "list only stale pods")
 	addOutput(command, &p.output, outputTable, outputJSON, outputYAML)
 	return command
@@ -108,17 +115,15 @@ func (p *pods) run(ctx context.Context, argument string) error {
 	if err != nil {
 		return err
 	}
-	objects, err := usedObjects(ctx, cluster, definition)
+	objects, changed, err := usedObjects(ctx, cluster, definition)
 	if err != nil {
 		return err
 	}
-	result := &podList{
-		Bundle: definition.Spec.ID.String(), LastChanged: survey.ReportOf(*definition).LastChanged,
-		Pods: []usingPod{}, now: metav1.NewTime(p.clock.Now()),
-	}
-	if err := p.list(ctx, connected, objects, result); err != nil {
+	result := &podList{Bundle: definition.Spec.ID.String(), LastChanged: changed.bundle, Pods: []usingPod{}, now: metav1.NewTime(p.clock.Now())}
+	if result.Pods, err = p.list(ctx, connected, objects, changed); err != nil {
 		return err
 	}
+	result.scope = p.scope()
 	if err := printDocument(p.streams, p.output, result); err != nil {
 		return err
 	}
@@ -131,12 +136,29 @@ func (p *pods) run(ctx context.Context, argument string) error {
 	return nil
 }
 
-// list adds the pods that use one of the objects to the result.
-func (p *pods) list(ctx context.Context, reader client.Reader, objects []usage.Object, result *podList) error {
-	var namespace client.InNamespace
-	if p.cluster.Namespace != nil {
-		namespace = client.InNamespace(*p.cluster.Namespace)
+// namespace returns the namespace whose pods are searched; empty for all.
+func (p *pods) namespace() string {
+	if p.all || p.cluster.Namespace == nil {
+		return ""
 	}
+	return *p.cluster.Namespace
+}
+
+// scope describes which pods are listed.
+func (p *pods) scope() string {
+	scope := "pods"
+	if p.stale {
+		scope = "stale pods"
+	}
+	if namespace := p.namespace(); namespace != "" {
+		scope += " in namespace " + namespace
+	}
+	return scope
+}
+
+// list returns the pods that use one of the objects.
+func (p *pods) list(ctx context.Context, reader client.Reader, objects []usage.Object, changed changes) ([]usingPod, error) {
+	list := []usingPod{}
 	err := eachPage(ctx, reader, &corev1.PodList{}, func(page *corev1.PodList) {
 		for i := range page.Items {
 			pod := &page.Items[i]
@@ -144,17 +166,17 @@ func (p *pods) list(ctx context.Context, reader client.Reader, objects []usage.O
 				continue
 			}
 			if uses := usage.Of(pod, objects); len(uses) > 0 {
-				using := newUsingPod(pod, uses, result.LastChanged)
+				using := newUsingPod(pod, uses, changed)
 				if using.Reason != "" || !p.stale {
-					result.Pods = append(result.Pods, using)
+					list = append(list, using)
 				}
 			}
 		}
-	}, namespace)
+	}, client.InNamespace(p.namespace()))
 	if err != nil {
-		return fmt.Errorf("listing pods: %w", err)
+		return nil, fmt.Errorf("listing pods: %w", err)
 	}
-	return nil
+	return list, nil
 }
 
 // eachPage lists objects in pages, and calls a function with each page.
@@ -171,27 +193,64 @@ func eachPage[list client.ObjectList](ctx context.Context, reader client.Reader,
 	}
 }
 
-// newUsingPod describes a pod that uses a bundle, which changed at a time that may be unknown.
-func newUsingPod(pod *corev1.Pod, uses []usage.Use, changed *metav1.Time) usingPod {
+// changes are when the content of a bundle changed.
+type changes struct {
+	// bundle is its status.lastChanged; nil if that is unknown.
+	bundle *metav1.Time
+	// written is when the operator last wrote each target, as far as its metadata say.
+	written map[target.Ref]metav1.Time
+}
+
+// of returns when the content that a pod of a namespace uses changed, or nil if that is unknown. The
+// targets are written after the bundle has changed.
+func (c changes) of(namespace string, use usage.Use) *metav1.Time {
+	ref := target.Ref{Kind: use.Kind, Namespace: namespace, Name: use.Name}
+	if target.TypeOf(use.Kind).ClusterScoped {
+		ref.Namespace = ""
+	}
+	if written, ok := c.written[ref]; ok && c.bundle != nil && c.bundle.Before(&written) {
+		return &written
+	}
+	return c.bundle
+}
+
+// lastWritten returns when the operator last wrote an object; ok is false if that is unknown.
+func lastWritten(meta metav1.ObjectMeta) (at metav1.Time, ok bool) {
+	for _, entry := range meta.ManagedFields {
+		if entry.Manager == target.FieldManager && entry.Time != nil && at.Before(entry.Time) {
+			at, ok = *entry.Time, true
+		}
+	}
+	return at, ok
+}
+
+// newUsingPod describes a pod that uses a bundle.
+func newUsingPod(pod *corev1.Pod, uses []usage.Use, changed changes) usingPod {
 	using := usingPod{Namespace: pod.Namespace, Name: pod.Name, Node: pod.Spec.NodeName, Owner: usage.Owner(pod)}
 	for _, use := range uses {
 		printed := podUse{Container: use.Container, Kind: use.Kind.String(), Name: use.Name, Way: use.Way, StartedAt: use.Started}
 		if use.Started != nil && (using.StartedAt == nil || use.Started.Before(using.StartedAt)) {
 			using.StartedAt = use.Started
 		}
-		if changed != nil {
-			printed.Reason, _ = use.Stale(*changed)
+		if at := changed.of(pod.Namespace, use); at != nil {
+			printed.Reason, _ = use.Stale(*at)
 		}
-		if using.Reason != usage.NeverUpdated {
-			using.Reason = cmp.Or(printed.Reason, using.Reason)
-		}
+		using.Reason = worse(using.Reason, printed.Reason)
 		using.Uses = append(using.Uses, printed)
 	}
-	if changed != nil {
+	if changed.bundle != nil {
 		isStale := using.Reason != ""
 		using.Stale = &isStale
 	}
 	return using
+}
+
+// worse returns the reason that leaves a container with the previous content for longer.
+func worse(a, b usage.Reason) usage.Reason {
+	if a == usage.NeverUpdated || b == "" {
+		return a
+	}
+	return b
 }
 
 // activeDefinition returns the definition of the bundle that an argument names: NAME or KIND/NAME.
@@ -222,30 +281,34 @@ func activeDefinition(ctx context.Context, cluster *survey.Cluster, argument str
 	return found[0], nil
 }
 
-// usedObjects returns the targets of a bundle, as pods refer to them.
-func usedObjects(ctx context.Context, cluster *survey.Cluster, definition *survey.Definition) (objects []usage.Object, err error) {
+// usedObjects returns the targets of a bundle, as pods refer to them, and when their content changed.
+func usedObjects(ctx context.Context, cluster *survey.Cluster, definition *survey.Definition) (objects []usage.Object, changed changes, err error) {
+	if len(definition.Spec.Targets) == 0 {
+		return nil, changes{}, fmt.Errorf("%s has no target, so no pod can use it", definition.Spec.ID)
+	}
+	targets, err := cluster.TargetsOf(ctx, definition.Spec)
+	if err != nil {
+		return nil, changes{}, err
+	}
+	changed = changes{bundle: survey.ReportOf(*definition).LastChanged, written: map[target.Ref]metav1.Time{}}
+	for _, t := range targets {
+		if at, ok := lastWritten(t.Meta); ok {
+			changed.written[t.Ref] = at
+		}
+	}
 	for _, wanted := range definition.Spec.Targets {
 		object := usage.Object{Kind: wanted.Kind, Name: bundle.ObjectName(wanted.Signer, definition.Spec.ID.Name), Signer: wanted.Signer}
 		for _, file := range wanted.Files {
 			object.Keys = append(object.Keys, file.Key)
 		}
-		if wanted.Signer != "" { // pods may select it by its labels
-			spec := definition.Spec
-			spec.Targets = []bundle.Target{wanted}
-			targets, err := cluster.TargetsOf(ctx, spec)
-			if err != nil {
-				return nil, err
-			}
-			for _, target := range targets {
-				object.Labels = target.Meta.Labels
+		for _, t := range targets {
+			if wanted.Signer != "" && t.Kind == wanted.Kind && t.Name == object.Name { // pods may select it by its labels
+				object.Labels = t.Meta.Labels
 			}
 		}
 		objects = append(objects, object)
 	}
-	if len(objects) == 0 {
-		return nil, fmt.Errorf("%s has no target, so no pod can use it", definition.Spec.ID)
-	}
-	return objects, nil
+	return objects, changed, nil
 }
 
 // Kind implements [document].
@@ -254,7 +317,7 @@ func (*podList) Kind() string { return "Pods" }
 // Table implements [document].
 func (l *podList) Table(page *page) {
 	if len(l.Pods) == 0 {
-		page.printf("no pods")
+		page.printf("no %s use %s", l.scope, l.Bundle)
 		return
 	}
 	var rows [][]string
@@ -266,14 +329,14 @@ func (l *podList) Table(page *page) {
 				ways = append(ways, way)
 			}
 		}
-		age, stale := "", string(pod.Reason)
+		age, stale := "not started", cmp.Or(string(pod.Reason), "no")
 		if pod.StartedAt != nil {
 			age = duration.HumanDuration(l.now.Sub(pod.StartedAt.Time))
 		}
 		if l.LastChanged == nil {
 			stale = "unknown"
 		}
-		rows = append(rows, []string{pod.Namespace, pod.Name, pod.Owner, pod.Node, strings.Join(ways, ", "), age, stale})
+		rows = append(rows, []string{pod.Namespace, pod.Name, cmp.Or(pod.Owner, "-"), cmp.Or(pod.Node, "-"), strings.Join(ways, ", "), age, stale})
 	}
 	page.table([]string{"NAMESPACE", "POD", "OWNER", "NODE", "USE", "STARTED", "STALE"}, rows)
 }

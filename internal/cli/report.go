@@ -54,7 +54,7 @@ each certificate is from.
 
   html  one file that loads nothing else, for people
   md    the same in GitHub Flavored Markdown
-  csv   one row for each certificate of each bundle
+  csv   one row for each certificate of each bundle, and for those that it leaves out
   json  all of it, for programs
 
 The exit status is 0 whatever the report has, and 2 if the cluster cannot be read.
@@ -70,6 +70,7 @@ for sources with selectors), and for a target of each Bundle that cannot be buil
 		RunE:                  func(command *cobra.Command, _ []string) error { return r.run(command.Context()) },
 	}
 	r.cluster.add(command)
+	r.cluster.withoutNamespace(command)
 	addOutput(command, &r.output, outputHTML, outputMarkdown, outputJSON, outputCSV)
 	return command
 }

@@ -43,7 +43,10 @@ func (r *reportTrust) bundle(ctx context.Context, definition survey.Definition) 
 	}
 	for i := range omitted {
 		c := &omitted[i].Certificate
-		b.Omitted = append(b.Omitted, report.Omission{Subject: c.DisplaySubject(), SHA256: c.SHA256(), Field: omitted[i].Field, Detail: omitted[i].Detail})
+		b.Omitted = append(b.Omitted, report.Omission{
+			Subject: c.DisplaySubject(), SHA256: c.SHA256(), NotAfter: c.NotAfter,
+			Field: omitted[i].Field, Detail: omitted[i].Detail, IsExclusion: omitted[i].IsExclusion,
+		})
 	}
 	return b, nil
 }
@@ -56,7 +59,7 @@ func reportedBundle(definition survey.Definition) *report.InputBundle {
 		b.LastChanged = &status.LastChanged.Time
 	}
 	for _, c := range status.Conditions {
-		b.Conditions = append(b.Conditions, report.Condition{Type: c.Type, IsTrue: c.Status == metav1.ConditionTrue, Message: c.Message})
+		b.Conditions = append(b.Conditions, report.Condition{Type: c.Type, IsTrue: c.Status == metav1.ConditionTrue, Reason: c.Reason, Message: c.Message})
 	}
 	if generation := definition.Object.GetGeneration(); status.ObservedGeneration != 0 && status.ObservedGeneration != generation {
 		b.Notes = append(b.Notes, fmt.Sprintf("the status describes generation %d, and the current one is %d", status.ObservedGeneration, generation))
@@ -166,7 +169,7 @@ func (r *reportTrust) addDeployed(ctx context.Context, b *report.InputBundle, sp
 		note += fmt.Sprintf("; the content of %d other targets is different", others)
 	}
 	b.Notes = append(b.Notes, note)
-	b.Certificates = nil
+	b.Certificates, b.Deployed = nil, common.Digest
 	for i := range certificates {
 		b.Certificates = append(b.Certificates, reportedCertificate(&certificates[i]))
 	}

@@ -48,14 +48,13 @@ func Command(streams genericiooptions.IOStreams, clock clock.PassiveClock) *cobr
 The exit status is 0 for success, 1 if the answer is a finding (see the help of the command), and 2 for
 an error, without an answer. All flags of kubectl for the connection to a cluster are accepted, also
 those that the help of a command does not show.`,
-		Annotations:                map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl trust"},
-		Version:                    version,
-		SilenceUsage:               true,
-		SilenceErrors:              true,
-		DisableFlagsInUseLine:      true,
-		SuggestionsMinimumDistance: suggestionDistance,
-		Args:                       subcommandArgs,
-		RunE:                       listCommands,
+		Annotations:           map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl trust"},
+		Version:               version,
+		SilenceUsage:          true,
+		SilenceErrors:         true,
+		DisableFlagsInUseLine: true,
+		Args:                  subcommandArgs,
+		RunE:                  listCommands,
 	}
 	command.SetFlagErrorFunc(flagError)
 	// A command with commands of its own has one line of usage.

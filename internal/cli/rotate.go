@@ -1,25 +1,19 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
+	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-	"k8s.io/cli-runtime/pkg/printers"
 	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"trust-manager.io/internal/apis"
 	"trust-manager.io/internal/certs"
-	"trust-manager.io/internal/encode"
 	"trust-manager.io/internal/plan"
 	"trust-manager.io/internal/survey"
 )
@@ -35,41 +29,30 @@ type rotatePlan struct {
 	starttls string
 	timeout  time.Duration
 	output   string
+	// flags are those that the user has given, as a shell reads them.
+	flags string
 }
 
-// rotationPlan is the result of rotate plan.
-type rotationPlan struct {
-	From certificateDetails `json:"from"`
-	To   certificateDetails `json:"to"`
-	Step plan.Step          `json:"step"`
-	// Safe reports whether the old CA can be removed.
-	Safe      bool         `json:"safe"`
-	Obstacles []string     `json:"obstacles,omitempty"`
-	Bundles   []planBundle `json:"bundles"`
-	Serving   []string     `json:"serving,omitempty"`
-	Servers   int          `json:"serversChecked"`
-	Pods      []usingPod   `json:"pods,omitempty"`
-	// Manifests are the objects to apply next.
-	Manifests []map[string]any `json:"manifests,omitempty"`
-}
-
-// planBundle is a bundle that has the old CA.
-type planBundle struct {
-	Bundle     string   `json:"bundle"`
-	HasNew     bool     `json:"hasNew"`
-	Namespaces int      `json:"namespaces"`
-	Lacking    []string `json:"lacking,omitempty"`
-}
+// outputManifests is the output of what to apply next alone.
+const outputManifests = "manifests"
 
 func rotateCommand(streams genericiooptions.IOStreams, clock clock.PassiveClock) *cobra.Command {
 	command := &cobra.Command{
 		Use:                   "rotate COMMAND",
-		Short:                 "Replace a CA by another one",
+		Short:                 "Plan the replacement of a CA (changes nothing)",
 		DisableFlagsInUseLine: true,
 		Args:                  subcommandArgs,
 		RunE:                  listCommands,
 	}
-	command.AddCommand(rotatePlanCommand(streams, clock))
+	plan := rotatePlanCommand(streams, clock)
+	command.AddCommand(plan)
+	command.SetFlagErrorFunc(func(failed *cobra.Command, err error) error {
+		var unknown *pflag.NotExistError
+		if failed == command && errors.As(err, &unknown) && plan.Flags().Lookup(unknown.GetSpecifiedName()) != nil {
+			return usagef("%w; did you mean rotate plan?", err)
+		}
+		return flagError(failed, err)
+	})
 	return command
 }
 
@@ -78,25 +61,36 @@ func rotatePlanCommand(streams genericiooptions.IOStreams, clock clock.PassiveCl
 	command := &cobra.Command{
 		Use:   "plan --from CA --to CA",
 		Short: "Show what has to happen before a CA can be removed, and what to apply next",
-		Long: `Show what has to happen before an old CA can be replaced by a new one: which Bundles and namespaces lack
-the new one, which pods started before they had it, and which servers still use a certificate of the
-old one: Secrets of type kubernetes.io/tls, and the hosts that are given. Then print what to apply next:
-Bundles that also trust the new CA, or, once it is safe, Bundles that exclude the old one. Nothing is
-changed.
+		Long: `Show what has to happen before an old CA can be replaced by a new one, in order: which Bundles and
+namespaces lack the new one, which pods started before they had it, and which servers still have a
+certificate of the old one: Secrets of type kubernetes.io/tls, and the hosts that are given. A server
+may get a certificate of the new CA only when all Bundles, namespaces and pods have that CA.
+
+Certificates count by names and signatures alone: also those of clients, and expired ones. Issuers are
+looked up in the chain, in ca.crt of the Secrets, and in all bundles. What cannot be read, and a
+certificate whose issuer is unknown, are obstacles.
+
+-o manifests prints what to apply next: Bundles that also trust the new CA, or, once it is safe, Bundles
+that exclude the old one. The plan goes to standard error then. Nothing is changed.
 
 A CA is named by a file, by its SHA-256 (or the first 8 digits or more), or by a part of its subject.
+With --namespace, only the pods and Secrets of that namespace are checked, and so removing the CA is
+never safe.
 
 The exit status is 1 as long as the old CA cannot be removed.
 
 Rights: list for Namespaces, Bundles, ClusterBundles and the kinds of their targets, for Secrets and for
 Pods; get for sources and rotation states in the trust namespace, and for one target of a bundle that
-uses the default CAs, or whose targets are not up to date. What cannot be read counts as an obstacle.`,
+uses the default CAs, or whose targets are not up to date.`,
 		Example: `  kubectl trust rotate plan --from old-root.pem --to new-root.pem
   kubectl trust rotate plan --from "Corporate Root 2016" --to new-root.pem --host db.example:5432
-  kubectl trust rotate plan --from old.pem --to new.pem -o yaml`,
+  kubectl trust rotate plan --from old.pem --to new.pem -o manifests >next.yaml`,
 		Args:                  noArgs,
 		DisableFlagsInUseLine: true,
-		RunE:                  func(command *cobra.Command, _ []string) error { return r.run(command.Context()) },
+		RunE: func(command *cobra.Command, _ []string) error {
+			r.flags = givenFlags(command, "output")
+			return r.run(command.Context())
+		},
 	}
 	r.cluster.add(command)
 	r.password.add(command)
@@ -105,16 +99,19 @@ uses the default CAs, or whose targets are not up to date. What cannot be read c
 	flags.StringVar(&r.from, "from", "", "the CA that is to be removed")
 	flags.StringVar(&r.to, "to", "", "the CA that replaces it")
 	flags.StringSliceVar(&r.hosts, "host", nil, "a server, HOST[:PORT], that is checked as well; may be repeated")
-	addOutput(command, &r.output, outputTable, outputJSON, outputYAML)
+	addOutput(command, &r.output, outputTable, outputManifests, outputJSON, outputYAML)
 	return command
 }
 
 func (r *rotatePlan) run(ctx context.Context) error {
-	if err := checkOutput(r.output, outputTable, outputJSON, outputYAML); err != nil {
+	if err := checkOutput(r.output, outputTable, outputManifests, outputJSON, outputYAML); err != nil {
 		return err
 	}
 	if r.from == "" || r.to == "" {
-		return errors.New("give --from and --to")
+		return usagef("give --from and --to")
+	}
+	if err := checkStandardInput(r.from, r.to); err != nil {
+		return err
 	}
 	connected, err := r.cluster.connect()
 	if err != nil {
@@ -125,15 +122,9 @@ func (r *rotatePlan) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rotation := plan.Rotation{Now: r.clock.Now()}
-	if rotation.From, err = r.certificate("--from", r.from, all); err != nil {
+	rotation, err := r.rotation(cluster, all)
+	if err != nil {
 		return err
-	}
-	if rotation.To, err = r.certificate("--to", r.to, all); err != nil {
-		return err
-	}
-	if rotation.From.Fingerprint == rotation.To.Fingerprint {
-		return errors.New("--from and --to are the same certificate")
 	}
 	definitions, err := r.bundles(ctx, cluster, all, &rotation)
 	if err != nil {
@@ -145,18 +136,51 @@ func (r *rotatePlan) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := printDocument(r.streams, r.output, result); err != nil {
+	result.flags = r.flags
+	if err := r.print(result); err != nil {
 		return err
-	}
-	if r.output == outputTable {
-		if err := printManifests(r.streams, result.Manifests); err != nil {
-			return err
-		}
 	}
 	if !result.Safe {
 		return errFinding
 	}
 	return nil
+}
+
+// rotation returns a rotation between the CAs that the flags name.
+func (r *rotatePlan) rotation(cluster *survey.Cluster, all []survey.Appearance) (rotation plan.Rotation, err error) {
+	rotation = plan.Rotation{Now: r.clock.Now(), UnknownServers: slices.Clone(cluster.Notes())}
+	if rotation.From, err = r.certificate("--from", r.from, all); err != nil {
+		return rotation, err
+	}
+	if rotation.To, err = r.certificate("--to", r.to, all); err != nil {
+		return rotation, err
+	}
+	switch {
+	case rotation.From.Fingerprint == rotation.To.Fingerprint:
+		return rotation, errors.New("--from and --to are the same certificate")
+	case !rotation.To.CA:
+		return rotation, fmt.Errorf("--to: %s is not a CA by its basic constraints", rotation.To.DisplaySubject())
+	}
+	for _, a := range all {
+		rotation.Known = append(rotation.Known, a.Certificate)
+	}
+	if namespace := r.cluster.givenNamespace(); namespace != "" {
+		rotation.UnknownPods = append(rotation.UnknownPods, fmt.Sprintf("only the pods and Secrets of namespace %s were looked at; run the command without --namespace", namespace))
+	}
+	return rotation, nil
+}
+
+// print writes the plan, or what to apply next; then the plan goes to standard error.
+func (r *rotatePlan) print(result *rotationPlan) error {
+	if r.output != outputManifests {
+		return printDocument(r.streams, r.output, result)
+	}
+	page := newPage(r.streams.ErrOut)
+	result.report(page)
+	if err := page.flush(); err != nil {
+		return err
+	}
+	return printManifests(r.streams.Out, result.Manifests)
 }
 
 // certificate returns the certificate that a flag names: the only one of a file, or the only one of
@@ -173,10 +197,28 @@ func (r *rotatePlan) certificate(flag, value string, all []survey.Appearance) (c
 			found = append(found, a.Certificate)
 		}
 	}
-	if len(found) != 1 {
-		return certs.Certificate{}, fmt.Errorf("%s: %q is %d certificates, and has to be one; see kubectl trust explain", flag, value, len(found))
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) == 0:
+		return certs.Certificate{}, fmt.Errorf("%s: no certificate of a bundle matches %q", flag, value)
 	}
-	return found[0], nil
+	return certs.Certificate{}, fmt.Errorf("%s: %q names %d certificates; give the SHA-256 of one: %s", flag, value, len(found), matchesOf(found))
+}
+
+// maxMatches is how many certificates a message lists.
+const maxMatches = 5
+
+// matchesOf lists the first certificates.
+func matchesOf(found []certs.Certificate) string {
+	var list []string
+	for _, certificate := range found[:min(maxMatches, len(found))] {
+		list = append(list, fmt.Sprintf("%s (SHA-256 %s…)", certificate.DisplaySubject(), certificate.SHA256()[:shownDigits]))
+	}
+	if more := len(found) - maxMatches; more > 0 {
+		list = append(list, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(list, ", ")
 }
 
 // bundles adds the bundles that have the old CA to the rotation, and returns their definitions.
@@ -185,6 +227,7 @@ func (r *rotatePlan) bundles(ctx context.Context, cluster *survey.Cluster, all [
 	if err != nil {
 		return nil, err
 	}
+	rotation.Twins = twinsOf(all, &rotation.From, &rotation.To)
 	for _, definition := range every {
 		id := definition.Spec.ID
 		has := func(certificate certs.Certificate) bool {
@@ -199,82 +242,26 @@ func (r *rotatePlan) bundles(ctx context.Context, cluster *survey.Cluster, all [
 		if err != nil {
 			return nil, err
 		}
-		rotation.Bundles = append(rotation.Bundles, plan.Bundle{ID: id, HasNew: has(rotation.To), Namespaces: total, Lacking: lacking})
+		b := plan.Bundle{ID: id, HasNew: has(rotation.To), Namespaces: total, Lacking: lacking}
+		if omission, ok := definition.Spec.Filter.Or(r.cluster.filter()).Omission(&rotation.To, rotation.Now); ok {
+			b.NewLeftOut, b.NewLeftOutField = omission.Detail, omission.Field
+		}
+		rotation.Bundles = append(rotation.Bundles, b)
 		definitions = append(definitions, definition)
 	}
 	return definitions, nil
 }
 
-// newRotationPlan returns what is printed.
-func newRotationPlan(rotation plan.Rotation, decided plan.Result, pods []usingPod, definitions []survey.Definition) (*rotationPlan, error) {
-	result := &rotationPlan{
-		From: detailsOf(&rotation.From), To: detailsOf(&rotation.To), Step: decided.Step, Bundles: []planBundle{},
-		Safe:      decided.Step == plan.Remove || decided.Step == plan.Done && len(decided.Obstacles) == 0,
-		Obstacles: decided.Obstacles, Serving: decided.Serving, Servers: len(rotation.Servers), Pods: pods,
-	}
-	for i, b := range rotation.Bundles {
-		result.Bundles = append(result.Bundles, planBundle{Bundle: b.ID.String(), HasNew: b.HasNew, Namespaces: b.Namespaces, Lacking: b.Lacking})
-		var manifest client.Object
-		switch {
-		case decided.Step == plan.Add && !b.HasNew:
-			manifest = apis.WithCertificate(definitions[i].Object, string(encode.PEM([]certs.Certificate{rotation.To})))
-		case decided.Step == plan.Remove:
-			manifest = apis.WithExclusion(definitions[i].Object, rotation.From.SHA256(), "replaced by "+rotation.To.SHA256())
-		default:
-			continue
-		}
-		fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(manifest)
-		if err != nil {
-			return nil, err
-		}
-		result.Manifests = append(result.Manifests, fields)
-	}
-	return result, nil
-}
-
-// printManifests writes the manifests of a plan after it, as YAML.
-func printManifests(streams genericiooptions.IOStreams, manifests []map[string]any) error {
-	var printer printers.YAMLPrinter
-	for i, manifest := range manifests {
-		if i == 0 {
-			_, _ = fmt.Fprintln(streams.Out, "\n# Apply next, or make the same change where the manifest is kept:\n---")
-		}
-		if err := printer.PrintObj(&unstructured.Unstructured{Object: manifest}, streams.Out); err != nil {
-			return err
+// twinsOf returns the trusted certificates, other than the two CAs, that have the name and key of the
+// old one.
+func twinsOf(all []survey.Appearance, from, to *certs.Certificate) (twins []plan.Twin) {
+	for _, a := range all {
+		c := &a.Certificate
+		isOther := c.Fingerprint != from.Fingerprint && c.Fingerprint != to.Fingerprint
+		twin := plan.Twin{Bundle: a.Bundle, SHA256: c.SHA256()}
+		if a.Standing.Trusts() && isOther && isTwin(c, from) && !slices.Contains(twins, twin) {
+			twins = append(twins, twin)
 		}
 	}
-	return nil
-}
-
-// Kind implements [document].
-func (*rotationPlan) Kind() string { return "RotationPlan" }
-
-// Table implements [document].
-func (p *rotationPlan) Table(page *page) {
-	page.printf("From %s (SHA-256 %s)", p.From.Subject, p.From.SHA256)
-	page.printf("To   %s (SHA-256 %s)", p.To.Subject, p.To.SHA256)
-	switch verdict := map[plan.Step]string{
-		plan.Add:    "not safe yet: add the new CA first",
-		plan.Wait:   "not safe yet: the old CA is still needed",
-		plan.Remove: "safe: nothing that was looked at needs the old CA",
-		plan.Done:   "done: no bundle has the old CA",
-	}[p.Step]; {
-	case p.Safe:
-		page.printf("%s", page.paint(green, verdict))
-	default:
-		page.printf("%s", page.paint(yellow, verdict))
-	}
-	for _, obstacle := range p.Obstacles {
-		page.printf("  - %s", obstacle)
-	}
-	var rows, pods [][]string
-	for _, b := range p.Bundles {
-		rows = append(rows, []string{b.Bundle, map[bool]string{true: "yes", false: "no"}[b.HasNew], strconv.Itoa(b.Namespaces), strconv.Itoa(len(b.Lacking))})
-	}
-	page.table([]string{"BUNDLE WITH THE OLD CA", "HAS THE NEW ONE", "NAMESPACES", "NOT UP TO DATE"}, rows)
-	for _, pod := range p.Pods {
-		pods = append(pods, []string{pod.Namespace, pod.Name, cmp.Or(pod.Owner, "-"), string(pod.Reason)})
-	}
-	page.table([]string{"RESTART: NAMESPACE", "POD", "OWNER", "REASON"}, pods)
-	page.printf("%d servers were checked, %d of them use the old CA", p.Servers, len(p.Serving))
+	return twins
 }

@@ -54,11 +54,22 @@ func oneArg(what string) cobra.PositionalArgs {
 	}
 }
 
+// optionalArg accepts at most one argument. The text names what it can be.
+func optionalArg(what string) cobra.PositionalArgs {
+	return func(command *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return usagef("%s takes one argument: %s", command.Name(), what)
+		}
+		return nil
+	}
+}
+
 // subcommandArgs accepts no argument, since each one should have been a command.
 func subcommandArgs(command *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	command.SuggestionsMinimumDistance = suggestionDistance
 	return usagef("unknown command %q%s", args[0], didYouMean(command.SuggestionsFor(args[0])))
 }
 
@@ -68,12 +79,12 @@ func listCommands(command *cobra.Command, _ []string) error {
 	return usagef("no command given")
 }
 
-// didYouMean returns a question with suggestions, or nothing if there is none.
+// didYouMean returns a question with the first suggestions, or "" without any.
 func didYouMean(suggestions []string) string {
 	if len(suggestions) == 0 {
 		return ""
 	}
-	return "; did you mean " + strings.Join(suggestions, " or ") + "?"
+	return " (did you mean " + strings.Join(suggestions[:min(len(suggestions), maxSuggestions)], " or ") + "?)"
 }
 
 // flagError adds a suggestion to the error about an unknown flag.
@@ -96,12 +107,16 @@ func flagError(command *cobra.Command, err error) error {
 	return usagef("%w%s", err, didYouMean(suggestions))
 }
 
-// suggestionDistance is how many letters of a suggestion differ at most.
-const suggestionDistance = 2
+const (
+	// suggestionDistance is how many letters of a suggestion differ at most.
+	suggestionDistance = 2
+	maxSuggestions     = 3
+)
 
 // addBuiltins adds cobra's commands help and completion, which return errors about their arguments
 // here.
 func addBuiltins(root *cobra.Command) {
+	root.SuggestionsMinimumDistance = suggestionDistance
 	root.SetHelpCommand(&cobra.Command{
 		Use:                   "help [COMMAND]",
 		Short:                 "Print the help of a command",
@@ -109,9 +124,11 @@ func addBuiltins(root *cobra.Command) {
 		RunE: func(_ *cobra.Command, args []string) error {
 			command, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
-				return usagef("unknown command %q%s", strings.Join(args, " "), didYouMean(root.SuggestionsFor(strings.Join(args, " "))))
+				name := strings.Join(args, " ")
+				return fmt.Errorf("unknown command %q%s; see %s --help", name, didYouMean(root.SuggestionsFor(name)), root.CommandPath())
 			}
 			command.InitDefaultHelpFlag()
+			command.InitDefaultVersionFlag()
 			return command.Help()
 		},
 	})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,9 +61,13 @@ differently, a note says so. Revocation is not checked.
 
 The exit status is 1 if the server is not trusted.
 
+A server that has not proven that it holds the private key is not trusted. One that ends the handshake
+since it requires a client certificate can be.
+
 Rights: get for the target of the bundle in the namespace. To know the kinds and keys of targets, and
 where a missing CA is known, also list for Bundles, ClusterBundles and their targets, and get for their
-sources in the trust namespace; without these rights, the answer is the same, and says less.`,
+sources in the trust namespace; without these rights, the answer is the same, and has fewer details. If
+the namespace has no target, get for the namespace, to know why.`,
 		Example: `  # Would pods of a namespace trust this host?
   kubectl trust verify internal.example --bundle corporate --namespace team-a
 
@@ -71,7 +76,7 @@ sources in the trust namespace; without these rights, the answer is the same, an
 
   # In CI, without a server
   kubectl trust verify --chain chain.pem --server-name internal.example --file ca.crt`,
-		Args:                  cobra.MaximumNArgs(1),
+		Args:                  optionalArg("HOST[:PORT]"),
 		DisableFlagsInUseLine: true,
 		RunE: func(command *cobra.Command, args []string) error {
 			return v.run(command.Context(), strings.Join(args, ""))
@@ -99,6 +104,9 @@ func (v *verification) run(ctx context.Context, host string) error {
 	case (v.bundle == "") == (v.file == ""):
 		return errors.New("give either --bundle or --file")
 	}
+	if err := checkStandardInput(v.chain, v.file); err != nil {
+		return err
+	}
 	trust, err := v.anchors(ctx)
 	if err != nil {
 		return err
@@ -113,15 +121,17 @@ func (v *verification) run(ctx context.Context, host string) error {
 	if err != nil {
 		return err
 	}
+	notes := slices.Concat(result.Notes, trust.notes)
 	result.Result = verify.Verify(in)
 	if !result.Trusted && trust.known != nil {
 		known, err := trust.known(ctx, in.Chain)
 		if err != nil {
-			warnf(v.streams.ErrOut, "it is unknown where a missing CA is: %v", err)
+			warnf(v.streams.ErrOut, "cannot look up the missing CA elsewhere: %v", err)
 		}
 		in.Known = known
 		result.Result = verify.Verify(in)
 	}
+	result.Notes = append(result.Notes, notes...)
 	if err := printDocument(v.streams, v.output, result); err != nil {
 		return err
 	}
@@ -147,9 +157,12 @@ func (v *verification) fetch(ctx context.Context, host string, in *verify.Input,
 	case err != nil:
 		return err
 	}
-	in.Chain = presented.Chain
+	in.Chain, in.Handshake = presented.Chain, presented.Failure()
 	result.TLSVersion, result.CipherSuite, result.StartTLS = presented.Version, presented.CipherSuite, presented.StartTLS
 	result.ClientCertificate = presented.ClientCertificate
+	if in.Handshake == nil && presented.HandshakeError != nil {
+		result.Notes = []string{"the server has ended the handshake, which required a client certificate: " + text.Printable(presented.HandshakeError.Error())}
+	}
 	return nil
 }
 
@@ -219,6 +232,9 @@ func (v *verified) Table(page *page) {
 	}
 	if v.Server != "" && v.TLSVersion != "" {
 		page.printf("%s, %s, %s", v.Server, v.TLSVersion, v.CipherSuite)
+	}
+	if v.ClientCertificate {
+		page.printf("the server asks for a client certificate")
 	}
 	var sent, places [][]string
 	for i, certificate := range v.Sent {

@@ -72,7 +72,10 @@ type Content struct {
 	Entries []Entry
 	// Others are in the order of their first occurrence.
 	Others []Other
-	// Notes are remarks for users, such as which of the usual passwords fits.
+	// Password describes the password that opens a key store, for users. It is empty for other
+	// formats.
+	Password string
+	// Notes are remarks for users.
 	Notes []string
 }
 

@@ -116,13 +116,14 @@ func (r *reader) checkSum(content, checksum []byte) error {
 			_, _ = sum.Write(part) // a hash accepts every write
 		}
 		if subtle.ConstantTimeCompare(sum.Sum(nil), checksum) == 1 {
-			r.content.notePassword(password)
+			r.content.opened(password)
 			return nil
 		}
 	}
 	if isGiven {
 		return fmt.Errorf("the store was changed, or %w", ErrPassword)
 	}
+	r.content.Password = "unknown password"
 	r.content.note("the checksum of the store is not verified: its password was not given")
 	return nil
 }

@@ -144,14 +144,15 @@ func TestJKSWithoutPassword(t *testing.T) {
 	for title, tc := range map[string]struct {
 		password string
 		given    []string
+		opened   string
 		note     string
 		refused  bool
 	}{
-		"NoneGiven":     {password, nil, "not verified", false},
-		"WrongOne":      {password, []string{"wrong"}, "", true},
-		"SecondOfTwo":   {password, []string{"wrong", password}, "", false},
-		"Usual":         {"changeit", nil, `the password is "changeit"`, false},
-		"UsualButGiven": {"changeit", []string{"changeit"}, "", false},
+		"NoneGiven":     {password, nil, "unknown password", "not verified", false},
+		"WrongOne":      {password, []string{"wrong"}, "", "", true},
+		"SecondOfTwo":   {password, []string{"wrong", password}, "the given password", "", false},
+		"Usual":         {"changeit", nil, "password changeit", "", false},
+		"UsualButGiven": {"changeit", []string{"changeit"}, "the given password", "", false},
 	} {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
@@ -163,6 +164,9 @@ func TestJKSWithoutPassword(t *testing.T) {
 			if tc.refused {
 				checkPasswordError(t, err)
 				return
+			}
+			if content.Password != tc.opened {
+				t.Errorf("opened with %q, want %q", content.Password, tc.opened)
 			}
 			if notes := strings.Join(content.Notes, "\n"); err != nil || len(content.Entries) != 2 || !strings.Contains(notes, tc.note) || tc.note == "" && notes != "" {
 				t.Errorf("%d entries, the notes %q and error %v", len(content.Entries), notes, err)

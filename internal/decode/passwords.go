@@ -37,14 +37,15 @@ func candidates(given []string) []candidate {
 	return list
 }
 
-// notePassword adds which of the usual passwords fits. A password that was given is secret.
-func (c *Content) notePassword(password candidate) {
+// opened records the password that fits. One that was given is secret.
+func (c *Content) opened(password candidate) {
 	switch {
 	case !password.isUsual:
+		c.Password = "the given password"
 	case password.text == "":
-		c.note("the password is empty")
+		c.Password = "an empty password"
 	default:
-		c.note("the password is %q", password.text)
+		c.Password = "password " + password.text
 	}
 }
 

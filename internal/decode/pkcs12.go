@@ -117,7 +117,7 @@ func readSafes(content []byte) ([]safe, error) {
 func (r *reader) open(mac macData, content []byte, safes []safe) error {
 	isEncrypted := slices.ContainsFunc(safes, func(s safe) bool { return s.encrypted != nil })
 	if !mac.exists() && !isEncrypted {
-		r.content.note("the certificates are readable without a password")
+		r.content.Password = "no password"
 		return nil
 	}
 	for _, password := range r.passwords {
@@ -138,7 +138,7 @@ func (r *reader) open(mac macData, content []byte, safes []safe) error {
 			case err != nil:
 				return err
 			}
-			r.content.notePassword(password)
+			r.content.opened(password)
 			return nil
 		}
 	}

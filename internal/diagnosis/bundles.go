@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/ledger"
+	"trust-manager.io/internal/text"
 )
 
 // The names of checks of bundles.
@@ -25,29 +27,47 @@ type Bundle struct {
 	Report ledger.Report
 }
 
-// Bundles judges the conditions of bundles. Those that are as they should be are counted.
+// Bundles judges the conditions of bundles. Those in sync are only counted; the check of that count
+// comes last, and has the worst status of a bundle. Superseded bundles do not count.
 func Bundles(bundles []Bundle) (checks []Check) {
-	synced := 0
+	synced, superseded, worst := 0, 0, Pass
 	for _, b := range bundles {
 		name, conditions := b.Spec.ID.String(), b.Report.Conditions
 		condition := meta.FindStatusCondition(conditions, ledger.ConditionSynced)
 		switch stalled := meta.FindStatusCondition(conditions, ledger.ConditionStalled); {
 		case meta.IsStatusConditionTrue(conditions, ledger.ConditionSuperseded):
+			superseded++
 			checks = append(checks, about(NameBundles, name, Pass, "superseded by the ClusterBundle of its name"))
 		case condition != nil && condition.Status == metav1.ConditionFalse:
+			worst = Fail
 			checks = append(checks, about(NameBundles, name, Fail, "%s: %s", condition.Reason, condition.Message))
 		case stalled != nil && stalled.Status == metav1.ConditionTrue:
+			worst = Fail
 			checks = append(checks, about(NameBundles, name, Fail, "%s: %s", stalled.Reason, stalled.Message))
 		case !meta.IsStatusConditionTrue(conditions, ledger.ConditionReady):
+			if worst == Pass {
+				worst = Warn
+			}
 			checks = append(checks, about(NameBundles, name, Warn, "%s", unready(b.Report)))
 		default:
 			synced++
 		}
 	}
-	if synced > 0 || len(bundles) == 0 {
-		checks = append(checks, about(NameBundles, "", Pass, "%d of %d are in sync", synced, len(bundles)))
+	if len(bundles) == 0 {
+		return []Check{about(NameBundles, "", Pass, "there is no bundle")}
+	}
+	if total := len(bundles) - superseded; total > 0 {
+		checks = append(checks, about(NameBundles, "", worst, "%s", inSync(synced, total)))
 	}
 	return checks
+}
+
+// inSync returns how many bundles are in sync.
+func inSync(n, total int) string {
+	if n == 1 {
+		return fmt.Sprintf("1 of %d is in sync", total)
+	}
+	return fmt.Sprintf("%d of %d are in sync", n, total)
 }
 
 // unready returns why a bundle without a failure is not ready.
@@ -106,15 +126,15 @@ func packageAge(id string, now time.Time) Check {
 	}
 	match := packageDate.FindStringSubmatch(version)
 	if match == nil {
-		return about(NamePackage, id, Skip, "unknown age: there is no date in the version")
+		return about(NamePackage, id, Skip, "its age is unknown: there is no date in the version")
 	}
 	date, err := time.Parse("20060102", match[1])
 	if err != nil {
-		return about(NamePackage, id, Skip, "unknown age: %s is not a date", match[1])
+		return about(NamePackage, id, Skip, "its age is unknown: %s is not a date", match[1])
 	}
 	days := int(now.Sub(date).Hours() / 24)
 	if now.Sub(date) > maxPackageAge {
-		return about(NamePackage, id, Warn, "%d days old; use a newer package, so that CAs which browsers no longer trust are removed", days)
+		return about(NamePackage, id, Warn, "%s old; use a newer package, so that CAs which browsers no longer trust are removed", text.Count(days, "day"))
 	}
-	return about(NamePackage, id, Pass, "%d days old", max(0, days))
+	return about(NamePackage, id, Pass, "%s old", text.Count(max(0, days), "day"))
 }

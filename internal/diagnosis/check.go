@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"trust-manager.io/internal/text"
 )
 
 // Status is the result of a check.
@@ -15,8 +17,10 @@ const (
 	// Warn: it works, but not as it should.
 	Warn Status = "warn"
 	Fail Status = "fail"
-	// Skip: it does not apply, or could not be read.
+	// Skip: it does not apply.
 	Skip Status = "skip"
+	// Unknown: it could not be read.
+	Unknown Status = "unknown"
 )
 
 // Check is one check.
@@ -33,9 +37,36 @@ func IsFailed(checks []Check) bool {
 	return slices.ContainsFunc(checks, func(c Check) bool { return c.Status == Fail })
 }
 
-// Unknown returns the check of something that could not be read.
-func Unknown(name string, err error) Check {
-	return Check{Name: name, Status: Skip, Detail: "unknown: " + err.Error()}
+// Unread returns the names of checks, among those that matter most, that could not be read: whether
+// an operator runs, and the state of bundles.
+func Unread(checks []Check) (names []string) {
+	for _, c := range checks {
+		if c.Status == Unknown && (c.Name == NameOperator || c.Name == NameBundles) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// Summary returns how many checks failed, and how many have a warning or are unknown.
+func Summary(checks []Check) string {
+	counts := map[Status]int{}
+	for _, c := range checks {
+		counts[c.Status]++
+	}
+	summary := fmt.Sprintf("%d of %d failed", counts[Fail], len(checks))
+	if n := counts[Warn]; n > 0 {
+		summary += ", " + text.Count(n, "warning")
+	}
+	if n := counts[Unknown]; n > 0 {
+		summary += fmt.Sprintf(", %d unknown", n)
+	}
+	return summary
+}
+
+// Unreadable returns the check of something that could not be read.
+func Unreadable(name string, err error) Check {
+	return Check{Name: name, Status: Unknown, Detail: err.Error()}
 }
 
 // about returns a check of a subject.

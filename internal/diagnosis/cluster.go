@@ -26,7 +26,7 @@ func Kubernetes(served string) Check {
 	parsed, err := version.ParseGeneric(served)
 	switch {
 	case err != nil:
-		return about(NameKubernetes, "", Skip, "unknown: version %q", served)
+		return about(NameKubernetes, "", Unknown, "the version %q cannot be read", served)
 	case parsed.LessThan(oldest):
 		return about(NameKubernetes, "", Fail, "%s is too old; upgrade Kubernetes to %s or later", served, oldest)
 	}

@@ -45,7 +45,7 @@ func TestClusterIsJudged(t *testing.T) {
 		"new Kubernetes":              {Kubernetes("v1.37.2"), Pass, "v1.37.2"},
 		"oldest Kubernetes":           {Kubernetes("v1.28.0-eks-1"), Pass, "v1.28.0"},
 		"old Kubernetes":              {Kubernetes("v1.27.9"), Fail, "1.28 or later"},
-		"unknown Kubernetes":          {Kubernetes("latest"), Skip, "latest"},
+		"unknown Kubernetes":          {Kubernetes("latest"), Unknown, "latest"},
 		"definition":                  {Definition{Kind: "Bundle", Served: true}.Installed(), Pass, "all fields"},
 		"no definition":               {Definition{Kind: "Bundle"}.Installed(), Fail, "crds.enabled"},
 		"no optional definition":      {Definition{Kind: "ClusterBundle", Optional: true}.Installed(), Skip, "ignored"},
@@ -62,7 +62,7 @@ func TestClusterIsJudged(t *testing.T) {
 		"no namespace":                {Namespace("cert-manager", false), Fail, "kubectl create namespace cert-manager"},
 		"cert-manager":                {Issuer(true), Pass, "cert-manager will issue"},
 		"no cert-manager":             {Issuer(false), Pass, "operator will issue"},
-		"unknown":                     {Unknown("x", errors.New("forbidden")), Skip, "unknown: forbidden"},
+		"unknown":                     {Unreadable("x", errors.New("forbidden")), Unknown, "forbidden"},
 	} {
 		want(t, name, []Check{tc.check}, tc.text, tc.status)
 	}
@@ -131,7 +131,8 @@ func TestWebhook(t *testing.T) {
 		text          string
 		statuses      []Status
 	}{
-		"good":                     {configuration(bundleGroup, admissionregistrationv1.Ignore, "CA"), 2, "failurePolicy Ignore, 2 endpoints", []Status{Pass}},
+		"good":                     {configuration(bundleGroup, admissionregistrationv1.Ignore, "CA"), 2, "failurePolicy Ignore, 2 endpoints are ready", []Status{Pass}},
+		"one endpoint":             {configuration(bundleGroup, admissionregistrationv1.Ignore, "CA"), 1, "1 endpoint is ready", []Status{Pass}},
 		"no CA":                    {configuration(bundleGroup, admissionregistrationv1.Ignore, ""), 2, "no caBundle", []Status{Fail}},
 		"no endpoint":              {configuration(bundleGroup, admissionregistrationv1.Ignore, "CA"), 0, "invalid Bundles are accepted", []Status{Fail}},
 		"no endpoint, strict":      {configuration(bundleGroup, admissionregistrationv1.Fail, "CA"), 0, "cannot be created", []Status{Fail}},
@@ -171,14 +172,17 @@ func TestBundles(t *testing.T) {
 	synced, ready := condition(ledger.ConditionSynced, "True", "all"), condition(ledger.ConditionReady, "True", "all")
 	notReady := condition(ledger.ConditionReady, "False", "one of two")
 	good := of("good").with(synced, ready)
-	want(t, "none", Bundles(nil), "0 of 0", Pass)
+	want(t, "none", Bundles(nil), "there is no bundle", Pass)
+	want(t, "one", Bundles([]Bundle{good}), "1 of 1 is in sync", Pass)
 	want(t, "good", Bundles([]Bundle{good, good}), "2 of 2", Pass)
-	want(t, "failed", Bundles([]Bundle{of("bad").with(condition(ledger.ConditionSynced, "False", "no CA"), notReady), good}), "Reason: no CA", Fail, Pass)
-	want(t, "stalled", Bundles([]Bundle{of("bad").with(synced, notReady, condition(ledger.ConditionStalled, "True", "too large"))}), "too large", Fail)
-	want(t, "in progress", Bundles([]Bundle{of("new").with(synced, notReady, condition(ledger.ConditionReconciling, "True", "1 of 2"))}), "1 of 2", Warn)
-	want(t, "not ready", Bundles([]Bundle{of("new").with(notReady)}), "one of two", Warn)
-	want(t, "no status", Bundles([]Bundle{of("new")}), "is the operator running?", Warn)
+	want(t, "failed", Bundles([]Bundle{of("bad").with(condition(ledger.ConditionSynced, "False", "no CA"), notReady), good}), "Reason: no CA", Fail, Fail)
+	want(t, "stalled", Bundles([]Bundle{of("bad").with(synced, notReady, condition(ledger.ConditionStalled, "True", "too large"))}), "too large", Fail, Fail)
+	want(t, "in progress", Bundles([]Bundle{of("new").with(synced, notReady, condition(ledger.ConditionReconciling, "True", "1 of 2"))}), "1 of 2", Warn, Warn)
+	want(t, "not ready", Bundles([]Bundle{of("new").with(notReady)}), "one of two", Warn, Warn)
+	want(t, "no status", Bundles([]Bundle{of("new")}), "is the operator running?", Warn, Warn)
 	want(t, "superseded", Bundles([]Bundle{of("old").with(condition(ledger.ConditionSuperseded, "True", "x"), notReady)}), "superseded", Pass)
+	mixed := Bundles([]Bundle{of("new"), good, of("old").with(condition(ledger.ConditionSuperseded, "True", "x")), of("bad").with(condition(ledger.ConditionSynced, "False", "no CA"))})
+	want(t, "the count has the worst status", mixed[3:], "1 of 3 is in sync", Fail)
 }
 
 // L9: the age of the default CAs.
@@ -253,5 +257,24 @@ func TestRights(t *testing.T) {
 		if !slices.Contains(needed, text) {
 			t.Errorf("%q is missing in %q", text, needed)
 		}
+	}
+}
+
+// L9: what check says at the end, and what it must be able to read.
+func TestSummary(t *testing.T) {
+	t.Parallel()
+	checks := []Check{{Status: Pass}, {Status: Skip}, {Name: NameNodes, Status: Unknown}}
+	if got := Summary(checks); got != "0 of 3 failed, 1 unknown" {
+		t.Error(got)
+	}
+	if got := Unread(checks); got != nil {
+		t.Errorf("%q matter", got)
+	}
+	checks = append(checks, Check{Status: Fail}, Check{Status: Warn}, Unreadable(NameOperator, errors.New("forbidden")), Unreadable(NameBundles, errors.New("forbidden")))
+	if got := Summary(checks); got != "1 of 7 failed, 1 warning, 3 unknown" {
+		t.Error(got)
+	}
+	if diff := cmp.Diff([]string{NameOperator, NameBundles}, Unread(checks)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

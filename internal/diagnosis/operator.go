@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"fmt"
 	"slices"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -93,7 +94,18 @@ func (w Webhook) Judge(ready int) Check {
 	case service != nil && ready == 0:
 		return about(NameWebhook, w.Configuration, Fail, "the Service %s/%s has no ready endpoint, so %s; see the operator's pods", service.Namespace, service.Name, consequence)
 	}
-	return about(NameWebhook, w.Configuration, Pass, "failurePolicy %s, %d endpoints are ready", policy, ready)
+	if service == nil {
+		return about(NameWebhook, w.Configuration, Pass, "failurePolicy %s, called by URL", policy)
+	}
+	return about(NameWebhook, w.Configuration, Pass, "failurePolicy %s, %s ready", policy, endpoints(ready))
+}
+
+// endpoints returns a number of endpoints with the verb.
+func endpoints(n int) string {
+	if n == 1 {
+		return "1 endpoint is"
+	}
+	return fmt.Sprintf("%d endpoints are", n)
 }
 
 // NoWebhook judges that no webhook is called for Bundles, given whether the operator serves one.

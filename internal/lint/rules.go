@@ -62,7 +62,7 @@ type Review struct {
 // Rules returns all rules, the most serious ones first.
 func Rules() []Rule {
 	all := append([]Rule{
-		{ID: RulePrivateKey, Level: Error, Summary: "Private key material is where certificates are read."},
+		{ID: RulePrivateKey, Level: Error, Summary: "The input contains a private key."},
 		{ID: RuleUnreadable, Level: Error, Summary: "The certificates in a text cannot be read."},
 		{ID: RuleNotBuilt, Level: Error, Summary: "The bundle cannot be built."},
 		{ID: RuleDefinition, Level: Warning, Summary: "The definition of the bundle has a likely mistake."},

@@ -12,10 +12,11 @@ import (
 var csvHeader = []string{
 	"bundleKind", "bundle", "position", "subject", "sha256", "notBefore", "notAfter",
 	"sourceField", "originObject", "originKey", "originBlock", "retainedUntil",
+	"namespaces", "standing", "detail",
 }
 
 // CSV writes one row for each certificate of each bundle (RFC 4180, with LF), in the order of the
-// bundle. Times are as in RFC 3339. A value that a spreadsheet would take for a formula has an
+// bundle, and then one for each that is left out, with the reason as detail. Times are as in RFC 3339. A value that a spreadsheet would take for a formula has an
 // apostrophe before it.
 func CSV(w io.Writer, r *Report) error {
 	known := make(map[string]*Certificate, len(r.Certificates))
@@ -36,12 +37,15 @@ func CSV(w io.Writer, r *Report) error {
 			}
 			row := []string{
 				b.Kind, b.Name, strconv.Itoa(entry.Position), c.Subject, c.SHA256, csvTime(c.NotBefore), csvTime(&c.NotAfter),
-				entry.Field, entry.Object, entry.Key, block, csvTime(entry.RetainedUntil),
+				entry.Field, entry.Object, entry.Key, block, csvTime(entry.RetainedUntil), strconv.Itoa(b.Namespaces), string(entry.Standing), "",
 			}
-			for j := range row {
-				row[j] = withoutFormula(row[j])
+			if err := writeRow(writer, row); err != nil {
+				return err
 			}
-			if err := writer.Write(row); err != nil {
+		}
+		for _, o := range b.Omitted {
+			row := []string{b.Kind, b.Name, "", o.Subject, o.SHA256, "", csvTime(&o.NotAfter), "", "", "", "", "", "0", string(LeftOut), o.Detail}
+			if err := writeRow(writer, row); err != nil {
 				return err
 			}
 		}
@@ -50,8 +54,16 @@ func CSV(w io.Writer, r *Report) error {
 	return writer.Error()
 }
 
+// writeRow writes a row without formulas.
+func writeRow(writer *csv.Writer, row []string) error {
+	for i := range row {
+		row[i] = withoutFormula(row[i])
+	}
+	return writer.Write(row)
+}
+
 func csvTime(at *time.Time) string {
-	if at == nil {
+	if at == nil || at.IsZero() {
 		return ""
 	}
 	return at.Format(time.RFC3339)

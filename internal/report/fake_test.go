@@ -123,7 +123,9 @@ func fakeBundle(i int, s size, all []report.InputCertificate, namespaces []strin
 		b.Wanted = append(b.Wanted, report.Wanted{Kind: "ClusterTrustBundle", Digest: "good", IsClusterScoped: true})
 		b.Targets = append(b.Targets, report.Target{Kind: "ClusterTrustBundle", Digest: "good"})
 		b.Notes = []string{"no source has changed for 400 days"}
-		b.Omitted = []report.Omission{{Subject: "CN=Old Root,O=Example", SHA256: fingerprint("old"), Field: "spec.filters.expired", Detail: "it expired on 2020-01-01, and the filter is Drop"}}
+		b.Omitted = []report.Omission{
+			{Subject: "CN=Old Root,O=Example", SHA256: fingerprint("old"), NotAfter: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), Field: "spec.filters.expired", Detail: "it expired on 2020-01-01, and spec.filters.expired is Drop"},
+			{Subject: "CN=Partner Root", SHA256: fingerprint("partner"), Field: "spec.exclude[0]", Detail: `excluded by spec.exclude[0], subject "CN=Partner Root": incident 17`, IsExclusion: true}}
 		b.Conditions[0] = report.Condition{Type: "Reconciling", IsTrue: true, Message: "3 of 5 targets are in sync"}
 	case 4:
 		b.Wanted[0].Digest, b.Certificates = "", nil

@@ -129,8 +129,17 @@ func (b *Bundle) omitted() string {
 	if len(b.Omitted)+b.Duplicates == 0 {
 		return noData
 	}
+	excluded := 0
+	for _, o := range b.Omitted {
+		if o.IsExclusion {
+			excluded++
+		}
+	}
 	var parts []string
-	if n := len(b.Omitted); n > 0 {
+	if excluded > 0 {
+		parts = append(parts, strconv.Itoa(excluded)+" excluded")
+	}
+	if n := len(b.Omitted) - excluded; n > 0 {
 		parts = append(parts, strconv.Itoa(n)+" by filters")
 	}
 	if b.Duplicates > 0 {

@@ -63,6 +63,7 @@ func htmlFuncs(r *Report) template.FuncMap {
 		"origins":    func(list []string) string { return joinFirst(list, shownOrigins, "; ") },
 		"bundles":    r.names,
 		"retained":   func(c Certificate) string { return joinFirst(c.retained(), shownBundles, "; ") },
+		"stateLabel": func(b Bundle) string { return b.StateLabel() },
 		"omitted":    func(b Bundle) string { return b.omitted() },
 		"states":     func(c TargetCounts) []stateCount { return c.states() },
 		"findings":   func(list []Finding) shown[Finding] { return first(list, shownFindings) },

@@ -50,8 +50,10 @@ type InputBundle struct {
 	// Duplicates counts the certificates that are in the sources more than once.
 	Duplicates int
 	Omitted    []Omission
-	// Certificates are in the order of the bundle.
+	// Certificates are in the order of the bundle. If it cannot be built now, they are those of the
+	// targets with the digest Deployed, or none if it is empty.
 	Certificates []InputCertificate
+	Deployed     string
 	// Wanted are the kinds of targets, Selected the namespaces that get them, and Targets those
 	// that exist.
 	Wanted   []Wanted
@@ -61,9 +63,9 @@ type InputBundle struct {
 
 // Condition is a condition of a status.
 type Condition struct {
-	Type    string
-	IsTrue  bool
-	Message string
+	Type            string
+	IsTrue          bool
+	Reason, Message string
 }
 
 // InputCertificate is a certificate at its place in a bundle.

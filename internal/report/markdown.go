@@ -77,6 +77,12 @@ func (m *markdown) summary(r *Report) {
 	m.line("# Trust report\n\nCluster %s, %s\n", r.Cluster, formatTime(r.Time))
 	m.line("- %s, %s (%d expired), %s", text.Count(c.Bundles, "bundle"), text.Count(c.Certificates, "certificate"), c.Expired, text.Count(c.Namespaces, "namespace"))
 	m.line("- targets: %s", c.Targets.String())
+	switch n := c.MissingNotBuilt; {
+	case n == 1:
+		m.line("- 1 of the missing targets belongs to a bundle that cannot be built")
+	case n > 1:
+		m.line("- %d of the missing targets belong to bundles that cannot be built", n)
+	}
 	m.line("- findings: %s, %s, %d for information", text.Count(c.Findings.Error, "error"), text.Count(c.Findings.Warning, "warning"), c.Findings.Info)
 	m.list("Notes", r.Notes)
 }
@@ -115,7 +121,7 @@ func (m *markdown) bundles(r *Report) {
 		if b.FirstExpiry != nil {
 			expiry = formatDate(b.FirstExpiry.NotAfter) + ", " + daysLeft(b.FirstExpiry.DaysLeft)
 		}
-		rows = append(rows, []string{b.Kind, b.Name, b.State.Label(), strconv.Itoa(len(b.Certificates)), expiry, b.Targets.String(), b.omitted(), formatDay(b.LastChanged), short(b.Digest)})
+		rows = append(rows, []string{b.Kind, b.Name, b.StateLabel(), strconv.Itoa(len(b.Certificates)), expiry, b.Targets.String(), b.omitted(), formatDay(b.LastChanged), short(b.Digest)})
 	}
 	m.table([]string{"Kind", "Name", "State", "Certificates", "First expiry", "Targets", "Left out", "Last changed", "Digest"}, rows)
 	for i := range r.Bundles {
@@ -127,7 +133,7 @@ func (m *markdown) bundles(r *Report) {
 func (m *markdown) bundle(b *Bundle) {
 	m.line("\n### %s %s", b.Kind, b.Name)
 	if b.Message != "" {
-		m.line("\n%s: %s", b.State.Label(), b.Message)
+		m.line("\n%s: %s", b.StateLabel(), b.Message)
 	}
 	m.list("It cannot be built now", b.Problems)
 	m.list("Notes", b.Notes)
@@ -142,7 +148,7 @@ func (m *markdown) bundle(b *Bundle) {
 	m.list("Sources", sources)
 	head := first(b.Omitted, shownOmissions)
 	for _, o := range head.Items {
-		omitted = append(omitted, o.Subject+" ("+short(o.SHA256)+"): "+o.Detail+" ("+o.Field+")")
+		omitted = append(omitted, o.Subject+" ("+short(o.SHA256)+"): "+o.Detail)
 	}
 	if head.More > 0 {
 		omitted = append(omitted, fmt.Sprintf("and %d more", head.More))

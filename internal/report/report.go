@@ -35,7 +35,9 @@ type Counts struct {
 	Expired      int          `json:"expired"`
 	Namespaces   int          `json:"namespaces"`
 	Targets      TargetCounts `json:"targets"`
-	Findings     LevelCounts  `json:"findings"`
+	// MissingNotBuilt counts the missing targets of bundles that cannot be built now.
+	MissingNotBuilt int         `json:"missingNotBuilt"`
+	Findings        LevelCounts `json:"findings"`
 }
 
 // LevelCounts counts findings by level.
@@ -63,6 +65,9 @@ func New(in Input) *Report {
 		b := newBundle(&in.Bundles[i], in)
 		r.Bundles = append(r.Bundles, b)
 		r.Counts.Targets.add(b.Targets)
+		if len(b.Problems) > 0 {
+			r.Counts.MissingNotBuilt += b.Targets.Missing
+		}
 	}
 	for i := range r.Certificates {
 		if r.Certificates[i].DaysLeft < 0 {

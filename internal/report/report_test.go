@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -188,6 +189,7 @@ func TestBundleState(t *testing.T) {
 		"none":        {nil, report.NotReported},
 		"ready":       {[]report.Condition{{Type: "Synced", IsTrue: true}, {Type: "Ready", IsTrue: true}}, report.Ready},
 		"not ready":   {[]report.Condition{{Type: "Synced", IsTrue: true}, {Type: "Ready"}}, report.NotReady},
+		"failed":      {[]report.Condition{{Type: "Synced"}, {Type: "Reconciling", IsTrue: true}, {Type: "Stalled", IsTrue: true}}, report.Failed},
 		"stalled":     {[]report.Condition{{Type: "Ready"}, {Type: "Stalled", IsTrue: true}}, report.Stalled},
 		"reconciling": {[]report.Condition{{Type: "Ready"}, {Type: "Reconciling", IsTrue: true}}, report.Reconciling},
 		"superseded":  {[]report.Condition{{Type: "Stalled", IsTrue: true}, {Type: "Superseded", IsTrue: true}}, report.Superseded},
@@ -199,6 +201,44 @@ func TestBundleState(t *testing.T) {
 				t.Errorf("%s, want %s", got, tc.want)
 			}
 		})
+	}
+}
+
+// What people see of a bundle that fails has the reason of its condition.
+func TestFailedBundle(t *testing.T) {
+	t.Parallel()
+	r := report.New(report.Input{Time: now, Namespaces: []string{"a", "b", "c"}, Bundles: []report.InputBundle{
+		{
+			Kind: "Bundle", Name: "failed", Problems: []string{"a source is missing"}, Deployed: "old", Selected: []string{"a", "b", "c"},
+			Conditions:   []report.Condition{{Type: "Synced", Reason: "SourceNotFound", Message: "a source is missing"}, {Type: "Reconciling", IsTrue: true}},
+			Wanted:       []report.Wanted{{Kind: "ConfigMap"}},
+			Targets:      []report.Target{{"ConfigMap", "a", "old"}, {"ConfigMap", "b", "other"}},
+			Certificates: []report.InputCertificate{{Subject: "CN=A", SHA256: "01", NotAfter: now}},
+		},
+		{
+			Kind: "Bundle", Name: "default", Wanted: []report.Wanted{},
+			Certificates: []report.InputCertificate{{Subject: "CN=B", SHA256: "02", NotAfter: now, Origin: report.Origin{Field: "spec.sources[0].useDefaultCAs", Object: "default CA package mozilla-1"}}},
+		},
+		{Kind: "Bundle", Name: "good", Selected: []string{"c"}, Wanted: []report.Wanted{{Kind: "ConfigMap", Digest: "x"}}},
+	}})
+	if got := r.Counts; got.Targets.Missing != 2 || got.MissingNotBuilt != 1 {
+		t.Errorf("%d targets are missing, %d of them of bundles that cannot be built, want 2 and 1", got.Targets.Missing, got.MissingNotBuilt)
+	}
+	if got := r.Certificates[1].Origins; len(got) != 1 || got[0] != "default CA package mozilla-1" {
+		t.Errorf("a default CA is from %q", got)
+	}
+	if b := r.Bundles[1]; b.Namespaces != 1 || b.Certificates[0].Standing != report.Deployed || b.Reason != "SourceNotFound" {
+		t.Errorf("in %d namespaces, %s, because of %s", b.Namespaces, b.Certificates[0].Standing, b.Reason)
+	}
+	for format, want := range map[string]string{
+		"html": "<small>1 of bundles that cannot be built</small>", "md": "| failed: SourceNotFound |", "csv": ",1,Deployed,\n",
+	} {
+		if got := string(render(t, format, r)); !strings.Contains(got, want) {
+			t.Errorf("%s: %q is missing:\n%s", format, want, got)
+		}
+	}
+	if got := string(render(t, "md", r)); !strings.Contains(got, "1 of the missing targets belongs to a bundle that cannot be built") {
+		t.Errorf("md: the missing targets are not explained:\n%s", got)
 	}
 }
 

@@ -118,7 +118,7 @@ func (c *Cluster) AppearancesIn(ctx context.Context, built *Bundle) ([]Appearanc
 		}
 		for _, o := range omitted {
 			appearances = append(appearances, Appearance{
-				Certificate: o.Certificate, Bundle: id, Standing: LeftOut, Origin: o.Certificate.Origin.String(), Field: o.Field, Detail: o.Detail + " (" + o.Field + ")",
+				Certificate: o.Certificate, Bundle: id, Standing: LeftOut, Origin: o.Certificate.Origin.String(), Field: o.Field, Detail: o.Detail,
 			})
 		}
 	}

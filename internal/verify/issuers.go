@@ -43,7 +43,7 @@ type Ancestry struct {
 	// Otherwise, the CA may have issued the chain although IsIssued is false.
 	IsComplete bool
 	// Missing is the name of an issuer that is not known. It is empty if the chain is complete, or if
-	// its first certificate cannot be read.
+	// Go's parser refuses the certificate that names the issuer.
 	Missing string
 }
 
@@ -133,7 +133,6 @@ func (t *trace) follow(p []*issuer) {
 		t.found.IsComplete = true
 		return
 	case last.isOpaque:
-		t.found.Missing = cmp.Or(t.found.Missing, "of "+displayName(last.cert.RawSubject))
 		return
 	}
 	isEnd := true
@@ -197,6 +196,9 @@ func IsCovered(chain [][]byte, ca certs.Certificate, at time.Time) bool {
 	leaf, err := x509.ParseCertificate(chain[0])
 	if err != nil {
 		return false
+	}
+	if isSameCA(leaf, root) { // a cross-signed certificate of the CA itself
+		return true
 	}
 	switch {
 	case at.Before(leaf.NotBefore):

@@ -72,6 +72,14 @@ func TestOddChains(t *testing.T) {
 			verify.Input{Chain: ders(leaf(recoded)), Trusted: trust(reencoded(root, recoded))},
 			wish{cause: verify.NameEncoding, missing: []string{"CN=Middle"}, known: "block 1", says: []string{"encoded differently"}},
 		},
+		"Handshake": {
+			verify.Input{Chain: ders(server, middle.Pair), Trusted: trust(root.Certificate), Handshake: errors.New("tls: invalid signature \x1b")},
+			wish{cause: verify.Handshake, says: []string{"has not proven that it holds the private key: tls: invalid signature  ;"}},
+		},
+		"HandshakeOfUnknownCA": {
+			verify.Input{Chain: ders(server, middle.Pair), Handshake: errors.New("tls: invalid signature")},
+			wish{cause: verify.UnknownAuthority, also: []verify.Cause{verify.Handshake}, missing: []string{"CN=Root"}},
+		},
 		"NoName": {verify.Input{Chain: ders(server, middle.Pair), Trusted: trust(root.Certificate)}, wish{}},
 	} {
 		t.Run(title, func(t *testing.T) {

@@ -3,12 +3,15 @@ package cli
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -24,7 +27,7 @@ import (
 // Those of explain and rotate are in no other script.
 var roots = map[string]ca.CA{
 	"root1": ca.Fixed(1), "root2": ca.Fixed(2), "root3": ca.Fixed(3),
-	"root22": ca.Fixed(22), "root24": ca.Fixed(24),
+	"root22": ca.Fixed(22), "root24": ca.Fixed(24), "root31": ca.Fixed(31),
 	"root11": ca.Fixed(11), "root12": ca.Fixed(12), "root13": ca.Fixed(13), "root14": ca.Fixed(14),
 	"old": ca.New("Old Root"), "new": ca.New("New Root"), "before": ca.New("Before"), "after": ca.New("After"),
 }
@@ -36,8 +39,24 @@ func writeCertificates(dir string) error {
 			return err
 		}
 	}
-	leaf := roots["before"].Issue(ca.ForHosts("localhost"))
-	return os.WriteFile(filepath.Join(dir, "leaf.pem"), []byte(leaf.Certificate), 0o600)
+	two := ca.Pair{Certificate: roots["before"].Certificate + roots["after"].Certificate}
+	for name, leaf := range map[string]ca.Pair{
+		"two":  two,
+		"leaf": roots["before"].Issue(ca.ForHosts("localhost")), "client": clientOf(roots["before"]),
+		"orphan": ca.New("Orphan").Issue(ca.ForHosts("localhost")), "future": ca.New("Future", ca.Valid(time.Now().AddDate(1, 0, 0), time.Now().AddDate(2, 0, 0))).Pair,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name+".pem"), []byte(leaf.Certificate), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clientOf returns a certificate of a client.
+func clientOf(root ca.CA) ca.Pair {
+	return root.Issue(ca.Named("client"), func(template *x509.Certificate) {
+		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	})
 }
 
 // ready waits until the operator has rolled out bundles: ready KIND/NAME...
@@ -82,11 +101,22 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // serve starts a server with a certificate of a root, and sets a variable to its address:
-// serve VARIABLE ROOT.
+// serve VARIABLE ROOT [MODE]. In mode "keyless" it does not have the private key, and in mode "mutual"
+// it requires a client certificate.
 func serve(ts *testscript.TestScript, _ bool, args []string) {
 	certificate, err := roots[args[1]].Issue(ca.ForHosts("localhost", "127.0.0.1")).TLS()
 	ts.Check(err)
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	switch mode := strings.Join(args[2:], ""); mode {
+	case "keyless":
+		other, err := roots[args[1]].Issue().TLS()
+		ts.Check(err)
+		certificate.PrivateKey = other.PrivateKey
+	case "mutual":
+		config.ClientAuth, config.MaxVersion = tls.RequireAnyClientCert, tls.VersionTLS12
+	}
+	config.Certificates = []tls.Certificate{certificate}
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
 	ts.Check(err)
 	ts.Defer(func() { _ = listener.Close() })
 	ts.Setenv(args[0], listener.Addr().String())

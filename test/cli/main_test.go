@@ -104,7 +104,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(script *testscript.Env) error {
 			script.Setenv("KUBECONFIG", env.Kubeconfig())
 			script.Setenv("HOME", script.WorkDir)
-			return writeCertificates(script.WorkDir)
+			return errors.Join(writeCertificates(script.WorkDir), writeMany(script.WorkDir))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"apply": func(ts *testscript.TestScript, _ bool, args []string) { forEach(ts, args, apply) },

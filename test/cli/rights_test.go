@@ -66,7 +66,7 @@ func TestRights(t *testing.T) {
 		"inspect-secret": {"inspect secret/" + bundle, "table json yaml", 0, nil, sources},
 		"explain":        {"explain " + file, "table json yaml", 0, append(may("list", "configmaps", "secrets"), append(targets, bundles...)...), sources},
 		"report":         {"report", "html md json csv", 0, append(may("list", "configmaps", "secrets", "namespaces"), append(targets, bundles...)...), sources},
-		"pods":           {"pods " + bundle, "table json yaml", 0, append(may("list", "pods"), bundles...), nil},
+		"pods":           {"pods " + bundle, "table json yaml", 0, append(may("list", "pods", "configmaps"), bundles...), nil},
 		"rotate": {"rotate plan --from " + file + " --to " + filepath.Join(dir, "new.pem"), "table json yaml", 1,
 			append(may("list", "configmaps", "secrets", "namespaces", "pods"), append(targets, bundles...)...), sources},
 		"handback": {"handback --dry-run", "table json yaml", 0,

@@ -63,7 +63,7 @@ func TestCheck(t *testing.T) {
 	result = checks{}
 	trustJSON(t, &result, 0, "check")
 	result.want(t, "operator", rig.TrustNamespace+"/trust-manager", "pass", "version 0.1.0, 1 of 1")
-	result.want(t, "webhook", "trust-manager", "pass", "failurePolicy Ignore, 1 endpoints")
+	result.want(t, "webhook", "trust-manager", "pass", "failurePolicy Ignore, 1 endpoint is ready")
 	result.want(t, "rights", account, "pass", "all rights")
 	result.want(t, "Kubernetes", "", "pass", "v1.")
 	result.want(t, "ClusterTrustBundles", "", "pass", "v1")
@@ -79,19 +79,20 @@ func TestCheck(t *testing.T) {
 	result = checks{}
 	trustJSON(t, &result, 1, "check")
 	result.want(t, "bundles", "Bundle "+bad.Name, "fail", "SourceNotFound: ")
+	result.want(t, "bundles", "", "fail", "in sync")
 	result.want(t, "webhook", "trust-manager", "fail", "no ready endpoint")
 	result.want(t, "rights", "service account "+rig.TrustNamespace+":other", "fail", "it may not list namespaces")
-	if out, _ := trust(t, 1, "check"); !strings.Contains(out, "fail  webhook (trust-manager): the Service "+rig.TrustNamespace) {
+	if out, _ := trust(t, 1, "check"); !strings.Contains(out, "fail     webhook (trust-manager): the Service "+rig.TrustNamespace) {
 		t.Errorf("the table lacks the webhook:\n%s", out)
 	}
 
 	user := s.unique()
 	s.grant(user, namespaces[0], "pods", "list")
 	result = checks{}
-	trustJSON(t, &result, 0, "check", "--as", user)
-	result.want(t, "operator", "", "skip", "unknown: ")
-	result.want(t, "bundles", "", "skip", "unknown: ")
-	result.want(t, "nodes", "", "skip", "unknown: ")
+	trustJSON(t, &result, 2, "check", "--as", user)
+	result.want(t, "operator", "", "unknown", "forbidden")
+	result.want(t, "bundles", "", "unknown", "forbidden")
+	result.want(t, "nodes", "", "unknown", "forbidden")
 }
 
 // L9: check --pre examines a cluster before an installation.
@@ -115,7 +116,7 @@ func TestCheckPre(t *testing.T) {
 	result = checks{}
 	trustJSON(t, &result, 1, "check", "--pre", "--as", s.unique())
 	result.want(t, "rights", "", "fail", "you may not create customresourcedefinitions.apiextensions.k8s.io")
-	result.want(t, "operator", "", "skip", "unknown: ")
+	result.want(t, "operator", "", "unknown", "forbidden")
 }
 
 // webhook creates the configuration of a webhook as the chart has it, and the endpoints of its

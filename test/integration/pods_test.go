@@ -1,6 +1,8 @@
 package integration
 
 import (
+	stdcmp "cmp"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -63,17 +65,30 @@ func testPods(t *testing.T, s *scene) {
 	s.pod(namespaces[1], "sub-path", volume, file, before)
 	s.pod(namespaces[1], "other", corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}, mount, before)
 
+	// The operator writes a target again, so pods that started before have the content from before.
+	rewritten := &corev1.ConfigMap{}
+	poll.Eventually(t, "a later write of a target", func() error {
+		if err := api.Get(t.Context(), client.ObjectKey{Namespace: namespaces[0], Name: bundle.Name}, rewritten); err != nil {
+			return err
+		}
+		if changed.Before(&rewritten.CreationTimestamp) {
+			return nil
+		}
+		return stdcmp.Or(api.Delete(t.Context(), rewritten), errors.New("it is as old as the bundle"))
+	})
+	s.pod(namespaces[0], "early", volume, mount, rewritten.CreationTimestamp.Time)
+
 	id := strings.ToLower(marksOf(bundle.Name).Kind.String()) + "/" + bundle.Name
 	for name, tc := range map[string]struct {
 		status int
 		args   []string
 		want   map[string]string
 	}{
-		"all":             {1, []string{bundle.Name}, map[string]string{"old": "mayNotReload", "new": "-", "sub-path": "neverUpdated"}},
-		"stale":           {1, []string{id, "--stale"}, map[string]string{"old": "mayNotReload", "sub-path": "neverUpdated"}},
+		"all":             {1, []string{bundle.Name}, map[string]string{"old": "mayNotReload", "new": "-", "early": "mayNotReload", "sub-path": "neverUpdated"}},
+		"stale":           {1, []string{id, "--stale"}, map[string]string{"old": "mayNotReload", "early": "mayNotReload", "sub-path": "neverUpdated"}},
 		"in a namespace":  {1, []string{id, "-n", namespaces[1]}, map[string]string{"sub-path": "neverUpdated"}},
 		"in another one":  {0, []string{id, "-n", "default"}, map[string]string{}},
-		"stale, in a one": {1, []string{id, "--stale", "-n", namespaces[0]}, map[string]string{"old": "mayNotReload"}},
+		"stale, in a one": {1, []string{id, "--stale", "-n", namespaces[0]}, map[string]string{"old": "mayNotReload", "early": "mayNotReload"}},
 	} {
 		var result usingPods
 		trustJSON(t, &result, tc.status, append([]string{"pods"}, tc.args...)...)

@@ -176,6 +176,87 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
+// L5: certificates are public, so only a handshake shows that a server holds the private key. A server
+// that requires a client certificate has a reason to end it.
+func TestFailure(t *testing.T) {
+	t.Parallel()
+	root := ca.New("Root")
+	server, err := root.Issue(ca.ForHosts("server.example")).TLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := root.Issue().TLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stolen := tls.Certificate{Certificate: server.Certificate, PrivateKey: other.PrivateKey}
+	for title, tc := range map[string]struct {
+		config *tls.Config
+		// wantError and wantFailure are whether the handshake fails, and whether that matters.
+		wantError, wantFailure bool
+	}{
+		"Complete":              {&tls.Config{Certificates: []tls.Certificate{server}}, false, false},
+		"NoKey":                 {&tls.Config{Certificates: []tls.Certificate{stolen}}, true, true},
+		"NoKeyTLS12":            {&tls.Config{Certificates: []tls.Certificate{stolen}, MaxVersion: tls.VersionTLS12}, true, true},
+		"NoKeyAsksForClient":    {&tls.Config{Certificates: []tls.Certificate{stolen}, ClientAuth: tls.RequireAnyClientCert}, true, true},
+		"RequiresClient":        {&tls.Config{Certificates: []tls.Certificate{server}, ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}, true, false},
+		"RequiresClientInTLS13": {&tls.Config{Certificates: []tls.Certificate{server}, ClientAuth: tls.RequireAnyClientCert}, false, false},
+	} {
+		t.Run(title, func(t *testing.T) {
+			t.Parallel()
+			presented, err := peer.Fetch(t.Context(), handshaking(t, tc.config), peer.Options{Timeout: 30 * time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if (presented.HandshakeError != nil) != tc.wantError || (presented.Failure() != nil) != tc.wantFailure {
+				t.Errorf("error %v, failure %v", presented.HandshakeError, presented.Failure())
+			}
+			if !tc.wantFailure && presented.ClientCertificate != (tc.config.ClientAuth != tls.NoClientCert) {
+				t.Errorf("asks for a client certificate: %v", presented.ClientCertificate)
+			}
+		})
+	}
+}
+
+// L5: only an alert of a server that asks for a client certificate is about that certificate.
+func TestFailureOfOtherKinds(t *testing.T) {
+	t.Parallel()
+	alert := &net.OpError{Op: "remote error", Err: errors.New("tls: handshake failure")}
+	for title, presented := range map[string]peer.Presented{
+		"Closed":       {ClientCertificate: true, HandshakeError: io.ErrUnexpectedEOF},
+		"LocalNetwork": {ClientCertificate: true, HandshakeError: &net.OpError{Op: "read", Err: io.ErrClosedPipe}},
+		"NotAsked":     {HandshakeError: alert},
+	} {
+		if presented.Failure() == nil {
+			t.Errorf("%s: no failure", title)
+		}
+	}
+	if asked := (peer.Presented{ClientCertificate: true, HandshakeError: alert}); asked.Failure() != nil {
+		t.Errorf("failure %v", asked.Failure())
+	}
+}
+
+// handshaking returns a server that ends each connection after the handshake.
+func handshaking(t *testing.T, config *tls.Config) peer.Address {
+	t.Helper()
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		if conn, err := listener.Accept(); err == nil {
+			_ = conn.(*tls.Conn).Handshake()
+			_ = conn.Close()
+		}
+	}()
+	address, err := peer.ParseAddress(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return address
+}
+
 // silentPort returns an address on which no server listens. The port stays bound, so that no other
 // test gets it.
 func silentPort(t *testing.T) peer.Address {
