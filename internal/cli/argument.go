@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 // checkStandardInput returns an error if several of the values are standard input.
@@ -35,12 +34,12 @@ var secretFlags = []string{"token", "password"}
 // givenFlags returns the flags that a user has given, without some, as a shell reads them.
 func givenFlags(command *cobra.Command, without ...string) string {
 	var args []string
-	command.Flags().Visit(func(flag *pflag.Flag) {
+	for _, flag := range flagsOf(command.Flags().Visit) {
 		if slices.Contains(append(without, secretFlags...), flag.Name) {
-			return
+			continue
 		}
 		values := []string{flag.Value.String()}
-		if list, ok := flag.Value.(pflag.SliceValue); ok {
+		if list, ok := flag.Value.(interface{ GetSlice() []string }); ok {
 			values = list.GetSlice()
 		}
 		for _, value := range values {
@@ -50,6 +49,6 @@ func givenFlags(command *cobra.Command, without ...string) string {
 				args = append(args, "--"+flag.Name, quote(value))
 			}
 		}
-	})
+	}
 	return strings.Join(args, " ")
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/utils/clock"
 
@@ -47,8 +46,7 @@ func rotateCommand(streams genericiooptions.IOStreams, clock clock.PassiveClock)
 	plan := rotatePlanCommand(streams, clock)
 	command.AddCommand(plan)
 	command.SetFlagErrorFunc(func(failed *cobra.Command, err error) error {
-		var unknown *pflag.NotExistError
-		if failed == command && errors.As(err, &unknown) && plan.Flags().Lookup(unknown.GetSpecifiedName()) != nil {
+		if name, ok := unknownFlag(failed, err); ok && failed == command && plan.Flags().Lookup(name) != nil {
 			return usagef("%w; did you mean rotate plan?", err)
 		}
 		return flagError(failed, err)

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 // usageError is an error in the arguments of a command. The command and its help are added to it.
@@ -87,10 +86,23 @@ func didYouMean(suggestions []string) string {
 	return " (did you mean " + strings.Join(suggestions[:min(len(suggestions), maxSuggestions)], " or ") + "?)"
 }
 
+// unknownFlag returns the name of the flag that an error of cobra is about, if the command does not
+// have it; ok is false for any other error.
+func unknownFlag(command *cobra.Command, err error) (name string, ok bool) {
+	var about interface {
+		GetSpecifiedName() string
+		GetSpecifiedShortnames() string
+	}
+	if !errors.As(err, &about) || about.GetSpecifiedShortnames() != "" || command.Flags().Lookup(about.GetSpecifiedName()) != nil {
+		return "", false
+	}
+	return about.GetSpecifiedName(), true
+}
+
 // flagError adds a suggestion to the error about an unknown flag.
 func flagError(command *cobra.Command, err error) error {
-	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) || unknown.GetSpecifiedShortnames() != "" {
+	name, ok := unknownFlag(command, err)
+	if !ok {
 		return &usageError{err}
 	}
 	// cobra compares names of commands, and so flags become commands here.
@@ -100,7 +112,7 @@ func flagError(command *cobra.Command, err error) error {
 			flags.AddCommand(&cobra.Command{Use: flag.Name, Run: func(*cobra.Command, []string) {}})
 		}
 	}
-	suggestions := flags.SuggestionsFor(unknown.GetSpecifiedName())
+	suggestions := flags.SuggestionsFor(name)
 	for i := range suggestions {
 		suggestions[i] = "--" + suggestions[i]
 	}

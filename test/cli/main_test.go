@@ -96,7 +96,7 @@ func program() {
 	os.Exit(status)
 }
 
-// L2, L3, L4, L5, L6, L12: the output and exit status of commands that read a cluster.
+// L2, L3, L4, L5, L6, L7, L9, L10, L11, L12: the output and exit status of commands that read a cluster.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
