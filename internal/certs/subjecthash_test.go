@@ -20,7 +20,7 @@ import (
 	"trust-manager.io/test/framework/program"
 )
 
-// T3b: the hash of a subject is that of openssl, for all roots of Mozilla's list and for odd
+// L4: the hash of a subject is that of openssl, for all roots of Mozilla's list and for odd
 // subjects.
 func TestOpenSSLHash(t *testing.T) {
 	t.Parallel()

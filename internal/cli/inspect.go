@@ -76,8 +76,10 @@ type certificateDetails struct {
 	SHA256    string       `json:"sha256"`
 	// PublicKeySHA256 is the SHA-256 of the SubjectPublicKeyInfo.
 	PublicKeySHA256 string `json:"publicKeySHA256"`
-	Alias           string `json:"alias,omitempty"`
-	Role            string `json:"role,omitempty"`
+	// OpenSSLHash is the name of the certificate in a directory such as /etc/ssl/certs, before the dot.
+	OpenSSLHash string `json:"opensslHash,omitempty"`
+	Alias       string `json:"alias,omitempty"`
+	Role        string `json:"role,omitempty"`
 	// Origin is where a bundle has it from.
 	Origin        string `json:"origin,omitempty"`
 	Nonconforming string `json:"nonconforming,omitempty"`
@@ -296,6 +298,7 @@ func detailsOf(certificate *certs.Certificate) certificateDetails {
 		Subject: certificate.DisplaySubject(), Type: typeOf(certificate), NotAfter: metav1.NewTime(certificate.NotAfter.UTC()),
 		SHA256: certificate.SHA256(), PublicKeySHA256: hex.EncodeToString(key[:]), Nonconforming: certificate.Nonconforming,
 	}
+	details.OpenSSLHash, _ = certificate.OpenSSLHash() // there is none for a malformed subject
 	parsed, err := x509.ParseCertificate(certificate.DER)
 	if err != nil {
 		return details
