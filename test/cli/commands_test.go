@@ -27,7 +27,7 @@ import (
 // Those of explain and rotate are in no other script.
 var roots = map[string]ca.CA{
 	"root1": ca.Fixed(1), "root2": ca.Fixed(2), "root3": ca.Fixed(3),
-	"root22": ca.Fixed(22), "root24": ca.Fixed(24), "root31": ca.Fixed(31),
+	"root41": ca.Fixed(41), "root42": ca.Fixed(42), "root22": ca.Fixed(22), "root24": ca.Fixed(24), "root31": ca.Fixed(31),
 	"root11": ca.Fixed(11), "root12": ca.Fixed(12), "root13": ca.Fixed(13), "root14": ca.Fixed(14),
 	"old": ca.New("Old Root"), "new": ca.New("New Root"), "before": ca.New("Before"), "after": ca.New("After"),
 }
