@@ -4,7 +4,6 @@ import (
 	"errors"
 	"flag"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/encode"
 	"trust-manager.io/test/framework/ca"
+	"trust-manager.io/test/framework/script"
 )
 
 func TestMain(m *testing.M) {
@@ -44,7 +44,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("ESCAPE", "\x1b[31mred")
 			return writeFiles(env.WorkDir)
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"exits": exits},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"exits": script.Exits},
 	})
 }
 
@@ -90,23 +90,4 @@ func largeBundle() []byte {
 	text := `{"inLine": "` + strings.Repeat("x", 600_000) + `"}`
 	return []byte(`{"apiVersion": "trust.cert-manager.io/v1alpha1", "kind": "Bundle", "metadata": {"name": "large"},
 		"spec": {"sources": [` + text + "," + text + "]}}")
-}
-
-// exits runs kubectl-trust and checks its exit status: exits STATUS ARGUMENT...
-func exits(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 1 {
-		ts.Fatalf("usage: exits STATUS ARGUMENT...")
-	}
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	got := 0
-	var exit *exec.ExitError
-	if err := ts.Exec("kubectl-trust", args[1:]...); errors.As(err, &exit) {
-		got = exit.ExitCode()
-	} else {
-		ts.Check(err)
-	}
-	if got != want {
-		ts.Fatalf("exit status %d, want %d", got, want)
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -90,6 +91,13 @@ func (c *Certificate) SelfSigned() bool {
 		return isSelfSignedByName(parsed.AuthorityKeyId, parsed.SubjectKeyId)
 	}
 	return err == nil
+}
+
+// IsWeakSignature reports whether signatures of an algorithm can be forged: MD2, MD5 and SHA-1.
+func IsWeakSignature(algorithm x509.SignatureAlgorithm) bool {
+	return slices.Contains([]x509.SignatureAlgorithm{
+		x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.ECDSAWithSHA1,
+	}, algorithm)
 }
 
 // isVerifiable reports whether Go verifies signatures with an RSA key. It refuses short ones

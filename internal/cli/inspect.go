@@ -298,7 +298,7 @@ func detailsOf(certificate *certs.Certificate) certificateDetails {
 		Subject: certificate.DisplaySubject(), Type: typeOf(certificate), NotAfter: metav1.NewTime(certificate.NotAfter.UTC()),
 		SHA256: certificate.SHA256(), PublicKeySHA256: hex.EncodeToString(key[:]), Nonconforming: certificate.Nonconforming,
 	}
-	details.OpenSSLHash, _ = certificate.OpenSSLHash() // there is none for a malformed subject
+	details.OpenSSLHash, _ = certificate.OpenSSLHash() // a malformed subject has no hash
 	parsed, err := x509.ParseCertificate(certificate.DER)
 	if err != nil {
 		return details

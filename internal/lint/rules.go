@@ -168,12 +168,8 @@ func weakSignature(f *facts) string {
 	if f.parsed == nil || f.SelfIssued {
 		return ""
 	}
-	return when(slices.Contains(weakAlgorithms, f.parsed.SignatureAlgorithm),
+	return when(certs.IsWeakSignature(f.parsed.SignatureAlgorithm),
 		"its signature uses "+f.parsed.SignatureAlgorithm.String()+", which can be forged; have it issued again")
-}
-
-var weakAlgorithms = []x509.SignatureAlgorithm{
-	x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.ECDSAWithSHA1,
 }
 
 // Certificates returns the findings about certificates, in their order. Certificates of earlier

@@ -16,9 +16,8 @@ type size struct{ bundles, namespaces, certificates int }
 
 // The sizes of fake clusters.
 var (
-	small  = size{2, 5, 10}
-	medium = size{6, 40, 150}
-	large  = size{40, 300, 150}
+	small = size{2, 5, 10}
+	large = size{40, 300, 150}
 )
 
 func fingerprint(text string) string {

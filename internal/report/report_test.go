@@ -17,10 +17,7 @@ import (
 	"trust-manager.io/internal/report"
 )
 
-var (
-	update = flag.Bool("update", false, "rewrite the golden files")
-	folder = flag.String("write-fakes", "", "write reports of all sizes to a `folder`, to look at them")
-)
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // formats are all renderers, by the extension of their files.
 var formats = map[string]func(io.Writer, *report.Report) error{
@@ -284,19 +281,5 @@ func TestFindingsAreMerged(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, r.Findings); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-func TestWriteFakes(t *testing.T) {
-	t.Parallel()
-	if *folder == "" {
-		t.Skip("-write-fakes is not set")
-	}
-	for name, s := range map[string]size{"small": small, "medium": medium, "large": large} {
-		for format := range formats {
-			if err := os.WriteFile(filepath.Join(*folder, name+"."+format), render(t, format, report.New(fake(s))), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"trust-manager.io/internal/certs"
 	"trust-manager.io/internal/text"
 )
 
@@ -110,10 +111,6 @@ func (d *diagnosis) checkUsage(p path, i int) {
 	}
 }
 
-var weakAlgorithms = []x509.SignatureAlgorithm{
-	x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.ECDSAWithSHA1,
-}
-
 // checkIssuer reports why a certificate may not have signed the one before it in the path.
 func (d *diagnosis) checkIssuer(p path, i int) {
 	child, n := p[i-1], p[i]
@@ -129,7 +126,7 @@ func (d *diagnosis) checkIssuer(p path, i int) {
 		d.fault(PathLength, n, fmt.Sprintf("%s allows %s below it (path length), but there are %d; issue the certificate of the server from a higher CA",
 			p.describe(i), text.Count(cert.MaxPathLen, "CA"), i-1))
 	}
-	if slices.Contains(weakAlgorithms, child.cert.SignatureAlgorithm) {
+	if certs.IsWeakSignature(child.cert.SignatureAlgorithm) {
 		d.fault(WeakSignature, child, fmt.Sprintf("%s has a weak signature (%s), which Go does not accept; issue it with SHA-256",
 			p.describe(i-1), child.cert.SignatureAlgorithm))
 		return

@@ -29,6 +29,7 @@ import (
 	"trust-manager.io/test/framework/ca"
 	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
+	"trust-manager.io/test/framework/script"
 	"trust-manager.io/test/framework/suite"
 )
 
@@ -76,7 +77,7 @@ func writePackage() (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	data, err := capackage.Encode(capackage.Package{Name: "test", Version: "1", Bundle: ca.Roots(21, 22, 23)})
+	data, err := capackage.Encode(capackage.Package{Name: "test", Version: "1", Bundle: ca.Roots(21, 22, 23, 25)})
 	if err != nil {
 		return "", err
 	}
@@ -113,7 +114,7 @@ func TestScripts(t *testing.T) {
 				forEach(ts, args, func(context.Context, *unstructured.Unstructured) error { return nil })
 			},
 			"ready": ready,
-			"exits": exits,
+			"exits": script.Exits,
 			"serve": serve,
 		},
 	})

@@ -155,21 +155,7 @@ func TestUnreadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	certificate.Certificate = append(certificate.Certificate, []byte("junk"))
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		if conn, err := listener.Accept(); err == nil {
-			_ = conn.(*tls.Conn).Handshake()
-			_ = conn.Close()
-		}
-	}()
-	address, err := peer.ParseAddress(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	address := handshaking(t, &tls.Config{Certificates: []tls.Certificate{certificate}})
 	var unreadable *peer.UnreadableError
 	if _, err := peer.Fetch(t.Context(), address, peer.Options{Timeout: 30 * time.Second}); !errors.As(err, &unreadable) {
 		t.Errorf("%v, want an UnreadableError", err)
