@@ -198,6 +198,9 @@ func storesOf(formats *v1alpha1.AdditionalFormats) []bundle.File {
 			Profile:  string(cmp.Or(pkcs12.Profile, v1alpha1.PKCS12ProfileLegacyRC2)),
 		})
 	}
+	if formats.HashedDirectory != nil {
+		stores = append(stores, bundle.File{Field: "spec.target.additionalFormats.hashedDirectory", Format: bundle.HashedDirectory})
+	}
 	return stores
 }
 

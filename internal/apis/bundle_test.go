@@ -327,6 +327,10 @@ func TestBundleSpecTargets(t *testing.T) {
 			target(&v1alpha1.AdditionalFormats{PKCS12: &v1alpha1.PKCS12{Key: "p"}}),
 			[]bundle.Target{configMap(bundle.File{Field: pkcs12, Format: bundle.PKCS12, Key: "p", Profile: "LegacyRC2"})},
 		},
+		"A8, T3b: a hashed directory": {
+			target(&v1alpha1.AdditionalFormats{HashedDirectory: &v1alpha1.HashedDirectory{}}),
+			[]bundle.Target{configMap(bundle.File{Field: "spec.target.additionalFormats.hashedDirectory", Format: bundle.HashedDirectory})},
+		},
 		"A8: both, with everything": {
 			target(&v1alpha1.AdditionalFormats{
 				JKS:    &v1alpha1.JKS{Key: "j", Password: new("a")},

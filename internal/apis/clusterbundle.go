@@ -140,7 +140,12 @@ func setClusterTargets(spec *bundle.Spec, target *v1alpha2.ClusterBundleTarget, 
 		}
 		converted := bundle.Target{Field: template.field, Kind: template.kind}
 		for i := range template.object.Data {
-			converted.Files = append(converted.Files, fileOf(fmt.Sprintf("%s.data[%d]", template.field, i), &template.object.Data[i], jksKey))
+			file := &template.object.Data[i]
+			field := fmt.Sprintf("%s.data[%d]", template.field, i)
+			converted.Files = append(converted.Files, fileOf(field, file, jksKey))
+			if file.Format == v1alpha2.FormatHashedDirectory {
+				converted.Files = append(converted.Files, bundle.File{Field: field, Format: bundle.HashedDirectory})
+			}
 		}
 		if metadata := template.object.Metadata; metadata != nil {
 			converted.Labels, converted.Annotations = maps.Clone(metadata.Labels), metadata.Annotations
@@ -160,7 +165,7 @@ func setClusterTargets(spec *bundle.Spec, target *v1alpha2.ClusterBundleTarget, 
 	return nil
 }
 
-// fileOf converts one file.
+// fileOf converts one file. That of a hashed directory is the one with all certificates.
 func fileOf(field string, file *v1alpha2.TargetFile, jksKey string) bundle.File {
 	converted := bundle.File{Field: field, Format: bundle.PEM, Key: file.Key}
 	switch {

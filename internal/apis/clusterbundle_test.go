@@ -29,6 +29,7 @@ func TestClusterBundleSpec(t *testing.T) {
 			{Key: "d.p12", Format: v1alpha2.FormatPKCS12, Password: new("p"), Profile: v1alpha1.PKCS12ProfileModern2023},
 			{Key: "e.jks", Format: v1alpha2.FormatJKS},
 			{Key: "f.jks", Format: v1alpha2.FormatPKCS12, Password: new("q")},
+			{Key: "g.pem", Format: v1alpha2.FormatHashedDirectory},
 		},
 		Metadata: &v1alpha2.TargetMetadata{Labels: map[string]string{"l": "1"}, Annotations: map[string]string{"a": "2"}},
 	}
@@ -75,6 +76,8 @@ func TestClusterBundleSpec(t *testing.T) {
 				file("3", "d.p12", bundle.PKCS12, "p", "Modern2023"),
 				file("4", "e.jks", bundle.JKS, "changeit", ""),
 				file("5", "f.jks", bundle.JKS, "q", ""),
+				file("6", "g.pem", bundle.PEM, "", ""),
+				file("6", "", bundle.HashedDirectory, "", ""),
 			},
 		}},
 	}

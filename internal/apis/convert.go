@@ -125,6 +125,9 @@ func clusterObjectOf(target *v1alpha1.TargetObject, formats *v1alpha1.Additional
 		return nil
 	}
 	to := &v1alpha2.TargetObject{Data: []v1alpha2.TargetFile{{Key: target.Key}}}
+	if formats != nil && formats.HashedDirectory != nil {
+		to.Data[0].Format = v1alpha2.FormatHashedDirectory // its key is that of the PEM file
+	}
 	if len(target.Metadata.Labels)+len(target.Metadata.Annotations) > 0 {
 		to.Metadata = &v1alpha2.TargetMetadata{Labels: maps.Clone(target.Metadata.Labels), Annotations: maps.Clone(target.Metadata.Annotations)}
 	}

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -148,19 +149,28 @@ const TrustBundleField = "trustBundle"
 // Format is the format of a file.
 type Format string
 
-// The formats of files.
+// The formats of files. A hashed directory is several files, one for each certificate, under names
+// that OpenSSL defines; see [IsHashedName].
 const (
-	PEM    Format = "PEM"
-	JKS    Format = "JKS"
-	PKCS12 Format = "PKCS#12"
+	PEM             Format = "PEM"
+	JKS             Format = "JKS"
+	PKCS12          Format = "PKCS#12"
+	HashedDirectory Format = "hashed directory"
 )
+
+// hashedName is the form of the names in a hashed directory.
+var hashedName = regexp.MustCompile(`^[0-9a-f]{8}\.[0-9]+$`)
+
+// IsHashedName reports whether a key has the form of the names in a hashed directory: 8 hexadecimal
+// digits in lower case, a dot, and a number.
+func IsHashedName(key string) bool { return hashedName.MatchString(key) }
 
 // File describes one file with the whole bundle.
 type File struct {
 	// Field is the path of the file in the Bundle.
 	Field  string
 	Format Format
-	// Key is the key of the file in the target.
+	// Key is the key of the file in the target. It is empty for a hashed directory.
 	Key string
 	// Password protects a key store. A PEM file has none.
 	Password string

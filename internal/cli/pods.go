@@ -299,6 +299,10 @@ func usedObjects(ctx context.Context, cluster *survey.Cluster, definition *surve
 	for _, wanted := range definition.Spec.Targets {
 		object := usage.Object{Kind: wanted.Kind, Name: bundle.ObjectName(wanted.Signer, definition.Spec.ID.Name), Signer: wanted.Signer}
 		for _, file := range wanted.Files {
+			if file.Format == bundle.HashedDirectory {
+				object.Hashed = true
+				continue
+			}
 			object.Keys = append(object.Keys, file.Key)
 		}
 		for _, t := range targets {

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -79,6 +81,22 @@ func (w *writer) print(object runtime.Object) error {
 	return w.printer.PrintObj(object, w.out)
 }
 
+// keysOf returns the keys of files in an object. No API server has checked that they differ.
+func keysOf(shape *target.Shape, files []bundle.File) (keys []string, err error) {
+	for _, file := range files {
+		switch {
+		case file.Format == bundle.HashedDirectory:
+			names := slices.AppendSeq(slices.Collect(maps.Keys(shape.Text)), maps.Keys(shape.Binary))
+			keys = append(keys, slices.DeleteFunc(names, func(name string) bool { return !bundle.IsHashedName(name) })...)
+		case slices.Contains(keys, file.Key):
+			return nil, fmt.Errorf("%s: two files have the key %q", file.Field, file.Key)
+		default:
+			keys = append(keys, file.Key)
+		}
+	}
+	return keys, nil
+}
+
 // files writes the files of the object of an action to a directory for its kind, namespace, if
 // any, and name. Names from manifests, which no API server has checked, cannot lead out of it.
 func (w *writer) files(action target.Action, files []bundle.File) error {
@@ -91,15 +109,12 @@ func (w *writer) files(action target.Action, files []bundle.File) error {
 	}
 	dir := filepath.Join(target.TypeOf(action.Key.Kind).Resource, action.Key.Namespace, action.Key.Name)
 	err = root.MkdirAll(dir, dirMode)
-	written := map[string]bool{}
-	for _, file := range files {
-		if err == nil && written[file.Key] {
-			err = fmt.Errorf("%s: two files have the key %q", file.Field, file.Key)
-		}
-		written[file.Key] = true
+	keys, refused := keysOf(action.Shape, files)
+	err = errors.Join(err, refused)
+	for _, key := range keys {
 		if err == nil {
-			data := append([]byte(action.Shape.Text[file.Key]), action.Shape.Binary[file.Key]...)
-			err = root.WriteFile(filepath.Join(dir, file.Key), data, fileMode)
+			data := append([]byte(action.Shape.Text[key]), action.Shape.Binary[key]...)
+			err = root.WriteFile(filepath.Join(dir, key), data, fileMode)
 		}
 	}
 	return errors.Join(err, root.Close())

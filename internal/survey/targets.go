@@ -171,9 +171,10 @@ func (c *Cluster) CertificatesIn(ctx context.Context, spec bundle.Spec, ref targ
 	return nil, fmt.Errorf("%s has none of the keys of %s: %s", ref, spec.ID, strings.Join(absent, ", "))
 }
 
-// readable returns files in the order in which they are read: PEM needs no password.
+// readable returns the files with the whole bundle, in the order in which they are read: PEM needs no
+// password.
 func readable(files []bundle.File) []bundle.File {
-	sorted := slices.Clone(files)
+	sorted := slices.DeleteFunc(slices.Clone(files), func(f bundle.File) bool { return f.Format == bundle.HashedDirectory })
 	slices.SortStableFunc(sorted, func(a, b bundle.File) int {
 		return cmp.Compare(min(1, len(a.Password)), min(1, len(b.Password)))
 	})

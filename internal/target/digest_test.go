@@ -9,6 +9,7 @@ import (
 
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
+	"trust-manager.io/internal/encode"
 )
 
 // certificates returns fake certificates.
@@ -87,7 +88,7 @@ func TestDigestTellsInputsApart(t *testing.T) {
 	}
 }
 
-func newFile(data string) encodedFile { return encodedFile{[]byte(data), sha256.Sum256([]byte(data))} }
+func newFile(data string) encodedFile { return newEncodedFile([]encode.Entry{{Data: []byte(data)}}) }
 
 // A target without PEM has another digest than one with PEM and the same files.
 func TestDigestWithoutPEM(t *testing.T) {

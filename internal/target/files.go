@@ -23,10 +23,28 @@ type encoding struct {
 	password, profile string
 }
 
-// encodedFile is one encoded form and its SHA-256.
+// encodedFile is one encoded form.
 type encodedFile struct {
-	data []byte
+	entries []encode.Entry
+	// size is the number of bytes of all entries, and sum a SHA-256 of them: that of the content if
+	// there is one entry.
+	size int
 	sum  [sha256.Size]byte
+}
+
+func newEncodedFile(entries []encode.Entry) encodedFile {
+	file := encodedFile{entries: entries}
+	d := digest{sha256.New()}
+	for _, entry := range entries {
+		file.size += len(entry.Data)
+		if entry.Key != "" {
+			d.text(entry.Key)
+			d.number(len(entry.Data))
+		}
+		d.bytes(entry.Data)
+	}
+	file.sum = [sha256.Size]byte(d.hash.Sum(nil))
+	return file
 }
 
 func encodingOf(file bundle.File) encoding { return encoding{file.Format, file.Password, file.Profile} }
@@ -51,12 +69,12 @@ func encodeFiles(targets []bundle.Target, certificates []certs.Certificate, befo
 				files.encoded[key] = known
 				continue
 			}
-			data, err := encode.File(file, certificates)
+			entries, err := encode.Entries(file, certificates)
 			if err != nil {
 				return nil, bundle.Problems{{Reason: certs.SourceBuildError, Detail: err.Error(),
 					Origin: certs.Origin{Field: file.Field}}}
 			}
-			files.encoded[key] = encodedFile{data, sha256.Sum256(data)}
+			files.encoded[key] = newEncodedFile(entries)
 		}
 	}
 	return files, nil
@@ -67,7 +85,7 @@ func (f *encodedFiles) checkSize(target bundle.Target, certificates int) error {
 	total := 0
 	var parts []string
 	for _, file := range target.Files {
-		size := len(f.of(file).data)
+		size := f.of(file).size
 		total += size
 		parts = append(parts, fmt.Sprintf("%s %d", file.Format, size))
 	}

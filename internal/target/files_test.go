@@ -2,7 +2,6 @@ package target
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/pem"
 	"errors"
 	"strings"
@@ -12,13 +11,17 @@ import (
 
 	"trust-manager.io/internal/bundle"
 	"trust-manager.io/internal/certs"
+	"trust-manager.io/internal/encode"
 	"trust-manager.io/test/framework/ca"
 )
 
 // root returns a CA certificate, the same for the same number.
 func root(number int64) certs.Certificate {
-	der := ca.Fixed(number).DER()
-	return certs.Certificate{DER: der, Fingerprint: sha256.Sum256(der)}
+	parsed, problem := certs.Parse(ca.Fixed(number).Certificate, certs.Origin{})
+	if problem != nil {
+		panic(problem) // of the test
+	}
+	return parsed.Certificates[0]
 }
 
 func twoRoots(tb testing.TB) bundle.Bundle {
@@ -54,6 +57,8 @@ func withPassword(password string) func(*bundle.File) {
 func withProfile(profile string) func(*bundle.File) {
 	return func(s *bundle.File) { s.Profile = profile }
 }
+
+var hashedDirectory = bundle.File{Field: storeField, Format: bundle.HashedDirectory}
 
 // storing returns a Bundle with ConfigMap and Secret targets with these stores.
 func storing(stores ...bundle.File) bundle.Spec {
@@ -103,6 +108,42 @@ func TestNewRevisionOfBothKinds(t *testing.T) {
 	}
 }
 
+// T3, T3b: a hashed directory is text in a ConfigMap, beside the PEM file, and each of its files contains
+// one certificate. Its size counts, and it has another digest with other certificates.
+func TestNewRevisionOfHashedDirectory(t *testing.T) {
+	t.Parallel()
+	parsed, problem := certs.Parse(ca.Fixed(1, ca.Named("one")).Certificate+ca.Fixed(2, ca.Named("two")).Certificate+ca.Fixed(3, ca.Named("two")).Certificate, certs.Origin{})
+	if problem != nil {
+		t.Fatal(problem)
+	}
+	content := bundle.Bundle{Certificates: parsed.Certificates}
+	got := revised(t, storing(hashedDirectory), content, nil)
+	inConfigMap, inSecret := got.Shapes[bundle.ConfigMap], got.Shapes[bundle.Secret]
+	want := map[string]string{"ca.pem": string(encode.PEM(parsed.Certificates))}
+	for i, number := range []string{"0", "0", "1"} {
+		hash, err := parsed.Certificates[i].OpenSSLHash()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[hash+"."+number] = string(encode.PEM(parsed.Certificates[i : i+1]))
+	}
+	if diff := cmp.Diff(want, inConfigMap.Text); diff != "" || len(inConfigMap.Binary) > 0 {
+		t.Errorf("%d binary keys, text (-want +got):\n%s", len(inConfigMap.Binary), diff)
+	}
+	for key, text := range want {
+		if string(inSecret.Binary[key]) != text {
+			t.Errorf("%s of the Secret is %q", key, inSecret.Binary[key])
+		}
+	}
+	if size := got.files.of(hashedDirectory).size; size != len(want["ca.pem"]) {
+		t.Errorf("%d bytes, want %d", size, len(want["ca.pem"]))
+	}
+	content.Certificates = content.Certificates[:2]
+	if revised(t, storing(hashedDirectory), content, got).Shapes[bundle.ConfigMap].Digest == inConfigMap.Digest {
+		t.Error("the digest is the same with a certificate less")
+	}
+}
+
 // T3, T11: a store is encoded again if its certificates, password or profile have changed,
 // and otherwise reused, even under another key.
 func TestStoresAreReused(t *testing.T) {
@@ -134,7 +175,7 @@ func TestStoresAreReused(t *testing.T) {
 			taken := map[bundle.Format]bool{}
 			for _, file := range after.files.encoded {
 				for key, known := range before.files.encoded {
-					taken[key.format] = taken[key.format] || &file.data[0] == &known.data[0]
+					taken[key.format] = taken[key.format] || &file.entries[0].Data[0] == &known.entries[0].Data[0]
 				}
 			}
 			if taken[bundle.JKS] != tc.jks || taken[bundle.PKCS12] != tc.pkcs12 {
@@ -161,7 +202,7 @@ func TestTextIsReused(t *testing.T) {
 	before := revised(t, storing(), twoRoots(t), nil)
 	after := revised(t, storing(jks()), twoRoots(t), before)
 	pem := bundle.File{Format: bundle.PEM}
-	if &after.files.of(pem).data[0] != &before.files.of(pem).data[0] {
+	if &after.files.of(pem).entries[0].Data[0] != &before.files.of(pem).entries[0].Data[0] {
 		t.Error("the text was encoded again")
 	}
 	none := revised(t, spec(), twoRoots(t), after)
@@ -189,6 +230,7 @@ func TestRevisionsTellStoresApart(t *testing.T) {
 		"no password, other profile": {pkcs12(withPassword(""), withProfile("LegacyRC2"))},
 		"both":                       {jks(), pkcs12()},
 		"both, keys swapped":         {jks(withKey("ca.p12")), pkcs12(withKey("ca.jks"))},
+		"hashed directory":           {hashedDirectory},
 	}
 	seen := map[string]string{}
 	for name, list := range stores {

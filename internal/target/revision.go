@@ -1,6 +1,7 @@
 package target
 
 import (
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"maps"
@@ -151,11 +152,13 @@ func newShape(spec bundle.Spec, digest string, target bundle.Target, files *enco
 		Orphan:      spec.Orphan,
 	}
 	for _, file := range target.Files {
-		data := files.of(file).data
-		if TypeOf(target.Kind).isText(file.Format) {
-			shape.Text[file.Key] = string(data)
-		} else {
-			shape.Binary[file.Key] = data
+		isText := TypeOf(target.Kind).isText(file.Format)
+		for _, entry := range files.of(file).entries {
+			if key := cmp.Or(entry.Key, file.Key); isText {
+				shape.Text[key] = string(entry.Data)
+			} else {
+				shape.Binary[key] = entry.Data
+			}
 		}
 	}
 	if target.Signer != "" {

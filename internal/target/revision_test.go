@@ -200,7 +200,7 @@ func TestFit(t *testing.T) {
 	} {
 		f := &encodedFiles{encoded: map[encoding]encodedFile{}}
 		for i, size := range []int{tc.pem, tc.jks, tc.pkcs12} {
-			f.encoded[encodingOf(target.Files[i])] = encodedFile{data: make([]byte, size)}
+			f.encoded[encodingOf(target.Files[i])] = encodedFile{size: size}
 		}
 		err := f.checkSize(target, 7)
 		if (err == nil) != tc.fits {
@@ -301,7 +301,7 @@ func TestEncodeFilesReusesStores(t *testing.T) {
 			changed := store
 			tc.change(&changed)
 			after := encoded(changed, before)
-			if reused := &after.of(changed).data[0] == &before.of(store).data[0]; reused != tc.reused {
+			if reused := &after.of(changed).entries[0].Data[0] == &before.of(store).entries[0].Data[0]; reused != tc.reused {
 				t.Errorf("reused: %t, want %t", reused, tc.reused)
 			}
 			if same := digestOf(bundle.Spec{}, with(changed), after) == digestOf(bundle.Spec{}, with(store), before); same != (name == "nothing") {

@@ -179,7 +179,7 @@ func (t *Type) Places(selected []string) []string {
 
 // isText reports whether a file is stored as text.
 func (t *Type) isText(format bundle.Format) bool {
-	return format == bundle.PEM && t.textSection != t.binarySection
+	return (format == bundle.PEM || format == bundle.HashedDirectory) && t.textSection != t.binarySection
 }
 
 // isBinary reports whether the value of an entry is binary, which is base64 in JSON.

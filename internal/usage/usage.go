@@ -18,6 +18,8 @@ type Object struct {
 	// Keys are the keys of the bundle's files in a ConfigMap or Secret. A pod that uses other keys
 	// only does not use the bundle.
 	Keys []string
+	// Hashed reports that there is also a hashed directory.
+	Hashed bool
 	// Signer and Labels are those of a ClusterTrustBundle.
 	Signer string
 	Labels labels.Set
@@ -125,6 +127,11 @@ func filesOf(volume *corev1.VolumeSource, objects []Object) (files []file) {
 // is reports whether a pod refers to the object.
 func (o *Object) is(kind bundle.Kind, name string) bool { return o.Kind == kind && o.Name == name }
 
+// has reports whether a key is one of a file of the bundle.
+func (o *Object) has(key string) bool {
+	return slices.Contains(o.Keys, key) || o.Hashed && bundle.IsHashedName(key)
+}
+
 // files returns the files of the bundle in a volume with these items; no item selects all keys.
 func (o *Object) files(way Way, items []corev1.KeyToPath) (files []file) {
 	if len(items) == 0 {
@@ -133,7 +140,7 @@ func (o *Object) files(way Way, items []corev1.KeyToPath) (files []file) {
 		}
 	}
 	for _, item := range items {
-		if slices.Contains(o.Keys, item.Key) {
+		if o.has(item.Key) {
 			files = append(files, file{o, way, item.Path})
 		}
 	}
@@ -196,10 +203,10 @@ func inVariables(env []corev1.EnvVar, envFrom []corev1.EnvFromSource, objects []
 			continue
 		}
 		if ref := variable.ValueFrom.ConfigMapKeyRef; ref != nil {
-			add(bundle.ConfigMap, ref.Name, Env, func(o *Object) bool { return slices.Contains(o.Keys, ref.Key) })
+			add(bundle.ConfigMap, ref.Name, Env, func(o *Object) bool { return o.has(ref.Key) })
 		}
 		if ref := variable.ValueFrom.SecretKeyRef; ref != nil {
-			add(bundle.Secret, ref.Name, Env, func(o *Object) bool { return slices.Contains(o.Keys, ref.Key) })
+			add(bundle.Secret, ref.Name, Env, func(o *Object) bool { return o.has(ref.Key) })
 		}
 	}
 	for _, source := range envFrom {

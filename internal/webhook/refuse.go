@@ -52,7 +52,7 @@ func checkFiles(targets []bundle.Target) field.ErrorList {
 	seen := map[string]bool{} // the targets of all kinds may share a file
 	for _, target := range targets {
 		for _, file := range target.Files {
-			if seen[file.Field] {
+			if seen[file.Field] || file.Format == bundle.HashedDirectory { // its keys are made by the operator
 				continue
 			}
 			seen[file.Field] = true

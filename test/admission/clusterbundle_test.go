@@ -122,6 +122,16 @@ func TestClusterBundle(t *testing.T) {
 			invalid: clusterTarget(`configMap: {data: [{key: a, format: pem}]}`),
 			at:      "spec.target.configMap.data[0].format", says: "Unsupported value",
 		},
+		"E1 T3b a hashed directory is a format, once in an object": {
+			valid:   clusterTarget(`configMap: {data: [{key: a, format: HashedDirectory}]}, secret: {data: [{key: a, format: HashedDirectory}]}`),
+			invalid: clusterTarget(`configMap: {data: [{key: a, format: HashedDirectory}, {key: b, format: HashedDirectory}]}`),
+			at:      "spec.target.configMap.data", says: "at most one file",
+		},
+		"E5 V4 a key is not one of a hashed directory": {
+			valid:   clusterTarget(`configMap: {data: [{key: 5ad8a5d6.0}, {key: b, format: JKS}]}`),
+			invalid: clusterTarget(`configMap: {data: [{key: 5ad8a5d6.0}, {key: b, format: HashedDirectory}]}`),
+			at:      "spec.target.configMap.data", says: "no key may have the form",
+		},
 		"E5 V3 PEM has no password": {
 			valid:   clusterTarget(`configMap: {data: [{key: a, format: PKCS12, password: ""}]}`),
 			invalid: clusterTarget(`configMap: {data: [{key: a, password: p}]}`),
@@ -203,6 +213,14 @@ func TestClusterBundleReadsOwnTarget(t *testing.T) {
 		}
 		for _, key := range []string{"c.pem", "*.crt", "c*", "a.pem*x", "a.pem*pem", "a*bcde*m"} {
 			rules["E5 V7 "+kind+" "+key] = pair{name: "own", valid: spec("own", key), invalid: spec("own", "*"), at: "spec", says: "must not read the " + kind + " target"}
+		}
+		for _, key := range []string{"5ad8a5d6.0", "5ad8*", "*.0", "*.*", "*0"} {
+			hashed := strings.ReplaceAll(spec("own", key), "a.pem", "a.pem, format: HashedDirectory")
+			rules["E5 V7 "+kind+" hashed "+key] = pair{name: "own", valid: spec("other", key), invalid: hashed, at: "spec", says: "must not read the " + kind + " target"}
+		}
+		for _, key := range []string{"5ad8a5d6.x", "x*", "x*.0", "5ad8a5d6"} {
+			hashed := strings.ReplaceAll(spec("own", key), "a.pem", "a.pem, format: HashedDirectory")
+			rules["E5 V7 "+kind+" beside hashed "+key] = pair{name: "own", valid: hashed, invalid: spec("own", "*"), at: "spec", says: "must not read the " + kind + " target"}
 		}
 		checkPairsOf(t, clusterBundle, rules)
 	}

@@ -28,11 +28,14 @@ func TestSourceIsOwnTarget(t *testing.T) {
 				spec(kind+": {name: owner, includeAllKeys: true}", target),
 				spec(kind+": {name: own, includeAllKeys: true}", target), "must not read the"),
 			of("a selector"):    rule(spec(kind+": {selector: {}, includeAllKeys: true}", target), spec(own, target), "must not read the"),
-			of("the JKS file"):  rule(spec(kind+": {name: own, key: j}", target), spec(kind+": {name: own, key: j}", formats), "must not read a key store"),
-			of("the PKCS file"): rule(spec(kind+": {name: own, key: p}", target), spec(kind+": {name: own, key: p}", formats), "must not read a key store"),
+			of("the JKS file"):  rule(spec(kind+": {name: own, key: j}", target), spec(kind+": {name: own, key: j}", formats), "must not read an additional format"),
+			of("the PKCS file"): rule(spec(kind+": {name: own, key: p}", target), spec(kind+": {name: own, key: p}", formats), "must not read an additional format"),
+			of("a hashed directory"): rule(
+				spec(kind+": {name: own, key: 5ad8a5d6.a}", target+", additionalFormats: {hashedDirectory: {}}"),
+				spec(kind+": {name: own, key: 5ad8a5d6.0}", target+", additionalFormats: {hashedDirectory: {}}"), "must not read an additional format"),
 			of("a key store's name in another object"): rule(
 				spec(kind+": {name: owner, key: j}", formats),
-				spec(kind+": {name: own, key: j}", formats), "must not read a key store"),
+				spec(kind+": {name: own, key: j}", formats), "must not read an additional format"),
 		})
 	}
 }

@@ -58,7 +58,32 @@ func TestAdditionalFormats(t *testing.T) {
 		"V3 additional formats have a format": {
 			valid:   formats(`pkcs12: {key: p}`),
 			invalid: formats(``),
-			at:      at, says: "at least one of jks and pkcs12",
+			at:      at, says: "at least one of jks, pkcs12 and hashedDirectory",
+		},
+		"V3 a hashed directory is a format": {
+			valid:   formats(`hashedDirectory: {}`),
+			invalid: formats(`hashedDirectory: true`),
+			at:      at + ".hashedDirectory", says: "must be of type object",
+		},
+		"V4 a jks key is not one of a hashed directory": {
+			valid:   formats(`hashedDirectory: {}, jks: {key: 5ad8a5d6.a}`),
+			invalid: formats(`hashedDirectory: {}, jks: {key: 5ad8a5d6.0}`),
+			at:      at + ".hashedDirectory", says: "no other key may have the form",
+		},
+		"V4 a pkcs12 key is not one of a hashed directory": {
+			valid:   formats(`pkcs12: {key: 5ad8a5d6.10}`),
+			invalid: formats(`hashedDirectory: {}, pkcs12: {key: 5ad8a5d6.10}`),
+			at:      at + ".hashedDirectory", says: "no other key may have the form",
+		},
+		"V4 the ConfigMap's key is not one of a hashed directory": {
+			valid:   withTarget(`configMap: {key: 5AD8A5D6.0}, additionalFormats: {hashedDirectory: {}}`),
+			invalid: withTarget(`configMap: {key: 5ad8a5d6.0}, additionalFormats: {hashedDirectory: {}}`),
+			at:      at + ".hashedDirectory", says: "no other key may have the form",
+		},
+		"V4 the Secret's key is not one of a hashed directory": {
+			valid:   withTarget(`secret: {key: 5ad8a5d.0}, additionalFormats: {hashedDirectory: {}}`),
+			invalid: withTarget(`secret: {key: 5ad8a5d6.0}, additionalFormats: {hashedDirectory: {}}`),
+			at:      at + ".hashedDirectory", says: "no other key may have the form",
 		},
 		"V3 a jks has a key": {
 			valid:   formats(`jks: {key: j}`),

@@ -108,7 +108,7 @@ func TestNull(t *testing.T) {
 		"V3 a null format": {
 			valid:   withTarget(`configMap: {key: k}, additionalFormats: null`),
 			invalid: withTarget(`configMap: {key: k}, additionalFormats: {jks: null}`),
-			at:      "spec.target.additionalFormats", says: "at least one of jks and pkcs12",
+			at:      "spec.target.additionalFormats", says: "at least one of jks, pkcs12 and hashedDirectory",
 		},
 		"V6 null values": {
 			valid:   withTarget(`configMap: {key: k}, namespaceSelector: {matchExpressions: [{key: a, operator: Exists, values: null}]}`),

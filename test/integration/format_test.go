@@ -136,7 +136,7 @@ func wantReadByOpenSSL(t *testing.T, file []byte, password string, profile v1alp
 	}
 }
 
-// T4, T6, T11, A8: each change of a format takes effect, in one write for each
+// T3, T3b, T4, T6, T11, A8: each change of a format takes effect, in one write for each
 // target: another key, password or profile, an added or removed format.
 func TestFormatsChange(t *testing.T) {
 	t.Parallel()
@@ -148,6 +148,7 @@ func TestFormatsChange(t *testing.T) {
 		bundle := s.bundle(inLine(ca), k.ask)
 		k.await(t, bundle, namespaces, ca)
 		awaitSynced(t, bundle, 2)
+		hashed := &v1alpha1.HashedDirectory{}
 		for _, step := range []struct {
 			name string
 			ask  func(*v1alpha1.Bundle)
@@ -164,7 +165,9 @@ func TestFormatsChange(t *testing.T) {
 			{"the text under the key of a store", func(b *v1alpha1.Bundle) {
 				k.asked(b).Key, b.Spec.Target.AdditionalFormats.JKS.Key = pkcs12Key, targetKey
 			}},
+			{"a hashed directory too", func(b *v1alpha1.Bundle) { b.Spec.Target.AdditionalFormats.HashedDirectory = hashed }},
 			{"no JKS", func(b *v1alpha1.Bundle) { b.Spec.Target.AdditionalFormats.JKS = nil }},
+			{"a hashed directory only", func(b *v1alpha1.Bundle) { b.Spec.Target.AdditionalFormats.PKCS12 = nil }},
 			{"no format", func(b *v1alpha1.Bundle) { b.Spec.Target.AdditionalFormats = nil }},
 		} {
 			before := env.Audit.Mark()

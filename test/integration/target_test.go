@@ -13,6 +13,7 @@ import (
 
 	"trust-manager.io/api/trust/v1alpha1"
 	"trust-manager.io/test/framework/kinds"
+	"trust-manager.io/test/framework/model"
 	"trust-manager.io/test/framework/poll"
 )
 
@@ -52,6 +53,13 @@ func (w target) check(got *corev1.ConfigMap) error {
 			Annotations: map[string]string{marksOf(w.bundle.Name).Hash: hash},
 		},
 		Data: map[string]string{asked.Key: pemOf(w.certificates...)},
+	}
+	if added := w.bundle.Spec.Target.AdditionalFormats; added != nil && added.HashedDirectory != nil {
+		var blocks []string
+		for _, certificate := range w.certificates {
+			blocks = append(blocks, pemOf(certificate))
+		}
+		maps.Copy(want.Data, model.HashedDirectory(blocks))
 	}
 	for _, store := range storesOf(w.bundle) {
 		if err := store.check(w.kind.binary(got, store.key), w.certificates); err != nil {

@@ -1,9 +1,9 @@
 package v1alpha1
 
-// AdditionalFormats defines the key stores to write in addition to PEM. At least
-// one field must be set.
+// AdditionalFormats defines what to write in addition to one PEM file. At least one
+// field must be set.
 //
-// +kubebuilder:validation:XValidation:message="at least one of jks and pkcs12 must be set",rule="has(self.jks) || has(self.pkcs12)"
+// +kubebuilder:validation:XValidation:message="at least one of jks, pkcs12 and hashedDirectory must be set",rule="has(self.jks) || has(self.pkcs12) || has(self.hashedDirectory)"
 // +kubebuilder:validation:XValidation:fieldPath=".pkcs12.key",message="jks and pkcs12 must have different keys",rule="!has(self.jks) || !has(self.pkcs12) || self.jks.key != self.pkcs12.key"
 type AdditionalFormats struct {
 	// jks writes a Java KeyStore with one trusted-certificate entry per certificate.
@@ -13,7 +13,18 @@ type AdditionalFormats struct {
 	// pkcs12 writes a PKCS#12 trust store (RFC 7292).
 	// +optional
 	PKCS12 *PKCS12 `json:"pkcs12,omitempty"`
+
+	// hashedDirectory also writes each certificate as a PEM file of its own, under the
+	// name by which OpenSSL finds it in a directory: the hash of its subject, a dot, and
+	// a number, such as 5ad8a5d6.0. The object can then be mounted over /etc/ssl/certs
+	// and replaces the CAs of the image. It takes about twice the size of the PEM file.
+	// +optional
+	HashedDirectory *HashedDirectory `json:"hashedDirectory,omitempty"`
 }
+
+// HashedDirectory configures a directory in which OpenSSL finds certificates by their
+// subjects. It has no options.
+type HashedDirectory struct{}
 
 // JKS configures a Java KeyStore.
 type JKS struct {

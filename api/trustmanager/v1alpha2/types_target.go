@@ -52,9 +52,12 @@ type ClusterBundleTarget struct {
 }
 
 // TargetObject defines the target objects of one kind.
+//
+// +kubebuilder:validation:XValidation:fieldPath=".data",message="at most one file may have the format HashedDirectory",rule="self.data.filter(f, has(f.format) && f.format == 'HashedDirectory').size() <= 1"
+// +kubebuilder:validation:XValidation:fieldPath=".data",message="beside a file with the format HashedDirectory, no key may have the form of its other keys: 8 hexadecimal digits, a dot and a number",rule="!self.data.exists(f, has(f.format) && f.format == 'HashedDirectory') || !self.data.exists(f, f.key.matches('^[0-9a-f]{8}[.][0-9]+$'))"
 type TargetObject struct {
 	// data defines the files of the object, 1 to 10 of them, each under a key of its own.
-	// Several may have the same format.
+	// Several may have the same format, except HashedDirectory.
 	// +required
 	// +listType=map
 	// +listMapKey=key
@@ -84,7 +87,10 @@ type TargetFile struct {
 
 	// format is the format of the file: PEM if unset, PKCS12 for a PKCS#12 trust store
 	// (RFC 7292), or JKS for a Java KeyStore, which is deprecated: use PKCS12 unless an
-	// old version of Java must read the file.
+	// old version of Java must read the file. HashedDirectory writes PEM, and also each
+	// certificate as a file of its own, under the name by which OpenSSL finds it in a
+	// directory: the hash of its subject, a dot, and a number, such as 5ad8a5d6.0. The
+	// object can then be mounted over /etc/ssl/certs and replaces the CAs of the image.
 	// +optional
 	Format TargetFormat `json:"format,omitempty"`
 
@@ -107,7 +113,7 @@ type TargetFile struct {
 
 // TargetFormat is the format of a file.
 //
-// +kubebuilder:validation:Enum=PEM;PKCS12;JKS
+// +kubebuilder:validation:Enum=PEM;PKCS12;JKS;HashedDirectory
 type TargetFormat string
 
 // Formats of files.
@@ -120,6 +126,10 @@ const (
 
 	// FormatJKS is a Java KeyStore.
 	FormatJKS TargetFormat = "JKS"
+
+	// FormatHashedDirectory is a PEM file, and beside it a PEM file for each certificate
+	// under the name by which OpenSSL finds it in a directory.
+	FormatHashedDirectory TargetFormat = "HashedDirectory"
 )
 
 // TargetMetadata contains annotations and labels for target objects. Keys under

@@ -65,7 +65,7 @@ func targetOf(target *v1alpha2.TargetObject, formats **v1alpha1.AdditionalFormat
 		to.Metadata = v1alpha1.TargetMetadata{Labels: maps.Clone(target.Metadata.Labels), Annotations: maps.Clone(target.Metadata.Annotations)}
 	}
 	for _, file := range target.Data {
-		if slices.Contains([]v1alpha2.TargetFormat{v1alpha2.FormatJKS, v1alpha2.FormatPKCS12}, file.Format) && *formats == nil {
+		if !slices.Contains([]v1alpha2.TargetFormat{"", v1alpha2.FormatPEM}, file.Format) && *formats == nil {
 			*formats = &v1alpha1.AdditionalFormats{}
 		}
 		switch file.Format {
@@ -73,6 +73,9 @@ func targetOf(target *v1alpha2.TargetObject, formats **v1alpha1.AdditionalFormat
 			(*formats).JKS = &v1alpha1.JKS{Key: file.Key, Password: or(file.Password, v1alpha1.DefaultJKSPassword)}
 		case v1alpha2.FormatPKCS12:
 			(*formats).PKCS12 = &v1alpha1.PKCS12{Key: file.Key, Password: or(file.Password, v1alpha1.DefaultPKCS12Password), Profile: file.Profile}
+		case v1alpha2.FormatHashedDirectory:
+			to.Key = file.Key
+			(*formats).HashedDirectory = &v1alpha1.HashedDirectory{}
 		default:
 			to.Key = file.Key
 		}

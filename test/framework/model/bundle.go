@@ -158,6 +158,11 @@ func (r *Revision) shapeOf(to *v1alpha1.TargetObject, stores string) map[Field]V
 		profile := cmp.Or(string(formats.PKCS12.Profile), string(v1alpha1.PKCS12ProfileLegacyRC2))
 		shape[Field{stores, formats.PKCS12.Key}] = storeValue(keystore.PKCS12, password, profile, r.Certificates)
 	}
+	if formats != nil && formats.HashedDirectory != nil {
+		for key, certificate := range HashedDirectory(r.Certificates) {
+			shape[Field{Data, key}] = Value{Text: certificate}
+		}
+	}
 	return shape
 }
 

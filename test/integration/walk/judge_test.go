@@ -119,7 +119,7 @@ func (j *judge) isWhole(at model.Target, o *model.Observed) bool {
 	wanted := false
 	for _, m := range []*state{j.before, j.after} {
 		for field, want := range m.Asked(at) {
-			if field.Section != model.Data && field != model.TrustBundle || want.Format != "" {
+			if field.Section != model.Data && field != model.TrustBundle || want.Format != "" || field.IsHashed() {
 				continue
 			}
 			wanted = true

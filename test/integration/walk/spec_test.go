@@ -159,11 +159,18 @@ func (c *chance) metadata() v1alpha1.TargetMetadata {
 }
 
 func (c *chance) formats() *v1alpha1.AdditionalFormats {
-	which := c.weighted(4, 2, 2, 2)
+	which := c.weighted(4, 2, 2, 2, 2)
 	if which == 0 {
 		return nil
 	}
 	formats := &v1alpha1.AdditionalFormats{}
+	if which > 2 {
+		formats.HashedDirectory = pick(c, nil, &v1alpha1.HashedDirectory{})
+	}
+	if which == 4 {
+		formats.HashedDirectory = &v1alpha1.HashedDirectory{}
+		return formats
+	}
 	if which != 1 {
 		formats.JKS = &v1alpha1.JKS{Key: jksKey, Password: pick(c, nil, word("changeit"), word("another"))}
 	}

@@ -2,16 +2,25 @@
 
 package v1alpha1
 
+import (
+	trustv1alpha1 "trust-manager.io/api/trust/v1alpha1"
+)
+
 // AdditionalFormatsApplyConfiguration represents a declarative configuration of the AdditionalFormats type for use
 // with apply.
 //
-// AdditionalFormats defines the key stores to write in addition to PEM. At least
-// one field must be set.
+// AdditionalFormats defines what to write in addition to one PEM file. At least one
+// field must be set.
 type AdditionalFormatsApplyConfiguration struct {
 	// jks writes a Java KeyStore with one trusted-certificate entry per certificate.
 	JKS *JKSApplyConfiguration `json:"jks,omitempty"`
 	// pkcs12 writes a PKCS#12 trust store (RFC 7292).
 	PKCS12 *PKCS12ApplyConfiguration `json:"pkcs12,omitempty"`
+	// hashedDirectory also writes each certificate as a PEM file of its own, under the
+	// name by which OpenSSL finds it in a directory: the hash of its subject, a dot, and
+	// a number, such as 5ad8a5d6.0. The object can then be mounted over /etc/ssl/certs
+	// and replaces the CAs of the image. It takes about twice the size of the PEM file.
+	HashedDirectory *trustv1alpha1.HashedDirectory `json:"hashedDirectory,omitempty"`
 }
 
 // AdditionalFormatsApplyConfiguration constructs a declarative configuration of the AdditionalFormats type for use with
@@ -33,5 +42,13 @@ func (b *AdditionalFormatsApplyConfiguration) WithJKS(value *JKSApplyConfigurati
 // If called multiple times, the PKCS12 field is set to the value of the last call.
 func (b *AdditionalFormatsApplyConfiguration) WithPKCS12(value *PKCS12ApplyConfiguration) *AdditionalFormatsApplyConfiguration {
 	b.PKCS12 = value
+	return b
+}
+
+// WithHashedDirectory sets the HashedDirectory field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the HashedDirectory field is set to the value of the last call.
+func (b *AdditionalFormatsApplyConfiguration) WithHashedDirectory(value trustv1alpha1.HashedDirectory) *AdditionalFormatsApplyConfiguration {
+	b.HashedDirectory = &value
 	return b
 }

@@ -23,7 +23,7 @@ type BundleTargetApplyConfiguration struct {
 	// all namespaces can mount. The operator must run with
 	// --cluster-trust-bundles-enabled.
 	ClusterTrustBundle *ClusterTrustBundleTargetApplyConfiguration `json:"clusterTrustBundle,omitempty"`
-	// additionalFormats also writes the certificates as key stores, under additional
+	// additionalFormats also writes the certificates in other formats, under additional
 	// keys of the ConfigMaps and Secrets.
 	AdditionalFormats *AdditionalFormatsApplyConfiguration `json:"additionalFormats,omitempty"`
 	// namespaceSelector selects the namespaces to write ConfigMaps and Secrets to by

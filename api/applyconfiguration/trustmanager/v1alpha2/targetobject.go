@@ -8,7 +8,7 @@ package v1alpha2
 // TargetObject defines the target objects of one kind.
 type TargetObjectApplyConfiguration struct {
 	// data defines the files of the object, 1 to 10 of them, each under a key of its own.
-	// Several may have the same format.
+	// Several may have the same format, except HashedDirectory.
 	Data []TargetFileApplyConfiguration `json:"data,omitempty"`
 	// metadata is added to the target objects, in addition to the operator's own
 	// labels and annotations.
