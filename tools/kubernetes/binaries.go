@@ -45,18 +45,18 @@ var nodeTools = []tool{
 	{pause, "./pause", time.Second},
 }
 
-// toolsFor returns the tools of a control plane, and those of a node if node is
-// set.
-func toolsFor(node bool) []tool {
-	if node {
-		return slices.Concat(tools, nodeTools)
+// toolsFor returns the tools of a control plane with these options.
+func toolsFor(opts options) []tool {
+	wanted := slices.DeleteFunc(slices.Clone(tools), func(t tool) bool { return opts.WithoutControllerManager && t.name == controllerManager })
+	if opts.Node {
+		return slices.Concat(wanted, nodeTools)
 	}
-	return tools
+	return wanted
 }
 
 // assets returns the directory of the binaries: KUBEBUILDER_ASSETS if set,
 // otherwise the cache, in which it builds missing binaries first.
-func assets(ctx context.Context, node bool, progress io.Writer) (string, error) {
+func assets(ctx context.Context, opts options, progress io.Writer) (string, error) {
 	dir, err := assetsDir()
 	if err != nil {
 		return "", err
@@ -65,10 +65,10 @@ func assets(ctx context.Context, node bool, progress io.Writer) (string, error) 
 		fmt.Fprintf(progress, "using the binaries in KUBEBUILDER_ASSETS=%s\n", dir)
 		return dir, errors.Join(has(dir, etcd), has(dir, apiServer))
 	}
-	if len(missing(dir, toolsFor(node))) == 0 {
+	if len(missing(dir, toolsFor(opts))) == 0 {
 		return dir, nil
 	}
-	return dir, build(ctx, dir, toolsFor(node), progress)
+	return dir, build(ctx, dir, toolsFor(opts), progress)
 }
 
 // assetsDir returns the directory of the binaries, which need not exist yet.

@@ -74,7 +74,7 @@ mkdir -p "$(dirname "$2")" && : >"$2" && chmod +x "$2"
 func TestBuildOnceWithProgress(t *testing.T) {
 	calls := fakeGo(t, "none")
 	var progress bytes.Buffer
-	dir, err := assets(t.Context(), false, &progress)
+	dir, err := assets(t.Context(), options{}, &progress)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestBuildOnceWithProgress(t *testing.T) {
 		}
 	}
 	progress.Reset()
-	again, err := assets(t.Context(), false, &progress)
+	again, err := assets(t.Context(), options{}, &progress)
 	if err != nil || again != dir || progress.Len() > 0 {
 		t.Errorf("second time: got %s, %v, %q; want %s and no output", again, err, progress.String(), dir)
 	}
@@ -100,14 +100,14 @@ func TestBuildOnceWithProgress(t *testing.T) {
 // additional ones.
 func TestBuildForNode(t *testing.T) {
 	calls := fakeGo(t, "none")
-	if _, err := assets(t.Context(), false, t.Output()); err != nil {
+	if _, err := assets(t.Context(), options{}, t.Output()); err != nil {
 		t.Fatal(err)
 	}
-	dir, err := assets(t.Context(), true, t.Output())
+	dir, err := assets(t.Context(), options{Node: true}, t.Output())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, tool := range toolsFor(true) {
+	for _, tool := range toolsFor(options{Node: true}) {
 		if err := has(dir, tool.name); err != nil {
 			t.Error(err)
 		}
@@ -117,12 +117,27 @@ func TestBuildForNode(t *testing.T) {
 	}
 }
 
+// Without a controller manager, three programs are built, and the fourth once it is wanted.
+func TestBuildWithoutControllerManager(t *testing.T) {
+	calls := fakeGo(t, "none")
+	dir, err := assets(t.Context(), options{WithoutControllerManager: true}, t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if has(dir, controllerManager) == nil || strings.Count(contents(t, calls), "\n") != len(tools)-1 {
+		t.Errorf("built %s", contents(t, calls))
+	}
+	if _, err := assets(t.Context(), options{}, t.Output()); err != nil || has(dir, controllerManager) != nil || strings.Count(contents(t, calls), "\n") != len(tools) {
+		t.Errorf("%v, built %s", err, contents(t, calls))
+	}
+}
+
 func TestConcurrentBuildsShareResult(t *testing.T) {
 	calls := fakeGo(t, "none")
 	var both sync.WaitGroup
 	for range 2 {
 		both.Go(func() {
-			if _, err := assets(t.Context(), false, t.Output()); err != nil {
+			if _, err := assets(t.Context(), options{}, t.Output()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -136,7 +151,7 @@ func TestConcurrentBuildsShareResult(t *testing.T) {
 func TestFailedBuildLeavesNothing(t *testing.T) {
 	fakeGo(t, kubectl)
 	var progress bytes.Buffer
-	_, err := assets(t.Context(), false, &progress)
+	_, err := assets(t.Context(), options{}, &progress)
 	if err == nil || !strings.Contains(err.Error(), "building kubectl") {
 		t.Errorf("got error %v, want one about kubectl", err)
 	}
@@ -172,7 +187,7 @@ func TestGivenAssetsAreUsed(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			got, err := assets(t.Context(), false, t.Output())
+			got, err := assets(t.Context(), options{}, t.Output())
 			if got != dir {
 				t.Errorf("got %s, want %s", got, dir)
 			}

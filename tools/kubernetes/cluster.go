@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -71,6 +74,9 @@ func (c *cluster) keep(ctx context.Context, old *state, opts options) (bool, err
 	if err != nil {
 		return false, err
 	}
+	if old.Options.lacksOnlyControllerManager(opts) && old.Assets == assets {
+		return true, c.complete(ctx, old, opts)
+	}
 	if !old.Options.sameCluster(opts) || old.Assets != assets {
 		return false, fmt.Errorf("%s is up with other flags or binaries: run `cluster down --dir %[1]s` first", c.dir)
 	}
@@ -80,6 +86,41 @@ func (c *cluster) keep(ctx context.Context, old *state, opts options) (bool, err
 	old.Options.Kubeconfig = opts.Kubeconfig
 	c.logf("%s is already up; kubeconfig: %s", old.Server, opts.Kubeconfig)
 	return true, old.save(c.dir)
+}
+
+// complete adds the controller manager to a control plane that was started without. If that fails,
+// the rest keeps running.
+func (c *cluster) complete(ctx context.Context, st *state, opts options) error {
+	if _, err := assets(ctx, opts, c.progress); err != nil {
+		return err
+	}
+	plan, err := newPlan(c.dir, st.Assets, opts)
+	if err != nil {
+		return err
+	}
+	if plan.apiPort, err = portOf(st.Server); err != nil {
+		return err
+	}
+	manager := plan.controllerManager()
+	if err := c.startAll(ctx, st, []*process{manager}); err != nil {
+		st.Processes = slices.DeleteFunc(st.Processes, func(p *process) bool { return p == manager })
+		return errors.Join(err, manager.stop(), st.save(c.dir))
+	}
+	if err := c.publish(opts); err != nil {
+		return err
+	}
+	st.Options = opts
+	c.logf("%s has a controller manager now; kubeconfig: %s", st.Server, opts.Kubeconfig)
+	return st.save(c.dir)
+}
+
+// portOf returns the port of a URL.
+func portOf(server string) (int, error) {
+	parsed, err := url.Parse(server)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(parsed.Port())
 }
 
 // checkHealth returns an error unless every process of st is running and ready.
@@ -115,7 +156,7 @@ func (c *cluster) start(ctx context.Context, old *state, opts options) (*state, 
 			return nil, err
 		}
 	}
-	assets, err := assets(ctx, opts.Node, c.progress)
+	assets, err := assets(ctx, opts, c.progress)
 	if err != nil {
 		return nil, err
 	}

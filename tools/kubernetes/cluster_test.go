@@ -177,3 +177,31 @@ func TestUpAndDown(t *testing.T) {
 	}
 	c.command(t, "down", "--dir", c.dir)
 }
+
+// A control plane without a controller manager gets one, and keeps its processes and data.
+func TestUpAddsControllerManager(t *testing.T) {
+	c := newTestCluster(t, filepath.Join(t.TempDir(), "dir"))
+	up := []string{"up", "--dir", c.dir, "--kubeconfig", c.kubeconfig, "--apiserver-arg=--v=1"}
+	t.Cleanup(func() { _, _ = c.output("down", "--dir", c.dir) })
+	c.command(t, append(up, "--without-controller-manager")...)
+	before := stateOf(t, c.dir)
+	c.kubectl(t, "create", "configmap", "lasting")
+
+	if got, err := c.output(up[:len(up)-1]...); err == nil || !strings.Contains(got, "other flags") {
+		t.Errorf("up with other flags as well: got %v, %q; want an error", err, got)
+	}
+	if got := c.command(t, up...); !strings.Contains(got, "has a controller manager now") {
+		t.Errorf("got %q", got)
+	}
+	c.kubectl(t, "get", "configmap", "lasting")
+	c.kubectl(t, "get", "serviceaccount", "default") // made by it
+	c.state = stateOf(t, c.dir)
+	if len(c.state.Processes) != 3 || !reflect.DeepEqual(c.state.Processes[:2], before.Processes) || c.state.Options.WithoutControllerManager {
+		t.Errorf("state %+v, before %+v", c.state, before)
+	}
+	if got := c.command(t, up...); !strings.Contains(got, "already up") {
+		t.Errorf("again: got %q", got)
+	}
+	c.command(t, "down", "--dir", c.dir)
+	c.wantNothingLeft(t)
+}

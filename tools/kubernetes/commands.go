@@ -45,10 +45,11 @@ func dispatch(ctx context.Context, std stdio, args []string) error {
 func buildCommand(ctx context.Context, std stdio, args []string) error {
 	line := newCommandLine("build", std)
 	node := line.flags.Bool("node", false, "also build the binaries of a node: kube-scheduler and kubelet")
+	without := line.flags.Bool("without-controller-manager", false, "build only etcd, kube-apiserver and kubectl, which come up first")
 	if err := line.parse(args); err != nil {
 		return err
 	}
-	dir, err := assets(ctx, *node, std.err)
+	dir, err := assets(ctx, options{Node: *node, WithoutControllerManager: *without}, std.err)
 	if err != nil {
 		return err
 	}

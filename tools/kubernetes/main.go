@@ -35,7 +35,8 @@ const usage = `Usage: cluster COMMAND [FLAGS]
   build     build etcd, kube-apiserver, kube-controller-manager and kubectl into
             a cache (once), with --node also the binaries of a node; print the
             directory that contains them
-  up        start a control plane in the background
+  up        start a control plane in the background; if one runs without a
+            controller manager, and one is wanted, only that is added
   down      stop it and remove its directory
   run       start one in the foreground, print "ready", and stop it when
             standard input ends or on SIGTERM or SIGINT

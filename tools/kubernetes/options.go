@@ -21,6 +21,14 @@ func (o options) sameCluster(p options) bool {
 	return o.WithoutControllerManager == p.WithoutControllerManager && o.Node == p.Node && slices.Equal(o.APIServerArgs, p.APIServerArgs)
 }
 
+// lacksOnlyControllerManager reports whether a control plane started with o needs a controller
+// manager, and nothing else, to meet a request for p. One with a node is not completed.
+func (o options) lacksOnlyControllerManager(p options) bool {
+	missing := o.WithoutControllerManager && !p.WithoutControllerManager && !o.Node
+	o.WithoutControllerManager = p.WithoutControllerManager
+	return missing && o.sameCluster(p)
+}
+
 // path is an absolute path, as a flag value.
 type path string
 
