@@ -26,7 +26,7 @@ comma := ,
 ##@ Main
 
 .PHONY: demo
-demo: build $(BIN)/localnode $(BIN)/helm $(BIN)/certmanager ## Start a real API server with cert-manager, the chart and a first Bundle, and leave it running
+demo: $(BIN)/cluster ## Start a real API server with a first Bundle, then cert-manager and the chart, and leave it running
 	@hack/demo.sh up
 
 .PHONY: test
@@ -37,6 +37,10 @@ test: test-unit test-cluster test-integration test-certmanager ## Run all tests:
 .PHONY: demo-down
 demo-down: $(BIN)/cluster ## Stop the demo; no process and no open port is left
 	@hack/demo.sh down
+
+.PHONY: demo-times
+demo-times: ## Measure each stage of the demo in an empty home (about 20 minutes; UPDATE=1 writes the table of README.md)
+	@hack/demotimes.sh
 
 .PHONY: demo-package
 demo-package: build ## Add a default CA package with one root less to the demo, as image tag TAG, to try an upgrade
@@ -154,6 +158,11 @@ bench-core: ## Run the Go benchmarks of the pure core, COUNT (6) times, for benc
 	@go test -run '^$$' -bench . -benchmem -count $(COUNT) $(PURE)
 
 ##@ Development
+
+.PHONY: build-operator
+build-operator: ## Build the operator and the tool for default CA packages into bin/, the first stage of the demo
+	@mkdir -p $(BIN)
+	@go build $(GOFLAGS_BUILD) -o $(BIN)/ ./cmd/trust-manager ./cmd/trust-package
 
 .PHONY: build
 build: ## Build the operator and the tools into bin/
