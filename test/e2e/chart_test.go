@@ -34,7 +34,8 @@ func chartComesUp(t *testing.T) {
 	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: trustNamespace}})
 	out, err := node.Helm(t.Context(), "install", release, chartPath(), "--namespace", releaseNamespace, "--create-namespace",
 		"--set", "replicaCount=2", "--set", "app.trust.namespace="+trustNamespace,
-		"--set", "clusterTrustBundles.enabled=true,clusterTrustBundles.names={"+trustBundleName+"}", "--wait", "--timeout", "3m")
+		"--set", "clusterTrustBundles.enabled=true,clusterTrustBundles.names={"+trustBundleName+"}",
+		"--set", "injection.enabled=true", "--wait", "--timeout", "3m")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, state(t))
 	}

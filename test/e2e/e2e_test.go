@@ -2,6 +2,8 @@ package e2e
 
 import "testing"
 
+// P3: the policies of the chart inject a bundle as their mode says, and keep no pod from starting,
+// whatever is missing.
 func TestAsUsersHaveIt(t *testing.T) {
 	if !t.Run("the chart comes up with two replicas", chartComesUp) {
 		return // all the rest needs it
@@ -13,4 +15,9 @@ func TestAsUsersHaveIt(t *testing.T) {
 	t.Run("a pod trusts what is in its ClusterTrustBundle", podTrustsTrustBundle)
 	t.Run("the CA package is upgraded alone", packageIsUpgraded)
 	t.Run("the leader's pod is killed", leaderIsKilled)
+	t.Run("injected pods stop trusting an excluded CA of their image, or add to it", podsFollowInjection)
+	t.Run("pods start without the operator", podsStartWithoutOperator)
+	t.Run("pods start without the CustomResourceDefinitions", podsStartWithoutCRDs)
+	t.Run("pods start after a restart of the API server", podsStartAfterRestart)
+	t.Run("pods start without the chart", podsStartWithoutChart)
 }

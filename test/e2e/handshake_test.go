@@ -117,13 +117,19 @@ func awaitRunning(t *testing.T, name string) *corev1.Pod {
 // awaitOutcome waits until the last line of a client is want.
 func awaitOutcome(t *testing.T, client, want string) {
 	t.Helper()
-	await(t, "the "+client+" to say "+want, func() error {
-		out, err := node.Kubectl(t.Context(), "--namespace", appNamespace, "logs", client)
+	awaitLastLine(t, appNamespace, client, client, func(line string) bool { return line == want })
+}
+
+// awaitLastLine waits until the last line of a container is as expected.
+func awaitLastLine(t *testing.T, namespace, pod, container string, isExpected func(line string) bool) {
+	t.Helper()
+	await(t, "the outcome of "+container+" in "+namespace, func() error {
+		out, err := node.Kubectl(t.Context(), "--namespace", namespace, "logs", pod, "--container", container)
 		if err != nil {
 			return err
 		}
 		lines := strings.Split(strings.TrimSpace(out), "\n")
-		if last := lines[len(lines)-1]; last != want {
+		if last := lines[len(lines)-1]; !isExpected(last) {
 			return fmt.Errorf("the last line is %q", last)
 		}
 		return nil

@@ -1,9 +1,10 @@
 package runtimes
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
-	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log"
@@ -12,161 +13,97 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"trust-manager.io/test/framework/ca"
 )
 
-// clientOf is the environment variable that makes the test binary a TLS client of
-// an address.
-const clientOf = "RUNTIMES_CLIENT_OF"
+var update = flag.Bool("update", false, "write the results into the tables of the guide")
 
 func TestMain(m *testing.M) {
-	if address := os.Getenv(clientOf); address != "" {
-		connect(address)
+	if os.Getenv(clientVariable) != "" {
+		connect(os.Args[1:])
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
 
-// connect exits with status 0 if the server is trusted, and otherwise with 1.
-func connect(address string) {
-	connection, err := (&tls.Dialer{}).DialContext(context.Background(), "tcp", address)
-	if err != nil {
-		fmt.Println(err)
-		os.Exit(1)
+// connect is the client in Go.
+func connect(addresses []string) {
+	for _, address := range addresses {
+		connection, err := (&tls.Dialer{}).DialContext(context.Background(), "tcp", address)
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		_ = connection.Close()
+		fmt.Println(trusted)
 	}
-	_ = connection.Close()
-	os.Exit(0)
 }
 
-// servers are the addresses of two servers: one with a certificate of the image's
-// CA, one of the bundle's CA.
-type servers struct{ image, bundle string }
-
-// trust reports which servers a program trusts.
-type trust struct{ image, bundle bool }
-
-// handOver is one way of providing the bundle to a program.
-type handOver struct {
-	environment func(l layout) []string
-	// mounted reports whether the bundle is mounted over the directory of the image's
-	// CAs.
-	mounted bool
-	want    map[string]trust
-}
-
-var (
-	added    = trust{image: true, bundle: true}
-	replaced = trust{bundle: true}
+// What a way of providing the bundle does. docs/guide/pods.md defines the words.
+const (
+	adds          = "adds"
+	replaces      = "replaces"
+	notRead       = "not read"
+	trustsNothing = "**trusts nothing**"
 )
 
-// ways are the rows of the table in docs/guide/pods.md.
-var ways = map[string]handOver{
-	"nothing": {
-		want: map[string]trust{"go": {image: true}, "openssl": {image: true}, "curl": {image: true}},
-	},
-	"SSL_CERT_FILE": {
-		environment: func(l layout) []string { return []string{"SSL_CERT_FILE=" + l.file} },
-		want:        map[string]trust{"go": added, "openssl": added, "curl": added},
-	},
-	"SSL_CERT_FILE and an empty SSL_CERT_DIR": {
-		environment: func(l layout) []string { return []string{"SSL_CERT_FILE=" + l.file, "SSL_CERT_DIR=" + l.empty} },
-		want:        map[string]trust{"go": replaced, "openssl": replaced, "curl": {image: true}},
-	},
-	"mounted over /etc/ssl/certs": {
-		mounted: true,
-		want:    map[string]trust{"go": replaced, "openssl": replaced, "curl": replaced},
-	},
-}
+// cell is one measurement.
+type cell struct{ layout, way, program string }
 
-// layout contains the directories of a test.
-type layout struct {
-	// image is the content of the image's /etc/ssl/certs, with hash links. bundle
-	// contains only the bundle, as ca-certificates.crt, whose path is file. empty is
-	// empty.
-	image, bundle, file, empty string
-}
+// P1, P2: docs/guide/pods.md states for each program, way of providing a bundle and layout
+// of an image whether the bundle is added to the CAs of the image or replaces them.
+func TestGuide(t *testing.T) {
+	python, folders := require(t)
+	image, bundle, other := ca.New("Image"), ca.New("Bundle"), ca.New("Other")
+	addresses := []string{serve(t, image), serve(t, bundle)}
+	columns := programs(t, python, image)
+	nothing, everyProgram, settings := waysFor(t, bundle, other)
 
-// P1: each way of providing a bundle adds to the CAs of the image or replaces
-// them.
-func TestHandOver(t *testing.T) {
-	require(t)
-	l, s := newLayout(t)
-	for way, hand := range ways {
-		for program, want := range hand.want {
-			t.Run(way+"/"+program, func(t *testing.T) {
-				t.Parallel()
-				folder := l.image
-				if hand.mounted {
-					folder = l.bundle
+	var mu sync.Mutex
+	count, results := 0, map[cell]string{}
+	t.Run("measure", func(t *testing.T) {
+		for _, l := range layouts {
+			files := l.mounts(t, image, folders)
+			for _, w := range slices.Concat([]way{nothing}, everyProgram, settings) {
+				for _, p := range columns {
+					if !w.concerns(p) {
+						continue
+					}
+					count++
+					t.Run(l.name+"/"+w.title+"/"+p.name, func(t *testing.T) {
+						t.Parallel() // by default, as many at a time as the machine has cores
+						result := p.measure(t, l, w, files, addresses)
+						mu.Lock()
+						defer mu.Unlock()
+						results[cell{l.name, w.title, p.name}] = result
+					})
 				}
-				var environment []string
-				if hand.environment != nil {
-					environment = hand.environment(l)
-				}
-				got := trust{
-					image:  accepts(t, program, s.image, folder, environment),
-					bundle: accepts(t, program, s.bundle, folder, environment),
-				}
-				if got != want {
-					t.Errorf("trusts %+v, want %+v", got, want)
-				}
-			})
+			}
 		}
-	}
-}
-
-// require skips the test if a prerequisite is missing. In CI it fails instead.
-func require(t *testing.T) {
-	t.Helper()
-	var missing []string
-	for _, program := range []string{"openssl", "curl", "unshare", "mount"} {
-		if _, err := exec.LookPath(program); err != nil {
-			missing = append(missing, program)
-		}
-	}
-	if os.Getuid() != 0 {
-		missing = append(missing, "root, for a mount namespace")
-	}
-	if _, err := os.Stat("/etc/ssl/certs"); err != nil {
-		missing = append(missing, "/etc/ssl/certs")
-	}
-	if _, err := os.Stat("/usr/lib/ssl/cert.pem"); err != nil {
-		missing = append(missing, "the layout of Debian 12 or later")
-	}
-	if len(missing) == 0 {
+	})
+	if t.Failed() {
 		return
 	}
-	if os.Getenv("CI") != "" {
-		t.Fatalf("missing: %s", strings.Join(missing, ", "))
+	if len(results) < count {
+		t.Skip("the guide is compared only with all results, and the flag -run has selected some")
 	}
-	t.Skipf("skipped; missing: %s", strings.Join(missing, ", "))
-}
-
-// newLayout creates the directories and starts the servers.
-func newLayout(t *testing.T) (layout, servers) {
-	t.Helper()
-	folder := t.TempDir()
-	l := layout{image: filepath.Join(folder, "image"), bundle: filepath.Join(folder, "bundle"), empty: filepath.Join(folder, "empty")}
-	l.file = filepath.Join(l.bundle, "ca-certificates.crt")
-	image, bundle := ca.New("Image"), ca.New("Bundle")
-	for path, text := range map[string]string{
-		filepath.Join(l.image, "ca-certificates.crt"): image.Certificate,
-		filepath.Join(l.image, "Image.pem"):           image.Certificate,
-		l.file:                                        bundle.Certificate,
-		filepath.Join(l.empty, ".keep"):               "",
-	} {
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o600)); err != nil {
-			t.Fatal(err)
+	for _, l := range layouts {
+		for _, p := range columns {
+			if result := results[cell{l.name, nothing.title, p.name}]; result != notRead {
+				t.Errorf("without the bundle, %s in the layout of %s: %s; want it to trust the CA of the image alone", p.name, l.name, result)
+			}
 		}
 	}
-	if output, err := exec.Command("openssl", "rehash", l.image).CombinedOutput(); err != nil {
-		t.Fatalf("openssl rehash: %v: %s", err, output)
-	}
-	return l, servers{image: serve(t, image), bundle: serve(t, bundle)}
+	compare(t, map[string]string{
+		"programs": programTable(results, everyProgram, columns),
+		"settings": settingTable(results, settings),
+	})
 }
 
 // serve runs a TLS server with a certificate of a CA, and returns its address.
@@ -188,33 +125,69 @@ func serve(t *testing.T, authority ca.CA) string {
 	return "localhost:" + port
 }
 
-// accepts reports whether a program trusts a server, with a directory as /etc/ssl/certs.
-func accepts(t *testing.T, program, address, folder string, environment []string) bool {
+// inNamespace mounts files over others, by pairs of arguments up to "--", and runs a program.
+const inNamespace = `while [ "$1" != -- ]; do mount --bind "$1" "$2"; shift 2; done; shift; exec "$@"`
+
+// measure returns what a way of providing the bundle does to a program.
+func (p program) measure(t *testing.T, l layout, w way, files []mount, addresses []string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	arguments := map[string][]string{
-		"go":      {os.Args[0]},
-		"openssl": {"openssl", "s_client", "-verify_return_error", "-verify_hostname", "localhost", "-connect", address},
-		"curl":    {"curl", "--silent", "--show-error", "--noproxy", "*", "--output", "/dev/null", "https://" + address},
-	}[program]
-	command := exec.CommandContext(ctx, "unshare", append([]string{
-		"--mount", "sh", "-ec", `mount --bind "$0" /etc/ssl/certs; exec "$@"`, folder,
-	}, arguments...)...)
-	command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, environment...)
-	if program == "go" {
-		command.Env = append(command.Env, clientOf+"="+address)
+	arguments := []string{"--mount", "sh", "-ec", inNamespace, "sh"}
+	for _, m := range slices.Concat(files, p.mounts, w.mounts) {
+		arguments = append(arguments, m.source, m.target)
 	}
-	output, err := command.CombinedOutput()
-	if err == nil {
+	var fault bytes.Buffer
+	command := exec.CommandContext(ctx, "unshare", slices.Concat(arguments, []string{"--"}, p.command, addresses)...)
+	// The last value of a variable counts. Those of the machine, such as proxies, do not.
+	command.Env = slices.Concat([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, l.environment, p.environment, w.environment)
+	command.Stderr = &fault
+	out, err := command.Output()
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if err != nil || len(lines) != len(addresses) {
+		t.Fatalf("%v: %s%s", err, out, fault.String())
+	}
+	trust := make([]bool, len(lines))
+	for i, line := range lines {
+		trust[i] = isTrusted(t, line)
+	}
+	switch image, bundle := trust[0], trust[1]; {
+	case image && bundle:
+		return adds
+	case bundle:
+		return replaces
+	case image:
+		return notRead
+	default:
+		return trustsNothing
+	}
+}
+
+// trusted is the line of a client that trusts a server.
+const trusted = "trusted"
+
+// refusals are the errors of clients that do not trust a server.
+var refusals = []string{
+	"certificate signed by unknown authority",      // Go
+	"unable to get local issuer certificate",       // OpenSSL
+	"unable to verify the first certificate",       // Node.js
+	"unable to find valid certification path",      // Java
+	"the trustAnchors parameter must be non-empty", // Java without any CA
+	"problem accessing trust store",                // Java with a file that is no key store
+}
+
+// isTrusted interprets a line of a client. A failure other than an untrusted certificate
+// proves nothing.
+func isTrusted(t *testing.T, line string) bool {
+	t.Helper()
+	if line == trusted {
 		return true
 	}
-	// Any other failure is a fault of the test.
-	for _, refusal := range []string{"certificate signed by unknown authority", "unable to get local issuer certificate", "self-signed certificate", "unable to get issuer"} {
-		if strings.Contains(string(output), refusal) {
+	for _, refusal := range refusals {
+		if strings.Contains(line, refusal) {
 			return false
 		}
 	}
-	t.Fatalf("%s of %s: %v: %s", program, address, err, output)
+	t.Fatalf("neither trusted nor refused: %s", line)
 	return false
 }

@@ -3,13 +3,18 @@
 //	handshake serve DIR        serve TLS on port 8443 with DIR/tls.crt and DIR/tls.key
 //	handshake dial FILE HOST   connect to HOST:8443 again and again, trusting the
 //	                           certificates in FILE and no others
+//	handshake connect HOST     connect to HOST:8443 once, trusting what Go trusts by
+//	                           default
+//	handshake repeat PROGRAM [ARGUMENT...]
+//	                           run a program again and again that connects once
 //
 // dial reads FILE again for each connection, like a program that reloads its trust
-// store. It prints a line whenever the outcome changes: "trusted", or "refused: " and
-// the error. It uses nothing of trust-manager.
+// store. dial and repeat print a line whenever the outcome changes: "trusted", or
+// "refused: " and the error. It uses nothing of trust-manager.
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -17,8 +22,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -26,6 +33,8 @@ import (
 const (
 	port  = "8443"
 	pause = 200 * time.Millisecond
+	// limit is how long a program that connects once may run.
+	limit = 10 * time.Second
 )
 
 func main() {
@@ -47,9 +56,13 @@ func run(args []string) error {
 	case len(args) == 2 && args[0] == "serve":
 		return serve(args[1])
 	case len(args) == 3 && args[0] == "dial":
-		return dial(args[1], args[2])
+		return watch(func() error { return dial(args[1], args[2]) })
+	case len(args) == 2 && args[0] == "connect":
+		return connect(args[1], nil)
+	case len(args) >= 2 && args[0] == "repeat":
+		return watch(func() error { return call(args[1], args[2:]...) })
 	default:
-		return errors.New("usage: handshake serve DIR | handshake dial FILE HOST")
+		return errors.New("usage: handshake serve DIR | dial FILE HOST | connect HOST | repeat PROGRAM [ARGUMENT...]")
 	}
 }
 
@@ -62,10 +75,11 @@ func serve(dir string) error {
 	return server.ListenAndServeTLS(filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"))
 }
 
-func dial(file, host string) error {
+// watch connects again and again, and prints each outcome that differs from the last one.
+func watch(attempt func() error) error {
 	for last := ""; ; time.Sleep(pause) {
 		outcome := "trusted"
-		if err := connect(file, host); err != nil {
+		if err := attempt(); err != nil {
 			outcome = "refused: " + err.Error()
 		}
 		if outcome != last {
@@ -75,8 +89,8 @@ func dial(file, host string) error {
 	}
 }
 
-// connect completes one handshake.
-func connect(file, host string) error {
+// dial completes one handshake, trusting the certificates in a file.
+func dial(file, host string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -85,10 +99,25 @@ func connect(file, host string) error {
 	if !roots.AppendCertsFromPEM(text) {
 		return fmt.Errorf("no certificate in %s", file)
 	}
+	return connect(host, roots)
+}
+
+// connect completes one handshake. Without roots, it trusts what Go trusts by default.
+func connect(host string, roots *x509.CertPool) error {
 	dialer := &net.Dialer{Timeout: time.Second}
 	connection, err := tls.DialWithDialer(dialer, "tcp", net.JoinHostPort(host, port), &tls.Config{RootCAs: roots})
 	if err != nil {
 		return err
 	}
 	return connection.Close()
+}
+
+// call runs a program that connects once. The error contains its output, in one line.
+func call(program string, args ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, program, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, strings.Join(strings.Fields(string(out)), " "))
+	}
+	return nil
 }

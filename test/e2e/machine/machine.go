@@ -138,6 +138,12 @@ func (m *Machine) Pack(ctx context.Context, name string, files ...string) error 
 	return m.Load(ctx, archive)
 }
 
+// Restart restarts a process of the cluster, and waits until it and those that depend on it
+// are ready.
+func (m *Machine) Restart(ctx context.Context, process string) error {
+	return m.finish(exec.CommandContext(ctx, m.cluster, "restart", "--dir", m.folder(), "--process", process))
+}
+
 // Kubectl runs kubectl as the administrator and returns its output. The error contains
 // its standard error.
 func (m *Machine) Kubectl(ctx context.Context, args ...string) (string, error) {
