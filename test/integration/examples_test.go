@@ -40,6 +40,7 @@ var wantInExamples = map[string][]string{
 	"java.yaml":               {rootA, rootB},
 	"namespace-selector.yaml": {defaultRoot},
 	"pod.yaml":                {defaultRoot},
+	"quickstart.yaml":         {rootA},
 	"rotation.yaml":           {rootA, rootB},
 	"secret-source.yaml":      {defaultRoot, rootA},
 	"targets.yaml":            {rootA},
