@@ -22,6 +22,7 @@ var groups = []group{
 	{memory},
 	{restart},
 	{trustBundleChange},
+	{podInjection},
 	{fewNamespace},
 	{newNamespace},
 }

@@ -43,7 +43,7 @@ func TestDuplicateTargetNamespace(t *testing.T) {
 // in mode auto.
 func TestUnsetValues(t *testing.T) {
 	t.Parallel()
-	all := render(t, "--set", "app.webhook.enabled=null,app.webhook.tls.mode=null,app.concurrency=null,crds.clusterBundle=null")
+	all := render(t, "--set", "app.webhook.enabled=null,app.webhook.tls.mode=null,app.concurrency=null,crds.clusterBundle=null,injection=null")
 	if diff := cmp.Diff(render(t).names(), all.names()); diff != "" {
 		t.Errorf("objects (-want +got):\n%s", diff)
 	}

@@ -26,7 +26,7 @@ const (
 )
 
 // sizes is how many ids each letter of the contract has.
-var sizes = map[string]int{"A": 17, "V": 8, "S": 14, "T": 15, "C": 6, "D": 4, "E": 6, "F": 6, "R": 6, "K": 6, "L": 12}
+var sizes = map[string]int{"A": 17, "V": 8, "S": 14, "T": 15, "C": 6, "D": 4, "E": 6, "F": 6, "R": 6, "K": 6, "L": 12, "P": 4}
 
 // row is one line of the table.
 type row struct {

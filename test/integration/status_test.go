@@ -75,7 +75,7 @@ func testRolloutIsShown(t *testing.T, s *scene) {
 	}
 }
 
-// A15: the digest is that of the PEM file, and lastChanged changes with it.
+// A15, P4: the digest is that of the PEM file, and lastChanged changes with it.
 func TestDigestInTheStatus(t *testing.T) { eachAPIKind(t, testDigestInTheStatus) }
 
 func testDigestInTheStatus(t *testing.T, s *scene) {

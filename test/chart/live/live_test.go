@@ -96,6 +96,10 @@ var sets = map[string]struct {
 		args: []string{"--set-json", `extraObjects=["apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}-text\n", {"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"object"}}]`},
 		has:  []string{"ConfigMap install/release-text", "ConfigMap install/object"},
 	},
+	"injection": {
+		args: set("injection.enabled=true", "injection.waitForBundle=true", "injection.excludedNamespaces={a,b}", "nameOverride="+strings.Repeat("n", 63)),
+		has:  []string{"MutatingAdmissionPolicy /" + strings.Repeat("n", 63) + "-inject-pods", "MutatingAdmissionPolicyBinding /" + strings.Repeat("n", 63) + "-inject-pods"},
+	},
 	"replicas null":      {args: set("replicaCount=null")},
 	"replicas as a text": {args: []string{"--set-string", "replicaCount=3"}},
 	"no replicas":        {args: set("replicaCount=0", "revisionHistoryLimit=0")},
