@@ -42,6 +42,10 @@ demo-down: $(BIN)/cluster ## Stop the demo; no process and no open port is left
 demo-times: ## Measure each stage of the demo in an empty home (about 20 minutes; UPDATE=1 writes the table of README.md)
 	@hack/demotimes.sh
 
+.PHONY: picture
+picture: ## Draw docs/picture.svg from what commands print on the running demo (needs jq)
+	@hack/picture.sh
+
 .PHONY: demo-package
 demo-package: build ## Add a default CA package with one root less to the demo, as image tag TAG, to try an upgrade
 	@hack/demo.sh package "$(TAG)"
@@ -71,10 +75,12 @@ test-cluster: cluster-build ## Run the tests of the cluster tool
 	@echo "== tests of the cluster tool (about a minute)"
 	@go -C tools/kubernetes test ./...
 
+# The packages that take longest. They start first, so that none is left alone at the end.
+LONGEST := ./test/integration ./test/faults
 .PHONY: test-integration
 test-integration: cluster-build $(BIN)/helm $(BIN)/certmanager $(BIN)/statuses ## Run the tests that need a real API server
 	@echo "== tests on a real API server (about 7 minutes)"
-	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m $$(go list ./test/... ./tools/... | grep -v -e /test/e2e -e /test/quickstart -e /test/certmanager)
+	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 20m $(LONGEST) $$(go list ./test/... ./tools/... | grep -v -e /test/e2e -e /test/quickstart -e /test/certmanager | grep -vxF "$$(go list $(LONGEST))")
 
 .PHONY: test-certmanager
 test-certmanager: cluster-build $(BIN)/helm $(BIN)/certmanager ## Run the tests with the real cert-manager and approver-policy
@@ -83,7 +89,7 @@ test-certmanager: cluster-build $(BIN)/helm $(BIN)/certmanager ## Run the tests 
 	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -timeout 10m ./test/certmanager
 
 .PHONY: test-quickstart
-test-quickstart: ## Run the commands of the quick start, the README and the pages on maintenance and ClusterBundles exactly as documented
+test-quickstart: ## Run the commands of the quick start, the README, CONTRIBUTING and the pages on maintenance and ClusterBundles exactly as documented
 	@echo "== the documented commands, in a copy of this checkout (about 3 minutes after make demo, otherwise 20)"
 	@TEST_QUICKSTART=1 go test -v -count=1 -timeout 40m ./test/quickstart
 
@@ -172,22 +178,6 @@ build: ## Build the operator and the tools into bin/
 	@install -m 755 cmd/kubectl-trust/kubectl_complete-trust $(BIN)/
 	@go -C tools/kubernetes build $(GOFLAGS_BUILD) -o $(BIN)/cluster .
 
-.PHONY: cli
-cli: ## Build kubectl-trust for Linux, macOS and Windows as archives in bin/cli, with checksums and a manifest for krew (about 10 minutes on the first run)
-	@hack/cli.sh "$(GIVEN_VERSION)"
-
-.PHONY: images
-images: ## Build all images as OCI archives in bin/images, for ARCHITECTURES (amd64 arm arm64 ppc64le s390x)
-	@hack/images.sh "$(GIVEN_VERSION)"
-
-.PHONY: images-verify
-images-verify: ## Build all images twice and check that they are identical and contain nothing unexpected (40 minutes)
-	@hack/imagesverify.sh "$(GIVEN_VERSION)"
-
-.PHONY: chart
-chart: $(BIN)/helm ## Package the chart for the images built by `make images`, as bin/charts/trust-manager-<version>.tgz
-	@hack/chart.sh "$(GIVEN_VERSION)"
-
 .PHONY: generate
 generate: $(BIN)/controller-gen $(BIN)/applyconfiguration-gen $(BIN)/crd-ref-docs ## Regenerate the generated files
 	@cd api && $(BIN)/controller-gen object crd paths=./trust/... paths=./trustmanager/... output:crd:dir=$(CURDIR)/deploy/crds
@@ -215,6 +205,10 @@ vulncheck: ## Check the code that the programs call for known vulnerabilities, b
 	@go -C hack/tools build -o $(BIN)/ golang.org/x/vuln/cmd/govulncheck
 	@hack/vulncheck.sh $(BIN)/govulncheck
 
+.PHONY: api-compat
+api-compat: ## Report changes of the Go API and of the CustomResourceDefinitions that break users, since the last release tag or BASE
+	@hack/apicompat.sh "$(BASE)"
+
 .PHONY: clean
 clean: demo-down ## Stop the demo and remove bin/; the cache of Kubernetes binaries is kept
 	@rm -rf $(BIN)
@@ -222,6 +216,32 @@ clean: demo-down ## Stop the demo and remove bin/; the cache of Kubernetes binar
 .PHONY: help
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+##@ Release
+
+.PHONY: release
+release: ## Build all files of the release VERSION in bin/release, as RELEASE.md describes (SNAPSHOT=1 without a tag; ARCHITECTURES, PLATFORMS, SUITES)
+	@hack/release.sh "$(GIVEN_VERSION)"
+
+.PHONY: release-verify
+release-verify: ## Build the release in bin/release a second time, from a clone and without a cache, and compare all files
+	@hack/releaseverify.sh "$(GIVEN_VERSION)"
+
+.PHONY: cli
+cli: ## Build kubectl-trust for Linux, macOS and Windows as archives in bin/cli, with checksums and a manifest for krew (about 10 minutes on the first run)
+	@hack/cli.sh "$(GIVEN_VERSION)"
+
+.PHONY: images
+images: ## Build all images as OCI archives in bin/images, for ARCHITECTURES (amd64 arm arm64 ppc64le s390x)
+	@hack/images.sh "$(GIVEN_VERSION)"
+
+.PHONY: images-verify
+images-verify: ## Build all images twice and check that they are identical and contain nothing unexpected (40 minutes)
+	@hack/imagesverify.sh "$(GIVEN_VERSION)"
+
+.PHONY: chart
+chart: $(BIN)/helm ## Package the chart for the images built by `make images`, as bin/charts/trust-manager-<version>.tgz
+	@hack/chart.sh "$(GIVEN_VERSION)"
 
 # Tools are rebuilt when their pinned versions change. The cluster tool builds
 # quickly, so it is built whenever it is needed.

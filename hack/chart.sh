@@ -2,7 +2,8 @@
 # Packages the chart as bin/charts/trust-manager-<version>.tgz, with a default CA
 # package that make images has built: that of Debian's newest suite if available.
 # VERSION defaults to the chart's appVersion. It must be a semantic version and the
-# version of the operator's image.
+# version of the operator's image. The package of a commit is the same in every checkout: the
+# time of its files is SOURCE_DATE_EPOCH, which defaults to the time of the commit.
 #
 #   hack/chart.sh [VERSION]
 set -euo pipefail
@@ -30,6 +31,7 @@ trap 'rm -rf "$work"' EXIT
 cp -r "$chart" "$work/"
 hack/chartvalues.sh "$work/trust-manager/values.yaml" "$name" "$tag"
 hack/chartreadme.sh "$work/trust-manager"
+find "$work/trust-manager" -exec touch -d "@${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}" {} +
 mkdir -p bin/charts
 rm -f bin/charts/trust-manager-*.tgz
 bin/helm package "$work/trust-manager" --version "$version" --app-version "$version" --destination bin/charts

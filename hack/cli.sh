@@ -9,6 +9,7 @@ set -euo pipefail
 cd -P "$(dirname "$0")/.."
 # A program records the modules that it is built from: those of go.mod, in every checkout.
 export GOWORK=off CGO_ENABLED=0
+umask 022 # the archives contain the modes of their files
 
 version=${1:-$(sed -n 's/^appVersion: *//p' deploy/charts/trust-manager/Chart.yaml)}
 platforms=${PLATFORMS:-linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64}

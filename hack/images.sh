@@ -3,7 +3,8 @@
 # packages from Mozilla's list and, if apt-get can download it, from the package
 # ca-certificates of each Debian suite in SUITES. Each archive has a bill of materials
 # beside it, and the file digests lists all images. VERSION defaults to the chart's
-# appVersion, so that the chart refers to the images that were built.
+# appVersion, so that the chart refers to the images that were built. The time of creation
+# in an image is SOURCE_DATE_EPOCH, which defaults to the time of the commit.
 #
 #   [ARCHITECTURES="amd64 arm arm64 ppc64le s390x"] [SUITES="bookworm trixie"] hack/images.sh [VERSION]
 set -euo pipefail
@@ -23,6 +24,7 @@ mkdir -p "$packages" "$work/out"
 
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 [ -z "$(git status --porcelain --untracked-files=no 2>/dev/null)" ] || revision=$revision-dirty
+export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 
 for architecture in $architectures; do
   echo "== programs for linux/$architecture"

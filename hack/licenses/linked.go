@@ -19,16 +19,14 @@ type linked struct {
 	folder, root string
 }
 
-// architectures are the architectures of the images.
-var architectures = []string{"amd64", "arm64"}
-
-// linkedInto returns the packages of other modules that a program links, and the
-// standard library as one more package.
-func linkedInto(program string) ([]linked, error) {
+// linkedInto returns the packages of other modules that a program links on any of the
+// platforms, and the standard library as one more package.
+func linkedInto(program string, platforms []string) ([]linked, error) {
 	set := map[linked]bool{}
-	for _, architecture := range architectures {
+	for _, platform := range platforms {
+		system, architecture, _ := strings.Cut(platform, "/")
 		command := exec.Command("go", "list", "-deps", "-json=Dir,Goroot,Root,Module", "./cmd/"+program) //nolint:noctx // it ends by itself
-		command.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+architecture, "CGO_ENABLED=0", "GOWORK=off")
+		command.Env = append(os.Environ(), "GOOS="+system, "GOARCH="+architecture, "CGO_ENABLED=0", "GOWORK=off")
 		output, err := command.Output()
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 			return nil, fmt.Errorf("go list for %s: %w: %s", program, err, exit.Stderr)

@@ -21,8 +21,17 @@ import (
 // is distributed with it.
 var allowed = []string{"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT"}
 
-// programs are the programs that are distributed to users.
-var programs = []string{"trust-manager", "trust-package", "trust-package-copy"}
+// programs maps the programs that are distributed to users to the platforms that they are built
+// for. The modules that a program links differ between operating systems.
+var programs = map[string][]string{
+	"kubectl-trust":      {"linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64", "windows/amd64", "windows/arm64"},
+	"trust-manager":      images,
+	"trust-package":      images,
+	"trust-package-copy": images,
+}
+
+// images are the platforms of the images.
+var images = []string{"linux/amd64", "linux/arm", "linux/arm64", "linux/ppc64le", "linux/s390x"}
 
 func main() {
 	if err := write(os.Stdout); err != nil {
@@ -41,8 +50,8 @@ type row struct {
 func write(out io.Writer) error {
 	rows := map[string]*row{}
 	var faults []error
-	for _, program := range programs {
-		linked, err := linkedInto(program)
+	for program, platforms := range programs {
+		linked, err := linkedInto(program, platforms)
 		if err != nil {
 			return err
 		}
@@ -98,7 +107,8 @@ fails if a license is not one of %s.
 	text.WriteString(`
 The certificates in default CA packages are not code: Mozilla publishes its list
 under the MPL-2.0, and Debian's package ` + "`ca-certificates`" + ` is derived from it. The bills of
-materials of the images (SPDX) list module, version and checksum of everything in them.
+materials of the images and of the command line (SPDX) list module, version and checksum of
+everything in them.
 `)
 	return text.String()
 }

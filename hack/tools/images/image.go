@@ -18,7 +18,7 @@ import (
 // user is an unprivileged user and group, as is common in images built from scratch.
 const user = "65532:65532"
 
-// epoch is the timestamp of everything in an image.
+// epoch is the timestamp of all files in an image.
 var epoch = time.Unix(0, 0).UTC()
 
 // index builds the index of the images of all architectures.
@@ -56,7 +56,7 @@ func (r recipe) image(architecture string) (v1.Image, error) {
 	image, err := mutate.Append(base, mutate.Addendum{
 		Layer:     content,
 		MediaType: types.OCILayer,
-		History:   v1.History{Created: v1.Time{Time: epoch}, CreatedBy: "trust-manager hack/images"},
+		History:   v1.History{Created: v1.Time{Time: r.created}, CreatedBy: "trust-manager hack/images"},
 	})
 	if err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func (r recipe) image(architecture string) (v1.Image, error) {
 
 func (r recipe) config(config *v1.ConfigFile, architecture string) *v1.ConfigFile {
 	config.OS, config.Architecture, config.Variant = "linux", architecture, variantOf(architecture)
-	config.Created = v1.Time{Time: epoch}
+	config.Created = v1.Time{Time: r.created}
 	config.Config.User = user
 	config.Config.Entrypoint, config.Config.Cmd = r.entrypoint, r.command
 	config.Config.Labels = map[string]string{

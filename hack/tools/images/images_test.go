@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"trust-manager.io/hack/tools/spdx"
 )
 
 const bundleText = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
@@ -140,7 +142,7 @@ func TestBill(t *testing.T) {
 	t.Parallel()
 	binaries, packages := inputs(t)
 	out := buildAll(t, binaries, packages)
-	var bill spdxDocument
+	var bill spdx.Document
 	if err := json.Unmarshal([]byte(read(t, out, "trust-pkg-debian.spdx.json")), &bill); err != nil {
 		t.Fatal(err)
 	}
@@ -165,36 +167,6 @@ func TestBill(t *testing.T) {
 	}
 	if last := bill.Packages[len(bill.Packages)-1]; last.Version != "2025~deb+1" || last.SourceInfo != "sha256:abc" {
 		t.Errorf("certificates %+v", last)
-	}
-}
-
-// TestLicenses checks that licenses in a bill of materials come from the list, joined as
-// an SPDX expression, and that a module missing from the list is an error.
-func TestLicenses(t *testing.T) {
-	t.Parallel()
-	folder := t.TempDir()
-	write(t, folder, "list.md", "# Licenses\n\n| module | version | licenses | in |\n|---|---|---|---|\n"+
-		"| `example.com/m` | v1.0.0-x | Apache-2.0, MIT | a, b |\n| `Go's standard library` | that of the build | BSD-3-Clause | a |\n")
-	known, err := readLicenses(filepath.Join(folder, "list.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for module, want := range map[string]string{
-		"example.com/m": "Apache-2.0 AND MIT", stdlib: "BSD-3-Clause", "trust-manager.io/api": "Apache-2.0", "example.com/other": "", "trust-manager.iox": "",
-	} {
-		if got, err := known.of(module); got != want || (err == nil) != (want != "") {
-			t.Errorf("%s: %q (%v), want %q", module, got, err, want)
-		}
-	}
-	if got, err := licenses(nil).of("example.com/m"); got != spdxNoAssertion || err != nil {
-		t.Errorf("without a list: %q (%v)", got, err)
-	}
-}
-
-func TestIdentifier(t *testing.T) {
-	t.Parallel()
-	if one, other := identifier("a.b/c-d_e"), identifier("a.b/c_d-e"); one == other || strings.ContainsAny(one, "/_") {
-		t.Errorf("%s, %s", one, other)
 	}
 }
 

@@ -20,7 +20,8 @@
 //
 // Invariants: an image contains only its own files, which are owned by root and
 // whose programs are static, and it runs as user 65532; the same input produces the same
-// digest and the same bill of materials, because all timestamps are fixed.
+// digest and the same bill of materials, because files have a fixed timestamp and the time of
+// creation is that in SOURCE_DATE_EPOCH.
 package main
 
 import (
@@ -29,7 +30,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
+
+	"trust-manager.io/hack/tools/spdx"
 )
 
 func main() {
@@ -71,19 +76,37 @@ func runBuild(args []string) error {
 	if err != nil {
 		return err
 	}
-	var known licenses
+	var known spdx.Licenses
 	if *list != "" {
-		if known, err = readLicenses(*list); err != nil {
+		if known, err = spdx.ReadLicenses(*list); err != nil {
 			return err
 		}
 	}
+	created, err := sourceDate()
+	if err != nil {
+		return err
+	}
 	for _, r := range recipes {
-		r.revision, r.licenses = *revision, known
+		r.revision, r.licenses, r.created = *revision, known, created
 		if err := build(r, *out); err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
 	}
 	return nil
+}
+
+// sourceDate returns the time in SOURCE_DATE_EPOCH
+// (https://reproducible-builds.org/specs/source-date-epoch/), or the epoch if it is unset.
+func sourceDate() (time.Time, error) {
+	text := os.Getenv("SOURCE_DATE_EPOCH")
+	if text == "" {
+		return epoch, nil
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("SOURCE_DATE_EPOCH: %w", err)
+	}
+	return time.Unix(seconds, 0).UTC(), nil
 }
 
 // build writes an image and its bill of materials and prints archive, reference and digest.

@@ -7,6 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"trust-manager.io/hack/tools/spdx"
 )
 
 // repository is the prefix of image names in the chart.
@@ -30,7 +33,9 @@ type file struct {
 // recipe is the description of an image.
 type recipe struct {
 	name, version, revision string
-	entrypoint, command     []string
+	// created is the time of creation that the image and its bill of materials state.
+	created             time.Time
+	entrypoint, command []string
 	// programs maps each architecture to the one program of the image.
 	programs map[string]file
 	// content are the other files, the same for all architectures.
@@ -38,7 +43,7 @@ type recipe struct {
 	// source is the source of a package's certificates; nil for the operator's image.
 	source *source
 	// licenses are the licenses of the modules in programs.
-	licenses licenses
+	licenses spdx.Licenses
 }
 
 // recipesOf returns the recipes of the operator and of all packages in a folder.

@@ -35,13 +35,17 @@ func New(root, home string) (*Helm, error) {
 
 // Run runs Helm and returns its output. An error contains Helm's message.
 func (h *Helm) Run(ctx context.Context, args ...string) (string, error) {
-	command := exec.CommandContext(ctx, h.binary, args...)
+	return h.output(exec.CommandContext(ctx, h.binary, args...))
+}
+
+// output runs a command without the user's settings of Helm.
+func (h *Helm) output(command *exec.Cmd) (string, error) {
 	command.Env = append(os.Environ(), "HELM_CONFIG_HOME="+h.home, "HELM_DATA_HOME="+h.home, "HELM_CACHE_HOME="+h.home,
 		"HELM_NAMESPACE=", "KUBECONFIG="+os.DevNull)
 	var out, fault bytes.Buffer
 	command.Stdout, command.Stderr = &out, &fault
 	if err := command.Run(); err != nil {
-		return out.String(), fmt.Errorf("helm %s: %w: %s", args[0], err, strings.TrimSpace(fault.String()))
+		return out.String(), fmt.Errorf("%s %s: %w: %s", filepath.Base(command.Path), command.Args[1], err, strings.TrimSpace(fault.String()))
 	}
 	return out.String(), nil
 }
@@ -53,6 +57,15 @@ func (h *Helm) Template(ctx context.Context, release, namespace string, args ...
 		return nil, err
 	}
 	return Parse(text)
+}
+
+// Manifest renders the chart as install.yaml, the manifest of a release for `kubectl apply`.
+func (h *Helm) Manifest(ctx context.Context) (string, error) {
+	script, err := filepath.Abs(filepath.Join(filepath.Dir(h.binary), "..", "hack", "install.sh"))
+	if err != nil {
+		return "", err
+	}
+	return h.output(exec.CommandContext(ctx, script, h.Chart))
 }
 
 // Objects are the objects of a rendered chart, in its order.

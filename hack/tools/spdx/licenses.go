@@ -1,4 +1,4 @@
-package main
+package spdx
 
 import (
 	"fmt"
@@ -8,6 +8,8 @@ import (
 )
 
 const (
+	// stdlib is the name of Go's standard library as a module.
+	stdlib = "stdlib"
 	// ownModule is the common prefix of the paths of this repository's modules, and
 	// ownLicense is their license.
 	ownModule  = "trust-manager.io"
@@ -16,19 +18,19 @@ const (
 	standardLibrary = "Go's standard library"
 )
 
-// licenses maps modules to SPDX license expressions. A nil map means unknown licenses.
-type licenses map[string]string
+// Licenses maps modules to SPDX license expressions. A nil map means unknown licenses.
+type Licenses map[string]string
 
 var listed = regexp.MustCompile("^\\| `?([^`|]+?)`? \\| [^|]+ \\| ([A-Za-z0-9., -]+) \\|")
 
-// readLicenses reads the list that hack/licenses generates: a table of modules,
+// ReadLicenses reads the list that hack/licenses generates: a table of modules,
 // versions and licenses.
-func readLicenses(path string) (licenses, error) {
+func ReadLicenses(path string) (Licenses, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	known := licenses{}
+	known := Licenses{}
 	for line := range strings.Lines(string(text)) {
 		if match := listed.FindStringSubmatch(line); match != nil {
 			known[match[1]] = strings.ReplaceAll(match[2], ", ", " AND ")
@@ -39,9 +41,9 @@ func readLicenses(path string) (licenses, error) {
 
 // of returns the license of a module. A module that is not in the list is an error: no
 // code is shipped before its license has been reviewed.
-func (l licenses) of(module string) (string, error) {
+func (l Licenses) of(module string) (string, error) {
 	if l == nil {
-		return spdxNoAssertion, nil
+		return NoAssertion, nil
 	}
 	if module == ownModule || strings.HasPrefix(module, ownModule+"/") {
 		return ownLicense, nil
