@@ -281,7 +281,7 @@ NEXT
   await 60 settled
   runs certmanager || fail "cert-manager has exited"
 
-  stage "The release trust-manager in the namespace cert-manager; its pods as processes of this machine"
+  stage "The chart (release trust-manager in the namespace cert-manager, its pods as processes of this machine)"
   # shellcheck disable=SC2016 # localnode expands it
   background localnode --images "$demo/images" --dir "$demo/node" --arg '--kubeconfig=$(KUBECONFIG)'
   before=$(versions)

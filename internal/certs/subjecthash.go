@@ -20,7 +20,7 @@ const tagUniversalString = 28
 // of the file before the dot. It is the start of the SHA-1 of the canonical form of the subject: text
 // in UTF-8, with ASCII in lower case, and without white space at the ends or repeated white space.
 func (c *Certificate) OpenSSLHash() (string, error) {
-	var names []relativeNameSET
+	var names []hashedNameSET
 	if rest, err := asn1.Unmarshal(c.RawSubject, &names); err != nil || len(rest) > 0 {
 		return "", errors.New("the subject is not a Name in DER")
 	}
@@ -35,9 +35,15 @@ func (c *Certificate) OpenSSLHash() (string, error) {
 	return fmt.Sprintf("%08x", binary.LittleEndian.Uint32(digest.Sum(nil))), nil
 }
 
+// hashedNameSET is a RelativeDistinguishedName whose types are not decoded: OpenSSL hashes those that
+// encoding/asn1 cannot hold too. encoding/asn1 recognizes the SET by the suffix of the name.
+type hashedNameSET []struct {
+	Type, Value asn1.RawValue
+}
+
 // canonicalSet returns the DER of a RelativeDistinguishedName with canonical values. The elements of a
 // SET OF are sorted (X.690, 11.6).
-func canonicalSet(name relativeNameSET) ([]byte, error) {
+func canonicalSet(name hashedNameSET) ([]byte, error) {
 	var elements [][]byte
 	for _, attribute := range name {
 		if text, ok := canonicalText(attribute.Value); ok {
@@ -60,9 +66,9 @@ func canonicalText(value asn1.RawValue) (text []byte, ok bool) {
 		return nil, false
 	}
 	switch value.Tag {
-	case asn1.TagUTF8String, asn1.TagPrintableString, asn1.TagIA5String:
+	case asn1.TagUTF8String:
 		text, ok = value.Bytes, true
-	case asn1.TagT61String: // OpenSSL reads it as ISO 8859-1
+	case asn1.TagT61String, asn1.TagPrintableString, asn1.TagIA5String: // OpenSSL reads ISO 8859-1
 		for _, b := range value.Bytes {
 			text = utf8.AppendRune(text, rune(b))
 		}

@@ -96,6 +96,7 @@ func oddSubjects() (subjects [][]setOfSET) {
 		value(asn1.TagUTF8String, "Root"), value(asn1.TagPrintableString, "Root"), value(asn1.TagIA5String, "Root"),
 		value(asn1.TagNumericString, "12 34"), value(asn1.TagT61String, "R\xf6\xd6t"), value(asn1.TagBMPString, "\x00R\x00\xd6\x20\xac"),
 		value(28, "\x00\x00\x00R\x00\x01\xf6\x00"), value(asn1.TagUTF8String, "  Two \t\n Words  "), value(asn1.TagUTF8String, "Größe ÄÖ"),
+		value(asn1.TagPrintableString, "R\xf6\xd6t"), value(asn1.TagIA5String, "R\xf6\xd6t"),
 		value(asn1.TagUTF8String, ""), value(asn1.TagUTF8String, " \t "), value(asn1.TagBitString, "\x00\x01"), value(asn1.TagUTF8String, "a\u00a0b"),
 	} {
 		subjects = append(subjects, []setOfSET{{{organization, value(asn1.TagPrintableString, "Org")}}, {{commonName, v}}})

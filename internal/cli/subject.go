@@ -139,7 +139,8 @@ func withFileHint(err error, kind, name string) error {
 	return err
 }
 
-// textsOf returns the values of an object, by key.
+// textsOf returns the values of an object, by key. The files of a hashed directory are left out if
+// their certificates are in another value, as in each target that has one.
 func textsOf(object string, text map[string]string, binary map[string][]byte) (texts []keyedText) {
 	values := maps.Clone(text)
 	if values == nil {
@@ -149,9 +150,22 @@ func textsOf(object string, text map[string]string, binary map[string][]byte) (t
 		values[key] = string(value)
 	}
 	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if bundle.IsHashedName(key) && isElsewhere(values, key) {
+			continue
+		}
 		texts = append(texts, keyedText{certs.Origin{Object: object, Key: key}, values[key]})
 	}
 	return texts
+}
+
+// isElsewhere reports whether a value of a hashed directory is part of one under another key.
+func isElsewhere(values map[string]string, name string) bool {
+	for key, value := range values {
+		if !bundle.IsHashedName(key) && strings.Contains(value, values[name]) {
+			return true
+		}
+	}
+	return false
 }
 
 // fileSubjects returns what a file contains: the objects of a manifest, or one text. The texts of

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -88,7 +89,7 @@ func keysOf(shape *target.Shape, files []bundle.File) (keys []string, err error)
 		case file.Format == bundle.HashedDirectory:
 			names := slices.AppendSeq(slices.Collect(maps.Keys(shape.Text)), maps.Keys(shape.Binary))
 			keys = append(keys, slices.DeleteFunc(names, func(name string) bool { return !bundle.IsHashedName(name) })...)
-		case slices.Contains(keys, file.Key):
+		case slices.Contains(keys, file.Key) || shape.HashedDirectory && bundle.IsHashedName(file.Key):
 			return nil, fmt.Errorf("%s: two files have the key %q", file.Field, file.Key)
 		default:
 			keys = append(keys, file.Key)
@@ -100,6 +101,10 @@ func keysOf(shape *target.Shape, files []bundle.File) (keys []string, err error)
 // files writes the files of the object of an action to a directory for its kind, namespace, if
 // any, and name. Names from manifests, which no API server has checked, cannot lead out of it.
 func (w *writer) files(action target.Action, files []bundle.File) error {
+	keys, err := keysOf(action.Shape, files)
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(w.dir, dirMode); err != nil {
 		return err
 	}
@@ -109,8 +114,9 @@ func (w *writer) files(action target.Action, files []bundle.File) error {
 	}
 	dir := filepath.Join(target.TypeOf(action.Key.Kind).Resource, action.Key.Namespace, action.Key.Name)
 	err = root.MkdirAll(dir, dirMode)
-	keys, refused := keysOf(action.Shape, files)
-	err = errors.Join(err, refused)
+	if err == nil && action.Shape.HashedDirectory {
+		err = removeHashed(root, dir)
+	}
 	for _, key := range keys {
 		if err == nil {
 			data := append([]byte(action.Shape.Text[key]), action.Shape.Binary[key]...)
@@ -118,6 +124,18 @@ func (w *writer) files(action target.Action, files []bundle.File) error {
 		}
 	}
 	return errors.Join(err, root.Close())
+}
+
+// removeHashed removes the files of an earlier hashed directory: programs would trust those of
+// certificates that are no longer in the bundle.
+func removeHashed(root *os.Root, dir string) error {
+	entries, err := fs.ReadDir(root.FS(), filepath.ToSlash(dir))
+	for _, entry := range entries {
+		if err == nil && bundle.IsHashedName(entry.Name()) {
+			err = root.Remove(filepath.Join(dir, entry.Name()))
+		}
+	}
+	return err
 }
 
 // close writes what is left.

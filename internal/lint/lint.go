@@ -49,6 +49,7 @@ func Spec(spec bundle.Spec, namespaces int) []Finding {
 			}
 		}
 	}
+	findings = append(findings, hashedDirectories(spec.Targets)...)
 	for _, source := range spec.Sources {
 		if source.Object != nil && source.Object.Key == corev1.TLSCertKey {
 			chains = append(chains, source.Field+".key")
@@ -57,6 +58,26 @@ func Spec(spec bundle.Spec, namespaces int) []Finding {
 	if len(chains) > 0 {
 		findings = append(findings, Finding{Origin: certs.Origin{Field: chains[0]}, Fields: chains, Detail: "tls.crt often contains a chain with intermediates, and changes with each renewal; " +
 			"use a key that contains only a root, ideally a copy of it in a ConfigMap"})
+	}
+	return findings
+}
+
+// caFile is the name of the file that programs read in /etc/ssl/certs.
+const caFile = "ca-certificates.crt"
+
+// hashedDirectories returns a finding for hashed directories that replace the CAs of an image for some
+// programs only.
+func hashedDirectories(targets []bundle.Target) (findings []Finding) {
+	for _, target := range targets {
+		at := slices.IndexFunc(target.Files, func(f bundle.File) bool { return f.Format == bundle.HashedDirectory })
+		if at < 0 || slices.ContainsFunc(target.Files, func(f bundle.File) bool { return f.Format == bundle.PEM && f.Key == caFile }) {
+			continue
+		}
+		finding := Finding{Origin: certs.Origin{Field: target.Files[at].Field}, Detail: "mounted over /etc/ssl/certs, the hashed directory does not serve curl " +
+			"and other programs that read one file: write PEM under the key " + caFile}
+		if len(findings) == 0 || findings[len(findings)-1].Origin != finding.Origin { // the targets of a Bundle share the field
+			findings = append(findings, finding)
+		}
 	}
 	return findings
 }

@@ -2,6 +2,7 @@ package target
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -254,6 +255,16 @@ func TestAdoptionRefusalStatesWhatToDo(t *testing.T) {
 	}
 	if got.Verb != Refuse || strings.Contains(got.Reason, "their text") {
 		t.Errorf("%s: %s", got.Verb, got.Reason)
+	}
+	// A directory of many files: a status shows the first 300 bytes.
+	want.Shape.HashedDirectory = true
+	many := map[string]string{}
+	for i := range 140 {
+		many[fmt.Sprintf("%08x.0", i)] = "their text"
+	}
+	cause := Decide(roots, want, Observed{State: Full, Object: stranger(many)}).Reason
+	if !strings.Contains(cause, "and 137 more") || !strings.Contains(cause[:min(300, len(cause))], "another name for the Bundle") {
+		t.Errorf("%d bytes: %s", len(cause), cause)
 	}
 	if diff := cmp.Diff(map[string]string{"ca.pem": "their text", "a.pem": "their text"}, object.Text); diff != "" {
 		t.Error(diff)

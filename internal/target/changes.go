@@ -113,7 +113,11 @@ func (i identity) compare(observed Observed, desired Desired) difference {
 	object := observed.Object
 	entries := object.entries()
 	wanted := desired.Shape.entries()
-	stale, others := i.split(object, entries, object.written(desired.Shape), wanted)
+	ours := object.written(desired.Shape)
+	if desired.Shape.HashedDirectory {
+		takeHashedNames(entries, ours)
+	}
+	stale, others := i.split(object, entries, ours, wanted)
 	for field := range object.claimed() {
 		// Another manager wrote the desired value too, so the entry stays when it is no
 		// longer desired. An entry with another value is changed, which ends that claim.
@@ -124,7 +128,7 @@ func (i identity) compare(observed Observed, desired Desired) difference {
 	adopted, isNew := i.isAdopted(observed)
 	d := difference{clean: !others.any && !object.Immutable && !adopted, isNew: isNew, mark: markOf(adopted, desired.Shape.Orphan, others.data)}
 	if isNew && !desired.Overwrite && !i.hasConsent(object) {
-		d.conflicts = conflicts(entries, wanted, object.written(nil))
+		d.conflicts = conflicts(entries, wanted, stale, object.written(nil))
 	}
 	if d.mark != "" {
 		mark := Field{SectionAnnotations, i.marks[0].Shared}
@@ -160,9 +164,27 @@ func markOf(adopted, orphan, shared bool) bundle.Mark {
 	return ""
 }
 
+// takeHashedNames adds to the operator's entries all that have names of a hashed directory. Programs
+// trust whatever is under them, so none may stay that is not of the bundle, even if another manager wrote it: a
+// name disappears with its certificate, while other keys are overwritten.
+func takeHashedNames(entries map[Field]string, ours map[Field]bool) {
+	for field := range entries {
+		if field.isData() && bundle.IsHashedName(field.Key) {
+			ours[field] = true
+		}
+	}
+}
+
 // conflicts returns the sorted keys under which an object has other data than the desired
-// one, in either form, which the operator has not written. An empty value is no content.
-func conflicts(entries, wanted map[Field]string, written map[Field]bool) (keys []string) {
+// one, in either form, or data to remove, which the operator has not written. An empty value is no
+// content.
+func conflicts(entries, wanted map[Field]string, stale, written map[Field]bool) (keys []string) {
+	for field := range stale {
+		_, isMoved := wanted[field.counterpart()]
+		if field.isData() && !isMoved && entries[field] != "" && !written[field] {
+			keys = append(keys, strconv.Quote(field.Key))
+		}
+	}
 	for field, value := range wanted {
 		if !field.isData() {
 			continue

@@ -194,7 +194,7 @@ func (a *Action) repair(desired Desired, observed Observed) {
 	case len(difference.conflicts) > 0:
 		a.set(Refuse, fmt.Sprintf("the object existed before and has other content under %[1]s; to overwrite it, set spec.target.overwrite "+
 			"in the %[4]s, or the annotation %[2]s to %[3]q on the object; to keep it, use another key, or another name for the %[4]s",
-			strings.Join(difference.conflicts, ", "), desired.Marks.Adopt, consent, a.Key.Bundle.Kind))
+			listOf(difference.conflicts), desired.Marks.Adopt, consent, a.Key.Bundle.Kind))
 	case len(object.Meta.ManagedFields) == 0 && len(difference.changes.Drop) == 0:
 		// Applied even if nothing differs: without managedFields, the operator's entries
 		// could not be distinguished from foreign ones later. An apply removes nothing,
@@ -215,6 +215,17 @@ func (a *Action) repair(desired Desired, observed Observed) {
 		a.set(Patch, "it differs from the bundle and holds foreign entries")
 	}
 	a.RequireLiveBundle = a.Verb.isWrite() && (difference.ownerMissing || difference.isNew)
+}
+
+// maxShownKeys is how many keys a reason lists, so that what to do still fits into a status.
+const maxShownKeys = 3
+
+// listOf lists the first few keys.
+func listOf(keys []string) string {
+	if more := len(keys) - maxShownKeys; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(keys[:maxShownKeys], ", "), more)
+	}
+	return strings.Join(keys, ", ")
 }
 
 // release decides about a target that is not desired.

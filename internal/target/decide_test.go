@@ -212,6 +212,52 @@ func changedOwner(change func(*metav1.OwnerReference)) metav1.OwnerReference {
 	return owner
 }
 
+// T3, T3b, T6: a file of a hashed directory that is not of the bundle is removed, also if another manager
+// wrote it, and other foreign keys stay. An object that existed before is not changed without consent. Without a
+// hashed directory, such a key is foreign.
+func TestDecideHashedNames(t *testing.T) {
+	t.Parallel()
+	const stale = "5ad8a5d6.0"
+	hashed := func() Desired {
+		want := wanted()
+		want.Shape.HashedDirectory = true
+		return want
+	}
+	by := managed("kubectl", metav1.ManagedFieldsOperationApply, `{"f:data":{"f:`+stale+`":{}}}`)
+	overwriting := hashed()
+	overwriting.Overwrite = true
+	for name, tc := range map[string]struct {
+		want   Desired
+		object *Object
+		verb   Verb
+		drop   bool
+	}{
+		"of another manager":                {hashed(), object(withText(stale, "x"), also(by)), Replace, true},
+		"of the operator and another":       {hashed(), object(withText(stale, "x"), also(by), tracked(managed(FieldManager, metav1.ManagedFieldsOperationUpdate, strings.Replace(ours, "f:ca.pem", "f:"+stale, 1)), by)), Replace, true},
+		"of nobody":                         {hashed(), object(withText(stale, "x"), tracked()), Replace, true},
+		"binary":                            {hashed(), object(withBinary(stale, "x")), Replace, true},
+		"beside a foreign key":              {hashed(), object(withText(stale, "x"), withText("theirs", "x"), shared), Patch, true},
+		"a name of another form":            {hashed(), object(withText("5ad8a5d6.x", "x"), shared), NoOp, false},
+		"without a hashed directory":        {wanted(), object(withText(stale, "x"), shared), NoOp, false},
+		"in an object that existed before":  {hashed(), stranger(map[string]string{stale: "x"}), Refuse, false},
+		"the same, with consent":            {overwriting, stranger(map[string]string{stale: "x"}), Patch, true},
+		"empty in one that existed before":  {hashed(), stranger(map[string]string{stale: ""}), Patch, true},
+		"adopted before, and then restored": {hashed(), stranger(map[string]string{stale: "x"}, adopted, withLabel(bundleLabel, "roots")), Patch, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := Decide(roots, tc.want, Observed{State: Full, Object: tc.object})
+			dropped := got.Changes.Drop[text(stale)]
+			if got.Verb == Replace { // the object is written without it
+				dropped = true
+			}
+			if got.Verb != tc.verb || dropped != tc.drop {
+				t.Errorf("%s (%s), dropped %v, want %s", got.Verb, got.Reason, got.Changes.Drop, tc.verb)
+			}
+		})
+	}
+}
+
 // T6: foreign entries of an object stay, and so does the object. T4: foreign data also
 // makes it a shared one.
 func TestDecideObjectWithForeignEntries(t *testing.T) {

@@ -56,6 +56,9 @@ type Shape struct {
 	Annotations map[string]string
 	// Orphan reports that the targets outlive the Bundle, which does not own them.
 	Orphan bool
+	// HashedDirectory reports that there is a hashed directory. All keys of the form of its names are
+	// the operator's then.
+	HashedDirectory bool
 }
 
 // MaxSize is the API server's limit for the sum of the values of a ConfigMap or Secret,
@@ -152,6 +155,7 @@ func newShape(spec bundle.Spec, digest string, target bundle.Target, files *enco
 		Orphan:      spec.Orphan,
 	}
 	for _, file := range target.Files {
+		shape.HashedDirectory = shape.HashedDirectory || file.Format == bundle.HashedDirectory
 		isText := TypeOf(target.Kind).isText(file.Format)
 		for _, entry := range files.of(file).entries {
 			if key := cmp.Or(entry.Key, file.Key); isText {

@@ -181,7 +181,8 @@ func inMounts(mounts []corev1.VolumeMount, mounted map[string][]file) (uses []Us
 			if mount.SubPath != "" || mount.SubPathExpr != "" {
 				use.Way = SubPath
 			}
-			if mount.SubPath == "" || f.path == mount.SubPath || strings.HasPrefix(f.path, mount.SubPath+"/") {
+			if mount.SubPath == "" || f.path == mount.SubPath || strings.HasPrefix(f.path, mount.SubPath+"/") ||
+				f.object.Hashed && bundle.IsHashedName(mount.SubPath) {
 				uses = append(uses, use)
 			}
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 var objects = []Object{
-	{Kind: bundle.ConfigMap, Name: "roots", Keys: []string{"ca.crt", "ca.jks"}},
+	{Kind: bundle.ConfigMap, Name: "roots", Keys: []string{"ca.crt", "ca.jks"}, Hashed: true},
 	{Kind: bundle.Secret, Name: "roots", Keys: []string{"ca.crt"}},
 	{Kind: bundle.ClusterTrustBundle, Name: "roots"},
 	{Kind: bundle.ClusterTrustBundle, Name: "example.com:ca:roots", Signer: "example.com/ca", Labels: labels.Set{"channel": "live"}},
@@ -80,6 +80,9 @@ func TestOf(t *testing.T) {
 		"subPath":                      {mounting(configMap("roots"), subPath("ca.crt")), use(bundle.ConfigMap, SubPath)},
 		"subPath of a folder":          {mounting(configMap("roots", corev1.KeyToPath{Key: "ca.jks", Path: "java/cacerts"}), subPath("java")), use(bundle.ConfigMap, SubPath)},
 		"subPath of a foreign key":     {mounting(configMap("roots"), subPath("foreign")), nil},
+		"hashed name":                  {mounting(configMap("roots", corev1.KeyToPath{Key: "5ad8a5d6.0", Path: "a"})), use(bundle.ConfigMap, Volume)},
+		"subPath of a hashed name":     {mounting(configMap("roots"), subPath("5ad8a5d6.0")), use(bundle.ConfigMap, SubPath)},
+		"hashed name of another":       {mounting(corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "roots"}}, subPath("5ad8a5d6.0")), nil},
 		"subPathExpr":                  {mounting(configMap("roots"), func(m *corev1.VolumeMount) { m.SubPathExpr = "$(X)" }), use(bundle.ConfigMap, SubPath)},
 		"Secret":                       {mounting(corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "roots"}}), use(bundle.Secret, Volume)},
 		"projected ConfigMap":          {mounting(projected(corev1.VolumeProjection{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: local("roots")}})), use(bundle.ConfigMap, Projected)},

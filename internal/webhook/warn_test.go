@@ -106,6 +106,10 @@ func TestWarningsOfSpec(t *testing.T) {
 	}
 	const jks = "spec.target.additionalFormats.jks"
 	withJKS := bundle.Target{Files: []bundle.File{{Format: bundle.PEM}, {Field: jks, Format: bundle.JKS}}}
+	const hashed = "spec.target.additionalFormats.hashedDirectory"
+	withHashed := func(key string) bundle.Target {
+		return bundle.Target{Files: []bundle.File{{Format: bundle.PEM, Key: key}, {Field: hashed, Format: bundle.HashedDirectory}}}
+	}
 	for name, tc := range map[string]struct {
 		spec bundle.Spec
 		want []string
@@ -118,9 +122,11 @@ func TestWarningsOfSpec(t *testing.T) {
 			bundle.Spec{Namespaces: labels.Everything(), NamespacesField: "spec.target.namespaceSelector", Targets: []bundle.Target{{}}},
 			[]string{"spec.target.namespaceSelector: the selector is empty, and so selects every namespace (3 now)"},
 		},
-		"no selector": {bundle.Spec{Namespaces: labels.Everything(), Targets: []bundle.Target{{}}}, nil},
-		"a JKS":       {bundle.Spec{Targets: []bundle.Target{withJKS, withJKS}}, []string{jks + ": JKS is deprecated"}},
-		"tls.crt":     {bundle.Spec{Sources: []bundle.Source{object(0, "a"), object(1, "tls.crt")}}, []string{"spec.sources[1].secret.key: tls.crt often"}},
+		"no selector":                            {bundle.Spec{Namespaces: labels.Everything(), Targets: []bundle.Target{{}}}, nil},
+		"a hashed directory beside another file": {bundle.Spec{Targets: []bundle.Target{withHashed("ca.pem"), withHashed("ca.pem")}}, []string{hashed + ": mounted over /etc/ssl/certs"}},
+		"a hashed directory":                     {bundle.Spec{Targets: []bundle.Target{withHashed("ca-certificates.crt")}}, nil},
+		"a JKS":                                  {bundle.Spec{Targets: []bundle.Target{withJKS, withJKS}}, []string{jks + ": JKS is deprecated"}},
+		"tls.crt":                                {bundle.Spec{Sources: []bundle.Source{object(0, "a"), object(1, "tls.crt")}}, []string{"spec.sources[1].secret.key: tls.crt often"}},
 		"tls.crt in many": {
 			bundle.Spec{Sources: []bundle.Source{object(0, "tls.crt"), object(7, "tls.crt"), object(99, "tls.crt"), object(3, "tls.crt"), object(4, "tls.crt")}},
 			[]string{"spec.sources[0].secret.key, spec.sources[7].secret.key, spec.sources[99].secret.key and 2 more: tls.crt often"},

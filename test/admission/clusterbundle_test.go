@@ -218,7 +218,7 @@ func TestClusterBundleReadsOwnTarget(t *testing.T) {
 			hashed := strings.ReplaceAll(spec("own", key), "a.pem", "a.pem, format: HashedDirectory")
 			rules["E5 V7 "+kind+" hashed "+key] = pair{name: "own", valid: spec("other", key), invalid: hashed, at: "spec", says: "must not read the " + kind + " target"}
 		}
-		for _, key := range []string{"5ad8a5d6.x", "x*", "x*.0", "5ad8a5d6"} {
+		for _, key := range []string{"5ad8a5d6.x", "x*", "x*.0", "5ad8a5d6", "1.0"} {
 			hashed := strings.ReplaceAll(spec("own", key), "a.pem", "a.pem, format: HashedDirectory")
 			rules["E5 V7 "+kind+" beside hashed "+key] = pair{name: "own", valid: hashed, invalid: spec("own", "*"), at: "spec", says: "must not read the " + kind + " target"}
 		}

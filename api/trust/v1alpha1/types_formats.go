@@ -16,8 +16,10 @@ type AdditionalFormats struct {
 
 	// hashedDirectory also writes each certificate as a PEM file of its own, under the
 	// name by which OpenSSL finds it in a directory: the hash of its subject, a dot, and
-	// a number, such as 5ad8a5d6.0. The object can then be mounted over /etc/ssl/certs
-	// and replaces the CAs of the image. It takes about twice the size of the PEM file.
+	// a number, such as 5ad8a5d6.0. If the key of the PEM file is ca-certificates.crt,
+	// the object can be mounted over /etc/ssl/certs, where it replaces the CAs of the
+	// image. All keys of that form belong to the operator. The object has twice the size
+	// of the PEM file.
 	// +optional
 	HashedDirectory *HashedDirectory `json:"hashedDirectory,omitempty"`
 }

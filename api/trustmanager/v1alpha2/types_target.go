@@ -89,8 +89,9 @@ type TargetFile struct {
 	// (RFC 7292), or JKS for a Java KeyStore, which is deprecated: use PKCS12 unless an
 	// old version of Java must read the file. HashedDirectory writes PEM, and also each
 	// certificate as a file of its own, under the name by which OpenSSL finds it in a
-	// directory: the hash of its subject, a dot, and a number, such as 5ad8a5d6.0. The
-	// object can then be mounted over /etc/ssl/certs and replaces the CAs of the image.
+	// directory: the hash of its subject, a dot, and a number, such as 5ad8a5d6.0. If its
+	// key is ca-certificates.crt, the object can be mounted over /etc/ssl/certs, where it
+	// replaces the CAs of the image. All keys of that form belong to the operator.
 	// +optional
 	Format TargetFormat `json:"format,omitempty"`
 

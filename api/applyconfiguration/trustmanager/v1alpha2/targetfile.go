@@ -18,8 +18,9 @@ type TargetFileApplyConfiguration struct {
 	// (RFC 7292), or JKS for a Java KeyStore, which is deprecated: use PKCS12 unless an
 	// old version of Java must read the file. HashedDirectory writes PEM, and also each
 	// certificate as a file of its own, under the name by which OpenSSL finds it in a
-	// directory: the hash of its subject, a dot, and a number, such as 5ad8a5d6.0. The
-	// object can then be mounted over /etc/ssl/certs and replaces the CAs of the image.
+	// directory: the hash of its subject, a dot, and a number, such as 5ad8a5d6.0. If its
+	// key is ca-certificates.crt, the object can be mounted over /etc/ssl/certs, where it
+	// replaces the CAs of the image. All keys of that form belong to the operator.
 	Format *trustmanagerv1alpha2.TargetFormat `json:"format,omitempty"`
 	// password protects a key store against accidental changes: up to 128 characters. If
 	// it is unset or empty, a PKCS#12 file has no password, regardless of the profile. If
