@@ -5,6 +5,8 @@
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
+# Go builds in parallel by itself, and tests share the machine.
+.NOTPARALLEL:
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 

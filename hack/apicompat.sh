@@ -14,7 +14,7 @@ fail() { echo "apicompat: $*" >&2; exit 1; }
 base=${1:-}
 if [ -z "$base" ]; then
   [ "$(git rev-parse --is-shallow-repository)" = false ] || fail "the clone has no history, so the last release is unknown; run git fetch --unshallow --tags"
-  base=$(git tag --list 'v[0-9]*' --merged HEAD --no-contains HEAD --sort=-version:refname | sed -n 1p)
+  base=$(git tag --list 'v[0-9]*' --merged HEAD --no-contains HEAD --sort=-version:refname | grep -vm 1 -e - || true) # no candidates
 fi
 if [ -z "$base" ]; then
   echo "There is no release tag yet, so nothing is compared. BASE=COMMIT compares with a commit."

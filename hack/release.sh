@@ -25,6 +25,10 @@ export SUITES=${SUITES-bookworm trixie}
 tag=
 chart=deploy/charts/trust-manager
 
+# An earlier release must not be mistaken for this one if a step fails.
+out=$PWD/bin/release
+rm -rf "$out"
+
 echo "== checks"
 [ -n "$version" ] || fail "no version; run make release VERSION=1.2.3"
 [[ $version =~ ^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$ ]] || fail "$version is not a semantic version such as 1.2.3 or 1.2.3-rc.1, without a leading v"
@@ -47,7 +51,7 @@ if [ -z "$snapshot" ]; then
   export GOTOOLCHAIN
 fi
 go=$(go env GOVERSION) || fail "Go cannot provide ${GOTOOLCHAIN:-a toolchain}, which go.mod pins"
-SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+SOURCE_DATE_EPOCH=$(git log -1 --no-show-signature --format=%ct)
 export SOURCE_DATE_EPOCH
 echo "version $version of commit $revision, built by $go"
 
@@ -63,7 +67,6 @@ hack/chart.sh "$version"
 hack/cli.sh "$version"
 
 echo "== files of the release"
-out=$PWD/bin/release
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # Names with versions, because downloads of several releases end up in one folder.
@@ -81,7 +84,6 @@ go -C hack/tools run ./release bills --version "$version" --revision "$revision"
 go -C hack/tools run ./release provenance --version "$version" --revision "$revision" --tag "$tag" --go "$go" \
   --architectures "$ARCHITECTURES" --platforms "$PLATFORMS" --suites "$SUITES" "$work"
 (cd "$work" && sha256sum -- * >"$work.sums" && mv "$work.sums" SHA256SUMS)
-rm -rf "$out"
 mkdir -p "$out"
 install -m 644 "$work"/* "$out/"
 cat "$out/SHA256SUMS"

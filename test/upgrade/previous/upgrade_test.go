@@ -20,6 +20,7 @@ import (
 	"trust-manager.io/test/framework/checkout"
 	"trust-manager.io/test/framework/poll"
 	"trust-manager.io/test/framework/rig"
+	"trust-manager.io/test/framework/suite"
 )
 
 // previousCommit is the last commit of the previous release.
@@ -37,6 +38,7 @@ const (
 // one source afterwards writes the targets of its Bundle only, and a new namespace gets the
 // targets of every Bundle that can be built.
 func TestUpgradeFromPreviousCommitWritesNoTarget(t *testing.T) {
+	suite.RequireFor(t, "test-integration", suite.Assets, suite.Built("helm"))
 	w := startWorld(t)
 	shapes := w.create(allShapes(w))
 	previous := w.start(w.previous.Operator)
