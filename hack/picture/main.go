@@ -8,6 +8,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"html/template"
@@ -83,7 +84,7 @@ func draw(commands []string, out io.Writer) error {
 // run returns the output of a command.
 func run(command string) (string, error) {
 	var output bytes.Buffer
-	shell := exec.Command("bash", "-c", command) //nolint:gosec // running what it is given is what it is for
+	shell := exec.CommandContext(context.Background(), "bash", "-c", command) //nolint:gosec // running what it is given is what it is for
 	shell.Stdout, shell.Stderr = &output, &output
 	err := shell.Run()
 	if status := (*exec.ExitError)(nil); errors.As(err, &status) && status.ExitCode() == 1 {
