@@ -81,7 +81,8 @@ func TestInjectionValues(t *testing.T) {
 	for _, value := range []string{
 		`key=""`, `key="a/b"`, `key="."`, `key=".."`, `key="..a"`, `key="` + strings.Repeat("x", 254) + `"`, `key=null`, `keys="a"`, `enabled="yes"`,
 		`waitForBundle="yes"`, `variables=null`, `variables.file=null`, `variables.file=["A B"]`, `variables.file=["1A"]`, `variables.directory=["a\"b"]`,
-		`variables.other=["A"]`, `excludedNamespaces=["A"]`, `excludedNamespaces="a"`,
+		`variables.other=["A"]`, `variables.file=["A","A"]`, `variables.directory=["A","A"]`,
+		`excludedNamespaces=["A"]`, `excludedNamespaces="a"`, `excludedNamespaces=["a","a"]`, `excludedNamespaces=["` + strings.Repeat("a", 64) + `"]`,
 	} {
 		if _, err := chart.Template(t.Context(), "release", "install", "--set-json", "injection."+value); err == nil {
 			t.Errorf("%s is accepted", value)
@@ -90,6 +91,28 @@ func TestInjectionValues(t *testing.T) {
 	for _, value := range []string{`key=".a_B-9"`, `variables.file=[]`, `variables.directory=[]`, `excludedNamespaces=null`, `waitForBundle=null`} {
 		if all := render(t, "--set", "injection.enabled=true", "--set-json", "injection."+value); len(all.names()) != len(render(t).names())+4 {
 			t.Errorf("%s: objects %q", value, all.names())
+		}
+	}
+}
+
+// P3: a variable without a valid name, with which the API server would refuse each pod that opts in, is
+// refused without the schema of the values too.
+func TestInjectionVariables(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{
+		`file=["A=B"]`:                `"A=B" is not the name of an environment variable`,
+		`file=[""]`:                   `"" is not the name of an environment variable`,
+		`file=["A\n"]`:                `"A\n" is not the name of an environment variable`,
+		`file=[true]`:                 `"true" is not the name of an environment variable`,
+		`directory=["1A"]`:            `"1A" is not the name of an environment variable`,
+		`file=["A","B","A"]`:          "A is listed twice",
+		`directory=["A","A"]`:         "A is listed twice",
+		`directory=["SSL_CERT_FILE"]`: "SSL_CERT_FILE is listed twice",
+	} {
+		_, err := chart.Template(t.Context(), "release", "install", "--kube-version", "1.36.0", "--skip-schema-validation",
+			"--set", "injection.enabled=true", "--set-json", "injection.variables."+value)
+		if err == nil || !strings.Contains(err.Error(), "injection.variables: "+want) {
+			t.Errorf("%s: %v", value, err)
 		}
 	}
 }

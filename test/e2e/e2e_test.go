@@ -2,8 +2,8 @@ package e2e
 
 import "testing"
 
-// P3: the policies of the chart inject a bundle as their mode says, and keep no pod from starting,
-// whatever is missing.
+// P3: the policies of the chart inject a bundle as their mode says, and pods start whatever is
+// missing.
 func TestAsUsersHaveIt(t *testing.T) {
 	if !t.Run("the chart comes up with two replicas", chartComesUp) {
 		return // all the rest needs it

@@ -195,8 +195,8 @@ func awaitClient(t *testing.T, namespace, container string, isExpected func(outc
 
 func isTrust(outcome string) bool { return outcome == "trusted" }
 
-// isRefusal reports whether a client does not trust the server's certificate. Any other failure is
-// none.
+// isRefusal reports whether a client has failed because it does not trust the server's certificate, and
+// not for another reason.
 func isRefusal(outcome string) bool {
 	return strings.HasPrefix(outcome, "refused: ") &&
 		(strings.Contains(outcome, "certificate signed by unknown authority") || strings.Contains(outcome, "unable to get local issuer certificate"))

@@ -18,7 +18,7 @@ var everywhere = []string{replaceNamespace, "default", "kube-system", releaseNam
 const missingHost = "missing.example"
 
 // podsStartWithoutOperator creates pods while no replica of the operator runs, also in a namespace
-// that no target has reached. Once the operator is back, they have the bundle (P3).
+// without a target. When the operator runs again, they get the bundle (P3).
 func podsStartWithoutOperator(t *testing.T) {
 	const late = "inject-late"
 	scale(t, 0)
@@ -43,8 +43,9 @@ func podsStartWithoutCRDs(t *testing.T) {
 	podsStart(t, everywhere...)
 }
 
-// podsStartAfterRestart restarts the API server, which then knows the policies, and no kind of ours.
-// It may refuse pods that opted in until it has loaded its own schema, and no other pods.
+// podsStartAfterRestart restarts the API server, which then serves the policies, and no
+// CustomResourceDefinition of the release. Until it has loaded its own schema, it may refuse pods that
+// opted in, but no others.
 func podsStartAfterRestart(t *testing.T) {
 	if err := node.Restart(t.Context(), "kube-apiserver"); err != nil {
 		t.Fatal(err)

@@ -44,14 +44,15 @@ func TestExistingFields(t *testing.T) {
 		})), want: injected()},
 		"a block device in the way": {pod: all(claim, container("other", func(c *corev1.Container) {
 			c.VolumeDevices = []corev1.VolumeDevice{{Name: "claim", DevicePath: replaced}}
-		})), want: injected(skipping("other"))},
+		}))},
 		"a file by subPath": {pod: all(own, container("other", func(c *corev1.Container) {
 			c.VolumeMounts = []corev1.VolumeMount{{Name: "own", MountPath: replaced + file, SubPath: "a"}}
-		})), want: injected(skipping("other"))},
-		"a mount in the way in all but an init container": {pod: all(own, func(p *corev1.Pod) { mounting("/etc/ssl")(&p.Spec.Containers[0]) }, initContainer("init")),
-			want: injected(skipping("app"))},
-		"mounts in the way in each container": {pod: all(own, func(p *corev1.Pod) { mounting("/etc/ssl/certs")(&p.Spec.Containers[0]) },
-			initContainer("init", mounting("/etc"))), want: nil},
+		}))},
+		// The init container writes to its own /etc/ssl/certs.
+		"an init container that fills the store of another container": {pod: all(own,
+			initContainer("init", mounting("/work")), func(p *corev1.Pod) { mounting(replaced)(&p.Spec.Containers[0]) })},
+		"mounts in the way in each container": {pod: all(own, func(p *corev1.Pod) { mounting(replaced)(&p.Spec.Containers[0]) },
+			initContainer("init", mounting("/etc")))},
 		"add, with a mount over the CAs of the image": {labels: labels(bundleKey, "example", modeKey, "add"),
 			pod: all(own, container("other", mounting(replaced))), want: injected(adding)},
 	})
@@ -73,8 +74,9 @@ func claim(p *corev1.Pod) {
 	}})
 }
 
-// P3: a container with a mount at, above or below the directory of the bundle remains as it is. A
-// directory whose name begins in the same way is a different one.
+// P3: a pod remains as it is if one of its containers has a mount at, above or below the directory of
+// the bundle, or a place where images have their CAs. A directory whose name begins in the same way is a
+// different one.
 func TestMounts(t *testing.T) {
 	t.Parallel()
 	examples := map[string]example{}
@@ -85,21 +87,39 @@ func TestMounts(t *testing.T) {
 			"/etc/x/../ssl/certs": true, "/data/..": true, "..": true,
 			"/etc/ssl/certs-extra": false, "/etc/ssl/cert": false, "/etc/ssl/private": false, "/etc/s": false, "/data/etc/ssl/certs": false,
 			"/etc/trust-manager": false, "/etc/ssl/..data": false,
+			// Alpine
+			"/etc/ssl/cert.pem": true, "/etc/ssl/cert.pem.d": false,
+			// Debian
+			"/usr/lib/ssl/cert.pem": true, "/usr/lib/ssl/certs": true, "/usr/lib/ssl/certs/x.pem": true, "/usr/lib/ssl": true,
+			"/usr/local/share/ca-certificates": true, "/usr/local/share/ca-certificates/x.crt": true,
+			"/usr/lib": false, "/usr/lib/ssl3": false, "/usr/local/share": false, "/usr": false,
+			// Red Hat
+			"/etc/pki/tls/certs/x.pem": true, "/etc/pki/tls/certs": true, "/etc/pki/tls": true, "/etc/pki": true, "/etc/pki/tls/cert.pem": true,
+			"/etc/pki/ca-trust": true, "/etc/pki/ca-trust/extracted/pem": true, "/etc/pki/ca-trust/source/anchors": true,
+			"/etc/pki/tls/private": false, "/etc/pki/nssdb": false,
+			// SUSE
+			"/var/lib/ca-certificates": true, "/var/lib/ca-certificates/pem/x.pem": true, "/var/lib": true, "/var": true,
+			"/etc/ssl/ca-bundle.pem": true, "/etc/pki/trust/anchors/x.pem": true, "/var/lib/ca": false, "/var/cache": false,
 		},
 		"add": {
 			"/etc/trust-manager": true, "/etc": true, "/": true, "/etc/trust-manager/a": true,
-			"/etc/trust-manager-a": false, "/etc/trust": false, "/etc/ssl/certs": false,
+			"/etc/trust-manager-a": false, "/etc/trust": false, "/etc/ssl/certs": false, "/etc/pki/tls/certs": false, "/usr/lib/ssl/certs": false,
 		},
 	} {
 		for path, inTheWay := range paths {
-			want := func(a *addition) { a.mode = mode }
+			want := injected(func(a *addition) { a.mode = mode })
 			if inTheWay {
-				want = func(a *addition) { a.mode, a.skipped = mode, []string{"other", "init"} }
+				want = nil
 			}
-			examples[fmt.Sprintf("%s %q", mode, path)] = example{
-				labels: labels(bundleKey, "example", modeKey, mode),
-				pod:    all(volume("own"), container("other", mounting("/data/first"), mounting(path)), initContainer("init", mounting(path))),
-				want:   injected(want),
+			for field, with := range map[string]func(*corev1.Pod){
+				"container":      container("other", mounting("/data/first"), mounting(path)),
+				"init container": initContainer("init", mounting("/data/first"), mounting(path)),
+			} {
+				examples[fmt.Sprintf("%s %q in a %s", mode, path, field)] = example{
+					labels: labels(bundleKey, "example", modeKey, mode),
+					pod:    all(volume("own"), with),
+					want:   want,
+				}
 			}
 		}
 	}
@@ -107,21 +127,21 @@ func TestMounts(t *testing.T) {
 }
 
 // P3: a pod that is created from an injected one gets nothing twice. A container that was added to it
-// gets the bundle too.
+// gets the bundle too, unless it has a mount in the way.
 func TestInjectedPod(t *testing.T) {
 	t.Parallel()
 	for from, change := range map[string]func(*addition){"ConfigMap": func(*addition) {}, "ClusterTrustBundle": trustBundle} {
 		t.Run(from, func(t *testing.T) {
 			t.Parallel()
 			namespace := namespaceWith(t, labels(bundleKey, "example", fromKey, from))
-			first := create(t, namespace, newPod(initContainer("init")))
+			first := create(t, namespace, newPod(volume("own"), initContainer("init")))
 			check(t, namespace, first, nil)
-			more := first.DeepCopy()
-			container("other", setting("PIP_CERT"))(more)
-			want := create(t, baseline, newPod(initContainer("init"), container("other", setting("PIP_CERT"))))
-			injected(change)(want)
+			more, others := first.DeepCopy(), all(container("other", setting("PIP_CERT")), container("late", mounting("/etc/pki/tls/certs")))
+			others(more)
+			want := create(t, baseline, newPod(volume("own"), initContainer("init"), others))
+			injected(change, skipping("late"))(want)
 			if diff := cmp.Diff(want, create(t, namespace, more)); diff != "" {
-				t.Errorf("with one more container (-want +got):\n%s", diff)
+				t.Errorf("with more containers (-want +got):\n%s", diff)
 			}
 			check(t, namespaceWith(t, labels(bundleKey, "another", fromKey, from)), more, nil)
 		})

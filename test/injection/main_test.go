@@ -85,18 +85,22 @@ func install(ctx context.Context, values ...string) error {
 		return err
 	}
 	return poll.Until(ctx, "the policies to be active", func() error {
-		pod := newPod()
-		pod.Namespace = probe
-		if err := env.Client.Create(ctx, pod, client.DryRunAll); err != nil {
-			return err
-		}
-		for _, volume := range pod.Spec.Volumes {
-			if volume.Name == volumeName && volume.ConfigMap != nil && volume.ConfigMap.Items[0].Key == currentKey(values) {
-				return nil
-			}
-		}
-		return fmt.Errorf("the volumes are %v", pod.Spec.Volumes)
+		return errors.Join(isActive(ctx, newPod(), currentKey(values)), isActive(ctx, newPod(annotated(bundleKey, "probe")), currentKey(values)))
 	})
+}
+
+// isActive returns an error if a pod, which matches one of the policies, does not get a key.
+func isActive(ctx context.Context, pod *corev1.Pod, key string) error {
+	pod.Namespace = probe
+	if err := env.Client.Create(ctx, pod, client.DryRunAll); err != nil {
+		return err
+	}
+	for _, volume := range pod.Spec.Volumes {
+		if volume.Name == volumeName && volume.ConfigMap != nil && volume.ConfigMap.Items[0].Key == key {
+			return nil
+		}
+	}
+	return fmt.Errorf("the volumes are %v", pod.Spec.Volumes)
 }
 
 // currentKey returns a key that is different for each list of values.

@@ -32,11 +32,33 @@ func TestOptIn(t *testing.T) {
 		"a pod for nodes with Windows":         {pod: func(p *corev1.Pod) { p.Spec.NodeSelector = labels(corev1.LabelOSStable, "windows") }},
 		"a pod of Linux":                       {pod: func(p *corev1.Pod) { p.Spec.OS = &corev1.PodOS{Name: corev1.Linux} }, want: injected()},
 		"a pod for nodes with Linux":           {pod: func(p *corev1.Pod) { p.Spec.NodeSelector = labels(corev1.LabelOSStable, "linux") }, want: injected()},
+		"a pod with affinity to Windows":       {pod: withAffinity(term(corev1.NodeSelectorOpIn, "windows"))},
+		"a pod with affinity to Windows too":   {pod: withAffinity(term(corev1.NodeSelectorOpIn, "linux"), term(corev1.NodeSelectorOpIn, "other", "windows"))},
+		"a pod with affinity to Linux":         {pod: withAffinity(term(corev1.NodeSelectorOpIn, "linux")), want: injected()},
+		"a pod without affinity to Windows":    {pod: withAffinity(term(corev1.NodeSelectorOpNotIn, "windows")), want: injected()},
+		"a pod with another affinity":          {pod: withAffinity(corev1.NodeSelectorTerm{MatchFields: []corev1.NodeSelectorRequirement{{Key: "metadata.name", Operator: corev1.NodeSelectorOpIn, Values: []string{"windows"}}}}), want: injected()},
 		"a mirror pod":                         {pod: mirror},
 		"a mirror pod by annotation":           {labels: labels("a", "b"), pod: all(mirror, annotated(bundleKey, "example"))},
 		"a pod on a node that is no mirror":    {pod: func(p *corev1.Pod) { p.Spec.NodeName = "node" }, want: injected()},
 		"the longest name that a label can be": {labels: labels(bundleKey, long(63)), want: injected(bundle(long(63)))},
 	})
+}
+
+// withAffinity makes a pod require one of several groups of nodes.
+func withAffinity(terms ...corev1.NodeSelectorTerm) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
+			RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: terms},
+		}}
+	}
+}
+
+// term selects nodes by their operating system, and by their architecture.
+func term(operator corev1.NodeSelectorOperator, systems ...string) corev1.NodeSelectorTerm {
+	return corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{
+		{Key: corev1.LabelArchStable, Operator: corev1.NodeSelectorOpExists},
+		{Key: corev1.LabelOSStable, Operator: operator, Values: systems},
+	}}
 }
 
 // mirror makes a pod the mirror of a static pod.

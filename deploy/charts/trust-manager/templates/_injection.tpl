@@ -3,14 +3,38 @@
 object.metadata.?annotations[?"trust.cert-manager.io/{{ .key }}"].or(namespaceObject.metadata.?labels[?"trust.cert-manager.io/{{ .key }}"]).orValue({{ .default | toJson }})
 {{- end -}}
 
-{{- /* The indexes of the containers of a field that have no mount at, above or below the directory. A path with ".." counts as one. */ -}}
+{{- /* Whether one of the paths of a list is in the way. A path with ".." counts as one. */ -}}
+{{- define "trust-manager.injectionInTheWay" -}}
+exists(path,
+    [path.split("/").filter(s, s != "" && s != ".")].exists(parts, ".." in parts ||
+      [parts.map(s, s + "/").join("")].exists(p,
+        variables.directories.exists(d, p.startsWith(d) || d.startsWith(p)) || variables.links.exists(l, p.startsWith(l)))))
+{{- end -}}
+
+{{- /* The indexes of the containers of a field that have no mount in the way. */ -}}
 {{- define "trust-manager.injectionContainers" -}}
-!variables.isValid ? [] : object.spec.?{{ . }}.orValue([]).transformList(i, c,
-  (c.?volumeMounts.orValue([]).map(m, m.mountPath) + c.?volumeDevices.orValue([]).map(d, d.devicePath)).all(path,
-    !path.split("/").exists(s, s == "..") &&
-    [path.split("/").filter(s, s != "" && s != ".").map(s, "/" + s).join("") + "/"].all(p,
-      !p.startsWith(variables.directory + "/") && !(variables.directory + "/").startsWith(p))),
+object.spec.?{{ . }}.orValue([]).transformList(i, c,
+  !(c.?volumeMounts.orValue([]).map(m, m.mountPath) + c.?volumeDevices.orValue([]).map(d, d.devicePath)).{{ include "trust-manager.injectionInTheWay" . }},
   i)
+{{- end -}}
+
+{{- /* The indexes of the containers of a field to which a webhook has added a mount in the way of that of the bundle. */ -}}
+{{- define "trust-manager.injectionConflicts" -}}
+!variables.isInjected ? [] : object.spec.?{{ . }}.orValue([]).transformList(i, c,
+  c.?volumeMounts.orValue([]).exists(m, m.name == "trust-manager-bundle") &&
+  c.volumeMounts.filter(m, m.name != "trust-manager-bundle").map(m, m.mountPath).{{ include "trust-manager.injectionInTheWay" . }},
+  i)
+{{- end -}}
+
+{{- /* The patches that remove from these containers what the policies have added. Each removal moves the elements behind it. */ -}}
+{{- define "trust-manager.injectionRemovals" -}}
+variables.{{ . }}Conflicts.map(i,
+  object.spec.{{ . }}[i].volumeMounts.transformList(j, m, m.name == "trust-manager-bundle", j).transformList(k, j,
+    JSONPatch{op: "remove", path: "/spec/{{ . }}/" + string(i) + "/volumeMounts/" + string(j - k)}) +
+  object.spec.{{ . }}[i].?env.orValue([]).transformList(j, e,
+    e.name in variables.names && e.?value.orValue("") in [variables.directory, variables.directory + "/ca-certificates.crt"], j).transformList(k, j,
+    JSONPatch{op: "remove", path: "/spec/{{ . }}/" + string(i) + "/env/" + string(j - k)})
+).flatten()
 {{- end -}}
 
 {{- /* The names of the variables that each container of a field lacks. */ -}}
@@ -46,7 +70,7 @@ metadata:
 spec:
   # A policy that fails leaves the pod as it is.
   failurePolicy: Ignore
-  # Containers that webhooks add get the bundle too.
+  # Containers that webhooks add get the bundle too, and mounts that they add have precedence.
   reinvocationPolicy: IfNeeded
   matchConstraints:
     resourceRules:
@@ -70,7 +94,12 @@ spec:
     - name: not-a-mirror-pod
       expression: '!object.metadata.?annotations[?"kubernetes.io/config.mirror"].hasValue()'
     - name: not-windows
-      expression: object.spec.?os.?name.orValue("") != "windows" && object.spec.?nodeSelector[?"kubernetes.io/os"].orValue("") != "windows"
+      expression: |-
+        object.spec.?os.?name.orValue("") != "windows" &&
+        object.spec.?nodeSelector[?"kubernetes.io/os"].orValue("") != "windows" &&
+        !object.spec.?affinity.?nodeAffinity.?requiredDuringSchedulingIgnoredDuringExecution.?nodeSelectorTerms.orValue([]).exists(t,
+          t.?matchExpressions.orValue([]).exists(e,
+            e.key == "kubernetes.io/os" && e.operator == "In" && "windows" in e.?values.orValue([])))
   variables:
     - name: bundle
       expression: {{ .bundle | quote }}
@@ -109,6 +138,19 @@ spec:
           a.map(k, bytes(k).size() + bytes(a[k]).size()).sum() < 260000)
     - name: directory
       expression: 'variables.mode == "add" ? "/etc/trust-manager" : "/etc/ssl/certs"'
+    # In some images, /etc/ssl/certs is a link to one of these directories. A mount at, above or below one
+    # is in the way.
+    - name: directories
+      expression: |-
+        variables.mode == "add" ? ["etc/trust-manager/"] :
+          ["etc/ssl/certs/", "etc/pki/tls/certs/", "etc/pki/ca-trust/", "var/lib/ca-certificates/"]
+    # Paths that are links to these directories in some images, or that programs build their contents
+    # from. A mount at or below one is in the way, and a mount above it is not.
+    - name: links
+      expression: |-
+        variables.mode == "add" ? [] :
+          ["etc/ssl/cert.pem/", "etc/ssl/ca-bundle.pem/", "etc/pki/tls/cert.pem/", "usr/lib/ssl/",
+           "usr/local/share/ca-certificates/", "etc/pki/trust/anchors/"]
     # The variables that contain the path of the file, and all variables.
     - name: files
       expression: {{ $injection.variables.file | toJson | quote }}
@@ -118,17 +160,26 @@ spec:
     - name: {{ . }}
       expression: |-
         {{- include "trust-manager.injectionContainers" . | nindent 8 }}
+    - name: {{ . }}Conflicts
+      expression: |-
+        {{- include "trust-manager.injectionConflicts" . | nindent 8 }}
     - name: {{ . }}Environment
       expression: |-
         {{- include "trust-manager.injectionEnvironment" . | nindent 8 }}
     {{- end }}
+    # A mount in the way concerns the whole pod: an init container may write what another container
+    # mounts. In an injected pod, only containers that were added later have no mount in the way.
+    - name: hasMountInTheWay
+      expression: |-
+        !variables.isInjected && variables.containers.size() + variables.initContainers.size() <
+          object.spec.?containers.orValue([]).size() + object.spec.?initContainers.orValue([]).size()
   mutations:
     # One mutation, so that a pod is changed completely or not at all. An apply configuration could
     # not set lists that are atomic.
     - patchType: JSONPatch
       jsonPatch:
         expression: |-
-          variables.containers.size() + variables.initContainers.size() == 0 ? [] :
+          !variables.isValid || variables.hasMountInTheWay ? [] :
           (variables.isInjected ? [] :
             (object.metadata.?annotations.orValue({}).size() > 0 ? [] :
               [JSONPatch{op: "add", path: "/metadata/annotations", value: {}}]) +
@@ -148,8 +199,11 @@ spec:
                   name: variables.bundle,
                   optional: {{ $optional }},
                   path: "ca-certificates.crt"}}]}}}]) +
-          {{- include "trust-manager.injectionPatches" "initContainers" | nindent 10 }} +
-          {{- include "trust-manager.injectionPatches" "containers" | nindent 10 }}
+          {{- range list "initContainers" "containers" }}
+          {{- include "trust-manager.injectionPatches" . | nindent 10 }} +
+          {{- include "trust-manager.injectionRemovals" . | nindent 10 }} +
+          {{- end }}
+          []
 ---
 apiVersion: admissionregistration.k8s.io/v1
 kind: MutatingAdmissionPolicyBinding
