@@ -20,5 +20,5 @@ func TestAsUsersHaveIt(t *testing.T) {
 	t.Run("pods start without the CustomResourceDefinitions", podsStartWithoutCRDs)
 	t.Run("pods start after a restart of the API server", podsStartAfterRestart)
 	t.Run("pods start without the chart", podsStartWithoutChart)
-	t.Run("install.yaml installs the operator, and Helm takes it over", manifestWorks)
+	t.Run("install.yaml installs the operator and Helm takes it over", manifestWorks)
 }
