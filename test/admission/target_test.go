@@ -65,6 +65,11 @@ func TestAdditionalFormats(t *testing.T) {
 			invalid: formats(`hashedDirectory: true`),
 			at:      at + ".hashedDirectory", says: "must be of type object",
 		},
+		"V3 a hashed directory has no options": {
+			valid:   formats(`hashedDirectory: {}`),
+			invalid: formats(`hashedDirectory: {key: a}`),
+			at:      at + ".hashedDirectory", says: "must have at most 0",
+		},
 		"V4 a jks key is not one of a hashed directory": {
 			valid:   formats(`hashedDirectory: {}, jks: {key: 5ad8a5d6.a}`),
 			invalid: formats(`hashedDirectory: {}, jks: {key: 5ad8a5d6.0}`),

@@ -24,8 +24,14 @@ type AdditionalFormats struct {
 	HashedDirectory *HashedDirectory `json:"hashedDirectory,omitempty"`
 }
 
+// HashedDirectory preserves unknown fields, and its limit rejects them, because Kubernetes
+// 1.28 and older evaluate no rule that mentions an object without properties otherwise.
+
 // HashedDirectory configures a directory in which OpenSSL finds certificates by their
 // subjects. It has no options.
+//
+// +kubebuilder:pruning:PreserveUnknownFields
+// +kubebuilder:validation:MaxProperties=0
 type HashedDirectory struct{}
 
 // JKS configures a Java KeyStore.
