@@ -2,19 +2,13 @@ package live
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/test/framework/helm"
-	"trust-manager.io/test/framework/poll"
 )
 
 // `kubectl apply -f install.yaml` creates every object, in the order of the file, and a second
@@ -32,7 +26,17 @@ func TestInstallManifest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer removeManifest(t, objects)
+	// Another API server, because Helm adopts no definition that kubectl has created.
+	env := newEnvironment()
+	t.Cleanup(func() {
+		if err := env.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	_, kubeconfig, err := start(env, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	apply := func() []string {
 		command := exec.Command(filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"), "--kubeconfig", kubeconfig, "apply", "-f", path)
 		var out, fault bytes.Buffer
@@ -49,28 +53,5 @@ func TestInstallManifest(t *testing.T) {
 		if !strings.HasSuffix(line, " unchanged") {
 			t.Errorf("applied again: %s", line)
 		}
-	}
-}
-
-// removeManifest removes all objects but the namespace, which nothing would finalize here, and
-// waits until the definitions are gone: Helm adopts none that kubectl has created.
-func removeManifest(t *testing.T, objects helm.Objects) {
-	t.Helper()
-	for _, object := range objects {
-		if object.GetKind() != "Namespace" {
-			remove(t, object)
-		}
-	}
-	for _, object := range objects {
-		if object.GetKind() != "CustomResourceDefinition" {
-			continue
-		}
-		poll.EventuallyWithin(t, time.Minute, object.GetName()+" to be gone", func() error {
-			err := api.Get(t.Context(), client.ObjectKeyFromObject(object), object)
-			if apierrors.IsNotFound(err) {
-				return nil
-			}
-			return fmt.Errorf("it exists (%w)", err)
-		})
 	}
 }

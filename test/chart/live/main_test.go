@@ -23,7 +23,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -68,18 +67,9 @@ func run(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	env := &envtest.Environment{
-		// Seconds are enough unless other tests keep the machine busy.
-		ControlPlaneStartTimeout: 2 * time.Minute,
-		ControlPlaneStopTimeout:  time.Minute,
-	}
-	env.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.0.0.0/24,fd00:10::/108")
+	env := newEnvironment()
 	defer func() { err = errors.Join(err, env.Stop()) }()
-	config, err := env.Start()
-	if err != nil {
-		return 1, fmt.Errorf("start the API server: %w", err)
-	}
-	if err := connect(env, config, dir); err != nil {
+	if api, kubeconfig, err = start(env, dir); err != nil {
 		return 1, err
 	}
 	if err := define(context.Background(), neighbours); err != nil {
@@ -104,25 +94,42 @@ func neighbourDefinitions() (string, error) {
 	return out.String(), nil
 }
 
-func connect(env *envtest.Environment, config *rest.Config, dir string) (err error) {
+func newEnvironment() *envtest.Environment {
+	env := &envtest.Environment{
+		// Seconds are enough unless other tests keep the machine busy.
+		ControlPlaneStartTimeout: 2 * time.Minute,
+		ControlPlaneStopTimeout:  time.Minute,
+	}
+	env.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.0.0.0/24,fd00:10::/108")
+	return env
+}
+
+// start starts etcd and an API server. It returns a client and the path of a kubeconfig
+// in dir, both with an administrator's rights.
+func start(env *envtest.Environment, dir string) (client.Client, string, error) {
+	config, err := env.Start()
+	if err != nil {
+		return nil, "", fmt.Errorf("start the API server: %w", err)
+	}
 	config.QPS = -1
 	scheme := runtime.NewScheme()
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
-		return err
+		return nil, "", err
 	}
-	if api, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
-		return err
+	administrator, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, "", err
 	}
 	user, err := env.AddUser(envtest.User{Name: "helm", Groups: []string{"system:masters"}}, nil)
 	if err != nil {
-		return err
+		return nil, "", err
 	}
 	text, err := user.KubeConfig()
 	if err != nil {
-		return err
+		return nil, "", err
 	}
-	kubeconfig = filepath.Join(dir, "kubeconfig")
-	return os.WriteFile(kubeconfig, text, 0o600)
+	path := filepath.Join(dir, "kubeconfig")
+	return administrator, path, os.WriteFile(path, text, 0o600)
 }
 
 // define creates custom resource definitions and waits until they are
