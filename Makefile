@@ -10,6 +10,12 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
+ifneq ($(words $(CURDIR)),1)
+$(error The path of this checkout contains a space, which make cannot handle: $(CURDIR))
+endif
+# With it, `cd` in a script could go to another folder.
+unexport CDPATH
+
 BIN := $(CURDIR)/bin
 # The Go modules of this repository.
 MODULES := . api tools/kubernetes tools/certmanager hack/tools

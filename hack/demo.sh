@@ -169,6 +169,8 @@ install() {
     echo "The release trust-manager is installed."
     return
   fi
+  # What an interrupted command has left would block the next one.
+  k -n cert-manager delete secret -l 'owner=helm,name=trust-manager,status in (pending-install,pending-upgrade)' >/dev/null 2>&1 || true
   h upgrade -i "${release[@]}" "$(chart)" --create-namespace -f "$demo/values.yaml" >"$demo/helm.log"
   # Another build of the same version has the same manifests.
   if [ -n "$installed" ]; then k -n cert-manager rollout restart deployment/trust-manager; fi
@@ -237,6 +239,7 @@ preview() {
 }
 
 up() {
+  own_binaries
   mkdir -p "$demo"
   : >"$demo/stages"
   local assets before began # declared separately, so that a failed build exits
@@ -303,6 +306,20 @@ NEXT
   fi
   hints
   [ $((($(now) - began) / 1000000000)) -lt 60 ] || durations
+}
+
+# own_binaries builds all programs of the control plane if KUBEBUILDER_ASSETS lacks one: envtest's
+# downloads have no controller manager.
+own_binaries() {
+  local name
+  [ -n "${KUBEBUILDER_ASSETS-}" ] || return 0
+  for name in etcd kube-apiserver kube-controller-manager kubectl; do
+    if [ ! -x "$KUBEBUILDER_ASSETS/$name" ]; then
+      echo "KUBEBUILDER_ASSETS has no $name, so the demo builds the control plane's programs."
+      unset KUBEBUILDER_ASSETS
+      return 0
+    fi
+  done
 }
 
 # versions prints the resource versions of all targets.

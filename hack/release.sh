@@ -11,9 +11,13 @@
 #   [SNAPSHOT=1] [ARCHITECTURES=…] [PLATFORMS=…] [SUITES=…] hack/release.sh VERSION
 set -euo pipefail
 cd -P "$(dirname "$0")/.."
-# Settings of the caller must not change what is built, or in which order files are listed.
-export GOWORK=off CGO_ENABLED=0 GOFLAGS=-buildvcs=false LC_ALL=C
-unset GOAMD64 GOARM64 GOPPC64 GOEXPERIMENT
+# Settings of the caller must not change what is built, or in which order files are listed; also
+# not those of `go env -w`, of which only the sources and places of modules are kept.
+for name in GOPROXY GONOPROXY GOSUMDB GONOSUMDB GOPRIVATE GOINSECURE GOAUTH GOMODCACHE GOCACHE; do
+  export "$name=$(go env "$name")"
+done
+export GOENV=off GOWORK=off CGO_ENABLED=0 GOFLAGS=-buildvcs=false LC_ALL=C
+unset GOAMD64 GOARM GOARM64 GOPPC64 GOEXPERIMENT GOFIPS140 GOOS GOARCH TAR_OPTIONS GZIP CDPATH
 
 fail() { echo "release: $*" >&2; exit 1; }
 
@@ -35,6 +39,8 @@ echo "== checks"
 revision=$(git rev-parse --verify HEAD) || fail "this is not a git checkout; a release names its commit"
 changes=$(git status --porcelain)
 [ -z "$changes" ] || fail "there are changes that are not committed:"$'\n'"$changes"
+ignored=$(git ls-files --others --ignored --exclude-standard -- api cmd deploy internal)
+[ -z "$ignored" ] || fail "files that git ignores would get into the release; remove them:"$'\n'"$ignored"
 if [ -z "$snapshot" ]; then
   tag=v$version
   # The second tag is that of the Go module api.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the release in bin/release a second time, from a clone of the commit in another folder
-# and without a Go build cache, and checks that all files are the same. It takes the same
-# variables as hack/release.sh.
+# without a Go build cache and with another umask, locale and time zone, and checks that all files
+# are the same. It takes the same variables as hack/release.sh.
 #
 #   [SNAPSHOT=1] [ARCHITECTURES=…] [PLATFORMS=…] [SUITES=…] hack/releaseverify.sh VERSION
 set -euo pipefail
@@ -16,8 +16,9 @@ first=$PWD/bin/release
 
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+umask 077
 git clone -q --no-hardlinks . "$work/clone"
-GOCACHE=$work/cache "$work/clone/hack/release.sh" "${1:-}"
+GOCACHE=$work/cache LC_ALL=C.UTF-8 TZ=Pacific/Kiritimati GOAMD64=v3 "$work/clone/hack/release.sh" "${1:-}"
 echo "== comparison"
 diff -r "$first" "$work/clone/bin/release" || fail "the two builds differ"
 echo "both builds have the same $(wc -l <"$first/SHA256SUMS") files"

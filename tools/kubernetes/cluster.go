@@ -102,6 +102,15 @@ func (c *cluster) complete(ctx context.Context, st *state, opts options) error {
 		return err
 	}
 	manager := plan.controllerManager()
+	// An earlier command may have been killed after it started one.
+	for _, p := range st.Processes {
+		if p.Name == manager.Name {
+			if err := p.stop(); err != nil {
+				return err
+			}
+		}
+	}
+	st.Processes = slices.DeleteFunc(st.Processes, func(p *process) bool { return p.Name == manager.Name })
 	if err := c.startAll(ctx, st, []*process{manager}); err != nil {
 		st.Processes = slices.DeleteFunc(st.Processes, func(p *process) bool { return p == manager })
 		return errors.Join(err, manager.stop(), st.save(c.dir))

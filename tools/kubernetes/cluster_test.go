@@ -202,6 +202,18 @@ func TestUpAddsControllerManager(t *testing.T) {
 	if got := c.command(t, up...); !strings.Contains(got, "already up") {
 		t.Errorf("again: got %q", got)
 	}
+
+	// As if that command had been killed before it saved the options.
+	manager := c.state.Processes[2]
+	c.state.Options.WithoutControllerManager = true
+	if err := c.state.save(c.dir); err != nil {
+		t.Fatal(err)
+	}
+	c.command(t, up...)
+	c.state = stateOf(t, c.dir)
+	if len(c.state.Processes) != 3 || manager.alive() {
+		t.Errorf("processes %+v; want the first controller manager replaced", c.state.Processes)
+	}
 	c.command(t, "down", "--dir", c.dir)
 	c.wantNothingLeft(t)
 }

@@ -71,6 +71,8 @@ func (c *comparison) definition(path string, before, after apiextensions.CustomR
 	c.changed(path, "singular name", before.Names.Singular, after.Names.Singular)
 	c.removed(path, "short name", before.Names.ShortNames, after.Names.ShortNames)
 	c.removed(path, "category", before.Names.Categories, after.Names.Categories)
+	c.changed(path, "preserveUnknownFields", before.PreserveUnknownFields, after.PreserveUnknownFields)
+	c.changed(path, "conversion", conversion(before), conversion(after))
 	for _, version := range before.Versions {
 		at := path + " " + version.Name
 		i := slices.IndexFunc(after.Versions, func(v apiextensions.CustomResourceDefinitionVersion) bool { return v.Name == version.Name })
@@ -86,9 +88,17 @@ func (c *comparison) definition(path string, before, after apiextensions.CustomR
 }
 
 func (c *comparison) version(path string, before, after apiextensions.CustomResourceDefinitionVersion) {
+	// A downgrade cannot read what is stored in a version that it does not have.
+	if before.Storage && !after.Storage {
+		c.add(path, "no longer the storage version")
+	}
 	c.removed(path, "selectable field", selectable(before), selectable(after))
-	if before.Subresources != nil && before.Subresources.Status != nil && (after.Subresources == nil || after.Subresources.Status == nil) {
+	switch had, has := hasStatus(before), hasStatus(after); {
+	case had && !has:
 		c.add(path, "subresource status removed")
+	case has && !had:
+		// Writes of the object no longer change its status.
+		c.add(path, "subresource status added")
 	}
 	if before.Subresources != nil && before.Subresources.Scale != nil && (after.Subresources == nil || after.Subresources.Scale == nil) {
 		c.add(path, "subresource scale removed")
@@ -100,6 +110,17 @@ func (c *comparison) version(path string, before, after apiextensions.CustomReso
 	default:
 		c.schema(path+" ", before.Schema.OpenAPIV3Schema, after.Schema.OpenAPIV3Schema)
 	}
+}
+
+func hasStatus(version apiextensions.CustomResourceDefinitionVersion) bool {
+	return version.Subresources != nil && version.Subresources.Status != nil
+}
+
+func conversion(spec apiextensions.CustomResourceDefinitionSpec) apiextensions.ConversionStrategyType {
+	if spec.Conversion == nil {
+		return apiextensions.NoneConverter
+	}
+	return spec.Conversion.Strategy
 }
 
 func selectable(version apiextensions.CustomResourceDefinitionVersion) (paths []string) {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 )
@@ -127,19 +128,21 @@ func keeps(schema *apiextensions.JSONSchemaProps) bool {
 }
 
 // rules adds rules that may refuse more. Whether an expression is stricter than another cannot be
-// decided, so every new and every changed one counts. Rules are named by their messages.
+// decided, so every new and every changed one counts. A change states the rule, so that
+// accepting it accepts no later change of the same rule.
 func (c *comparison) rules(path string, before, after *apiextensions.JSONSchemaProps) {
 	for _, rule := range after.XValidations {
+		text := strings.Join(strings.Fields(rule.Rule), " ") // one line in the list of accepted changes
 		same := func(other apiextensions.ValidationRule) bool { return other.Rule == rule.Rule }
 		named := func(other apiextensions.ValidationRule) bool { return other.Message == rule.Message }
 		switch {
 		case slices.ContainsFunc(before.XValidations, same):
 		case rule.Message == "":
-			c.add(path, "rule added: %s", rule.Rule)
+			c.add(path, "rule added: %s", text)
 		case slices.ContainsFunc(before.XValidations, named):
-			c.add(path, "rule changed: %s", rule.Message)
+			c.add(path, "rule changed: %s: %s", rule.Message, text)
 		default:
-			c.add(path, "rule added: %s", rule.Message)
+			c.add(path, "rule added: %s: %s", rule.Message, text)
 		}
 	}
 	for _, junctor := range []struct {

@@ -48,7 +48,7 @@ func (b build) statement(folder string) ([]byte, error) {
 		Predicate: predicate{
 			BuildDefinition: buildDefinition{
 				BuildType:            buildType,
-				ExternalParameters:   externalParameters{b.version, b.architectures, b.platforms, append([]string{}, b.suites...)},
+				ExternalParameters:   externalParameters{b.version, b.tag == "", b.architectures, b.platforms, append([]string{}, b.suites...)},
 				ResolvedDependencies: append([]resource{source, {URI: "pkg:generic/go@" + strings.TrimPrefix(b.goVersion, "go")}}, certificates...),
 			},
 			RunDetails: runDetails{Builder: builder{ID: builderID}},

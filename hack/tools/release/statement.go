@@ -29,9 +29,11 @@ type buildDefinition struct {
 	ResolvedDependencies []resource         `json:"resolvedDependencies"`
 }
 
-// externalParameters are the variables of `make release`.
+// externalParameters are the variables of `make release`. Snapshot means that neither tags nor
+// the changelog were checked, and that the installed Go built the files.
 type externalParameters struct {
 	Version       string   `json:"VERSION"`
+	Snapshot      bool     `json:"SNAPSHOT"`
 	Architectures []string `json:"ARCHITECTURES"`
 	Platforms     []string `json:"PLATFORMS"`
 	Suites        []string `json:"SUITES"`
