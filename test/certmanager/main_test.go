@@ -29,7 +29,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	suite.Require("test/certmanager", "test-certmanager", suite.Assets, suite.Built("helm"), suite.Built("certmanager"))
+	suite.Require("test/certmanager", "test-integration", suite.Assets, suite.Built("helm"), suite.Built("certmanager"))
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "test/certmanager:", err)

@@ -19,7 +19,7 @@ func bin(name string) (string, error) {
 		_, err = os.Stat(path)
 	}
 	if err != nil {
-		return "", fmt.Errorf("these tests need bin/%s; run `make test-certmanager`, which builds it", name)
+		return "", fmt.Errorf("these tests need bin/%s; run `make test-integration`, which builds it", name)
 	}
 	return path, nil
 }

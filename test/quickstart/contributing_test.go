@@ -36,7 +36,7 @@ func TestFirstChangeWorksAsTyped(t *testing.T) {
 		"rules.go":       {"ok"},
 		"bin/soon.crt":   {"warning", "expires-soon"},
 		"git grep":       {"docs/reference/cli.md", "lint.txtar"},
-		"git show":       {"internal/lint/rules.go", "docs/guide/cli.md", "docs/reference/cli.md", "lint.txtar"},
+		"git show":       {"internal/lint/rules.go", "docs/guide/cli.md", "docs/reference/cli.md", "lint.txtar", "CHANGELOG.md"},
 		"git branch -D ": {"Deleted branch"},
 	}
 	for _, f := range readPage(t, contributing, "Your first change") {
