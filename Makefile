@@ -39,7 +39,8 @@ demo: $(BIN)/cluster ## Start a real API server with a first Bundle, then cert-m
 
 .PHONY: test
 test: test-unit cluster-build $(BIN)/helm $(BIN)/certmanager $(BIN)/statuses ## Run all tests: first the unit tests, then those on a real API server
-	@$(MAKE) test-cluster & cluster=$$!; failed=; $(MAKE) test-integration || failed=1; wait $$cluster || failed=1; [ -z "$$failed" ]
+	@# Without the trap, a background job of a shell ignores Ctrl-C.
+	@(trap - INT QUIT; exec $(MAKE) test-cluster) & cluster=$$!; failed=; $(MAKE) test-integration || failed=1; wait $$cluster || failed=1; [ -z "$$failed" ]
 
 ##@ Cluster
 
@@ -89,7 +90,7 @@ test-cluster: cluster-build ## Run the tests of the cluster tool
 LONGEST := ./test/integration ./test/faults ./test/trustbundle ./test/certmanager ./test/integration/walk
 AT_ONCE ?= 3
 .PHONY: test-integration
-test-integration: cluster-build $(BIN)/helm $(BIN)/certmanager $(BIN)/statuses ## Run the tests that need a real API server, some of them with the real cert-manager and approver-policy (AT_ONCE packages at once)
+test-integration: cluster-build $(BIN)/helm $(BIN)/certmanager $(BIN)/statuses ## Run the tests that need a real API server, some of them with the real cert-manager and approver-policy (AT_ONCE (3) packages at once)
 	@echo "== tests on a real API server (about 8 minutes)"
 	@assets="$$($(BIN)/cluster build)"; KUBEBUILDER_ASSETS="$$assets" go test -count=1 -p "$(AT_ONCE)" -timeout 30m $(LONGEST) $$(go list ./test/... ./tools/... | grep -v -e /test/e2e -e /test/quickstart | grep -vxF "$$(go list $(LONGEST))")
 	@go -C tools/certmanager test ./...

@@ -6,7 +6,7 @@
 #
 #   hack/apicompat.sh [BASE]
 set -euo pipefail
-cd -P "$(dirname "$0")/.."
+CDPATH= cd -P "$(dirname "$0")/.."
 export GOWORK=off
 
 fail() { echo "apicompat: $*" >&2; exit 1; }

@@ -2,7 +2,7 @@
 # Generates the apply configurations of both API groups, in api/applyconfiguration. What the
 # generator writes for clients of a whole API, which does not exist, is left out.
 set -euo pipefail
-cd -P "$(dirname "$0")/../api"
+CDPATH= cd -P "$(dirname "$0")/../api"
 
 fresh=$(mktemp -d)
 trap 'rm -rf "$fresh"' EXIT

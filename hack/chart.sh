@@ -7,7 +7,7 @@
 #
 #   hack/chart.sh [VERSION]
 set -euo pipefail
-cd -P "$(dirname "$0")/.."
+CDPATH= cd -P "$(dirname "$0")/.."
 
 fail() { echo "chart: $*" >&2; exit 1; }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Generates the chart's templates of the CustomResourceDefinitions from deploy/crds.
 set -euo pipefail
-cd -P "$(dirname "$0")/.."
+CDPATH= cd -P "$(dirname "$0")/.."
 
 # template NAME FILE TEMPLATE CONDITION writes one template.
 template() {

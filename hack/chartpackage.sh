@@ -3,7 +3,7 @@
 # the version that go.mod pins: the image that make images can build everywhere, and
 # whose version depends only on this repository.
 set -euo pipefail
-cd -P "$(dirname "$0")/.."
+CDPATH= cd -P "$(dirname "$0")/.."
 
 module=golang.org/x/crypto/x509roots/fallback
 version=$(go list -m -f '{{.Version}}' "$module")

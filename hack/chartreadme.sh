@@ -4,7 +4,7 @@
 #
 #   hack/chartreadme.sh [CHART]
 set -euo pipefail
-cd -P "$(dirname "$0")/.."
+CDPATH= cd -P "$(dirname "$0")/.."
 
 chart=${1:-deploy/charts/trust-manager}
 table=$(go run ./hack/chartdocs <"$chart/values.yaml")

@@ -6,7 +6,7 @@
 #
 #   [PLATFORMS="linux/amd64 ..."] [RELEASES=URL] hack/cli.sh [VERSION]
 set -euo pipefail
-cd -P "$(dirname "$0")/.."
+CDPATH= cd -P "$(dirname "$0")/.."
 # A program records the modules that it is built from: those of go.mod, in every checkout.
 export GOWORK=off CGO_ENABLED=0
 umask 022 # the archives contain the modes of their files

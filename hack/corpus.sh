@@ -4,7 +4,7 @@
 #
 #   hack/corpus.sh [PATTERN]
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH= cd "$(dirname "$0")/.."
 
 pattern=${1:-.}
 cache=$(go env GOCACHE)/fuzz/trust-manager.io

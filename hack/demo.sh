@@ -9,9 +9,9 @@
 #                              as image tag TAG, to try an upgrade
 #   hack/demo.sh down          stop everything and delete its state
 set -euo pipefail
-cd -P "$(dirname "$0")/.."
+CDPATH= cd -P "$(dirname "$0")/.."
 
-unset HELM_KUBEAPISERVER HELM_KUBETOKEN HELM_KUBECONTEXT
+unset HELM_KUBEAPISERVER HELM_KUBETOKEN HELM_KUBECONTEXT HELM_DRIVER
 bin=$PWD/bin
 cluster=$bin/cluster.d
 kubeconfig=$bin/kubeconfig.yaml
@@ -170,7 +170,7 @@ install() {
     return
   fi
   # What an interrupted command has left would block the next one.
-  k -n cert-manager delete secret -l 'owner=helm,name=trust-manager,status in (pending-install,pending-upgrade)' >/dev/null 2>&1 || true
+  k -n cert-manager delete secret -l 'owner=helm,name=trust-manager,status in (pending-install,pending-upgrade,pending-rollback)' >/dev/null 2>&1 || true
   h upgrade -i "${release[@]}" "$(chart)" --create-namespace -f "$demo/values.yaml" >"$demo/helm.log"
   # Another build of the same version has the same manifests.
   if [ -n "$installed" ]; then k -n cert-manager rollout restart deployment/trust-manager; fi
@@ -308,8 +308,8 @@ NEXT
   [ $((($(now) - began) / 1000000000)) -lt 60 ] || durations
 }
 
-# own_binaries builds all programs of the control plane if KUBEBUILDER_ASSETS lacks one: envtest's
-# downloads have no controller manager.
+# own_binaries ignores KUBEBUILDER_ASSETS if a program is missing there, so that all are built:
+# envtest's downloads have no controller manager.
 own_binaries() {
   local name
   [ -n "${KUBEBUILDER_ASSETS-}" ] || return 0

@@ -3,7 +3,7 @@
 # cache, no Kubernetes. Prints a table of its stages, and with UPDATE=1 writes it into README.md.
 # Do not use the machine meanwhile.
 set -euo pipefail
-cd -P "$(dirname "$0")/.."
+CDPATH= cd -P "$(dirname "$0")/.."
 
 work=$(mktemp -d)
 trap 'make -s -C "$work/checkout" demo-down >&2 || true; chmod -R u+w "$work"; rm -rf "$work"' EXIT

@@ -5,7 +5,7 @@
 #   hack/fuzz.sh TIME [PATTERN]
 #   hack/fuzz.sh list [PATTERN]    print the folder and name of each target
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH= cd "$(dirname "$0")/.."
 
 time=$1
 pattern=${2:-.}

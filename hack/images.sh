@@ -8,7 +8,7 @@
 #
 #   [ARCHITECTURES="amd64 arm arm64 ppc64le s390x"] [SUITES="bookworm trixie"] hack/images.sh [VERSION]
 set -euo pipefail
-cd -P "$(dirname "$0")/.."
+CDPATH= cd -P "$(dirname "$0")/.."
 # A program records the modules that it is built from. Without the workspace these are
 # those of go.mod, in every checkout, and the digests depend on nothing else.
 export GOWORK=off

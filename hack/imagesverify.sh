@@ -6,7 +6,7 @@
 #
 #   [ARCHITECTURES="amd64 arm arm64 ppc64le s390x"] [SUITES=…] hack/imagesverify.sh [VERSION]
 set -euo pipefail
-cd -P "$(dirname "$0")/.."
+CDPATH= cd -P "$(dirname "$0")/.."
 export GOWORK=off # hack/tools is not in the workspace
 
 fail() { echo "imagesverify: $*" >&2; exit 1; }

@@ -7,7 +7,7 @@
 #   hack/install.sh CHART
 set -euo pipefail
 chart=$(realpath "${1:?missing CHART}")
-cd -P "$(dirname "$0")/.."
+CDPATH= cd -P "$(dirname "$0")/.."
 
 oldest=$(sed -n 's/^kubeVersion: ">= \([0-9.]*\)-0"$/\1/p' deploy/charts/trust-manager/Chart.yaml)
 [ -n "$oldest" ] || { echo "install: Chart.yaml states no oldest version of Kubernetes" >&2; exit 1; }

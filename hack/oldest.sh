@@ -5,7 +5,7 @@
 #
 #   hack/oldest.sh
 set -euo pipefail
-cd -P "$(dirname "$0")/.."
+CDPATH= cd -P "$(dirname "$0")/.."
 export GOWORK=off # tools/kubernetes is not in the workspace
 
 version=$(go -C tools/kubernetes list -modfile=oldest.mod -m -f '{{.Version}}' k8s.io/kubernetes)

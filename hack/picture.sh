@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Draws docs/picture.svg from what commands print on the running demo.
 set -euo pipefail
-cd -P "$(dirname "$0")/.."
+CDPATH= cd -P "$(dirname "$0")/.."
 
 export PATH=$PWD/bin:$PATH KUBECONFIG=$PWD/bin/kubeconfig.yaml
 kubectl get bundle example-bundle >/dev/null || { echo "picture: the demo is not running; run make demo" >&2; exit 1; }

@@ -10,14 +10,15 @@
 #
 #   [SNAPSHOT=1] [ARCHITECTURES=…] [PLATFORMS=…] [SUITES=…] hack/release.sh VERSION
 set -euo pipefail
-cd -P "$(dirname "$0")/.."
-# Settings of the caller must not change what is built, or in which order files are listed; also
-# not those of `go env -w`, of which only the sources and places of modules are kept.
+CDPATH= cd -P "$(dirname "$0")/.."
+# Settings of the caller, including those of `go env -w`, must not change what is built or in which
+# order files are listed. Only where modules come from, and where they and builds are cached, is kept.
 for name in GOPROXY GONOPROXY GOSUMDB GONOSUMDB GOPRIVATE GOINSECURE GOAUTH GOMODCACHE GOCACHE; do
-  export "$name=$(go env "$name")"
+  value=$(go env "$name")
+  export "$name=$value"
 done
-export GOENV=off GOWORK=off CGO_ENABLED=0 GOFLAGS=-buildvcs=false LC_ALL=C
-unset GOAMD64 GOARM GOARM64 GOPPC64 GOEXPERIMENT GOFIPS140 GOOS GOARCH TAR_OPTIONS GZIP CDPATH RELEASES
+export GOENV=off GOWORK=off CGO_ENABLED=0 GOFLAGS='-buildvcs=false -mod=readonly' LC_ALL=C
+unset GOAMD64 GOARM GOARM64 GOPPC64 GOEXPERIMENT GOFIPS140 GOOS GOARCH GOROOT GODEBUG GOCACHEPROG TAR_OPTIONS GZIP CDPATH RELEASES
 
 fail() { echo "release: $*" >&2; exit 1; }
 
@@ -37,10 +38,10 @@ echo "== checks"
 [ -n "$version" ] || fail "no version; run make release VERSION=1.2.3"
 [[ $version =~ ^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$ ]] || fail "$version is not a semantic version such as 1.2.3 or 1.2.3-rc.1, without a leading v"
 revision=$(git rev-parse --verify HEAD) || fail "this is not a git checkout; a release names its commit"
-changes=$(git status --porcelain)
+changes=$(git status --porcelain --untracked-files=all)
 [ -z "$changes" ] || fail "there are changes that are not committed:"$'\n'"$changes"
-ignored=$(git ls-files --others --ignored --exclude-standard -- api cmd deploy internal)
-[ -z "$ignored" ] || fail "files that git ignores would get into the release; remove them:"$'\n'"$ignored"
+ignored=$(git ls-files --others --ignored --exclude-standard -- api cmd deploy hack/tools internal)
+[ -z "$ignored" ] || fail "files that git ignores could get into the release; remove them:"$'\n'"$ignored"
 if [ -z "$snapshot" ]; then
   tag=v$version
   # The second tag is that of the Go module api.

@@ -5,7 +5,7 @@
 #
 #   hack/soak.sh STEPS QUIET "SEED ..."
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH= cd "$(dirname "$0")/.."
 steps=$1 quiet=$2 seeds=$3
 logs=bin/soak
 mkdir -p "$logs"

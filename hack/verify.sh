@@ -4,7 +4,7 @@
 #
 #   hack/verify.sh "MODULE ..."
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH= cd "$(dirname "$0")/.."
 export GOWORK=off # each module by its own go.mod
 
 fail() {

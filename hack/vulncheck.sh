@@ -7,7 +7,7 @@
 #
 #   hack/vulncheck.sh GOVULNCHECK
 set -euo pipefail
-cd "$(dirname "$0")/.."
+CDPATH= cd "$(dirname "$0")/.."
 export GOWORK=off # as releases are built
 
 govulncheck=$1

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"trust-manager.io/api/trust/v1alpha1"
@@ -233,12 +234,16 @@ func testPrivateKeysAreRefused(t *testing.T, s *scene) {
 	namespaces := s.namespaces(1)
 	ca := newAuthority("CA")
 	pair := map[string][]byte{corev1.TLSCertKey: []byte(ca.Certificate), corev1.TLSPrivateKeyKey: []byte(ca.Key)}
-	tls, opaque := s.secret(ca), s.secret(ca)
-	remove(t, tls.DeepCopy())
-	tls.ResourceVersion, tls.Type, tls.Data = "", corev1.SecretTypeTLS, pair
-	tls.Labels = map[string]string{sourceLabel: s.name}
-	create(t, tls)
-	change(t, opaque, func(o *corev1.Secret) { o.Data = pair })
+	// Neither was ever valid, so a cache cannot hold a state in which they are read.
+	secret := func(kind corev1.SecretType) *corev1.Secret {
+		object := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: rig.TrustNamespace, Name: s.unique()}, Type: kind, Data: pair}
+		if kind == corev1.SecretTypeTLS {
+			object.Labels = map[string]string{sourceLabel: s.name}
+		}
+		s.temporary(object)
+		return object
+	}
+	tls, opaque := secret(corev1.SecretTypeTLS), secret(corev1.SecretTypeOpaque)
 	_, selecting := s.selecting("")
 	_, selectingOne := s.selecting(corev1.TLSCertKey)
 	allOf := func(secret *corev1.Secret) v1alpha1.BundleSource {

@@ -72,12 +72,12 @@ func TestTenantCannotFillMemory(t *testing.T) {
 		before>>20, after>>20, peak>>20, restarted>>20, listed>>20, memoryOf(t, o, "VmHWM:")>>20)
 }
 
-// settledMemory returns the resident memory once it has not fallen for two seconds, in
-// bytes.
+// settledMemory returns the resident memory once it has not fallen by more than 1 MiB for
+// two seconds, in bytes.
 func settledMemory(t *testing.T, o *rig.Operator) int {
 	t.Helper()
 	lowest := residentMemory(t, o)
-	for quiet := 0; quiet < 4; quiet++ {
+	for quiet := 1; quiet <= 4; quiet++ {
 		time.Sleep(500 * time.Millisecond)
 		if now := residentMemory(t, o); now < lowest-(1<<20) {
 			lowest, quiet = now, 0

@@ -64,6 +64,9 @@ func (c *cluster) keep(ctx context.Context, old *state, opts options) (bool, err
 	if old.Owner.alive() {
 		return false, fmt.Errorf("%s is used by `cluster run` (process %d): choose another --dir", c.dir, old.Owner.PID)
 	}
+	if err := old.dropUnfinished(); err != nil {
+		return false, err
+	}
 	if err := c.checkHealth(ctx, old); ctx.Err() != nil {
 		return false, ctx.Err()
 	} else if err != nil {
@@ -102,15 +105,6 @@ func (c *cluster) complete(ctx context.Context, st *state, opts options) error {
 		return err
 	}
 	manager := plan.controllerManager()
-	// An earlier command may have been killed after it started one.
-	for _, p := range st.Processes {
-		if p.Name == manager.Name {
-			if err := p.stop(); err != nil {
-				return err
-			}
-		}
-	}
-	st.Processes = slices.DeleteFunc(st.Processes, func(p *process) bool { return p.Name == manager.Name })
 	if err := c.startAll(ctx, st, []*process{manager}); err != nil {
 		st.Processes = slices.DeleteFunc(st.Processes, func(p *process) bool { return p == manager })
 		return errors.Join(err, manager.stop(), st.save(c.dir))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -203,16 +204,19 @@ func TestUpAddsControllerManager(t *testing.T) {
 		t.Errorf("again: got %q", got)
 	}
 
-	// As if that command had been killed before it saved the options.
-	manager := c.state.Processes[2]
-	c.state.Options.WithoutControllerManager = true
-	if err := c.state.save(c.dir); err != nil {
-		t.Fatal(err)
-	}
-	c.command(t, up...)
-	c.state = stateOf(t, c.dir)
-	if len(c.state.Processes) != 3 || manager.alive() {
-		t.Errorf("processes %+v; want the first controller manager replaced", c.state.Processes)
+	// As if that command had been killed before it saved the options; then with its process too.
+	for _, stop := range []func(*process) error{func(*process) error { return nil }, (*process).stop} {
+		manager := c.state.Processes[2]
+		c.state.Options.WithoutControllerManager = true
+		if err := errors.Join(stop(manager), c.state.save(c.dir)); err != nil {
+			t.Fatal(err)
+		}
+		c.command(t, up...)
+		c.state = stateOf(t, c.dir)
+		if len(c.state.Processes) != 3 || manager.alive() {
+			t.Errorf("processes %+v; want the first controller manager replaced", c.state.Processes)
+		}
+		c.kubectl(t, "get", "configmap", "lasting")
 	}
 	c.command(t, "down", "--dir", c.dir)
 	c.wantNothingLeft(t)

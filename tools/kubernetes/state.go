@@ -125,3 +125,20 @@ func (s *state) stop() error {
 	}
 	return errs
 }
+
+// dropUnfinished stops and forgets a controller manager that a command has started without
+// recording that there is to be one, because it was killed meanwhile.
+func (st *state) dropUnfinished() error {
+	if !st.Options.WithoutControllerManager {
+		return nil
+	}
+	for _, p := range st.Processes {
+		if p.Name == controllerManager {
+			if err := p.stop(); err != nil {
+				return err
+			}
+		}
+	}
+	st.Processes = slices.DeleteFunc(st.Processes, func(p *process) bool { return p.Name == controllerManager })
+	return nil
+}

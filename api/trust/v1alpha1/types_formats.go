@@ -24,8 +24,8 @@ type AdditionalFormats struct {
 	HashedDirectory *HashedDirectory `json:"hashedDirectory,omitempty"`
 }
 
-// HashedDirectory preserves unknown fields, and its limit rejects them, because Kubernetes
-// 1.28 and older evaluate no rule that mentions an object without properties otherwise.
+// Kubernetes 1.28 and older cannot evaluate a rule that mentions an object without
+// properties, unless the object preserves unknown fields. MaxProperties=0 rejects those.
 
 // HashedDirectory configures a directory in which OpenSSL finds certificates by their
 // subjects. It has no options.

@@ -88,7 +88,7 @@ func (c *comparison) definition(path string, before, after apiextensions.CustomR
 }
 
 func (c *comparison) version(path string, before, after apiextensions.CustomResourceDefinitionVersion) {
-	// A downgrade cannot read what is stored in a version that it does not have.
+	// Objects are written in another version then, which a downgrade may not have.
 	if before.Storage && !after.Storage {
 		c.add(path, "no longer the storage version")
 	}

@@ -140,6 +140,11 @@ func TestCompatible(t *testing.T) {
 			}
 		})
 	}
+	status := "    subresources: {status: {}}\n"
+	added := compareDefinitions(parse(t, strings.Replace(definitionText, status, "", 1)), parse(t, definitionText))
+	if !slices.Equal(added, []string{"CRD: things.example.com v1alpha1: subresource status added"}) {
+		t.Errorf("with a status subresource: %q", added)
+	}
 	if got := compareDefinitions(parse(t, definitionText), nil); !slices.Equal(got, []string{"CRD: things.example.com: removed"}) {
 		t.Errorf("without the definition: %q", got)
 	}
