@@ -239,6 +239,7 @@ preview() {
 }
 
 up() {
+  trap 'echo "demo: interrupted. What runs keeps running: make demo continues, make demo-down stops it." >&2; exit 130' INT
   own_binaries
   mkdir -p "$demo"
   : >"$demo/stages"
@@ -315,7 +316,7 @@ own_binaries() {
   [ -n "${KUBEBUILDER_ASSETS-}" ] || return 0
   for name in etcd kube-apiserver kube-controller-manager kubectl; do
     if [ ! -x "$KUBEBUILDER_ASSETS/$name" ]; then
-      echo "KUBEBUILDER_ASSETS has no $name, so the demo builds the control plane's programs."
+      echo "KUBEBUILDER_ASSETS=$KUBEBUILDER_ASSETS has no $name, so the demo builds the control plane's programs."
       unset KUBEBUILDER_ASSETS
       return 0
     fi
