@@ -18,10 +18,9 @@ import (
 // namespace reports that, and nothing of it is written: pods reach the API server by
 // that ConfigMap.
 func TestKubernetesOwnConfigMapIsLeftAlone(t *testing.T) {
-	eachAPIKind(t, testKubernetesOwnConfigMapIsLeftAlone)
-}
-
-func testKubernetesOwnConfigMapIsLeftAlone(t *testing.T, s *scene) {
+	t.Parallel()
+	operator(t)
+	s := newScene(t)
 	namespace := s.namespaces(1)[0]
 	const name = "kube-root-ca.crt"
 	own := configMap(namespace, name)
